@@ -6,12 +6,24 @@ TorchGradeError
 │   └── SubmissionError   the submission cannot be read
 ├── CourseError           a task of the course is malformed: the author's fault          (exit 3)
 │   └── AuthoringError    a suite uses the kit wrongly, or a check has no teeth
-└── IsolationError        the worker could not be started or confined                    (exit 3)
+├── IsolationError        the worker could not be started or confined                    (exit 3)
+├── Unavailable           the device or the data asked for is not on this machine
+└── SubmissionFault       what a submission did instead of answering
+    ├── LoadFailed        its file cannot be read, compiled or executed
+    ├── MissingName       it lacks a name that the task asks for
+    ├── SubmissionRaised  its code raised
+    ├── BadAnswer         it returned what cannot be sent back
+    ├── WorkerDied        its process ended
+    ├── TimedOut          it needed more than the limit
+    └── OutOfMemory       it asked for more than the limit
+
+Mismatch stands apart: it is an AssertionError, what an expectation found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class TorchGradeError(Exception):
@@ -44,3 +56,98 @@ class AuthoringError(CourseError):
 
 class IsolationError(TorchGradeError):
     """The worker could not be started or confined."""
+
+
+class Unavailable(TorchGradeError):
+    """The device or the data asked for is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of a learner's traceback."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+
+
+class SubmissionFault(TorchGradeError):
+    """What a submission did instead of answering."""
+
+
+class LoadFailed(SubmissionFault):
+    """The file cannot be read, compiled or executed; ``fault`` says why when its own code raised."""
+
+    def __init__(self, message: str, frames: Sequence[Frame] = (), fault: SubmissionFault | None = None) -> None:
+        super().__init__(message)
+        self.frames = tuple(frames)
+        self.fault = fault
+
+
+class MissingName(SubmissionFault):
+    """The submission lacks a name; ``near`` are the names it has that look alike."""
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        super().__init__(name)
+        self.name = name
+        self.near = tuple(near)
+
+
+class SubmissionRaised(SubmissionFault):
+    """The submission's code raised: the exception's class names (own and inherited), text and frames."""
+
+    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[Frame] = ()) -> None:
+        super().__init__(f"{type_names[0]}: {text}" if text else type_names[0])
+        self.type_names = tuple(type_names)
+        self.text = text
+        self.frames = tuple(frames)
+
+    @property
+    def is_todo(self) -> bool:
+        """Whether a gap that is still a gap was reached."""
+        return self.type_names[0] == "NotImplementedError"
+
+
+class BadAnswer(SubmissionFault):
+    """The submission returned what cannot be sent back, or its process broke the protocol."""
+
+
+class WorkerDied(SubmissionFault):
+    """The submission's process ended in the middle of a call."""
+
+
+class TimedOut(SubmissionFault):
+    """The submission needed more than ``limit`` seconds."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"{limit:g} s")
+        self.limit = limit
+
+
+class OutOfMemory(SubmissionFault):
+    """The submission asked for more than ``limit_mb`` MB."""
+
+    def __init__(self, limit_mb: int) -> None:
+        super().__init__(f"{limit_mb} MB")
+        self.limit_mb = limit_mb
+
+
+class Mismatch(AssertionError):
+    """What an expectation found. All texts are for the learner; None where there is nothing to say."""
+
+    def __init__(
+        self,
+        expected: str | None = None,
+        got: str | None = None,
+        *,
+        given: str | None = None,
+        likely: str | None = None,
+        message: str = "",
+    ) -> None:
+        super().__init__(message or f"expected {expected}, got {got}")
+        self.message = message
+        self.expected = expected
+        self.got = got
+        self.given = given
+        self.likely = likely

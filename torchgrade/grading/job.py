@@ -1,0 +1,34 @@
+"""What one grading session is asked to do, as data that travels to the grader process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torchgrade.submission import Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """Grade one source for one task. ``seed`` is the base from which every check's seed is derived."""
+
+    id: int
+    task: str
+    source: Source
+    devices: tuple[str, ...] = ("cpu",)
+    seed: int = 7
+    timeout_scale: float = 1.0
+    isolation: str = "auto"
+    data: str = "auto"
+    proving: bool = False  # refuse expectations that junk would satisfy
+    only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
+    save: str | None = None  # folder for pictures
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Job:
+        values = {**data, "source": Source(**data["source"])}
+        return cls(**{**values, "devices": tuple(data["devices"]), "only": tuple(data["only"])})

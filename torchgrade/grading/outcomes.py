@@ -1,0 +1,132 @@
+"""From what a check raised to an outcome that a tired learner understands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torchgrade.errors import (
+    BadAnswer,
+    Frame,
+    LoadFailed,
+    Mismatch,
+    MissingName,
+    OutOfMemory,
+    SubmissionRaised,
+    TimedOut,
+    Unavailable,
+    WorkerDied,
+)
+from torchgrade.i18n import translate as _
+from torchgrade.model import Status
+
+MAX_TEXT = 1500
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The part of an outcome that depends on what happened."""
+
+    status: Status
+    message: str = ""
+    given: str | None = None
+    expected: str | None = None
+    got: str | None = None
+    likely: str | None = None
+    where: str | None = None
+
+
+PASSED = Verdict(Status.PASSED)
+
+
+def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
+    """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
+    if isinstance(error, Mismatch):
+        return Verdict(
+            *(Status.FAILED, error.message, error.given, error.expected, error.got, error.likely, where),
+        )
+    if isinstance(error, LoadFailed):
+        return _load_failed(error)
+    if isinstance(error, SubmissionRaised):
+        return _raised(error)
+    if isinstance(error, MissingName):
+        return _missing(error)
+    if isinstance(error, TimedOut):
+        message = _("needed more than {limit:g} s; is there an endless loop, or a loop over pixels or samples?")
+        return Verdict(Status.TIMED_OUT, message.format(limit=error.limit), where=where)
+    if isinstance(error, OutOfMemory):
+        message = _("asked for more memory than the {limit} MB that this task allows")
+        return Verdict(Status.OUT_OF_MEMORY, message.format(limit=error.limit_mb), where=where)
+    if isinstance(error, WorkerDied):
+        return Verdict(Status.CRASHED, str(error), where=where)
+    if isinstance(error, BadAnswer):
+        return Verdict(Status.FAILED, got=str(error), where=where)
+    if isinstance(error, Unavailable):
+        return Verdict(Status.UNAVAILABLE, str(error))
+    return None
+
+
+def _missing(error: MissingName) -> Verdict:
+    expected = _("a definition of {name}").format(name=error.name)
+    if not error.near:
+        return Verdict(Status.FAILED, expected=expected, got=_("no such name"))
+    near = _(" or ").join(error.near)
+    return Verdict(Status.FAILED, expected=expected, got=_("only {near}; is it a slip of the pen?").format(near=near))
+
+
+def _load_failed(error: LoadFailed) -> Verdict:
+    fault = error.fault
+    if isinstance(fault, SubmissionRaised):
+        verdict = _raised(fault)
+        status = Status.CRASHED if verdict.status is Status.TODO else verdict.status
+        message = _("the file cannot be executed: {reason}").format(reason=verdict.message)
+        return Verdict(status, message, where=verdict.where)
+    if fault is not None:
+        verdict = verdict_of(fault, None) or Verdict(Status.CRASHED, str(error))
+        message = _("while the file was executed: {reason}").format(reason=verdict.message or verdict.got or "")
+        return Verdict(verdict.status, message)
+    return Verdict(Status.CRASHED, _("the file cannot be read: {reason}").format(reason=str(error)))
+
+
+def _raised(error: SubmissionRaised) -> Verdict:
+    where = place(error.frames)
+    if error.is_todo:
+        return Verdict(Status.TODO, where=where)
+    text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
+    advice = _advice(error)
+    return Verdict(Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where)
+
+
+def _advice(error: SubmissionRaised) -> str:
+    name, text = error.type_names[0], error.text
+    if name in ("ModuleNotFoundError", "ImportError"):
+        return _("the course needs torch and numpy only; is the package installed here?")
+    if name == "SystemExit":
+        return _("the code calls sys.exit(); a graded file should only define things")
+    if name == "EOFError":
+        return _("the code waits for input(); nobody types while it is graded")
+    if name == "RecursionError":
+        return _("a function calls itself without an end")
+    if name == "AssertionError" and "CUDA" in text or "NVIDIA" in text or "cuda" in text.lower() and "Torch" in text:
+        return _("this machine has no CUDA device; use the device of the input instead of a fixed one")
+    return ""
+
+
+def _trace(frames: Sequence[Frame]) -> str | None:
+    """The learner's own frames, the last ones first in importance: at most three."""
+    lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
+    return "\n".join(lines) if lines else None
+
+
+def place(frames: Sequence[Frame]) -> str | None:
+    if not frames:
+        return None
+    last = frames[-1]
+    name = "" if last.function == "<module>" else f"  {last.function}()"
+    return f"{last.file}:{last.line}{name}"
+
+
+def shorten(text: str, limit: int = MAX_TEXT) -> str:
+    """Printable and short: all text from a submission is hostile."""
+    clean = "".join(char if char.isprintable() or char == "\n" else " " if char == "\t" else "?" for char in text)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -1,0 +1,82 @@
+"""One submission on one device: starts its worker, loads the file, replaces a worker that died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torchgrade.errors import LoadFailed
+from torchgrade.isolation.client import Client, WorkerLine
+from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.local import LocalLine
+from torchgrade.isolation.proxy import Submission
+from torchgrade.submission import Source
+
+
+class Sandbox:
+    """Gives out a loaded submission; a fresh worker after a death, the same complaint after a failed load."""
+
+    def __init__(
+        self,
+        launcher: Launcher | None,
+        limits: Limits,
+        preload: Sequence[str],
+        source: Source,
+        name: str,
+        probes: str | None,
+        load_seconds: float,
+        on_steps: Callable[[int], None],
+    ) -> None:
+        self.launcher = launcher
+        self.limits = limits
+        self.preload = preload
+        self.source = source
+        self.name = name
+        self.probes = probes
+        self.load_seconds = load_seconds
+        self.on_steps = on_steps
+        self.client: Client | None = None
+        self.failed: LoadFailed | None = None
+
+    def submission(self) -> Submission:
+        """The loaded submission; raises LoadFailed, the same each time."""
+        if self.failed is not None:
+            raise self.failed
+        if self.client is None or getattr(self.client.line, "dead", None) is not None:
+            self.client = self._start()
+        return Submission(self.client)
+
+    def _start(self) -> Client:
+        client = Client(self._line())
+        client.line.begin(self.load_seconds)
+        try:
+            source = self._unpacked(client)
+            client.load(self.name, source.main, source.files, self.probes)
+        except LoadFailed as error:
+            self.failed = error
+            self.client = client
+            raise
+        return client
+
+    def _line(self) -> Any:
+        if self.launcher is None:
+            return LocalLine()
+        return WorkerLine(self.launcher.start(self.limits, preload=self.preload), self.limits, self.on_steps)
+
+    def _unpacked(self, client: Client) -> Source:
+        """The source with its archive opened in the worker."""
+        if self.source.archive is None:
+            return self.source
+        files = client.unpack(self.source.archive, self.source.main)
+        main = next((name for name in files if name.rpartition("/")[2] == self.source.main), None)
+        if main is None:
+            raise LoadFailed(f"the archive holds no {self.source.main}")
+        return Source(main, files)
+
+    def output(self) -> str:
+        return self.client.line.output() if self.client is not None else ""
+
+    def close(self) -> None:
+        if self.client is not None:
+            self.client.line.close()
+            self.client = None

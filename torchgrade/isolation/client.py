@@ -1,0 +1,341 @@
+"""The grader's end of the line: asks the worker, watches its time and memory, collects what it prints.
+
+``Client`` turns replies into values, handles and faults. How bytes travel is the business of a ``Line``:
+``WorkerLine`` talks to a confined process, ``LocalLine`` (``--debug``) to a server in this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from torchgrade.errors import (
+    AuthoringError,
+    BadAnswer,
+    Frame as TraceFrame,
+    LoadFailed,
+    MissingName,
+    OutOfMemory,
+    SubmissionFault,
+    SubmissionRaised,
+    TimedOut,
+    WorkerDied,
+)
+from torchgrade.isolation.channel import Channel
+from torchgrade.isolation.launch import Limits, WorkerProcess
+from torchgrade.isolation.protocol import Caps, Decoder, Encoder, Frame, ObjectSpec, Unsendable, Violation
+
+TICK = 0.05  # seconds between two looks at the worker's clock and memory
+MAX_OUTPUT = 64 << 10  # bytes of one check's output that are kept
+ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+
+
+class Line(Protocol):
+    """Carries one request to a server and its reply back."""
+
+    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]: ...
+    def begin(self, seconds: float) -> None: ...
+    def output(self) -> str: ...
+    def close(self) -> None: ...
+
+
+class WorkerLine:
+    """The line to a worker process. Any violation, silence or death closes it for good."""
+
+    def __init__(self, process: WorkerProcess, limits: Limits, on_steps: Callable[[int], None] | None = None) -> None:
+        self.process = process
+        self.limits = limits
+        self.on_steps = on_steps or (lambda steps: None)
+        self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
+        self.dead: SubmissionFault | None = None
+        self._printed = bytearray()
+        self.begin(60.0)
+
+    def begin(self, seconds: float) -> None:
+        """Start the clock of one check."""
+        self.seconds = seconds
+        self._started = time.monotonic()
+        self._waited = _run_delay(self.process.pid)
+        self._printed.clear()
+
+    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
+        if self.dead is not None:
+            raise self.dead
+        try:
+            self.channel.send(frame)
+            while True:
+                body, buffers = self.channel.receive()
+                if type(body) is not list or len(body) != 4 or body[0] != "l" or type(body[2]) is not str:
+                    raise Violation("reply")
+                if body[2] == "note" and type(body[3]) is int:
+                    self.on_steps(body[3])
+                    continue
+                if body[1] != sequence:
+                    raise Violation("sequence number")
+                return body, buffers
+        except SubmissionFault as fault:
+            self._bury(fault)
+        except Violation as error:
+            self._bury(BadAnswer(f"its process broke the protocol ({error})"))
+        except (EOFError, OSError):
+            self._bury(self._obituary())
+        raise self.dead or WorkerDied("the process ended")
+
+    def _wait(self, *, write: bool) -> None:
+        """Until the socket is ready; meanwhile drain the output and hold the worker to its limits."""
+        sock = self.process.socket
+        while True:
+            readers = [self.process.output] if write else [sock, self.process.output]
+            ready, writable, _ = select.select(readers, [sock] if write else [], [], TICK)
+            if self.process.output in ready and not self._drain():
+                readers.remove(self.process.output)
+            if sock in ready or writable:
+                return
+            self._check_limits()
+
+    def _check_limits(self) -> None:
+        wall = time.monotonic() - self._started
+        used = wall - (_run_delay(self.process.pid) - self._waited)
+        if used > self.seconds or wall > 5 * self.seconds:
+            raise TimedOut(self.seconds)
+        if self.process.memory_mb() > self.limits.memory_mb:
+            raise OutOfMemory(self.limits.memory_mb)
+
+    def _drain(self) -> bool:
+        """Read what is there to read; False when the pipe is closed or empty."""
+        try:
+            data = os.read(self.process.output, 1 << 16)
+        except (BlockingIOError, OSError):
+            return False
+        self._printed += data[: max(0, MAX_OUTPUT - len(self._printed))]
+        return bool(data)
+
+    def output(self) -> str:
+        while self._drain():
+            pass
+        return self._printed.decode("utf-8", "replace")
+
+    def _bury(self, fault: SubmissionFault) -> None:
+        self.dead = fault
+        self.output()
+        self.process.kill()
+
+    def _obituary(self) -> SubmissionFault:
+        exit = self.process.exit(2.0)
+        if exit is None:
+            return WorkerDied("its process closed the connection")
+        if exit.signal is not None:
+            return WorkerDied(_SIGNALS.get(exit.signal, f"its process was ended by signal {exit.signal}"))
+        return WorkerDied(f"its process ended with exit status {exit.code} in the middle of the check")
+
+    def close(self) -> None:
+        self.process.kill()
+
+
+_SIGNALS = {
+    4: "its process executed an illegal instruction",
+    6: "its process aborted",
+    7: "its process made a bad memory access (bus error)",
+    8: "its process divided by zero in compiled code",
+    9: "its process was killed",
+    11: "its process made a bad memory access (segmentation fault)",
+    24: "its process used up its CPU time",
+    31: "its process made a system call that is not allowed",
+}
+
+
+def _run_delay(pid: int) -> float:
+    """Seconds that the process was ready to run but had to wait for a processor."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+@dataclass
+class Seen:
+    """What a check has sent and received, for messages and for proving that it has teeth."""
+
+    where: tuple[str, int, str] | None = None
+    sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
+    answered: bool = False
+
+
+class Client:
+    """Requests, replies and the faults among them; the same for both kinds of line."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.seen = Seen()
+        self.dropped_graphs: list[int] = []
+        self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
+        self._unused: set[int] = set()
+        self._sequence = itertools.count(secrets.randbits(60))
+
+    # --- what suites and the plugin ask for --------------------------------------------------------------
+
+    def load(self, name: str, filename: str, files: Mapping[str, bytes], probes: str | None) -> dict[str, Any]:
+        """Execute the submission in the worker; raises LoadFailed."""
+        try:
+            answer = self.request("load", name=name, filename=filename, files=dict(files), probes=probes)
+        except SubmissionRaised as fault:
+            raise LoadFailed(str(fault), fault.frames, fault) from fault
+        except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
+            raise LoadFailed(str(fault), (), fault) from fault
+        return dict(answer)
+
+    def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
+        self.seen = Seen(sent=[] if proving else None)
+        self.line.begin(seconds)
+        self.request("begin", seed=seed)
+
+    def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
+        return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
+
+    def differentiable(self, op: str, **request: Any) -> Any:
+        """A request whose tensors carry gradients from here to the worker and back."""
+        from torchgrade.isolation.proxy import attach  # proxies need the client, too
+
+        inputs = [t for t in _tensors([request["args"], request["kwargs"]]) if t.requires_grad]
+        if self.seen.sent is not None:
+            self.seen.sent += [t.detach().clone() for t in _tensors([request["args"], request["kwargs"]])]
+        value, graph, flags = self._ask(op, request, graph=True)
+        return attach(self, value, graph, flags, inputs) if graph is not None else value
+
+    def request(self, op: str, **request: Any) -> Any:
+        return self._ask(op, request)[0]
+
+    # --- the exchange ------------------------------------------------------------------------------------
+
+    def _ask(self, op: str, request: dict[str, Any], graph: bool = False) -> tuple[Any, Any, list[torch.Tensor]]:
+        sequence = next(self._sequence) & ((1 << 62) - 1)
+        request = {"op": op, **request}
+        unused, self._unused = [number for number in self._unused if not self._handles[number]], set()
+        request |= {"drop_objects": unused} if unused else {}
+        if self.dropped_graphs:
+            request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
+        try:
+            frame = Encoder(self._refer, keep_strides=True).encode([sequence, request])
+        except Unsendable as error:
+            raise AuthoringError(f"a check tried to send {error}") from None
+        body, buffers = self.line.exchange(frame, sequence)
+        differentiable: list[torch.Tensor] = []
+        try:
+            value = self._value(body[2], body[3], buffers, differentiable)
+            if not graph:
+                return value, None, []
+            if type(value) is not list or len(value) != 2 or not _is_graph(value[1]):
+                raise Violation("call reply")
+            self.seen.answered = True
+            return value[0], value[1], differentiable
+        except Violation as error:
+            fault = BadAnswer(f"its process broke the protocol ({error})")
+            self.line.close()
+            raise fault from None
+
+    def _value(self, kind: str, body: Any, buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
+        def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
+            if grad and (tensor.is_floating_point() or tensor.is_complex()):
+                differentiable.append(tensor)
+            return tensor
+
+        value = Decoder(buffers, self._resolve, on_tensor=on_tensor).decode(body)
+        if kind == "ok":
+            return value
+        raise self._fault(kind, value)
+
+    def _fault(self, kind: str, value: Any) -> Exception:
+        if kind == "missing" and type(value) is list and len(value) == 2:
+            return MissingName(str(value[0]), [str(near) for near in value[1]])
+        if kind == "unsendable":
+            return BadAnswer(f"it returned {value}"[:300])
+        if kind == "unreadable":
+            return LoadFailed(str(value)[:2000])
+        if kind != "raised" or type(value) is not list or len(value) != 3:
+            raise Violation("error reply")
+        names, text, frames = value
+        if not names or any(type(name) is not str for name in names) or type(text) is not str:
+            raise Violation("error reply")
+        if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
+            limits = getattr(self.line, "limits", None)
+            return OutOfMemory(limits.memory_mb if limits else 0)
+        fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
+        local = getattr(self.line, "raised", None)
+        return fault.with_traceback(local.__traceback__) if local is not None else fault
+
+    def _refer(self, value: Any) -> list[Any]:
+        from torchgrade.isolation.proxy import Handle
+
+        if isinstance(value, Handle):
+            return [object.__getattribute__(value, "_spec").id]
+        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+        if callable(value) and name.startswith("torch."):
+            return [0, name]
+        raise Unsendable(f"a {type(value).__name__}; build objects beside the submission, in the task's probes.py")
+
+    def _resolve(self, rest: list[Any]) -> Any:
+        from torchgrade.isolation.proxy import make_handle
+
+        return make_handle(self, object_spec(rest))
+
+    def hold(self, number: int) -> None:
+        """A handle to an object was made."""
+        self._handles[number] += 1
+
+    def drop(self, number: int) -> None:
+        """A handle to an object was collected; the worker learns of it with the next request."""
+        self._handles[number] -= 1
+        if not self._handles[number]:
+            self._unused.add(number)
+
+
+def object_spec(rest: list[Any]) -> ObjectSpec:
+    """Check and name the parts of an object's description."""
+    try:
+        number, name, bases, is_callable, where, tensor = rest
+        if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
+            raise Violation("object")
+        names = tuple(str(base) for base in bases)
+        place = (str(where[0]), int(where[1]), str(where[2])) if where is not None else None
+        facts = None
+        if tensor is not None:
+            dtype, shape, device, requires_grad, leaf = tensor
+            facts = (str(dtype), tuple(int(n) for n in shape), str(device), bool(requires_grad), bool(leaf))
+    except Violation:
+        raise
+    except Exception:
+        raise Violation("object") from None
+    return ObjectSpec(number, name, names, is_callable, place, facts)
+
+
+def _is_graph(value: Any) -> bool:
+    return value is None or (
+        type(value) is list and len(value) == 2 and type(value[0]) is int and type(value[1]) is bool
+    )
+
+
+def _frame(item: Any) -> TraceFrame:
+    if type(item) is not list or len(item) != 4 or type(item[1]) is not int:
+        raise Violation("frame")
+    return TraceFrame(str(item[0]), item[1], str(item[2]), str(item[3]))
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return []

@@ -1,0 +1,280 @@
+"""What a suite holds in its hands: the submission, handles to its objects, and tensors that carry gradients.
+
+``submission.max_pool2d(x, 2)`` is an ordinary call, although the code runs in another process: tensors go and
+come by value, and ``backward`` through the result asks the worker for the vector-Jacobian product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from torchgrade.errors import BadAnswer
+from torchgrade.isolation.client import Client
+from torchgrade.isolation.protocol import TORCH_DTYPES, ObjectSpec
+
+
+class Handle:
+    """An object that stays in the worker: a module, an optimiser, a loader, a function, a class."""
+
+    _client: Client
+    _spec: ObjectSpec
+
+    def __init__(self, client: Client, spec: ObjectSpec) -> None:
+        object.__setattr__(self, "_client", client)
+        object.__setattr__(self, "_spec", spec)
+        client.hold(spec.id)
+
+    def __del__(self) -> None:
+        self._client.drop(self._spec.id)
+
+    @property
+    def torchgrade_client(self) -> Client:
+        return self._client
+
+    @property
+    def type_name(self) -> str:
+        """The name of the object's class."""
+        return self._spec.type_name
+
+    def is_a(self, name: str) -> bool:
+        """Whether the object says that its class derives from ``name``, such as ``torch.nn.modules.module.Module``."""
+        return any(base == name or base.rpartition(".")[2] == name for base in self._spec.bases)
+
+    def fetch(self) -> Any:
+        """The value, where the object is data that is held in the worker."""
+        return self._client.request("fetch", on=self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._client.seen.where = self._spec.where or self._client.seen.where
+        return self._client.differentiable("call", on=self, args=list(args), kwargs=kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return self._client.request("get", on=self, name=name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._client.request("set", on=self, name=name, value=value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._client.request("item", on=self, key=key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._client.request("set_item", on=self, key=key, value=value)
+
+    def __len__(self) -> int:
+        size = self._client.request("length", on=self)
+        if type(size) is not int:
+            raise BadAnswer("its length is not a number")
+        return size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._client.request("items", on=self))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and self._client is other._client and self._spec.id == other._spec.id
+
+    def __hash__(self) -> int:
+        return hash(self._spec.id)
+
+    def __repr__(self) -> str:
+        return f"<{self._spec.type_name} in the worker>"
+
+
+class RemoteTensor(Handle):
+    """A parameter, or a tensor held in the worker: described here, fetched only when its values are asked for."""
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size(self._facts[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return TORCH_DTYPES[self._facts[0]]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self._facts[2])
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._facts[3]
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._facts[4]
+
+    @property
+    def ndim(self) -> int:
+        return len(self._facts[1])
+
+    @property
+    def grad(self) -> torch.Tensor | None:
+        value = self._client.request("gradient", on=self)
+        if value is not None and not isinstance(value, torch.Tensor):
+            raise BadAnswer("a gradient that is not a tensor")
+        return value
+
+    @property
+    def _facts(self) -> tuple[str, tuple[int, ...], str, bool, bool]:
+        """Asked anew each time, since a call may have changed them."""
+        facts = self._client.request("describe", on=self)._spec.tensor
+        if facts is None:
+            raise BadAnswer("an object that is no tensor any more")
+        return facts  # type: ignore[no-any-return]
+
+    def numel(self) -> int:
+        return self.shape.numel()
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def detach(self) -> torch.Tensor:
+        value = self.fetch()
+        if not isinstance(value, torch.Tensor):
+            raise BadAnswer("a parameter that is not a tensor")
+        return value
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self.detach()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.detach())
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*_fetched(args), **_fetched(kwargs or {}))
+
+
+def _fetched(value: Any) -> Any:
+    if isinstance(value, RemoteTensor):
+        return value.detach()
+    if isinstance(value, (list, tuple)):
+        return type(value)(_fetched(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _fetched(item) for key, item in value.items()}
+    return value
+
+
+def make_handle(client: Client, spec: ObjectSpec) -> Handle:
+    return RemoteTensor(client, spec) if spec.tensor is not None else Handle(client, spec)
+
+
+class Probes:
+    """The functions of the task's ``probes.py``, run beside the submission."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self._client.probe(name, args, kwargs)
+
+
+class Submission:
+    """The learner's module. Its names are attributes; what is plain data comes by value."""
+
+    def __init__(self, client: Client) -> None:
+        self.__dict__["_client"] = client
+        self.__dict__["_known"] = {}
+        self.__dict__["probes"] = Probes(client)
+
+    @property
+    def torchgrade_client(self) -> Client:
+        client: Client = self.__dict__["_client"]
+        return client
+
+    def hold(self, value: Any, requires_grad: bool = False) -> Any:
+        """Put a tensor or an array into the worker; the handle passes it by reference."""
+        return self._client.request("hold", value=value, requires_grad=requires_grad)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        if name not in self._known:
+            value = self._client.request("get", on=None, name=name)
+            if not isinstance(value, Handle):
+                return value
+            self._known[name] = value
+        return self._known[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a suite does not write into the submission")
+
+
+class _Lease:
+    """Keeps a graph alive in the worker as long as something here may ask for its gradients."""
+
+    def __init__(self, client: Client, number: int) -> None:
+        self.client = client
+        self.number = number
+        self.outputs: list[torch.Tensor] = []
+
+    def __del__(self) -> None:
+        self.client.dropped_graphs.append(self.number)
+
+
+class RemoteCall(torch.autograd.Function):
+    """One past call as a node of the grader's graph; ``backward`` asks the worker for the product."""
+
+    @staticmethod
+    def forward(ctx: Any, lease: _Lease, anchor: torch.Tensor | None, *inputs: torch.Tensor) -> Any:
+        ctx.lease, ctx.anchored, ctx.inputs = lease, anchor is not None, len(inputs)
+        ctx.shapes = [(tensor.shape, tensor.dtype, tensor.device) for tensor in inputs]
+        ctx.set_materialize_grads(False)
+        outputs, lease.outputs = tuple(lease.outputs), []
+        return outputs
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> Any:
+        client: Client = ctx.lease.client
+        grads = client.request("vjp", graph=ctx.lease.number, cotangents=list(cotangents))
+        if type(grads) is not list or len(grads) != ctx.inputs:
+            raise BadAnswer("gradients that are not one for each input")
+        for grad, (shape, dtype, device) in zip(grads, ctx.shapes, strict=True):
+            fits = grad is None or (
+                isinstance(grad, torch.Tensor) and grad.shape == shape and grad.dtype == dtype and grad.device == device
+            )
+            if not fits:
+                raise BadAnswer("a gradient that does not fit its input")
+        return (None, torch.zeros(()) if ctx.anchored else None, *grads)
+
+
+def attach(client: Client, value: Any, graph: list[Any], outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> Any:
+    """Put the differentiable tensors of a reply into this process's graph.
+
+    An anchor (a leaf that is nobody's parameter) stands for the parameters in the worker: when ``backward``
+    reaches it, and only then, their gradients are accumulated there.
+    """
+    number, has_leaves = graph
+    lease = _Lease(client, number)
+    lease.outputs = list(outputs)
+    anchor = None
+    if has_leaves or not inputs:
+        anchor = torch.zeros((), requires_grad=True)
+        anchor.register_post_accumulate_grad_hook(lambda _: client.request("accumulate", graph=number))
+    attached = RemoteCall.apply(lease, anchor, *inputs)
+    return _replace(value, {id(old): new for old, new in zip(outputs, attached, strict=True)})
+
+
+def _replace(value: Any, new: dict[int, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return new.get(id(value), value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_replace(item, new) for item in value)
+    if isinstance(value, dict):
+        return {key: _replace(item, new) for key, item in value.items()}
+    return value

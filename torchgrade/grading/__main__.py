@@ -31,8 +31,7 @@ class Launchers:
 
     def __call__(self, isolation: str, device: str) -> Launcher:
         if (isolation, device) not in self.started:
-            hidden = [self.course.root / name for name in ("graders", "solutions", "exercises", "tests")]
-            self.started[isolation, device] = Launcher(isolation, device, hidden=[p for p in hidden if p.exists()])
+            self.started[isolation, device] = Launcher(isolation, device)
         return self.started[isolation, device]
 
     def close(self) -> None:

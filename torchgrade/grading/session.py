@@ -23,8 +23,6 @@ from torchgrade.model import TaskGrade
 from torchgrade.scoring import award, task_status, total
 
 PYTEST_OPTIONS = (
-    "-q",
-    "-p", "no:terminal",
     "-p", "no:cacheprovider",
     "-p", "no:logging",
     "-p", "no:doctest",
@@ -49,7 +47,7 @@ class Session:
         self.course = course
         self.launchers = launchers
         self.emit = emit
-        self.pytest_extra: tuple[str, ...] = ()
+        self.pytest_extra: tuple[str, ...] = ("-p", "no:terminal")
         torch.set_num_threads(1)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
@@ -66,7 +64,7 @@ class Session:
         plugin = GradingPlugin(task, self._announced(jobs), self._sandbox_maker(task), self._forward(task))
         if not task.suite.is_file():
             raise CourseError(f"there is no suite graders/{task.stem}/checks.py")
-        arguments = [*PYTEST_OPTIONS, *self.pytest_extra, "--rootdir", str(task.folder), "-c", os.devnull]
+        arguments = [*PYTEST_OPTIONS, *self.pytest_extra, "--rootdir", str(task.root), "-c", os.devnull]
         code = pytest.main([*arguments, str(task.suite)], plugins=[plugin])
         if plugin.error or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             reason = plugin.error.strip().splitlines()[-1:] or [f"pytest ended with {code!r}"]

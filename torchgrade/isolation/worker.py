@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.isolation import compat
+from torchgrade.isolation import compat, probes  # noqa: F401  (importing the probes registers them)
 from torchgrade.isolation.channel import Channel, blocking_wait
 from torchgrade.isolation.graphs import Graphs
 from torchgrade.isolation.objects import Held, Objects, location

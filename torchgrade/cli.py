@@ -1,0 +1,133 @@
+"""The command line: argv in, text and an exit code out. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torchgrade import __version__
+from torchgrade.course import Course, find_root
+from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
+from torchgrade.i18n import translate as _
+from torchgrade.model import ExitCode
+
+Command = Callable[[argparse.Namespace, Course], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is ``model.ExitCode``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
+    names = command_names(parser)
+    if not any(word in names for word in arguments[:1]) and not {"-h", "--help", "--version"} & set(arguments[:1]):
+        arguments.insert(0, "grade")
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options, Course.load(find_root(Path.cwd()))))
+    except UnknownTask as error:
+        near = _("; did you mean {names}?").format(names=_(" or ").join(error.near)) if error.near else ""
+        return complain(f"{error}{near}", ExitCode.USAGE)
+    except UsageError as error:
+        return complain(str(error), ExitCode.USAGE)
+    except TorchGradeError as error:
+        return complain(str(error), ExitCode.BROKEN)
+    except KeyboardInterrupt:
+        return complain(_("stopped; nothing is left running"), ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has left; say nothing at exit either
+        return int(ExitCode.NOT_YET)
+
+
+def complain(sentence: str, code: ExitCode) -> int:
+    print(f"grade.py: {sentence}", file=sys.stderr)
+    return int(code)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="grade.py",
+        description=_("Grade the course. Without a command: grade all tasks, or those that are named."),
+        epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
+    )
+    parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
+    commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
+    _add_grade(commands)
+    _add_learner(commands)
+    _add_author(commands)
+    return parser
+
+
+def command_names(parser: argparse.ArgumentParser) -> set[str]:
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return {name for action in actions for name in action.choices}
+
+
+def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    grade = commands.add_parser("grade", help=_("grade tasks (the default command)"))
+    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, or any unambiguous prefix or stem"))
+    source = grade.add_mutually_exclusive_group()
+    source.add_argument("--submission", type=Path, metavar="PATH", help=_("a file, a folder or an archive"))
+    source.add_argument("--solutions", action="store_true", help=_("grade solutions/ instead of exercises/"))
+    add_run_options(grade)
+    grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
+    grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
+    grade.add_argument("--save", type=Path, metavar="DIR", help=_("write pictures of what was made"))
+    grade.add_argument("--no-color", action="store_true")
+    grade.add_argument("-q", "--quiet", action="store_true", help=_("points and next step only"))
+    grade.add_argument("-v", "--verbose", action="store_true", help=_("every check in full"))
+    grade.add_argument("--debug", action="store_true", help=_("run in this process, for breakpoint(); not recorded"))
+    grade.add_argument("--pdb", action="store_true", help=_("with --debug: stop where the code raised"))
+    grade.set_defaults(run=_lazy("torchgrade.commands.grade", "grade"))
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("seed of the hidden inputs"))
+    parser.add_argument("--timeout-scale", type=positive, default=1.0, metavar="X", help=_("multiply all time limits"))
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("tasks side by side (default: the cores)"))
+    parser.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
+    parser.add_argument("--data", choices=("auto", "generated", "real"), default="auto")
+
+
+def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listing = commands.add_parser("list", help=_("titles, points and your best grade so far"))
+    listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
+    hint = commands.add_parser("hint", help=_("one more hint each time, never the code"))
+    hint.add_argument("task", metavar="TASK")
+    hint.set_defaults(run=_lazy("torchgrade.commands.learner", "hint"))
+    reset = commands.add_parser("reset", help=_("back to the stub; the old file is kept beside it"))
+    reset.add_argument("task", metavar="TASK")
+    reset.add_argument("-y", "--yes", action="store_true", help=_("do not ask"))
+    reset.set_defaults(run=_lazy("torchgrade.commands.learner", "reset"))
+
+
+def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    stubs = commands.add_parser("stubs", help=_("write exercises/ from solutions/"))
+    stubs.add_argument("tasks", nargs="*", metavar="TASK")
+    stubs.add_argument("--check", action="store_true", help=_("verify instead of writing"))
+    stubs.set_defaults(run=_lazy("torchgrade.commands.author", "stubs"))
+    verify = commands.add_parser("verify", help=_("prove the course: stubs, solutions, mutants, alternatives"))
+    verify.add_argument("tasks", nargs="*", metavar="TASK")
+    add_run_options(verify)
+    verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
+    verify.set_defaults(run=_lazy("torchgrade.commands.author", "verify"))
+
+
+def positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(_("must be positive"))
+    return value
+
+
+def _lazy(module: str, function: str) -> Command:
+    def run(options: argparse.Namespace, course: Course) -> int:
+        import importlib
+
+        command: Command = getattr(importlib.import_module(module), function)
+        return command(options, course)
+
+    return run

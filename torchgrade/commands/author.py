@@ -1,0 +1,39 @@
+"""``stubs`` and ``verify``: what an author and CI ask for."""
+
+from __future__ import annotations
+
+import argparse
+
+from torchgrade.course import Course
+from torchgrade.course_tools.stubs import stub_text
+from torchgrade.i18n import translate as _
+from torchgrade.model import ExitCode
+
+
+def stubs(options: argparse.Namespace, course: Course) -> int:
+    stale = []
+    for task in course.select(options.tasks):
+        text = stub_text(task)
+        current = task.stub.read_text(encoding="utf-8") if task.stub.exists() else None
+        if current == text:
+            continue
+        stale.append(task)
+        if not options.check:
+            task.stub.parent.mkdir(exist_ok=True)
+            task.stub.write_text(text, encoding="utf-8")
+        verb = _("is not the stub of its solution") if options.check else _("written")
+        print(f"exercises/{task.stub.name} {verb}")
+    return int(ExitCode.NOT_YET if stale and options.check else ExitCode.PASSED)
+
+
+def verify(options: argparse.Namespace, course: Course) -> int:
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools.verify import verify_tasks
+
+    problems = 0
+    for problem in verify_tasks(course, course.select(options.tasks), run_options(options), options.repeat):
+        print(problem, flush=True)
+        problems += 1
+    if not problems:
+        print(_("every fact holds"))
+    return int(ExitCode.NOT_YET if problems else ExitCode.PASSED)

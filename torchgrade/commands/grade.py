@@ -1,0 +1,78 @@
+"""``grade``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from torchgrade.course import Course, Task
+from torchgrade.grading.run import Options, grade_tasks
+from torchgrade.grading.seeds import LEARNER_SEED
+from torchgrade.model import Result
+from torchgrade.progress import record_result
+from torchgrade.report import scoreboard
+from torchgrade.submission import Submission, read_submission
+
+
+def grade(options: argparse.Namespace, course: Course) -> int:
+    tasks = course.select(options.tasks)
+    submission = _submission(options, course, tasks)
+    if options.submission is not None and not options.tasks:
+        tasks = tuple(task for task in tasks if task.stem in submission.sources)
+    started = time.monotonic()
+    to_stdout = options.json == "-"
+    console = scoreboard.make_console(options.no_color, stderr=to_stdout)
+    titles = [task.stem[:6] for task in tasks]
+    with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
+        result = grade_tasks(course, submission, tasks, run_options(options), progress.observe)
+    _write(options, result)
+    if not options.debug and not options.solutions and options.submission is None:
+        record_result(course.root, result)
+    if not to_stdout:
+        scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
+    sys.stdout.flush()
+    return int(result.exit_code)
+
+
+def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
+    if options.submission is not None:
+        return read_submission(options.submission, course, tasks)
+    return read_submission(course.root / ("solutions" if options.solutions else "exercises"), course, tasks)
+
+
+def run_options(options: argparse.Namespace) -> Options:
+    devices = {"cpu": ("cpu",), "cuda": ("cuda",), "all": _all_devices()}[options.device]
+    return Options(
+        devices=devices,
+        seed=LEARNER_SEED if options.seed is None else options.seed,
+        timeout_scale=options.timeout_scale,
+        isolation=options.isolation,
+        data=options.data,
+        jobs=options.jobs or os.cpu_count() or 1,
+        debug=getattr(options, "debug", False),
+        pdb=getattr(options, "pdb", False),
+        save=str(options.save) if getattr(options, "save", None) else None,
+    )
+
+
+def _all_devices() -> tuple[str, ...]:
+    """CPU, and CUDA where there is one; the driver's node is looked for, so that torch need not be imported."""
+    has_cuda = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
+    return ("cpu", "cuda") if has_cuda else ("cpu",)
+
+
+def _write(options: argparse.Namespace, result: Result) -> None:
+    if options.json is not None:
+        text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
+        if options.json == "-":
+            print(text)
+        else:
+            Path(options.json).write_text(text + "\n", encoding="utf-8")
+    if options.junit is not None:
+        from torchgrade.report.junit import junit_xml
+
+        options.junit.write_text(junit_xml(result), encoding="utf-8")

@@ -1,0 +1,65 @@
+"""``list``, ``hint`` and ``reset``: what a learner asks for between two runs. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import datetime
+
+from rich.table import Table
+
+from torchgrade.course import Course
+from torchgrade.course_tools.stubs import stub_text
+from torchgrade.errors import UsageError
+from torchgrade.i18n import translate as _
+from torchgrade.model import ExitCode
+from torchgrade.progress import load_progress, next_hint
+from torchgrade.report.feedback_text import points_text
+from torchgrade.report.scoreboard import make_console
+
+
+def list_tasks(options: argparse.Namespace, course: Course) -> int:
+    progress = load_progress(course.root)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=_(course.title), title_justify="left")
+    for heading in (_("task"), _("title"), _("track"), _("difficulty"), _("best")):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for task in course.tasks:
+        facts, reached = task.manifest, progress.get(task.stem)
+        known = reached is not None and reached.points is not None and reached.max_points is not None
+        best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known and reached else "-"
+        table.add_row(task.stem[:6], _(facts.title), _(facts.track), _(facts.difficulty), best)
+    make_console().print(table)
+    return int(ExitCode.PASSED)
+
+
+def hint(options: argparse.Namespace, course: Course) -> int:
+    task = course.find(options.task)
+    hints = task.manifest.hints
+    number = next_hint(course.root, task.stem, len(hints))
+    make_console().print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}", markup=False)
+    return int(ExitCode.PASSED)
+
+
+def reset(options: argparse.Namespace, course: Course) -> int:
+    task = course.find(options.task)
+    stub = stub_text(task)
+    name = f"exercises/{task.stub.name}"
+    if task.stub.exists():
+        if task.stub.read_text(encoding="utf-8", errors="replace") == stub:
+            print(_("{name} is the stub already").format(name=name))
+            return int(ExitCode.PASSED)
+        if not options.yes and not _agreed(name):
+            print(_("nothing was changed"))
+            return int(ExitCode.NOT_YET)
+        kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
+        task.stub.replace(kept)
+        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
+    task.stub.write_text(stub, encoding="utf-8")
+    print(_("{name} is the stub again").format(name=name))
+    return int(ExitCode.PASSED)
+
+
+def _agreed(name: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(_("reset asks before it replaces {name}; say --yes to do it without asking").format(name=name))
+    return input(_("replace {name} by the stub? [y/N] ").format(name=name)).strip().lower() in ("y", "yes")

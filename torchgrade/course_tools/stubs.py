@@ -1,0 +1,90 @@
+"""The stub of a task, derived from its solution: gaps where the markers are.
+
+    # BEGIN SOLUTION … # END SOLUTION     inside a definition: becomes ``raise NotImplementedError``
+                                          at module level: is left out
+    # STUB: code                          inside a block: ``code`` stands in the stub instead
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from torchgrade.course import Task
+from torchgrade.errors import CourseError
+from torchgrade.i18n import translate as _
+
+BEGIN, END, STUB = "# BEGIN SOLUTION", "# END SOLUTION", "# STUB: "
+ALLOWED_IMPORTS = ("torch", "numpy")
+
+
+def stub_text(task: Task) -> str:
+    """The stub that belongs to the task's solution; where there is none, the stub that was handed out."""
+    if not task.solution.is_file():
+        kept = task.folder / "stub.py"
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8")
+        raise CourseError(f"there is neither solutions/{task.stem}.py nor graders/{task.stem}/stub.py")
+    return make_stub(task.solution.read_text(encoding="utf-8"), f"solutions/{task.stem}.py")
+
+
+def make_stub(solution: str, name: str) -> str:
+    """``solution`` with its blocks replaced by gaps; CourseError names the line of a stray marker."""
+    lines = list(_stub_lines(solution.splitlines(), name))
+    text = _translated("\n".join(lines).strip("\n") + "\n")
+    return re.sub(r"\n{4,}", "\n\n\n", _without_unused_imports(text))
+
+
+def _stub_lines(lines: list[str], name: str) -> Iterator[str]:
+    block: list[str] | None = None
+    for number, line in enumerate(lines, start=1):
+        marker = line.strip()
+        if marker == BEGIN and block is None:
+            block = []
+        elif marker == END and block is not None:
+            indent = line[: len(line) - len(line.lstrip())]
+            yield from _gap(block, indent)
+            block = None
+        elif marker in (BEGIN, END):
+            raise CourseError(f"{name}:{number}: a stray marker {marker!r}")
+        elif block is not None:
+            block.append(line)
+        else:
+            yield line
+    if block is not None:
+        raise CourseError(f"{name}: {BEGIN!r} without {END!r}")
+
+
+def _gap(block: list[str], indent: str) -> list[str]:
+    replaced = [indent + line.strip().removeprefix(STUB) for line in block if line.strip().startswith(STUB)]
+    if replaced or not indent:
+        return replaced
+    return [f"{indent}raise NotImplementedError"]
+
+
+def _without_unused_imports(text: str) -> str:
+    """Imports that only the solution needed would puzzle a learner; torch and numpy always stay."""
+    tree = ast.parse(text)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    drop = set()
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+            kept = [alias.name.split(".")[0] in ALLOWED_IMPORTS for alias in node.names]
+            module = (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else ""
+            if module == "__future__" or module in ALLOWED_IMPORTS or all(kept):
+                continue
+            if not any(name in used for name in names):
+                drop |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return "\n".join(line for number, line in enumerate(text.split("\n"), start=1) if number not in drop)
+
+
+def _translated(text: str) -> str:
+    """The docstrings in the reader's language."""
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(ast.parse(text)):
+        doc = ast.get_docstring(node, clean=False) if isinstance(node, nodes) else None
+        if doc and _(doc) != doc:
+            text = text.replace(doc, _(doc), 1)
+    return text

@@ -1,0 +1,176 @@
+"""The scoreboard: live progress, a table, the failures, and one line that says what to do next."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from torchgrade.grading.pool import Event
+from torchgrade.i18n import translate as _
+from torchgrade.model import Outcome, Result, Status, TaskGrade
+from torchgrade.report.feedback_text import WIDTH, WORDS, outcome_lines, points_text
+
+STYLES = {
+    Status.PASSED: "green",
+    Status.FAILED: "red",
+    Status.CRASHED: "red",
+    Status.TIMED_OUT: "red",
+    Status.OUT_OF_MEMORY: "red",
+    Status.BROKEN: "magenta",
+    Status.TODO: "cyan",
+    Status.SKIPPED: "dim",
+    Status.UNAVAILABLE: "yellow",
+}
+
+
+def make_console(no_color: bool = False, stderr: bool = False) -> Console:
+    """80 columns where there is no terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are rich's business."""
+    console = Console(stderr=stderr, no_color=no_color or None, highlight=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH
+    return console
+
+
+class Progress:
+    """Which task, which check, how long: one line while the checks run, nothing once they are done."""
+
+    def __init__(self, console: Console, titles: Sequence[str], quiet: bool = False) -> None:
+        self.console = console
+        self.titles = titles
+        self.started = time.monotonic()
+        self.current: dict[int, str] = {}
+        self.steps: dict[int, int] = {}
+        self.done = 0
+        self.live = Live(get_renderable=self._line, console=console, refresh_per_second=8, transient=True)
+        self.enabled = not quiet and console.is_terminal and not console.is_dumb_terminal
+
+    def __enter__(self) -> Progress:
+        if self.enabled:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self.enabled:
+            self.live.stop()
+
+    def observe(self, event: Event) -> None:
+        if event.job is None:
+            return
+        if event.kind == "started":
+            self.current[event.job] = _("loading")
+        elif event.kind == "check":
+            self.current[event.job] = _(event.data["title"])
+            self.steps.pop(event.job, None)
+        elif event.kind == "steps":
+            self.steps[event.job] = int(event.data["steps"])
+        elif event.kind in ("graded", "broken"):
+            self.current.pop(event.job, None)
+            self.done += 1
+
+    def _line(self) -> Text:
+        elapsed = time.monotonic() - self.started
+        parts = []
+        for job, title in self.current.items():
+            steps = f" ({_('optimiser step')} {self.steps[job]:,})" if job in self.steps else ""
+            parts.append(f"{self.titles[job]}: {title}{steps}")
+        what = " | ".join(parts) or _("starting")
+        line = f"{self.done}/{len(self.titles)}  {elapsed:4.0f} s  {what}"
+        return Text(line[: self.console.width - 1])
+
+
+def show(console: Console, result: Result, quiet: bool = False, verbose: bool = False, seconds: float = 0.0) -> None:
+    """Print the finished result."""
+    if not quiet:
+        console.print(_task_table(result) if len(result.tasks) > 1 else _check_table(result.tasks[0]))
+        for task in result.tasks:
+            _failures(console, task, verbose, headed=len(result.tasks) > 1)
+    total = points_text(result.points, result.max_points)
+    share = result.points / result.max_points if result.max_points else 0.0
+    console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
+    console.print(_next_line(result), soft_wrap=True)
+
+
+def _task_table(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(_("task"), no_wrap=True)
+    table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column(_("points"), justify="right", no_wrap=True)
+    table.add_column(_("status"), no_wrap=True)
+    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, max_width=30)
+    for task in result.tasks:
+        first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
+        status = Text(_(str(task.status)), style=STYLES[task.status])
+        todo = Text(first.title if first is not None else "", style="dim")
+        table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
+    return table
+
+
+def _check_table(task: TaskGrade) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"{task.task}  {_(task.title)}", title_justify="left")
+    table.add_column("", no_wrap=True)
+    table.add_column(_("check"), overflow="fold", ratio=1)
+    devices = list(dict.fromkeys(out.device for out in task.checks))
+    for device in devices if len(devices) > 1 else ():
+        table.add_column(device, no_wrap=True)
+    table.add_column(_("points"), justify="right", no_wrap=True)
+    for name in dict.fromkeys(out.id for out in task.checks):
+        runs = [out for out in task.checks if out.id == name]
+        worst = next((out for out in runs if out.status is not Status.PASSED), runs[0])
+        cells = [_cell(next((run for run in runs if run.device == device), None)) for device in devices]
+        score = points_text(sum(run.points for run in runs), sum(run.max_points for run in runs))
+        table.add_row(_word(worst), runs[0].title, *(cells if len(devices) > 1 else ()), score)
+    return table
+
+
+def _cell(outcome: Outcome | None) -> Text:
+    return Text("") if outcome is None else _word(outcome)
+
+
+def _word(outcome: Outcome) -> Text:
+    return Text(_(WORDS[outcome.status]), style=STYLES[outcome.status])
+
+
+def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
+    calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
+    shown = [out for out in task.checks if verbose or out.status not in calm]
+    if not shown:
+        return
+    console.print()
+    if headed:
+        console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
+    for outcome in shown:
+        lines = outcome_lines(outcome, width=min(console.width, 100))
+        head, _space, rest = lines[0].partition(" ")
+        console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
+        for line in lines[1:]:
+            console.print(Text(line), soft_wrap=True)
+
+
+def _next_line(result: Result) -> str:
+    """One line that says what to do next."""
+    broken = [task for task in result.tasks if task.status is Status.BROKEN]
+    if broken:
+        sentence = _("{task} could not be graded: the fault is the grader's, not yours; it costs no points.")
+        return sentence.format(task=broken[0].task)
+    for task in result.tasks:
+        for outcome in task.checks:
+            if outcome.status in (Status.PASSED, Status.SKIPPED):
+                continue
+            if outcome.status is Status.TODO:
+                where = outcome.where or task.task
+                return _("next: fill the gap at {where}   (stuck? python grade.py hint {task})").format(
+                    where=where.split("  ")[0], task=task.task[:6]
+                )
+            if outcome.status is Status.UNAVAILABLE:
+                return _("next: run it again where this is at hand: {what}").format(what=outcome.message)
+            return _('next: "{title}"   (stuck? python grade.py hint {task})').format(
+                title=outcome.title, task=task.task[:6]
+            )
+    return _("everything asked for passed.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status
+from torchgrade.submission import Source
 
 Emit = Callable[[str, dict[str, Any]], None]
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
@@ -183,7 +184,7 @@ class GradingPlugin:
             run.error = error
         if run.submission is not None:
             where = _where(run.submission.torchgrade_client.seen.where)
-        verdict = self._verdict(run, where)
+        verdict = self._verdict(run, where) or self._blame(item, run, where)
         output = shorten(sandbox.output(), 4000)
         self.run = None
         return verdict, output
@@ -195,21 +196,48 @@ class GradingPlugin:
         torch.manual_seed(seed)
         client.begin(derive(job.seed, "worker", self.task.stem, name, attempt), seconds, proving=job.proving)
 
-    def _verdict(self, run: Run, where: str | None) -> Verdict:
+    def _verdict(self, run: Run, where: str | None) -> Verdict | None:
         if run.error is None:
             return PASSED
         if isinstance(run.error, (KeyboardInterrupt, SystemExit)):
             raise run.error
         if isinstance(run.error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(run.error))
-        verdict = verdict_of(run.error, where)
-        if verdict is not None:
-            return verdict
-        text = shorten(f"{type(run.error).__name__}: {run.error}")
-        if run.submission is not None and run.submission.torchgrade_client.seen.answered and not run.job.proving:
-            got = _("a value that cannot be used in the place where it is needed ({error})").format(error=text)
+        return verdict_of(run.error, where)
+
+    def _blame(self, item: pytest.Item, run: Run, where: str | None) -> Verdict:
+        """The suite itself raised: over a value that it could not use, or through our own fault?
+
+        The reference decides where it is at hand: when the check passes for it, the value was to blame. Without a
+        reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
+        """
+        assert run.error is not None
+        text = shorten(f"{type(run.error).__name__}: {run.error}", 500)
+        origin = _origin(run.error)
+        answered = run.submission is not None and run.submission.torchgrade_client.seen.answered
+        blameless = self.task.solution.is_file() and self._passes_for_reference(item, run)
+        if blameless or (answered and not self.task.solution.is_file() and "torchgrade" not in origin):
+            got = _("a value that cannot be used where it is needed ({error})").format(error=text)
             return Verdict(Status.FAILED, got=got, where=where)
-        return Verdict(Status.BROKEN, text, where=_origin(run.error))
+        return Verdict(Status.BROKEN, text, where=origin)
+
+    def _passes_for_reference(self, item: pytest.Item, run: Run) -> bool:
+        name = f"{self.task.stem}.py"
+        source = Source(name, {name: self.task.solution.read_bytes()})
+        if run.job.source.hash == source.hash:
+            return False
+        sandbox = self.make_sandbox(replace(run.job, source=source), run.device, lambda steps: None)
+        self.run = again = Run(run.job, run.spec, run.device, sandbox)
+        try:
+            again.submission = sandbox.submission()
+            self._begin(run.job, item.name, 0, again.submission.torchgrade_client, 600.0)
+            runtestprotocol(item, log=False, nextitem=None)
+        except Exception as error:
+            again.error = error
+        finally:
+            sandbox.close()
+            self.run = run
+        return again.error is None
 
     def _outcome(
         self, item: pytest.Item, spec: CheckSpec, device: str, verdict: Verdict, seconds: float = 0.0, output: str = ""

@@ -1,0 +1,266 @@
+"""Starting, watching and ending workers, at the level that needs nothing from the system."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from torchgrade.errors import IsolationError
+from torchgrade.isolation import snippet
+from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess
+
+SNIPPET = "torchgrade.isolation.snippet:serve"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    with Launcher("process") as made:
+        yield made
+
+
+@pytest.fixture
+def worker(launcher: Launcher) -> Iterator[WorkerProcess]:
+    made = launcher.start(Limits(), serve=SNIPPET)
+    yield made
+    made.close()
+
+
+def test_worker_answers_from_another_process(worker):
+    answer = snippet.ask(worker.socket, "import os, torch; answer = [os.getpid(), len(torch.ones(3))]")
+    assert answer == [worker.pid, 3]
+    assert worker.pid != os.getpid()
+
+
+def test_engine_is_importable_but_not_what_lies_beside_it(worker):
+    text = """
+import importlib.util, torchgrade.isolation
+names = ("torch", "numpy", "graders", "solutions", "grade")
+answer = {name: importlib.util.find_spec(name) is not None for name in names}
+"""
+    found = snippet.ask(worker.socket, text)
+    assert found == {"torch": True, "numpy": True, "graders": False, "solutions": False, "grade": False}
+
+
+def test_environment_of_the_grader_stays_there(monkeypatch):
+    monkeypatch.setenv("COURSE_PASSWORD", "secret")
+    with Launcher("process") as launcher:
+        worker = launcher.start(Limits(), serve=SNIPPET)
+        assert snippet.ask(worker.socket, "import os; answer = os.environ.get('COURSE_PASSWORD')") is None
+        worker.close()
+
+
+def test_exit_code_signal_and_usage_are_reported(launcher):
+    worker = launcher.start(Limits(), serve=SNIPPET)
+    assert worker.exit(0) is None
+    with pytest.raises(EOFError):
+        snippet.ask(worker.socket, "x = sum(range(10**7))\nimport os; os._exit(7)")
+    ended = worker.exit(5)
+    assert (ended.code, ended.signal) == (7, None)
+    assert ended.cpu_seconds > 0.05
+    assert ended.max_rss_mb > 50
+    worker.close()
+    worker = launcher.start(Limits(), serve=SNIPPET)
+    with pytest.raises(EOFError):
+        snippet.ask(worker.socket, "import os; os.abort()")
+    assert worker.exit(5).signal == signal.SIGABRT
+    worker.close()
+
+
+def test_output_is_a_pipe_that_outlives_the_worker(launcher):
+    worker = launcher.start(Limits(), serve=SNIPPET)
+    snippet.ask(worker.socket, "import os, sys; print('out', flush=True); os.write(2, b'err\\n')")
+    worker.kill()
+    assert os.read(worker.output, 100) == b"out\nerr\n"
+    assert os.read(worker.output, 100) == b""
+    worker.close()
+
+
+def test_kill_ends_daemons_and_is_idempotent(launcher, tmp_path):
+    worker = launcher.start(Limits(), serve=SNIPPET)
+    daemons = """
+import os, time
+answer = []
+for i in range(5):
+    r, w = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(1000)
+        os.write(w, str(pid).encode())
+        os._exit(0)
+    answer.append(int(os.read(r, 20)))
+"""
+    pids = snippet.ask(worker.socket, daemons)
+    assert len(pids) == 5
+    folder = snippet.ask(worker.socket, "import os; answer = os.getcwd(); os.mkdir('a'); os.chmod('a', 0)")
+    assert all(alive(pid) for pid in pids)
+    worker.kill()
+    worker.kill()
+    assert not any(alive(pid) for pid in (*pids, worker.pid))
+    assert not Path(folder).exists()
+    assert worker.memory_mb() == 0.0
+    worker.close()
+
+
+def test_memory_and_cpu_grow_with_use(worker):
+    before = worker.memory_mb()
+    snippet.ask(worker.socket, "import builtins, torch; builtins.kept = torch.ones(50 * 2**18)")
+    assert 45 < worker.memory_mb() - before < 80
+    used = worker.cpu_seconds()
+    snippet.ask(worker.socket, "x = sum(range(10**7))")
+    assert worker.cpu_seconds() - used > 0.05
+
+
+def test_memory_limit_is_a_readable_error(launcher):
+    worker = launcher.start(Limits(memory_mb=300), serve=SNIPPET)
+    assert snippet.ask(worker.socket, "import torch; answer = len(torch.ones(250 * 2**18))") == 250 * 2**18
+    raised = snippet.ask(worker.socket, "import torch; torch.ones(400 * 2**18)")["raised"]
+    assert "DefaultCPUAllocator" in raised
+    worker.close()
+
+
+def test_wall_time_is_a_back_stop(launcher):
+    worker = launcher.start(Limits(wall_seconds=0.5), serve=SNIPPET)
+    with pytest.raises(EOFError):
+        snippet.ask(worker.socket, "while True: pass")
+    ended = worker.exit(5)
+    assert ended.out_of_time
+    assert ended.signal == signal.SIGKILL
+    worker.close()
+
+
+def test_threads_are_limited_to_what_was_asked(launcher):
+    worker = launcher.start(Limits(threads=2), serve=SNIPPET)
+    text = "import torch; x = torch.randn(600, 600); answer = [torch.get_num_threads(), (x @ x).shape[0]]"
+    assert snippet.ask(worker.socket, text) == [2, 600]
+    worker.close()
+
+
+def test_preload_happens_once_in_the_zygote(launcher):
+    text = "import sys; answer = 'wave' in sys.modules"
+    plain = launcher.start(Limits(), serve=SNIPPET)
+    assert snippet.ask(plain.socket, text) is False
+    loaded = launcher.start(Limits(), preload=["wave"], serve=SNIPPET)
+    assert snippet.ask(loaded.socket, text) is True
+    plain.close()
+    loaded.close()
+
+
+def test_unknown_serve_function_is_an_isolation_error(launcher):
+    with pytest.raises(IsolationError, match="no_such"):
+        launcher.start(Limits(), serve="torchgrade.isolation.no_such:serve")
+    launcher.start(Limits(), serve=SNIPPET).close()
+
+
+def test_unknown_isolation_and_closed_launcher_are_refused():
+    with pytest.raises(IsolationError, match="auto, strict"):
+        Launcher("best")
+    launcher = Launcher("process")
+    launcher.close()
+    with pytest.raises(IsolationError, match="closed"):
+        launcher.start(Limits())
+
+
+def test_everything_ends_with_a_killed_grader():
+    text = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from torchgrade.isolation import snippet
+from torchgrade.isolation.launch import Launcher, Limits
+launcher = Launcher("process")
+worker = launcher.start(Limits(), serve={SNIPPET!r})
+child = snippet.ask(worker.socket, '''
+import os, time
+answer = os.fork()
+if answer == 0:
+    os.setsid()
+    time.sleep(1000)
+''')
+print(launcher._zygote._process.pid, worker.pid, child, flush=True)
+time.sleep(1000)
+"""
+    grader = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    pids = [int(word) for word in grader.stdout.readline().split()]
+    assert len(pids) == 3
+    assert all(alive(pid) for pid in pids)
+    grader.kill()
+    grader.wait()
+    assert wait_for(lambda: not any(alive(pid) for pid in pids), 2.0)
+
+
+def test_zygote_ends_with_a_grader_killed_while_torch_is_imported():
+    text = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from torchgrade.isolation.launch import Launcher
+launcher = Launcher("process")
+launcher.level
+print(launcher._zygote._process.pid, flush=True)
+time.sleep(1000)
+"""
+    grader = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    zygote = int(grader.stdout.readline())
+    assert alive(zygote)
+    grader.kill()
+    grader.wait()
+    assert wait_for(lambda: not alive(zygote), 0.5)
+
+
+def test_many_workers_leave_nothing_behind(launcher):
+    launcher.start(Limits(), serve=SNIPPET).close()
+    before = set(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        worker = launcher.start(Limits(), serve=SNIPPET)
+        snippet.ask(worker.socket, "answer = 1")
+        worker.close()
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
+
+
+def test_spawned_worker_has_the_same_interface(monkeypatch):
+    monkeypatch.setenv("TORCHGRADE_START", "spawn")
+    with Launcher() as launcher:
+        assert launcher.level == 1
+        worker = launcher.start(Limits(), preload=["wave"], serve=SNIPPET)
+        text = "import os, sys; print('hello', flush=True); answer = [os.getpid(), 'wave' in sys.modules]"
+        assert snippet.ask(worker.socket, text) == [worker.pid, True]
+        assert worker.memory_mb() > 50
+        assert worker.cpu_seconds() > 0.1
+        assert worker.exit(0) is None
+        assert os.read(worker.output, 100) == b"hello\n"
+        worker.kill()
+        worker.kill()
+        assert worker.exit(0).signal == signal.SIGKILL
+        worker.close()
+        worker = launcher.start(Limits(), serve=SNIPPET)
+        with pytest.raises(EOFError):
+            snippet.ask(worker.socket, "import os; os._exit(5)")
+        assert worker.exit(5).code == 5
+        worker.close()
+    with pytest.raises(IsolationError, match="spawn"):
+        Launcher("strict")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,165 @@
+"""The process that has imported torch once and forks workers. It holds no submission and no secret.
+
+    grader ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker
+
+Started by launch.py as a fresh interpreter (inside bubblewrap at level 3), its control socket as a
+descriptor. On the control socket, JSON lines:
+
+    {"level": 3, "missing": [...]}     first, before torch is imported: what a trial confinement lacked
+    {"ready": true, "baseline": MB}    torch is imported
+    {"limits": ..., "preload": [...], "serve": "module:function"} + [calls, output, status]
+                                       from the grader, once per worker
+
+It runs one thread and never touches CUDA: neither survives a fork. It ends when the control socket closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from torchgrade.isolation import watch
+from torchgrade.isolation.confine import libc
+from torchgrade.isolation.confine.plan import Plan
+from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
+
+LINUX = sys.platform.startswith("linux")
+
+
+def main(descriptor: int, settings: dict[str, Any]) -> NoReturn:
+    """Serve fork requests until the control socket closes; never returns."""
+    control, plan = socket.socket(fileno=descriptor), Plan.from_json(settings)
+    try:
+        enter_zygote(plan)
+        with dying_with(control):
+            missing = trial(plan)
+            tell(control, {"level": plan.level, "missing": missing})
+            if missing:
+                os._exit(1)
+            warm_up()
+        tell(control, {"ready": True, "baseline": watch.own_anonymous_mb()})
+        serve(control, plan)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the grader has gone
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            tell(control, {"error": f"{type(error).__name__}: {error}"})
+    finally:
+        os._exit(1)
+
+
+def warm_up() -> None:
+    """Import what every worker needs, on one thread, and run each machinery once."""
+    import msgpack  # type: ignore[import-untyped]  # noqa: F401
+    import numpy  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+    leaf = torch.ones(2, 2, requires_grad=True)
+    (leaf @ leaf).sum().backward()  # type: ignore[no-untyped-call]
+    with contextlib.suppress(ModuleNotFoundError):  # its absence is told when it is asked for
+        importlib.import_module("torchgrade.isolation.worker")
+    settle()
+
+
+def settle() -> None:
+    """Before forking: one thread, no CUDA, and no object that the collector would touch in a fork."""
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        raise RuntimeError("the zygote has initialised CUDA, which does not survive a fork")
+    threads = len(os.listdir("/proc/self/task")) if LINUX else threading.active_count()
+    if threads != 1:
+        raise RuntimeError(f"the zygote has {threads} threads; it may have one")
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def dying_with(control: socket.socket) -> Iterator[None]:
+    """While busy, let the kernel end this process (SIGIO) when the control socket closes.
+
+    Anything that arrives would end it too: the grader sends nothing while it waits for an answer.
+    """
+    flags = fcntl.fcntl(control, fcntl.F_GETFL)
+    if not LINUX:
+        yield
+        return
+    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(control, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if select.select([control], [], [], 0)[0]:
+        os._exit(0)  # it closed before we asked
+    yield
+    fcntl.fcntl(control, fcntl.F_SETFL, flags)
+
+
+def serve(control: socket.socket, plan: Plan) -> None:
+    """Fork one supervisor for each request; reap the ended ones, and kill what none of them owns any more."""
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    woken.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno())
+    libc.adopt_orphans()
+    supervisors: set[int] = set()
+    while True:
+        ready, _, _ = select.select([control, wake], [], [])
+        if wake in ready:
+            reap(wake, supervisors)
+        if control not in ready:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(control, 65536, 3)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        prepare(control, request["preload"])
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for end in (control, wake, woken):
+                end.close()
+            start_job(plan, request, *descriptors)
+        supervisors.add(pid)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def prepare(control: socket.socket, modules: list[str]) -> None:
+    """Import ``modules`` here, once, so that every later worker has them."""
+    missing = [name for name in modules if name not in sys.modules]
+    if missing:
+        with dying_with(control):
+            for name in missing:
+                importlib.import_module(name)
+            settle()
+
+
+def reap(wake: socket.socket, supervisors: set[int]) -> None:
+    """Collect ended supervisors. A child that is none was orphaned by a killed supervisor: it is killed."""
+    with contextlib.suppress(BlockingIOError):
+        while wake.recv(4096):
+            pass
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            supervisors.discard(ended[0])
+    if LINUX:
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        with contextlib.suppress(OSError):
+            for pid in {int(word) for word in children.read_text().split()} - supervisors:
+                os.kill(pid, signal.SIGKILL)
+
+
+def tell(control: socket.socket, message: dict[str, Any]) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")

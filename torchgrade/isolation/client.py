@@ -34,7 +34,8 @@ from torchgrade.isolation.channel import Channel
 from torchgrade.isolation.launch import Limits, WorkerProcess
 from torchgrade.isolation.protocol import Caps, Decoder, Encoder, Frame, ObjectSpec, Unsendable, Violation
 
-TICK = 0.05  # seconds between two looks at the worker's clock and memory
+TICK = 0.05  # seconds between two looks at the worker's clock
+MEMORY_TICK = 0.25  # and at its memory, which costs the kernel a walk over its pages
 MAX_OUTPUT = 64 << 10  # bytes of one check's output that are kept
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
 
@@ -58,6 +59,7 @@ class WorkerLine:
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
         self.dead: SubmissionFault | None = None
         self._printed = bytearray()
+        self._next_look = 0.0
         self.begin(60.0)
 
     def begin(self, seconds: float) -> None:
@@ -107,6 +109,9 @@ class WorkerLine:
         used = wall - (_run_delay(self.process.pid) - self._waited)
         if used > self.seconds or wall > 5 * self.seconds:
             raise TimedOut(self.seconds)
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + MEMORY_TICK
         if self.process.memory_mb() > self.limits.memory_mb:
             raise OutOfMemory(self.limits.memory_mb)
 

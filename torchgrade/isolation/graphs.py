@@ -44,8 +44,7 @@ class Graphs:
         wanted = [*graph.inputs, *graph.leaves]
         if not pairs or not wanted:
             return [None] * len(graph.inputs)
-        outs, cts = [out for out, _ in pairs], [ct for _, ct in pairs]
-        grads = torch.autograd.grad(outs, wanted, cts, retain_graph=True, allow_unused=True)
+        grads = _product(pairs, wanted)
         graph.pending = list(grads[len(graph.inputs) :])
         return list(grads[: len(graph.inputs)])
 
@@ -65,6 +64,19 @@ class Graphs:
         if number not in self._graphs:
             raise Violation("unknown graph")
         return self._graphs[number]
+
+
+def _product(pairs: list[tuple[torch.Tensor, torch.Tensor]], wanted: list[torch.Tensor]) -> Sequence[Any]:
+    """The vector-Jacobian product as the gradient of a weighted sum.
+
+    ``grad_outputs`` would say the same, but makes torch import sympy (a second) in every fresh worker; it is left
+    for complex outputs, whose weighted sum is not real.
+    """
+    if any(out.is_complex() for out, _ in pairs):
+        outs, cotangents = [out for out, _ in pairs], [cotangent for _, cotangent in pairs]
+        return torch.autograd.grad(outs, wanted, cotangents, retain_graph=True, allow_unused=True)
+    weighted = [(out * cotangent).sum() for out, cotangent in pairs]
+    return torch.autograd.grad(weighted, wanted, retain_graph=True, allow_unused=True)
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:

@@ -117,7 +117,8 @@ class Server:
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
         torch.set_grad_enabled(True)
-        torch.use_deterministic_algorithms(False)
+        if torch.are_deterministic_algorithms_enabled():  # the call imports the inductor: never without need
+            torch.use_deterministic_algorithms(False)
         random.seed(seed)
         np.random.seed(seed % (1 << 32))
         torch.manual_seed(seed)

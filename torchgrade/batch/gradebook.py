@@ -48,26 +48,20 @@ class Gradebook(Storage):
             )
 
     def environment(self, environment: str) -> dict[str, Any]:
-        row = self.db.execute(
-            "SELECT document FROM environments WHERE environment = ?", (environment,)
-        ).fetchone()
+        row = self.db.execute("SELECT document FROM environments WHERE environment = ?", (environment,)).fetchone()
         return dict(json.loads(row[0])) if row else {}
 
     def set_targets(self, targets: dict[str, Target]) -> None:
         """Name what is in force from now on; rows of other suites stay in the file as history."""
         with self.transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", [(t, *v) for t, v in targets.items()]
-            )
+            db.executemany("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", [(t, *v) for t, v in targets.items()])
 
     def targets(self) -> dict[str, Target]:
         return {row[0]: Target(*row[1:]) for row in self.db.execute("SELECT * FROM targets")}
 
     def done(self) -> set[Key]:
         """What needs no grading. Our own faults are not among it: they are tried again."""
-        query = (
-            "SELECT task, source, suite, environment, seed FROM gradings WHERE done AND status != 'broken'"
-        )
+        query = "SELECT task, source, suite, environment, seed FROM gradings WHERE done AND status != 'broken'"
         return {Key(*row) for row in self.db.execute(query)}
 
     def forget(self, key: Key) -> None:
@@ -137,8 +131,7 @@ class Gradebook(Storage):
         """Set a student's points by hand, or withdraw that with None. Every decision is kept."""
         with self.transaction() as db:
             db.execute(
-                "INSERT INTO overrides (student, task, points, before, why, who, made)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO overrides (student, task, points, before, why, who, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (student, task, points, before, why, who, now()),
             )
 
@@ -153,9 +146,7 @@ class Gradebook(Storage):
     def begin_run(self, document: dict[str, Any]) -> int:
         with self.transaction() as db:
             values = (now(), json.dumps(document, sort_keys=True))
-            return int(
-                db.execute("INSERT INTO runs (started, document) VALUES (?, ?)", values).lastrowid or 0
-            )
+            return int(db.execute("INSERT INTO runs (started, document) VALUES (?, ?)", values).lastrowid or 0)
 
     def end_run(self, run: int, how: str) -> None:
         with self.transaction() as db:

@@ -19,9 +19,7 @@ AND g.seed = ?
 """
 
 
-def rows(
-    book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None
-) -> Iterator[Row]:
+def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None) -> Iterator[Row]:
     """Every row of the class, by student, task order and attempt. ``targets`` defaults to those in force."""
     force = book.targets() if targets is None else targets
     overrides = book.overrides()
@@ -93,9 +91,7 @@ def changes(before: Iterable[Row], after: Iterable[Row]) -> list[Change]:
         if held is None:
             continue
         if (held.status, held.points) != (row.status, row.points):
-            found.append(
-                Change(row.student, row.task, "", "", held.status, row.status, held.points, row.points)
-            )
+            found.append(Change(row.student, row.task, "", "", held.status, row.status, held.points, row.points))
         found += _check_changes(held, row)
     return found
 

@@ -103,10 +103,7 @@ class Storage:
                 "INSERT INTO students VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET"
                 " id=excluded.id, name=excluded.name, email=excluded.email, section=excluded.section,"
                 " listed=excluded.listed, ids=excluded.ids",
-                [
-                    (s.key, s.id, s.name, s.email, s.section, s.listed, json.dumps(dict(s.ids)))
-                    for s in students
-                ],
+                [(s.key, s.id, s.name, s.email, s.section, s.listed, json.dumps(dict(s.ids))) for s in students],
             )
             db.executemany(
                 "INSERT INTO tasks VALUES (?, ?, ?, ?) ON CONFLICT (task) DO UPDATE SET"
@@ -122,9 +119,7 @@ class Storage:
         rows = self.db.execute("SELECT task, title, max_points FROM tasks ORDER BY position, task")
         return [TaskInfo(*row) for row in rows]
 
-    def set_handins(
-        self, handins: Iterable[Handin], unmatched: Iterable[Unmatched], tasks: Sequence[str]
-    ) -> None:
+    def set_handins(self, handins: Iterable[Handin], unmatched: Iterable[Unmatched], tasks: Sequence[str]) -> None:
         """Replace what was handed in for these tasks, in one step; verdicts are untouched."""
         with self.transaction() as db:
             db.executemany("DELETE FROM handins WHERE task = ?", [(task,) for task in tasks])

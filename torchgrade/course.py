@@ -132,7 +132,13 @@ def content_hash(paths: Iterable[Path]) -> str:
 
 def _engine_files() -> list[Path]:
     package = Path(__file__).parent
-    folders = (package, package / "expect", package / "isolation", package / "isolation" / "probes", package / "grading")
+    folders = (
+        package,
+        package / "expect",
+        package / "isolation",
+        package / "isolation" / "probes",
+        package / "grading",
+    )
     return [path for folder in folders for path in sorted(folder.glob("*.py"))]
 
 

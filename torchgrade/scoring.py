@@ -24,7 +24,8 @@ ORDER = (
 def award(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     """Give each check its points: all when it passed on every device asked for, else none.
 
-    A check that ran on several devices shares its points evenly among its outcomes.
+    A check that ran on several devices shares its points evenly among its outcomes. A broken check, our own fault,
+    counts for nothing: neither earned nor possible.
     """
     runs: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -32,7 +33,8 @@ def award(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     shares = {}
     for name, group in runs.items():
         earned = all(outcome.status is Status.PASSED for outcome in group)
-        share = group[0].max_points / len(group)
+        broken = any(outcome.status is Status.BROKEN for outcome in group)
+        share = 0.0 if broken else group[0].max_points / len(group)
         shares[name] = (share if earned else 0.0, share)
     return tuple(replace(out, points=shares[out.id][0], max_points=shares[out.id][1]) for out in outcomes)
 

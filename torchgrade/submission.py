@@ -59,10 +59,10 @@ def read_submission(path: Path, course: Course, tasks: Sequence[Task]) -> Submis
     if path.name.lower().endswith(ARCHIVES):
         blob = _read(path, MAX_ARCHIVE)
         return Submission(label, {task.stem: Source(f"{task.stem}.py", archive=blob) for task in tasks})
-    if path.suffix == ".ipynb":
-        return Submission(label, {task.stem: Source(label, {label: _read(path, MAX_ARCHIVE)}) for task in tasks})
-    if path.suffix != ".py":
-        raise SubmissionError(f"{label} is neither a .py file, a notebook, a folder nor an archive ({', '.join(ARCHIVES)})")
+    if path.suffix not in (".py", ".ipynb"):
+        raise SubmissionError(
+            f"{label} is neither a .py file, a notebook, a folder nor an archive ({', '.join(ARCHIVES)})"
+        )
     task = _task_of(path, course, tasks)
     return Submission(label, {task.stem: Source(label, {label: _read(path, MAX_FILE)})})
 

@@ -1,8 +1,8 @@
 """The stub of a task, derived from its solution: gaps where the markers are.
 
-    # BEGIN SOLUTION … # END SOLUTION     inside a definition: becomes ``raise NotImplementedError``
-                                          at module level: is left out
-    # STUB: code                          inside a block: ``code`` stands in the stub instead
+# BEGIN SOLUTION … # END SOLUTION     inside a definition: becomes ``raise NotImplementedError``
+                                      at module level: is left out
+# STUB: code                          inside a block: ``code`` stands in the stub instead
 """
 
 from __future__ import annotations

@@ -138,5 +138,7 @@ def likely_sentences(suite: str) -> set[str]:
 def check_names(suite: str) -> list[str]:
     """The names of the checks of a suite, in order."""
     return [
-        node.name for node in ast.parse(suite).body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        node.name
+        for node in ast.parse(suite).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]

@@ -71,8 +71,11 @@ def _folders(course: Course) -> Iterator[str]:
 
 
 def _counts(name: str, suffix: str) -> bool:
-    return not name.startswith((".", "__")) and not name.endswith(".bak") and (not suffix or name.endswith(suffix)) and (
-        bool(suffix) or name != "conftest.py"
+    return (
+        not name.startswith((".", "__"))
+        and not name.endswith(".bak")
+        and (not suffix or name.endswith(suffix))
+        and (bool(suffix) or name != "conftest.py")
     )
 
 

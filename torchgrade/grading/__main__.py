@@ -91,7 +91,13 @@ def _torch_version() -> str:
 
 
 def _plain(value: Any) -> Any:
-    return as_json(value) if isinstance(value, (Outcome, TaskGrade)) else asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    return (
+        as_json(value)
+        if isinstance(value, (Outcome, TaskGrade))
+        else asdict(value)
+        if hasattr(value, "__dataclass_fields__")
+        else value
+    )
 
 
 if __name__ == "__main__":

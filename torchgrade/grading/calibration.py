@@ -43,9 +43,7 @@ class Calibration:
         if name not in self.floors:
             raise CourseError(f"calibration.json has no {name!r}; run: python grade.py calibrate")
         entry = self.floors[name]
-        return Floor(
-            name, entry.get("floor"), entry.get("ceiling"), entry["false_reject"], entry["false_accept"]
-        )
+        return Floor(name, entry.get("floor"), entry.get("ceiling"), entry["false_reject"], entry["false_accept"])
 
     def __contains__(self, name: str) -> bool:
         return name in self.floors

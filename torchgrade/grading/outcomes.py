@@ -94,7 +94,9 @@ def _raised(error: SubmissionRaised) -> Verdict:
         return Verdict(Status.TODO, where=where)
     text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
     advice = _advice(error)
-    return Verdict(Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where)
+    return Verdict(
+        Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where
+    )
 
 
 def _advice(error: SubmissionRaised) -> str:
@@ -107,7 +109,7 @@ def _advice(error: SubmissionRaised) -> str:
         return _("the code waits for input(); nobody types while it is graded")
     if name == "RecursionError":
         return _("a function calls itself without an end")
-    if name == "AssertionError" and "CUDA" in text or "NVIDIA" in text or "cuda" in text.lower() and "Torch" in text:
+    if "NVIDIA" in text or ("cuda" in text.lower() and ("Torch" in text or name == "AssertionError")):
         return _("this machine has no CUDA device; use the device of the input instead of a fixed one")
     return ""
 

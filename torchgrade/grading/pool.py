@@ -6,6 +6,7 @@ replaced; closing the pool ends every process below it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -78,10 +79,8 @@ class Grader:
 
     def close(self) -> None:
         if self.process.stdin is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass
         try:
             self.process.wait(0.2 if self.job is not None else 5.0)
         except subprocess.TimeoutExpired:

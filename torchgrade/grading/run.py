@@ -94,7 +94,9 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
     events: list[Event] = []
 
     def emit(kind: str, data: dict[str, Any]) -> None:
-        plain = {key: as_json(v) if isinstance(v, (Outcome, TaskGrade)) else v for key, v in data.items()}
+        plain: dict[str, Any] = {
+            key: as_json(v) if isinstance(v, (Outcome, TaskGrade)) else v for key, v in data.items()
+        }
         events.append(Event(kind, plain.get("job"), plain))
 
     session = Session(course, lambda isolation, device: None, emit)

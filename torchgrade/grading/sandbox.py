@@ -50,8 +50,7 @@ class Sandbox:
         client = Client(self._line())
         client.line.begin(self.load_seconds)
         try:
-            source = self._unpacked(client)
-            client.load(self.name, source.main, source.files, self.probes)
+            client.load(self.name, self.source, self.probes)
         except LoadFailed as error:
             self.failed = error
             self.client = client
@@ -62,16 +61,6 @@ class Sandbox:
         if self.launcher is None:
             return LocalLine()
         return WorkerLine(self.launcher.start(self.limits, preload=self.preload), self.limits, self.on_steps)
-
-    def _unpacked(self, client: Client) -> Source:
-        """The source with its archive opened in the worker."""
-        if self.source.archive is None:
-            return self.source
-        files = client.unpack(self.source.archive, self.source.main)
-        main = next((name for name in files if name.rpartition("/")[2] == self.source.main), None)
-        if main is None:
-            raise LoadFailed(f"the archive holds no {self.source.main}")
-        return Source(main, files)
 
     def output(self) -> str:
         return self.client.line.output() if self.client is not None else ""

@@ -107,7 +107,9 @@ class Session:
         probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
 
         def make(job: Job, device: str, on_steps: Callable[[int], None]) -> Sandbox:
-            limits = Limits(memory_mb=int(manifest.memory_mb), wall_seconds=3600.0 * job.timeout_scale, devices=(device,))
+            limits = Limits(
+                memory_mb=int(manifest.memory_mb), wall_seconds=3600.0 * job.timeout_scale, devices=(device,)
+            )
             return Sandbox(
                 launcher=self.launchers(job.isolation, device),
                 limits=limits,

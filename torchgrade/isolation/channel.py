@@ -96,9 +96,7 @@ class Channel:
     def _buffers(self, sizes: Sequence[int], file: int | None) -> list[Any]:
         large = [size for size in sizes if size >= SHARED_FROM] if file is not None else []
         shared = iter(self._map(file, large) if file is not None else [])
-        return [
-            next(shared) if file is not None and size >= SHARED_FROM else self._recv_exact(size) for size in sizes
-        ]
+        return [next(shared) if file is not None and size >= SHARED_FROM else self._recv_exact(size) for size in sizes]
 
     def _map(self, file: int, sizes: Sequence[int]) -> list[memoryview]:
         """Private views of the buffers in ``file``: what is written to them stays on this side."""
@@ -195,6 +193,7 @@ def _fill(fd: int, views: Sequence[memoryview]) -> None:
 
 def blocking_wait(sock: socket.socket) -> Wait:
     """Wait without a limit: for the worker, whose time the grader keeps."""
+
     def wait(*, write: bool) -> None:
         select.select([] if write else [sock], [sock] if write else [], [])
 

@@ -21,7 +21,6 @@ import torch
 from torchgrade.errors import (
     AuthoringError,
     BadAnswer,
-    Frame as TraceFrame,
     LoadFailed,
     MissingName,
     OutOfMemory,
@@ -30,9 +29,13 @@ from torchgrade.errors import (
     TimedOut,
     WorkerDied,
 )
+from torchgrade.errors import (
+    Frame as TraceFrame,
+)
 from torchgrade.isolation.channel import Channel
 from torchgrade.isolation.launch import Limits, WorkerProcess
 from torchgrade.isolation.protocol import Caps, Decoder, Encoder, Frame, ObjectSpec, Unsendable, Violation
+from torchgrade.submission import Source
 
 TICK = 0.05  # seconds between two looks at the worker's clock
 MEMORY_TICK = 0.25  # and at its memory, which costs the kernel a walk over its pages
@@ -96,7 +99,7 @@ class WorkerLine:
         """Until the socket is ready; meanwhile drain the output and hold the worker to its limits."""
         sock = self.process.socket
         while True:
-            readers = [self.process.output] if write else [sock, self.process.output]
+            readers: list[Any] = [self.process.output] if write else [sock, self.process.output]
             ready, writable, _ = select.select(readers, [sock] if write else [], [], TICK)
             if self.process.output in ready and not self._drain():
                 readers.remove(self.process.output)
@@ -189,10 +192,12 @@ class Client:
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
-    def load(self, name: str, filename: str, files: Mapping[str, bytes], probes: str | None) -> dict[str, Any]:
-        """Execute the submission in the worker; raises LoadFailed."""
+    def load(self, name: str, source: Source, probes: str | None) -> dict[str, Any]:
+        """Open, convert and execute the submission in the worker; raises LoadFailed."""
+        archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
+        files = dict(source.files)
         try:
-            answer = self.request("load", name=name, filename=filename, files=dict(files), probes=probes)
+            answer = self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
         except SubmissionRaised as fault:
             raise LoadFailed(str(fault), fault.frames, fault) from fault
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:

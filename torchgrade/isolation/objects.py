@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from torchgrade.isolation.protocol import Violation
+from torchgrade.isolation.source import shown_place
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,13 @@ def location(value: Any) -> list[Any] | None:
         target = getattr(target, "__func__", target)
         code = getattr(target, "__code__", None)
         if code is not None:
-            return [code.co_filename, code.co_firstlineno, f"{target.__name__}()"]
+            return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
         cls = target if isinstance(target, type) else type(target)
         for name in ("forward", "__init__", "step", "__call__", "__getitem__"):
             method = cls.__dict__.get(name)
             if method is not None and hasattr(method, "__code__"):
-                line = method.__code__.co_firstlineno
-                return [method.__code__.co_filename, line, f"{cls.__name__}.{name}()"]
+                place = shown_place(method.__code__.co_filename, method.__code__.co_firstlineno)
+                return [*place, f"{cls.__name__}.{name}()"]
     except Exception:
         return None
     return None

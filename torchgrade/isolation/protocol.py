@@ -164,7 +164,7 @@ class Encoder:
             raw = np.lib.stride_tricks.as_strided(corner.view(np.uint8).reshape(-1), (high - low,), (1,)).copy()
         else:
             raw = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        index = self._add(["bytes"], memoryview(raw))
+        index = self._add(["bytes"], raw.data)
         return [tag, index, value.dtype.str, list(value.shape), strides, offset, bool(value.flags.writeable)]
 
     def _check_size(self, size: int, what: str) -> None:
@@ -190,6 +190,7 @@ def _text(value: str, caps: Caps) -> str:
 
 
 def _encode_other(value: Any) -> list[Any] | None:
+    """The tagged form of the remaining plain kinds, or None for an object that stays where it is."""
     if isinstance(value, torch.Size):
         return ["t", *value]
     if isinstance(value, complex):
@@ -206,16 +207,10 @@ def _encode_other(value: Any) -> list[Any] | None:
     if value is Ellipsis:
         return ["x", "ellipsis", None]
     if isinstance(value, bool | int | float | str):  # a subclass of a plain type, such as an enum
-        return _encode_plain_subclass(value)
+        plain = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+        return ["x", "plain", plain(value)]
     if isinstance(value, (set, frozenset)) and all(type(item) in (int, str, float, bool) for item in value):
         return ["x", "set", sorted(value, key=repr)]
-    return None
-
-
-def _encode_plain_subclass(value: Any) -> Any:
-    for plain in (bool, int, float, str):
-        if isinstance(value, plain):
-            return ["x", "plain", plain(value)]
     return None
 
 
@@ -331,7 +326,8 @@ def _product(shape: Any) -> int:
 def _span(shape: list[int], strides: Any) -> int:
     if type(strides) is not list or len(strides) != len(shape) or any(type(s) is not int or s < 0 for s in strides):
         raise Violation("strides")
-    return 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    span: int = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    return span
 
 
 def _from_bytes(raw: Any, dtype: torch.dtype) -> torch.Tensor:

@@ -238,7 +238,7 @@ class RemoteCall(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> Any:
         client: Client = ctx.lease.client
         grads = client.request("vjp", graph=ctx.lease.number, cotangents=list(cotangents))
@@ -253,7 +253,9 @@ class RemoteCall(torch.autograd.Function):
         return (None, torch.zeros(()) if ctx.anchored else None, *grads)
 
 
-def attach(client: Client, value: Any, graph: list[Any], outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> Any:
+def attach(
+    client: Client, value: Any, graph: list[Any], outputs: list[torch.Tensor], inputs: list[torch.Tensor]
+) -> Any:
     """Put the differentiable tensors of a reply into this process's graph.
 
     An anchor (a leaf that is nobody's parameter) stands for the parameters in the worker: when ``backward``
@@ -266,7 +268,7 @@ def attach(client: Client, value: Any, graph: list[Any], outputs: list[torch.Ten
     if has_leaves or not inputs:
         anchor = torch.zeros((), requires_grad=True)
         anchor.register_post_accumulate_grad_hook(lambda _: client.request("accumulate", graph=number))
-    attached = RemoteCall.apply(lease, anchor, *inputs)
+    attached = RemoteCall.apply(lease, anchor, *inputs)  # type: ignore[no-untyped-call]
     return _replace(value, {id(old): new for old, new in zip(outputs, attached, strict=True)})
 
 

@@ -13,7 +13,7 @@ import sys
 import tokenize
 import types
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
@@ -23,6 +23,15 @@ LOOK_ALIKES = {
     "；": ";", "【": "[", "】": "]", "“": '"', "”": '"', "‘": "'", "’": "'", "＝": "=", "－": "-", "＋": "+",
     "×": "*", "−": "-", "。": ".", "、": ",",
 }  # fmt: skip
+
+
+# By shown file name: where a line of the compiled text stands for the learner (a notebook's cell and line).
+PLACES: dict[str, Callable[[int], tuple[str, int]]] = {}
+
+
+def shown_place(filename: str, line: int) -> tuple[str, int]:
+    """File and line as the learner knows them."""
+    return PLACES[filename](line) if filename in PLACES else (filename, line)
 
 
 class Unreadable(Exception):

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Any
 
+from torchgrade.isolation.source import shown_place
+
 MAX_TEXT = 2000
 MAX_FRAMES = 20
 
@@ -24,7 +26,7 @@ def _frames(error: BaseException, files: Collection[str]) -> list[list[Any]]:
         code = frame.f_code
         if code.co_filename in files:
             text = linecache.getline(code.co_filename, line).strip()[:200]
-            found.append([code.co_filename, line, code.co_name[:120], _clean(text)])
+            found.append([*shown_place(code.co_filename, line), code.co_name[:120], _clean(text)])
     return found[-MAX_FRAMES:]
 
 

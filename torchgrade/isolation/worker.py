@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.isolation import compat, probes  # noqa: F401  (importing the probes registers them)
+import torchgrade.isolation.probes  # noqa: F401  (importing them registers them)
+from torchgrade.isolation import compat, submitted
 from torchgrade.isolation.channel import Channel, blocking_wait
 from torchgrade.isolation.graphs import Graphs
 from torchgrade.isolation.objects import Held, Objects, location
 from torchgrade.isolation.protocol import Decoder, Encoder, Frame, Unsendable, Violation
 from torchgrade.isolation.registry import PROBES
-from torchgrade.isolation.source import Siblings, Unreadable, compile_text, decode, execute, load
+from torchgrade.isolation.source import Siblings, Unreadable, compile_text, execute, load
 from torchgrade.isolation.traces import describe_exception
 
 MAX_ITEMS = 100_000
@@ -95,14 +96,16 @@ class Server:
 
     # --- loading -----------------------------------------------------------------------------------------
 
-    def op_load(self, name: str, filename: str, files: dict[str, Any], probes: str | None) -> dict[str, Any]:
-        """Execute the submission. ``files`` maps shown file names to source bytes, ``filename`` is the task's."""
+    def op_load(
+        self, name: str, main: str, files: dict[str, bytes], archive: torch.Tensor | None, probes: str | None
+    ) -> dict[str, Any]:
+        """Execute the submission. ``files`` maps shown file names to source bytes, ``main`` is the task's."""
         compat.install()
-        self.files = set(files)
-        text = decode(files[filename])
-        siblings = {
-            os.path.basename(shown)[:-3]: (shown, decode(data)) for shown, data in files.items() if shown != filename
-        }
+        blob = archive.numpy().tobytes() if archive is not None else None
+        filename, texts = submitted.read(main, files, blob)
+        self.files = set(texts)
+        text = texts.pop(filename)
+        siblings = {os.path.basename(shown)[:-3]: (shown, other) for shown, other in texts.items()}
         sys.meta_path.insert(0, Siblings(siblings))
         compile_text(text, filename)
         if probes is not None:

@@ -113,7 +113,9 @@ def _task_table(result: Result) -> Table:
 
 
 def _check_table(task: TaskGrade) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"{task.task}  {_(task.title)}", title_justify="left")
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"{task.task}  {_(task.title)}", title_justify="left"
+    )
     table.add_column("", no_wrap=True)
     table.add_column(_("check"), overflow="fold", ratio=1)
     devices = list(dict.fromkeys(out.device for out in task.checks))

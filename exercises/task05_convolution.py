@@ -1,0 +1,105 @@
+"""Task 05: the convolution layer.
+
+Predict what a two-dimensional convolution returns, holds and costs; then compute one yourself, without
+a loop over pixels, and wrap it in a layer that can stand in for ``nn.Conv2d``.
+
+Conventions, the same as PyTorch's:
+
+- ``x`` is (N, C, H, W): batch, channels, rows, columns. ``weight`` is (O, C / groups, KH, KW) with O output
+  channels, ``bias`` is (O,).
+- "Convolution" means cross-correlation: the kernel is laid over the image as it is, neither flipped nor
+  rotated.
+- ``size``, ``kernel_size``, ``stride``, ``padding`` and ``dilation`` are each one int for both axes, or
+  a pair (rows, columns). Ints and pairs may be mixed in one call.
+- ``padding`` adds that many zeros on *each* of two opposite sides. ``dilation`` d leaves d - 1 pixels
+  between two neighbours of the kernel.
+- ``groups`` g cuts the input channels into g equal blocks of neighbours, and the output channels as
+  well. Block i of the output sees only block i of the input.
+
+Forbidden in `conv2d` and `ManualConv2d`: PyTorch's own convolutions (``F.conv2d``, ``nn.Conv2d``, their
+1-D, 3-D and transposed relatives). The rest is yours: pad, unfold, as_strided, slices, einsum, matmul,
+fft, ... The number of PyTorch calls must not depend on the size of ``x``: a loop over the kernel's
+entries or over the groups is fine, a loop over pixels or samples is not.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """One int or a pair of ints -> (rows, columns). Given: there is nothing to do here."""
+    rows, columns = (value, value) if isinstance(value, int) else value
+    return rows, columns
+
+
+def conv2d_output_size(size, kernel_size, stride=1, padding=0, dilation=1) -> tuple[int, int]:
+    """Return how many rows and columns a convolution leaves of an image of ``size``, as two Python ints.
+
+    A kernel with k entries and dilation d spans d * (k - 1) + 1 pixels. It starts at the first pixel of
+    the padded image and moves on by ``stride`` as long as it fits: a rest at the far side that is too
+    short for one more step is left out.
+
+    Raises ValueError when the kernel spans more than the padded image.
+    """
+    # TODO: for rows and for columns, count the places where the kernel fits.
+    raise NotImplementedError
+
+
+def conv2d_num_params(in_channels, out_channels, kernel_size, groups=1, bias=True) -> int:
+    """Return how many numbers a convolution layer learns, biases included.
+
+    The size of the image does not matter: all places share one kernel.
+    """
+    # TODO: count the entries of the weight, and of the bias if there is one.
+    raise NotImplementedError
+
+
+def conv2d_num_macs(
+    in_channels, out_channels, kernel_size, input_size, stride=1, padding=0, dilation=1, groups=1
+) -> int:
+    """Return how many multiply-adds a convolution takes for one image of ``input_size``.
+
+    One multiply-add for every weight at every place where the kernel is laid. Products with a padded
+    zero count; adding the bias does not.
+    """
+    # TODO: multiply the number of weights by the number of places.
+    raise NotImplementedError
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """Return the convolution of ``x`` with ``weight``, differentiable in x, weight and bias.
+
+    x: (N, C, H, W), of any memory layout; N may be 0. weight: (O, C / groups, KH, KW). bias: (O,) or None.
+    Returns (N, O, *conv2d_output_size((H, W), ...)), of the same dtype and on the same device. x is not
+    changed.
+
+    ``padding`` may also be the string "same", which keeps H and W: it adds d * (k - 1) zeros to an
+    axis, half of them on each side; of an odd number, the one more at the far side (bottom, right).
+
+    Raises ValueError for "same" with another stride than 1.
+    """
+    # TODO: pad, lay out the patches under the kernel, multiply them by the filters, add the bias.
+    raise NotImplementedError
+
+
+class ManualConv2d(nn.Module):
+    """A convolution layer that can stand in for ``nn.Conv2d``.
+
+    Its parameters are called ``weight`` (O, C / groups, KH, KW) and ``bias`` (O,), so that a state_dict of
+    ``nn.Conv2d`` can be loaded, and the reverse. With ``bias=False`` there is no bias: ``self.bias`` is None.
+
+    The weight starts uniformly distributed between -b and +b with b = 1 / sqrt(C / groups * KH * KW),
+    the inverse root of the number of values that one output sums up; anew for every instance. The bias
+    starts within the same bounds (zeros are within them).
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True):
+        super().__init__()
+        # TODO: keep the settings, register the parameters, and give them their first values.
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, OH, OW)."""
+        # TODO: call conv2d with the layer's parameters and settings.
+        raise NotImplementedError

@@ -1,0 +1,410 @@
+"""Checks for task 01: tensors and NumPy arrays.
+
+Memory is watched by writing into it, in ``probes.py``; values are compared with tensors built from
+Python lists, which cannot share anything with the arrays that they came from.
+"""
+
+import numpy as np
+import torch
+
+from torchgrade.authoring import check, expect, operator_growth
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+    "complex64": torch.complex64,
+}
+
+
+def random_array(dtype="float64", shape=(3, 4)):
+    """Numbers of that dtype, 0 and 1 among them."""
+    numbers = (torch.rand(shape, dtype=torch.float64) * 100).numpy()
+    if dtype == "bool":
+        numbers = numbers > 50
+    numbers.flat[:2] = (0, 1)
+    return numbers.astype(dtype)
+
+
+def random_image(*shape):
+    """uint8 pixels, black and white among them."""
+    image = torch.randint(0, 256, shape, dtype=torch.uint8).numpy()
+    image.flat[:2] = (0, 255)
+    return image
+
+
+def copied(array, dtype=None):
+    """A tensor with the values of the array, made of Python numbers."""
+    return torch.tensor(array.tolist(), dtype=dtype or DTYPES[array.dtype.newbyteorder("=").name])
+
+
+def planes(image):
+    """The oracle of to_model_input, float64: (H, W, C) -> (1, C, H, W), one channel after the other."""
+    pixels = copied(image, torch.float64)
+    return torch.stack([pixels[:, :, channel] for channel in range(image.shape[2])])[None]
+
+
+@check("numpy_to_tensor turns np.ones((3, 3)) into float64 ones", points=1, category="values")
+def test_ones(submission):
+    expect.close(
+        submission.numpy_to_tensor(np.ones((3, 3))),
+        torch.ones(3, 3, dtype=torch.float64),
+        trivial="the task names exactly this array; test_dtypes compares random ones",
+        likely={"torch.Tensor(array) casts to float32": torch.ones(3, 3)},
+        given="np.ones((3, 3))",
+    )
+
+
+@check("numpy_to_tensor keeps values, dtype and shape", points=2, category="values", after=test_ones)
+def test_dtypes(submission):
+    for dtype in DTYPES:
+        array = random_array(dtype)
+        narrow = {"int64 is narrowed to int32": copied(array, torch.int32)} if dtype == "int64" else None
+        given = f"a {dtype} array of shape (3, 4)"
+        expect.close(submission.numpy_to_tensor(array), copied(array), likely=narrow, given=given)
+
+    for shape in [(), (0, 3), (2, 1, 3)]:
+        array = random_array(shape=(6,))[: np.prod(shape, dtype=int)].reshape(shape)
+        tensor = submission.numpy_to_tensor(array)
+        expect.shape(tensor, shape, given=f"a float64 array of shape {shape}")
+        expect.equal(tensor.tolist(), array.tolist(), trivial="a shape without axes, or without values")
+
+
+@check("numpy_to_tensor shares the memory of the array", points=2, category="values", after=test_ones)
+def test_sharing(submission):
+    layouts = {
+        "a plain (3, 4) array": random_array(),
+        "a transposed (4, 3) array": random_array(shape=(3, 4)).T,
+        "every second row of an array": random_array("int32", (6, 4))[::2],
+        "two columns of an array": random_array("float32", (3, 4))[:, 1:3],
+    }
+    for given, array in layouts.items():
+        before, first, second = copied(array), array + 2, array + 3
+        shown = submission.probes.writes_seen(submission.numpy_to_tensor, array, first, copied(second))
+        expect.close(
+            shown["result"],
+            copied(first),
+            likely={"the tensor is a copy: torch.tensor always copies": before},
+            given=f"{given}, written to after the call",
+        )
+        expect.close(shown["source"], second, given=f"{given}; the tensor is written to")
+
+
+@check("numpy_to_tensor copies what torch cannot describe", points=1, category="robustness", after=test_dtypes)
+def test_awkward_arrays(submission):
+    for given, array in awkward_arrays().items():
+        expect.close(submission.numpy_to_tensor(array), copied(array), given=given)
+
+
+def awkward_arrays():
+    return {
+        "a reversed array, a[::-1]": random_array()[::-1],
+        "a mirrored array, a[:, ::-1]": random_array("int32")[:, ::-1],
+        "a reversed array of length 1": random_array(shape=(3,))[2:][::-1],
+        "a big-endian float64 array": random_array(">f8"),
+        "a big-endian int32 array": random_array(">i4", (5,)),
+    }
+
+
+@check(
+    "numpy_to_tensor keeps writes away from a read-only array",
+    points=1,
+    category="robustness",
+    after=test_sharing,
+)
+def test_read_only(submission):
+    array = random_array()
+    array.flags.writeable = False
+    other = array + 1
+    shown = submission.probes.writes_seen(submission.numpy_to_tensor, array, None, copied(other))
+    expect.close(
+        shown["source"],
+        array,
+        likely={"the tensor shares the memory of a read-only array": other},
+        given="a read-only (3, 4) array; the tensor is written to",
+    )
+
+
+@check(
+    "tensor_to_numpy keeps values, dtype and shape on any device",
+    points=2,
+    category="values",
+    devices="all",
+)
+def test_to_numpy(submission, device):
+    for dtype in DTYPES:
+        array = random_array(dtype)
+        tensor = copied(array).to(device)
+        expect.close(submission.tensor_to_numpy(tensor), array, given=f"a {dtype} tensor of shape (3, 4)")
+        expect.close(submission.tensor_to_numpy(tensor.T), array.T, given=f"a transposed {dtype} tensor")
+
+    number = submission.tensor_to_numpy(torch.tensor(2.5, device=device))
+    expect.close(number, np.array(2.5, dtype="float32"), trivial="one number", given="a tensor without axes")
+
+
+@check("tensor_to_numpy shares the memory of a CPU tensor", points=1, category="values", after=test_to_numpy)
+def test_to_numpy_sharing(submission):
+    array = random_array("float32")
+    first, second = array + 2, array + 3
+    shown = submission.probes.writes_seen(submission.tensor_to_numpy, copied(array), copied(first), second)
+    expect.close(
+        shown["result"],
+        first,
+        likely={"the array is a copy of the tensor": array},
+        given="a float32 tensor, written to after the call",
+    )
+    expect.close(shown["source"], copied(second), given="a float32 tensor; the array is written to")
+
+
+@check("tensor_to_numpy leaves the autograd graph usable", points=2, category="gradients", after=test_to_numpy)
+def test_to_numpy_graph(submission):
+    x, weight, cotangent = torch.randn(3, 2, 3, dtype=torch.float64)
+    found = submission.probes.backward_after(submission.tensor_to_numpy, x, weight, cotangent)
+    expect.close(found["leaf"], np.array(x.tolist()), given="a leaf with requires_grad=True")
+    expect.close(found["product"], np.array((x * weight).tolist()), given="a result of the autograd graph")
+    expect.true(
+        found["attached"],
+        expected="tensors that require gradients after the call, as before it",
+        got="tensors that were cut from the graph",
+    )
+    expect.close(found["gradient"], weight * cotangent, given="backward() after the call")
+
+
+@check("copy_to_tensor keeps the dtype, or converts to the one asked for", points=1, category="values")
+def test_copy_dtype(submission):
+    for dtype in ("float64", "uint8", "bool", "complex64"):
+        array = random_array(dtype)
+        expect.close(submission.copy_to_tensor(array), copied(array), given=f"a {dtype} array, dtype=None")
+
+    pixels = random_array("uint8")
+    converted = submission.copy_to_tensor(pixels, dtype=torch.float32)
+    expect.close(converted, copied(pixels, torch.float32), given="a uint8 array, dtype=torch.float32")
+
+    halves = random_array("int64") + 0.75
+    whole = torch.tensor([[int(number) for number in row] for row in halves.tolist()])
+    expect.close(
+        submission.copy_to_tensor(halves, dtype=torch.int64),
+        whole,
+        likely={"the fraction is rounded, not dropped": whole + 1},
+        given="a float64 array, dtype=torch.int64",
+    )
+
+
+@check("copy_to_tensor never shares memory", points=2, category="values", after=test_copy_dtype)
+def test_copy_owns(submission):
+    cases = {
+        "dtype=None": (random_array(), {}),
+        "the dtype of the array": (random_array(), {"dtype": torch.float64}),
+        "a transposed array": (random_array("float32").T, {"dtype": torch.float32}),
+    }
+    for given, (array, options) in cases.items():
+        before, first, second = copied(array), array + 2, array + 3
+        shown = submission.probes.writes_seen(submission.copy_to_tensor, array, first, copied(second), **options)
+        expect.close(
+            shown["result"],
+            before,
+            likely={"the tensor sees writes to the array: nothing was copied": copied(first)},
+            given=f"{given}; the array is written to after the call",
+        )
+        expect.close(shown["source"], first, given=f"{given}; the tensor is written to")
+
+
+@check(
+    "copy_to_tensor takes reversed and big-endian arrays",
+    points=1,
+    category="robustness",
+    after=test_copy_dtype,
+)
+def test_copy_awkward(submission):
+    for given, array in awkward_arrays().items():
+        expect.close(submission.copy_to_tensor(array), copied(array), given=given)
+
+
+@check("shares_memory tells a view from an equal copy", points=2, category="values", devices="all")
+def test_shares(submission, device):
+    layouts = {
+        "a plain (3, 4) array": random_array(),
+        "a transposed int32 array": random_array("int32").T,
+        "two columns of an array": random_array("float32", (3, 4))[:, 1:3],
+    }
+    for given, array in layouts.items():
+        found = submission.probes.sharing_answers(submission.shares_memory, array, device)
+        answers = found["answers"]
+        for tensor in answers:
+            expect.equal(
+                answers[tensor],
+                tensor == "view",
+                trivial="asked about a view and about copies: no constant passes",
+                likely=mistaken_for(tensor),
+                given=f"{given}; tensor: {tensor}",
+            )
+
+
+def mistaken_for(tensor):
+    """The likely mistake behind a wrong answer."""
+    if tensor == "view":
+        return {"id() compares the Python objects, not the memory behind them": False}
+    if tensor == "equal copy":
+        return {"equal values are taken for shared memory": True}
+    return None
+
+
+@check("shares_memory leaves both its arguments as they were", points=1, category="robustness", after=test_shares)
+def test_shares_intact(submission):
+    array = random_array()
+    found = submission.probes.sharing_answers(submission.shares_memory, array, "cpu")
+    expect.close(found["array"], array, given="the array after the calls")
+    expect.close(found["tensors"]["view"], copied(array), given="a view of the array after the calls")
+    expect.close(found["tensors"]["equal copy"], copied(array), given="an equal copy after the calls")
+
+
+@check("to_model_input arranges a picture as (1, C, H, W)", points=1, category="shapes")
+def test_input_shape(submission):
+    expect.shape(
+        submission.to_model_input(random_image(5, 7, 3)),
+        (1, 3, 5, 7),
+        likely={
+            "the channels stay the last axis": (1, 5, 7, 3),
+            "image.T swaps rows and columns": (1, 3, 7, 5),
+            "the batch axis is missing": (3, 5, 7),
+        },
+        given="a picture (5, 7, 3)",
+    )
+    expect.shape(submission.to_model_input(random_image(4, 3, 2)), (1, 2, 4, 3), given="a picture (4, 3, 2)")
+    expect.shape(
+        submission.to_model_input(random_image(5, 7)),
+        (1, 1, 5, 7),
+        likely={"a grey picture gets one axis too few": (1, 5, 7)},
+        given="a grey picture (5, 7)",
+    )
+
+
+@check(
+    "to_model_input scales every pixel to [0, 1] and keeps its place",
+    points=3,
+    category="values",
+    after=test_input_shape,
+    devices="all",
+)
+def test_input_values(submission, device):
+    image = random_image(5, 7, 3)
+    truth = planes(image)  # float64, 0..255
+    wrong = {
+        "reshape and view keep the order of the numbers: the axes must be moved": copied(image) / 255,
+        "the values are not divided by 255": truth,
+        "the values are divided as integers": truth // 255,
+        "the values are divided by 256": truth / 256,
+    }
+    expect.close(
+        submission.to_model_input(image, device=device),
+        (truth / 255).float().to(device),
+        likely={sentence: value.float().reshape(1, 3, 5, 7).to(device) for sentence, value in wrong.items()},
+        given="a random uint8 picture (5, 7, 3)",
+    )
+    grey = random_image(4, 6)
+    expect.close(
+        submission.to_model_input(grey, device=device),
+        (planes(grey[:, :, None]) / 255).float().to(device),
+        given="a grey picture (4, 6)",
+    )
+
+
+@check(
+    "to_model_input takes mirrored, cropped and read-only pictures",
+    points=1,
+    category="robustness",
+    after=test_input_values,
+)
+def test_input_views(submission):
+    image = random_image(6, 8, 3)
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    views = {
+        "a mirrored picture, image[:, ::-1]": image[:, ::-1],
+        "the colours in reverse, image[:, :, ::-1]": image[:, :, ::-1],
+        "a crop, image[1:5, 2:4]": image[1:5, 2:4],
+        "a read-only picture": frozen,
+    }
+    for given, view in views.items():
+        expect.close(submission.to_model_input(view), (planes(view) / 255).float(), given=given)
+
+
+@check("to_model_input leaves the picture as it was", points=1, category="robustness", after=test_input_shape)
+def test_input_intact(submission):
+    for image in (random_image(5, 7, 3), random_image(5, 7)):
+        expect.not_mutated(submission, submission.to_model_input, image)
+
+
+@check(
+    "to_model_input puts the result on the device asked for",
+    points=1,
+    category="devices",
+    after=test_input_shape,
+)
+def test_input_device(submission):
+    # "meta" is a device that every machine has: tensors on it have a shape and no values.
+    for device in ("cpu", "meta"):
+        expect.equal(
+            submission.probes.landing_place(submission.to_model_input, random_image(5, 7, 3), device),
+            device,
+            likely={"the device is ignored": "cpu"} if device == "meta" else None,
+            given=f"device={device!r}",
+        )
+
+
+@check(
+    "to_model_input makes no more torch calls for a larger picture",
+    points=1,
+    category="efficiency",
+    after=test_input_shape,
+)
+def test_input_growth(submission):
+    growth = operator_growth(submission.to_model_input, (random_image(4, 3, 3),), (random_image(16, 12, 3),))
+    expect.between(growth, 0, 1.2, unit="times the torch operations, for 16 times the pixels")
+
+
+@check(
+    "batch_matmul multiplies the matrices in the last two axes",
+    points=2,
+    category="values",
+    devices="all",
+)
+def test_matmul(submission, device):
+    shapes = [
+        ((2, 3, 3), (2, 3, 3)),
+        ((3, 4), (4, 2)),
+        ((2, 3, 4, 5), (2, 3, 5, 2)),
+        ((3, 1, 2, 4), (5, 4, 3)),
+    ]
+    for shape_a, shape_b in shapes:
+        a = torch.randn(shape_a, dtype=torch.float64, device=device)
+        b = torch.randn(shape_b, dtype=torch.float64, device=device)
+        square = shape_a == shape_b
+        expect.close(
+            submission.batch_matmul(a, b),
+            products(a, b),
+            likely={
+                "a * b multiplies number by number": a * b,
+                "the two factors are swapped": products(b, a),
+                "the second factor is transposed": products(a, b.mT),
+            }
+            if square
+            else None,
+            given=f"a {shape_a}, b {shape_b}",
+        )
+
+
+def products(a, b):
+    """The definition: (..., n, k, 1) * (..., 1, k, m), summed over k."""
+    return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+
+
+@check("batch_matmul passes gradients to both factors", points=1, category="gradients", after=test_matmul)
+def test_matmul_gradients(submission):
+    a = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    b = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+    expect.gradients(submission.batch_matmul, (a, b))

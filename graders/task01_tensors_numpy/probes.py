@@ -1,0 +1,48 @@
+"""What has to be seen beside the submission: whether two objects live on the same bytes.
+
+A value that crosses to the grader is a copy, so memory can only be watched here.
+"""
+
+from copy import deepcopy
+
+import torch
+
+
+def writes_seen(convert, source, new_source, new_result, **options):
+    """Convert, write into the source, then into the result; return what the other side shows each time.
+
+    A new value has the kind and shape of what it is written into. ``new_source=None`` leaves that write out.
+    """
+    result = convert(source, **options)
+    shown = {}
+    if new_source is not None:
+        source[...] = new_source
+        shown["result"] = deepcopy(result)
+    result[...] = new_result
+    return {**shown, "source": deepcopy(source)}
+
+
+def sharing_answers(shares_memory, array, device):
+    """Ask about a view of the array and about other tensors; return the answers, and the values afterwards."""
+    view = torch.from_numpy(array)
+    tensors = {"view": view, "equal copy": view.clone(), "view + 1": view + 1}
+    if device != "cpu":
+        tensors["copy on another device"] = view.to(device)
+    answers = {name: shares_memory(array, tensor) for name, tensor in tensors.items()}
+    return {"answers": answers, "array": deepcopy(array), "tensors": deepcopy(tensors)}
+
+
+def backward_after(convert, x, weight, cotangent):
+    """Convert a leaf and a result of the graph, run backward; return arrays and gradient."""
+    leaf = x.clone().requires_grad_()
+    product = leaf * weight
+    found = {"leaf": convert(leaf), "product": convert(product)}
+    attached = leaf.requires_grad and product.requires_grad
+    if attached:
+        product.backward(cotangent)
+    return {**found, "attached": attached, "gradient": leaf.grad}
+
+
+def landing_place(to_model_input, image, device):
+    """The kind of device on which the result lies."""
+    return to_model_input(image, device=device).device.type

@@ -1,0 +1,492 @@
+"""Checks for task 02: gradients and stochastic gradient descent.
+
+Fits are compared with the least-squares line of the same data, and slope and intercept are drawn anew for every
+check, far from zero. Where chance is not the question the noise is small, so that a right fit lands on the line whatever
+its batches and its scaling were.
+"""
+
+import math
+import random
+
+import numpy as np
+import torch
+
+from torchgrade.authoring import check, expect, operator_growth, portable
+
+SOLVERS = ("lstsq", "pinv", "polyfit", "linalg.solve", "linalg.inv", "linregress", "curve_fit")
+
+
+def any_seed():
+    return random.randrange(2**31)
+
+
+def any_line():
+    """A slope and an intercept, both far from zero and of either sign."""
+    return (random.choice((-1, 1)) * random.uniform(*bounds) for bounds in ((4, 9), (20, 50)))
+
+
+def line_data(dataset, points, noise=0.01):
+    """x, y and the least-squares line of a hidden line."""
+    lines = dataset("noisy_line")
+    slope, intercept = any_line()
+    x, y = lines.make(slope, intercept, seed=any_seed(), points=points, noise=noise)
+    return x, y, lines.least_squares(x, y)
+
+
+def error_of(dataset, x, y, fit):
+    return dataset("noisy_line").mean_squared_error(x, y, fit["w"], fit["b"])
+
+
+def as_pair(value, names):
+    """The two items of a tuple or list."""
+    expect.true(
+        isinstance(value, (tuple, list)) and len(value) == 2,
+        expected=f"a tuple of two: {names}",
+        got=f"{len(value)} items" if isinstance(value, (tuple, list)) else type(value).__name__,
+    )
+    return value
+
+
+def as_fit(result):
+    """The dict that fit_linear returns, with finite plain numbers in "w" and "b"."""
+    keys = sorted(map(str, result)) if isinstance(result, dict) else []
+    expect.true(
+        {"w", "b", "history"} <= set(keys),
+        expected='a dict with the keys "w", "b" and "history"',
+        got=f"a dict with the keys {keys}" if isinstance(result, dict) else type(result).__name__,
+    )
+    for name in ("w", "b"):
+        value = result[name]
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        expect.true(plain, expected=f"{name} as a plain float", got=f"{name} is a {type(value).__name__}")
+        expect.true(
+            math.isfinite(value),
+            expected=f"a finite {name}",
+            got=f"{name} = {value}: a run that diverged is returned as if it were a fit",
+        )
+    return result
+
+
+def as_history(result, epochs, likely=None):
+    """The history of a fit: plain finite numbers that come down, one for each epoch."""
+    history = as_fit(result)["history"]
+    expect.converges(history)
+    expect.equal(len(history), epochs, because="one entry for each epoch", likely=likely)
+    return history
+
+
+def expect_line(fit, line, likely_w=None):
+    """w and b are those of least squares; 0.005 and 0.1 are far below what any slip in the training leaves."""
+    expect.close(fit["w"], line.w, rtol=0, atol=0.005, likely=likely_w, given="w against least squares")
+    expect.close(fit["b"], line.b, rtol=0, atol=0.1, given="b against least squares")
+
+
+@check("make_data lays 10,000 points from 0 to 99.99", points=1, category="shapes")
+def test_grid(submission):
+    x, y = as_pair(submission.make_data(3.0, any_seed()), "x and y")
+    expect.shape(
+        x,
+        (10_000,),
+        likely={
+            "linspace(0, 100, 10001) has one point too many: 100 is not part of the grid": (10_001,),
+            "x and y are asked for as (10000,), without a second axis": (10_000, 1),
+        },
+    )
+    expect.shape(y, (10_000,))
+    expect.dtype(y, np.float64)
+    expect.close(
+        x,
+        np.arange(10_000) / 100,
+        rtol=0,
+        atol=1e-9,
+        likely={"linspace(0, 100, 10000) ends at 100, so its step is a little too large": np.linspace(0, 100, 10_000)},
+    )
+
+
+@check("make_data gives each sample its own normal noise", points=2, category="values", after=test_grid)
+def test_noise(submission):
+    # The bounds are five and more standard errors of 10,000 normal draws away: one right run in a million is outside.
+    for b in (random.uniform(-20, -5), random.uniform(5, 20)):
+        x, y = submission.make_data(b, any_seed())
+        noise = y - 10 * np.arange(10_000) / 100 - b
+        expect.close(
+            float(noise.std()),
+            1.0,
+            rtol=0,
+            atol=0.05,
+            trivial="the standard deviation is one by definition",
+            likely={
+                "one noise value is shared by all samples: draw one for each": 0.0,
+                "the noise is uniform on [0, 1), not normal": 12**-0.5,
+            },
+            given=f"the standard deviation of y - 10 x - b, b = {b:.2f}",
+        )
+        expect.close(
+            float(noise.mean()),
+            0.0,
+            rtol=0,
+            atol=0.06,
+            trivial="the mean is zero by definition",
+            likely={"b is left out": -b, "b is added twice": b},
+            given=f"the mean of y - 10 x - b, b = {b:.2f}",
+        )
+        expect.between(normal_distance(noise), 0, 0.03, unit="from the normal distribution function")
+        lag = float(np.corrcoef(noise[:-1], noise[1:])[0, 1])
+        expect.between(lag, -0.06, 0.06, unit="correlation of neighbouring noise values")
+
+
+def normal_distance(sample):
+    """The Kolmogorov distance between a sample and the standard normal distribution."""
+    below = torch.special.ndtr(torch.from_numpy(np.sort(sample))).numpy()
+    steps = np.arange(len(sample) + 1) / len(sample)
+    return float(max((steps[1:] - below).max(), (below - steps[:-1]).max()))
+
+
+@check("make_data repeats itself for the same seed and no other", points=1, category="values", after=test_grid)
+def test_seed(submission):
+    one, other = random.sample(range(2**31), 2)
+    first, again, different = (submission.make_data(3.0, seed)[1] for seed in (one, one, other))
+    expect.close(again, first, given="the same seed twice")
+    expect.true(
+        not np.array_equal(first, different),
+        expected="another noise for another seed",
+        got="the same y for two seeds",
+    )
+
+
+@check("mse_loss is the mean of the squared differences", points=1, category="values", devices="all")
+def test_mse(submission, device):
+    for shape in ((7,), (3, 5), (1,)):
+        pred, target = torch.randn(2, *shape, dtype=torch.float64, device=device)
+        squares = (pred - target) ** 2
+        several = squares.numel() > 1
+        likely = {"one half of the mean: the loss has no factor 1/2": squares.mean() / 2}
+        if several:
+            likely["the squares are summed, not averaged"] = squares.sum()
+            likely["the root of the mean is taken"] = squares.mean().sqrt()
+            likely["the absolute differences are averaged"] = squares.sqrt().mean()
+        expect.close(submission.mse_loss(pred, target), squares.mean(), likely=likely, given=f"shape {shape}")
+
+
+@check("mse_loss refuses (N, 1) against (N,)", points=1, category="robustness", after=test_mse)
+def test_mse_shapes(submission):
+    column = torch.randn(6, 1)
+    expect.raises(("ValueError",), submission.mse_loss, column, column[:, 0])
+    expect.raises(("ValueError",), submission.mse_loss, column[:, 0], column)
+
+
+@check("manual_gradients are the derivatives of the loss", points=2, category="gradients", devices="all")
+def test_gradients(submission, device):
+    for count in (1, 5, 12):
+        x, y = torch.randn(2, count, dtype=torch.float64, device=device) * 3 + 2
+        w, b = torch.randn(2, dtype=torch.float64, device=device) * 4
+        got = as_pair(submission.manual_gradients(x, y, w, b), "the derivatives by w and by b")
+        expect.close(
+            tuple(got),
+            loss_gradients(x, y, w, b),
+            likely=wrong_gradients(x, y, w, b) if count == 5 else None,
+            given=f"{count} samples",
+        )
+
+
+def loss_gradients(x, y, w, b):
+    w, b = w.clone().requires_grad_(), b.clone().requires_grad_()
+    return torch.autograd.grad(((w * x + b - y) ** 2).mean(), (w, b))
+
+
+def wrong_gradients(x, y, w, b):
+    by_w, by_b = loss_gradients(x, y, w, b)
+    return {
+        "the factor 2 of the derivative of a square is missing": (by_w / 2, by_b / 2),
+        "the samples are summed, not averaged": (by_w * len(x), by_b * len(x)),
+        "the sign is turned: the residual is prediction minus target": (-by_w, -by_b),
+        "the derivatives are returned in the order b, w": (by_b, by_w),
+        "the residual is not multiplied by x": (by_b, by_b),
+    }
+
+
+@check("manual_gradients needs no autograd", points=1, category="rules", after=test_gradients)
+def test_no_autograd(submission):
+    x, y = torch.randn(2, 9)
+    w, b = torch.randn(2)
+    expect.avoids(
+        submission.manual_gradients, x, y, w, b, functions=("backward", "grad"), instead="the two formulas"
+    )
+
+
+@check("manual_gradients works on the device of its inputs", points=1, category="devices", after=test_gradients)
+def test_portable(submission):
+    x, y = torch.randn(2, 9)
+    w, b = torch.randn(2)
+    found = portable(submission.manual_gradients, x, y, w, b)
+    expect.true(found["verdict"] != "mixed", expected="tensors on the device of x alone", got=found["detail"])
+
+
+@check("sgd_step moves every parameter against its gradient, in place", points=2, category="values")
+def test_step(submission):
+    starts, gradients = torch.randn(2, 2, 3, dtype=torch.float64)
+    params = [submission.hold(start, requires_grad=True) for start in starts]
+    submission.probes.give_gradients(params, list(gradients))
+    submission.sgd_step(params, 0.25)
+    expect.close(
+        torch.stack([param.fetch() for param in params]),
+        starts - 0.25 * gradients,
+        likely={
+            "the step goes up the gradient": starts + 0.25 * gradients,
+            "the parameter stays: `param = param - ...` binds a new tensor to the name": starts,
+            "the learning rate is left out": starts - gradients,
+        },
+        given="two parameters of shape (3,), lr = 0.25",
+    )
+
+
+@check("sgd_step keeps the parameters leaves that require gradients", points=1, category="gradients", after=test_step)
+def test_leaves(submission):
+    params = [submission.hold(torch.randn(4), requires_grad=True) for _ in range(2)]
+    submission.probes.give_gradients(params, list(torch.randn(2, 4)))
+    submission.sgd_step(params, 0.1)
+    for param in params:
+        expect.true(
+            param.requires_grad,
+            expected="a parameter that still requires a gradient",
+            got="requires_grad is False: the next backward() would fill nothing",
+        )
+        expect.true(
+            param.is_leaf,
+            expected="a leaf tensor, without a graph",
+            got="a tensor that hangs in a graph: the step was recorded by autograd",
+        )
+
+
+@check("sgd_step clears the gradients for the next round", points=2, category="gradients", after=test_leaves)
+def test_rounds(submission):
+    lr, rounds = 0.1, 30
+    starts, targets = torch.randn(2, 2, 3, dtype=torch.float64) * 5
+    params = [submission.hold(start, requires_grad=True) for start in starts]
+    path = submission.probes.pull(submission.sgd_step, params, list(targets), lr, rounds)
+    shrink = (1 - 2 * lr) ** torch.arange(1, rounds + 1, dtype=torch.float64)  # of the distance, after each round
+    expect.close(
+        torch.stack([torch.stack(point) for point in path]),
+        targets + (starts - targets) * shrink[:, None, None],
+        likely={"the gradients of earlier rounds add up": uncleared(starts, targets, lr, rounds)},
+        given="30 rounds of backward() and sgd_step on the squared distance to a point",
+    )
+    left = [param.grad for param in params]
+    expect.true(
+        all(gradient is None or not gradient.any() for gradient in left),
+        expected="gradients that are None or zero after the step",
+        got="a gradient that is still there",
+    )
+
+
+def uncleared(starts, targets, lr, rounds):
+    point, gradient, path = starts, torch.zeros_like(starts), []
+    for _ in range(rounds):
+        gradient = gradient + 2 * (point - targets)
+        point = point - lr * gradient
+        path.append(point)
+    return torch.stack(path)
+
+
+@check("sgd_step leaves a parameter without a gradient alone", points=1, category="robustness", after=test_step)
+def test_no_gradient(submission):
+    starts, gradient = torch.randn(3, 4), torch.randn(4)
+    params = [submission.hold(start, requires_grad=True) for start in starts]
+    submission.probes.give_gradients(params, [None, gradient, None])
+    submission.sgd_step(params, 0.5)
+    expected = starts.clone()
+    expected[1] -= 0.5 * gradient
+    expect.close(
+        torch.stack([param.fetch() for param in params]),
+        expected,
+        likely={"the step ends at the first parameter without a gradient": starts},
+        given="the second of three parameters has a gradient",
+    )
+
+
+@check("fit_linear with whole batches reaches least squares", points=2, category="convergence", devices="all",
+       after=[test_mse, test_rounds])
+def test_whole_batch(submission, dataset, device):
+    x, y, line = line_data(dataset, 300, noise=1.0)
+    data = [torch.from_numpy(values).to(device) for values in (x, y)]
+    fit = as_fit(submission.fit_linear(*data, lr=0.5, batch_size=None, epochs=400))
+    expect_line(fit, line, likely_w={"w belongs to the scaled x: divide by the scale": line.w * float(x.std(ddof=1))})
+
+
+@check("fit_linear with mini-batches comes near least squares", points=2, category="convergence",
+       after=test_whole_batch)
+def test_mini_batch(submission, dataset, calibration):
+    x, y, line = line_data(dataset, 2000, noise=1.0)
+    fit = as_fit(submission.fit_linear(x, y, lr=0.1, batch_size=25, epochs=10))
+    ceiling = calibration["mini_batch"].ceiling
+    times = error_of(dataset, x, y, fit) / line.mse
+    calibration.record("mini_batch", times)
+    expect.true(
+        times <= ceiling,
+        expected=f"a mean squared error of at most {ceiling:g} times that of least squares",
+        got=f"{times:.3g} times: w is off by {fit['w'] - line.w:.2g}, b by {fit['b'] - line.b:.2g}",
+    )
+
+
+@check("fit_linear takes odd batch sizes, columns and float32", points=1, category="robustness",
+       after=test_whole_batch)
+def test_awkward_data(submission, dataset):
+    x, y, line = line_data(dataset, 103)
+    columns = x[:, None].astype(np.float32), y[:, None].astype(np.float32)
+    expect_line(as_fit(submission.fit_linear(*columns, lr=0.2, batch_size=20, epochs=120)), line)
+    expect_line(as_fit(submission.fit_linear(x, y[:, None], lr=0.5, batch_size=500, epochs=300)), line)
+
+    x, y, line = line_data(dataset, 40)
+    single = as_fit(submission.fit_linear(x, y, lr=0.02, batch_size=1, epochs=20))
+    share = error_of(dataset, x, y, single) / float(y.var())
+    expect.between(share, 0, 0.2, unit="of the variance of y are left, with batches of one sample")
+
+
+@check("fit_linear leaves x and y as they were", points=1, category="robustness", after=test_whole_batch)
+def test_intact(submission, dataset):
+    x, y, _ = line_data(dataset, 20)
+    expect.not_mutated(submission, submission.fit_linear, x, y, epochs=1)
+    expect.not_mutated(submission, submission.fit_linear, torch.from_numpy(x), torch.from_numpy(y), epochs=1)
+
+
+@check("history is the mean squared error of each epoch", points=1, category="convergence", after=test_whole_batch)
+def test_history(submission, dataset):
+    x, y, line = line_data(dataset, 200, noise=1.0)
+    batched = submission.fit_linear(x, y, batch_size=50, epochs=7)
+    as_history(batched, 7, likely={"one entry for each update, not for each epoch": 28})
+
+    epochs = 600
+    fit = submission.fit_linear(x, y, lr=0.2, batch_size=None, epochs=epochs)
+    history = as_history(fit, epochs)
+    expect.close(
+        float(history[-1]),
+        line.mse,
+        rtol=0.02,
+        atol=0.0,
+        likely={
+            "one half of the squares": line.mse / 2,
+            "the squares are summed, not averaged": line.mse * len(x),
+            "the loss is in the units of a scaled y": line.mse / float(y.var(ddof=1)),
+        },
+        given="the last entry of a run that reached least squares",
+    )
+
+
+@check("fit_linear runs as many epochs as it is told, at the rate given", points=1, category="convergence",
+       after=test_whole_batch)
+def test_epochs(submission, dataset):
+    x, y, line = line_data(dataset, 100)
+    few, many = (
+        error_of(dataset, x, y, as_fit(submission.fit_linear(x, y, lr=0.01, batch_size=None, epochs=epochs)))
+        for epochs in (2, 40)
+    )
+    # Two steps at rate 0.01 undo 8 % of the error when x is z-scored; the noise is 1e-4 of the squared line.
+    expect.true(
+        few > 100 * line.mse,
+        expected="an error that two whole-batch epochs at lr = 0.01 cannot remove",
+        got="a fit that is as good as least squares: epochs or lr is ignored",
+    )
+    expect.true(
+        many < 0.8 * few,
+        expected="a smaller error after 40 epochs than after 2",
+        got=f"{many:.4g} after 40 epochs, {few:.4g} after 2",
+    )
+
+
+@check("fit_linear trains on the raw x when told to", points=1, category="convergence", after=test_whole_batch)
+def test_raw(submission, dataset):
+    x, y, line = line_data(dataset, 200)
+    fit = as_fit(submission.fit_linear(x, y, lr=1e-4, batch_size=None, epochs=300, normalize=False))
+    # The steep direction has settled, so w is the best slope for the b that came with it; b itself has hardly moved.
+    settled = float((x @ (y - fit["b"])) / (x @ x))
+    expect.close(
+        fit["w"],
+        settled,
+        rtol=0,
+        atol=0.01,
+        likely={"x is scaled although normalize is False": line.w * (1 - (1 - 2e-4) ** 300)},
+        given="300 whole-batch epochs at lr = 1e-4 and normalize=False; w for the b that was returned",
+    )
+    expect.true(
+        abs(fit["b"] - line.b) > 5,
+        expected="an intercept that has hardly moved: raw x leaves it to the flat direction of the loss",
+        got=f"b = {fit['b']:.3g}, next to least squares: x was scaled although normalize is False",
+    )
+
+
+@check("fit_linear raises FloatingPointError when the run diverges", points=1, category="robustness",
+       after=test_whole_batch)
+def test_divergence(submission, dataset):
+    x, y, _ = line_data(dataset, 200)
+    for lr in (0.5, 0.01):
+        expect.raises(
+            ("ArithmeticError",),
+            submission.fit_linear,
+            x,
+            y,
+            lr=lr,
+            batch_size=10,
+            epochs=15,
+            normalize=False,
+            given=f"raw x at lr = {lr}: the loss is beyond every float after a few epochs",
+        )
+
+
+@check("the generator alone decides the order of the batches", points=1, category="convergence",
+       after=test_whole_batch)
+def test_generator(submission, dataset):
+    x, y, _ = line_data(dataset, 30, noise=1.0)
+    one, other = random.sample(range(2**31), 2)
+    first, again, different = (
+        as_fit(submission.probes.fit_from(submission.fit_linear, state, x, y, batch_size=5, epochs=3))
+        for state in (one, one, other)
+    )
+    expect.close(again, first, rtol=1e-12, atol=0.0, given="two generators in the same state")
+    expect.true(
+        first["history"] != different["history"],
+        expected="another order of the batches for another state of the generator",
+        got="the same history: the samples are not shuffled, or not by the generator",
+    )
+
+
+@check("fit_linear draws each batch from the whole data", points=1, category="convergence", after=test_whole_batch)
+def test_mixing(submission, dataset):
+    # Neighbours in the data share their x, and their noise adds to nothing. A batch of such neighbours has no noise
+    # left, and the fit comes to rest exactly; batches that are drawn from everywhere keep it trembling.
+    slope, intercept = any_line()
+    x = np.repeat(np.arange(10) * 10.0, 2)
+    y = slope * x + intercept + 30 * np.tile([1.0, -1.0], 10)
+    line = dataset("noisy_line").least_squares(x, y)
+    fit = as_fit(submission.fit_linear(x, y, lr=0.05, batch_size=2, epochs=150))
+    off = math.sqrt(abs(error_of(dataset, x, y, fit) - line.mse))
+    expect.true(
+        off > 0.03,
+        expected="batches drawn from the whole data: with noise of ±30 the fit keeps trembling",
+        got="a fit at rest, as if each batch held only neighbours: shuffle the samples, not only the batches",
+    )
+
+
+@check("fit_linear uses no optimiser, layer or solver", points=1, category="rules", after=test_whole_batch)
+def test_rules(submission, dataset):
+    x, y, _ = line_data(dataset, 20)
+    expect.avoids(
+        submission.fit_linear,
+        x,
+        y,
+        functions=("linear", "lstsq", "linalg_lstsq", "linalg_solve", "linalg_pinv", "linalg_inv", "inverse"),
+        names=("torch.optim", "nn.Linear", *SOLVERS),
+        instead="gradient steps of sgd_step",
+    )
+
+
+@check("an update costs the same for a batch of any size", points=1, category="efficiency",
+       after=[test_whole_batch, test_gradients])
+def test_growth(submission, dataset):
+    (x, y, _), (long_x, long_y, _) = line_data(dataset, 16), line_data(dataset, 128)
+    growth = operator_growth(submission.fit_linear, (x, y, 0.1, 8, 2), (long_x, long_y, 0.1, 64, 2))
+    expect.between(growth, 0, 1.2, unit="times the torch operations in fit_linear, for batches 8 times as large")
+    w, b = torch.randn(2)
+    growth = operator_growth(
+        submission.manual_gradients, (*torch.randn(2, 8), w, b), (*torch.randn(2, 64), w, b)
+    )
+    expect.between(growth, 0, 1.2, unit="times the torch operations in manual_gradients, for 8 times the samples")

@@ -1,22 +1,52 @@
-"""The one module that a suite imports: the check decorator, the expectations and the probes."""
+"""The one module that a suite imports: the check decorator, the expectations and the probes.
+
+A probe takes handles and real objects, and functions and classes of the submission as they are. A lambda of the
+suite stays in the grader, where a probe sees nothing of the submission's work: pass ``submission.f`` itself.
+"""
 
 from torchgrade import expect
 from torchgrade.checks import CheckSpec, check
 from torchgrade.isolation.probes import (
     buffers,
+    clear_gradients,
     feature_maps,
+    fill_by_shape,
+    flops,
     modes_seen,
+    on_meta,
+    operator_growth,
+    operators,
     parameter_count,
+    parameter_gradients,
+    parameter_values,
+    peak_memory,
+    portable,
     registered_parameters,
+    set_parameters,
+    shares_memory,
+    source_names,
 )
 
 __all__ = [
     "CheckSpec",
     "buffers",
     "check",
+    "clear_gradients",
     "expect",
     "feature_maps",
+    "fill_by_shape",
+    "flops",
     "modes_seen",
+    "on_meta",
+    "operator_growth",
+    "operators",
     "parameter_count",
+    "parameter_gradients",
+    "parameter_values",
+    "peak_memory",
+    "portable",
     "registered_parameters",
+    "set_parameters",
+    "shares_memory",
+    "source_names",
 ]

@@ -48,9 +48,7 @@ def _number_difference(got: Any, expected: Any, tolerance: Tolerance) -> Differe
         name = {"bool": _("True or False"), "int": _("an integer")}.get(wanted, _("a Python number"))
         if found in ("", "other"):
             return wrong_kind(got, describe(expected), _("not {kind}").format(kind=name))
-        one, other = (
-            _("{value} ({kind})").format(value=describe(v), kind=kind_of(v)) for v in (expected, got)
-        )
+        one, other = (_("{value} ({kind})").format(value=describe(v), kind=kind_of(v)) for v in (expected, got))
         return Difference(one, other, _("the type is another"))
     if got == expected or (tolerance.equal_nan and got != got and expected != expected):
         return None

@@ -82,11 +82,24 @@ def prove(
     proof.sentences.extend(likely or {})
 
 
-def _prove_likely(expected: Any, likely: Likely, same: Same) -> None:
-    seen: list[tuple[str, Any]] = []
-    for sentence, value in likely.items():
+def meet(likely: Likely | None) -> None:
+    """Note the sentences of an expectation whose ``likely`` values cannot be compared with a truth."""
+    proof = _proof.get()
+    if proof is not None:
+        _prove_sentences(likely or {})
+        proof.sentences.extend(likely or {})
+
+
+def _prove_sentences(likely: Likely) -> None:
+    for sentence in likely:
         if not sentence.strip() or sentence.rstrip().endswith("."):
             raise AuthoringError(f"A likely sentence is not blank and has no full stop: {sentence!r}.")
+
+
+def _prove_likely(expected: Any, likely: Likely, same: Same) -> None:
+    seen: list[tuple[str, Any]] = []
+    _prove_sentences(likely)
+    for sentence, value in likely.items():
         if same(value, expected):
             raise AuthoringError(f"The likely value of {sentence!r} passes as the truth with these inputs.")
         for earlier, other in seen:

@@ -158,9 +158,7 @@ def _report(
     got_text = _("{value}; {count} of {total} values differ, this one most").format(
         value=got_text, count=count, total=total
     )
-    return Difference(
-        expected_text, got_text, size.format(count=count, total=total, largest=f"{largest:.2g}")
-    )
+    return Difference(expected_text, got_text, size.format(count=count, total=total, largest=f"{largest:.2g}"))
 
 
 def _distance(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:

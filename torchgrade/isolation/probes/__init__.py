@@ -1,5 +1,13 @@
 """Every probe of the engine; importing this package registers them."""
 
+from torchgrade.isolation.probes.cost import flops, peak_memory
+from torchgrade.isolation.probes.filling import fill_by_shape
+from torchgrade.isolation.probes.gradients import (
+    clear_gradients,
+    parameter_gradients,
+    parameter_values,
+    set_parameters,
+)
 from torchgrade.isolation.probes.modules import (
     buffers,
     feature_maps,
@@ -7,5 +15,28 @@ from torchgrade.isolation.probes.modules import (
     parameter_count,
     registered_parameters,
 )
+from torchgrade.isolation.probes.portability import on_meta, portable
+from torchgrade.isolation.probes.recorders import operator_growth, operators
+from torchgrade.isolation.probes.sharing import shares_memory
+from torchgrade.isolation.probes.sources import source_names
 
-__all__ = ["buffers", "feature_maps", "modes_seen", "parameter_count", "registered_parameters"]
+__all__ = [
+    "buffers",
+    "clear_gradients",
+    "feature_maps",
+    "fill_by_shape",
+    "flops",
+    "modes_seen",
+    "on_meta",
+    "operator_growth",
+    "operators",
+    "parameter_count",
+    "parameter_gradients",
+    "parameter_values",
+    "peak_memory",
+    "portable",
+    "registered_parameters",
+    "set_parameters",
+    "shares_memory",
+    "source_names",
+]

@@ -24,7 +24,7 @@ def need_module(value: Any) -> nn.Module:
 @probe
 def parameter_count(module: Any, trainable: bool | None = None) -> int:
     """Values in the registered parameters, shared ones once; ``trainable`` picks some by requires_grad."""
-    parameters = need_module(module).parameters()
+    parameters = nn.Module.parameters(need_module(module))  # not an override
     return sum(p.numel() for p in parameters if trainable is None or p.requires_grad is trainable)
 
 
@@ -33,14 +33,14 @@ def registered_parameters(module: Any) -> list[dict[str, Any]]:
     """``name``, ``shape`` (list), ``dtype`` ("float32"), ``requires_grad``; in registration order."""
     return [
         {**_facts(name, parameter), "requires_grad": parameter.requires_grad}
-        for name, parameter in need_module(module).named_parameters()
+        for name, parameter in nn.Module.named_parameters(need_module(module))
     ]
 
 
 @probe
 def buffers(module: Any) -> list[dict[str, Any]]:
     """``name``, ``shape`` (list) and ``dtype`` of each registered buffer, in registration order."""
-    return [_facts(name, buffer) for name, buffer in need_module(module).named_buffers()]
+    return [_facts(name, buffer) for name, buffer in nn.Module.named_buffers(need_module(module))]
 
 
 def _facts(name: str, tensor: torch.Tensor) -> dict[str, Any]:

@@ -1,0 +1,241 @@
+"""Gradients against central differences, and gradients that must arrive at all.
+
+How :func:`gradients` works. For a random cotangent c it asks for the gradients g of <c, fn(inputs)> by
+``torch.autograd.grad``, then moves one input at a time along a random direction d and compares <g, d> with
+(<c, fn(x + hd)> - <c, fn(x - hd)>) / 2h. A sum in place of c would hide errors: through softmax, layer norm and
+batch norm its gradient is zero whatever the code does. Everything is float64, so that the differences keep
+about nine digits. Parameters of a module are moved where they live, by probes, and put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from torchgrade.errors import AuthoringError
+from torchgrade.expect.describe import describe, number_pair
+from torchgrade.expect.likely import fail
+from torchgrade.expect.tensors import Difference, wrong_kind
+from torchgrade.i18n import translate as _
+from torchgrade.isolation.probes import (
+    clear_gradients,
+    parameter_gradients,
+    parameter_values,
+    set_parameters,
+)
+
+STEP = 1e-6  # of the input's own size, or of 1 when that is larger
+ROUNDING = 1e-9  # what remains of float64 in a difference quotient with this step, relative to the sum's terms
+
+
+def gradients(
+    fn: Callable[..., Any],
+    inputs: Any,
+    rtol: float = 1e-4,
+    *,
+    module: Any = None,
+    directions: int = 3,
+    given: str | None = None,
+) -> None:
+    """The gradients of ``fn`` agree with central differences, for every input that requires one.
+
+    ``inputs`` is a tuple; float64 tensors with ``requires_grad`` are examined, everything else is passed on.
+    ``module`` is a handle to a float64 module inside of ``fn`` whose parameters are examined as well; it comes
+    back unchanged but for buffers that it updates itself, with cleared gradients.
+    An error passes when it is below ``rtol`` of the gradient's norm. Choose inputs away from kinks and ties.
+
+    Raises Mismatch, naming the input; AuthoringError when there is nothing to examine or it is not float64.
+    """
+    given_inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    point = _Point(fn, [_fresh(value) for value in given_inputs], module)
+    point.need_something()
+    for _round in range(max(3, directions)):
+        outputs = point.outputs()
+        _need_graph(outputs, given)
+        cotangents = [torch.randn_like(output) for output in outputs]
+        for name, place, analytic in point.analytic(outputs, cotangents):
+            direction = torch.randn_like(place.value)
+            numeric, noise = point.numeric(place, direction, cotangents)
+            found = _slope_difference(name, analytic, numeric, direction, rtol, noise)
+            if found is not None:
+                fail(point.explained(found, outputs), given=given)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What can be moved: an input by its position, or a parameter by its name."""
+
+    key: int | str
+    value: torch.Tensor
+
+
+class _Point:
+    """The function, and the place in the space of inputs and parameters where its slope is examined."""
+
+    def __init__(self, fn: Callable[..., Any], inputs: list[Any], module: Any) -> None:
+        self.fn = fn
+        self.inputs = inputs
+        self.module = module
+        self.examined = [n for n, x in enumerate(inputs) if isinstance(x, torch.Tensor) and x.requires_grad]
+        self.parameters = {} if module is None else parameter_values(module)
+
+    def need_something(self) -> None:
+        """Raises AuthoringError when there is nothing in float64 to examine."""
+        examined = [self.inputs[n] for n in self.examined] + list(self.parameters.values())
+        if not examined:
+            raise AuthoringError("expect.gradients has nothing to examine: no input has requires_grad.")
+        for value in examined:
+            if value.dtype not in (torch.float64, torch.complex128):
+                raise AuthoringError(f"expect.gradients needs float64, not {value.dtype}: differences lose the rest.")
+
+    def outputs(self) -> list[torch.Tensor]:
+        return _floating(self.fn(*self.inputs))
+
+    def analytic(
+        self, outputs: list[torch.Tensor], cotangents: list[torch.Tensor]
+    ) -> list[tuple[str, _Place, torch.Tensor | None]]:
+        """The examined places with the gradient that arrives there, None where none does."""
+        head = _weighted(outputs, cotangents)
+        wanted = [self.inputs[n] for n in self.examined]
+        arrived = (
+            torch.autograd.grad(head, wanted, retain_graph=self.module is not None, allow_unused=True)
+            if wanted
+            else ()
+        )
+        rows: list[tuple[str, _Place, torch.Tensor | None]] = [
+            (_("input {number}").format(number=n), _Place(n, self.inputs[n].detach()), grad)
+            for n, grad in zip(self.examined, arrived, strict=True)
+        ]
+        if self.module is not None:
+            clear_gradients(self.module)
+            head.backward()  # type: ignore[no-untyped-call]
+            found = parameter_gradients(self.module)
+            clear_gradients(self.module)
+            for name, grad in found.items():
+                rows.append((_("parameter {name}").format(name=name), _Place(name, self.parameters[name]), grad))
+        return rows
+
+    def numeric(self, place: _Place, direction: torch.Tensor, cotangents: list[torch.Tensor]) -> tuple[float, float]:
+        """The slope along the direction, and how much of it may be rounding."""
+        size = float(place.value.abs().square().mean().sqrt()) if place.value.numel() else 1.0
+        step = STEP * max(1.0, size)
+        ahead, behind = (self._moved(place, direction * sign * step) for sign in (1.0, -1.0))
+        slope, terms = 0.0, 0.0
+        for one, other, cotangent in zip(ahead, behind, cotangents, strict=True):
+            slope += float(((one - other) * cotangent.conj()).real.sum())
+            terms += float((one.abs() * cotangent.abs()).sum())
+        return slope / (2 * step), ROUNDING * terms
+
+    def _moved(self, place: _Place, change: torch.Tensor) -> list[torch.Tensor]:
+        moved = place.value + change
+        if isinstance(place.key, int):
+            inputs = list(self.inputs)
+            inputs[place.key] = moved.requires_grad_()
+            return [output.detach() for output in _floating(self.fn(*inputs))]
+        set_parameters(self.module, {place.key: moved})
+        try:
+            return [output.detach() for output in self.outputs()]
+        finally:
+            set_parameters(self.module, {place.key: place.value})
+
+    def explained(self, found: Difference, outputs: list[torch.Tensor]) -> Difference:
+        """The same difference, unless the function is not even a function of its inputs."""
+        again = self.outputs()
+        same = len(again) == len(outputs) and all(
+            one.shape == other.shape and torch.allclose(one, other, equal_nan=True)
+            for one, other in zip(again, outputs, strict=True)
+        )
+        if same:
+            return found
+        wanted = _("the same result for two calls with the same arguments")
+        return Difference(wanted, _("different results"), _("the result is not reproducible"))
+
+
+def _slope_difference(
+    name: str, analytic: torch.Tensor | None, numeric: float, direction: torch.Tensor, rtol: float, noise: float
+) -> Difference | None:
+    if analytic is None:
+        if abs(numeric) <= noise:
+            return None  # the function really does not depend on it
+        wanted = _("a gradient for {name}: the result depends on it").format(name=name)
+        return Difference(wanted, _("no gradient arrives there"), _("a gradient is missing"))
+    if not bool(analytic.isfinite().all()):
+        wanted = _("a finite gradient for {name}").format(name=name)
+        return Difference(wanted, _("NaN or infinite values in it"), _("a gradient is not finite"))
+    slope = float((analytic * direction.conj()).real.sum())
+    error, reach = abs(slope - numeric), rtol * max(float(analytic.abs().norm()), abs(numeric)) + noise
+    if error <= reach:
+        return None
+    expected, got = number_pair(numeric, slope)
+    wanted = _("slope {slope} of {name} along a random direction, by central differences")
+    found = _("{slope} by the gradient of the code").format(slope=got)
+    size = _("the gradient of {name} is off by {error}").format(name=name, error=f"{error:.2g}")
+    return Difference(wanted.format(slope=expected, name=name), found, size)
+
+
+def gradient_flow(output: Any, *inputs: torch.Tensor, module: Any = None, given: str | None = None) -> None:
+    """A finite gradient that is not all zero arrives at every input and every parameter of ``module``.
+
+    The cotangent is random. ``module`` is a handle; its gradients are cleared first and stay afterwards.
+    Parameters that want no gradient are left out. Raises Mismatch, naming the first that is cut off.
+    """
+    outputs = _floating(output)
+    _need_graph(outputs, given)
+    head = _weighted(outputs, [torch.randn_like(output) for output in outputs])
+    arrived: list[tuple[str, torch.Tensor | None]] = []
+    if inputs:
+        grads = torch.autograd.grad(head, inputs, retain_graph=True, allow_unused=True)
+        arrived += [(_("input {number}").format(number=n), grad) for n, grad in enumerate(grads)]
+    if module is not None:
+        clear_gradients(module)
+        head.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        named = parameter_gradients(module)
+        arrived += [(_("parameter {name}").format(name=name), grad) for name, grad in named.items()]
+    if not arrived:
+        raise AuthoringError("expect.gradient_flow has nothing to examine: give inputs or a module.")
+    for name, grad in arrived:
+        problem = _flow_problem(grad)
+        if problem:
+            wanted = _("a gradient that reaches {name}").format(name=name)
+            fail(Difference(wanted, problem, problem), given=given)
+
+
+def _flow_problem(grad: torch.Tensor | None) -> str:
+    if grad is None:
+        return _("no gradient arrives there")
+    if not bool(grad.isfinite().all()):
+        return _("a gradient with NaN or infinite values")
+    return "" if bool(grad.count_nonzero()) else _("a gradient of zeros")
+
+
+def _weighted(outputs: list[torch.Tensor], cotangents: list[torch.Tensor]) -> torch.Tensor:
+    """<c, y>, whose gradient is the vector-Jacobian product; ``grad_outputs`` would import sympy, a second."""
+    terms = [(o * c.conj()).sum().real for o, c in zip(outputs, cotangents, strict=True) if o.requires_grad]
+    return torch.stack(terms).sum()
+
+
+def _need_graph(outputs: list[torch.Tensor], given: str | None) -> None:
+    if not any(output.requires_grad for output in outputs):
+        got = _("a result without grad_fn: the graph is cut")
+        fail(Difference(_("a result that carries gradients"), got, got), given=given)
+
+
+def _floating(value: Any) -> list[torch.Tensor]:
+    """The floating-point tensors of a result; Mismatch when there is none."""
+    items: Sequence[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
+    found = [t for t in items if isinstance(t, torch.Tensor) and (t.is_floating_point() or t.is_complex())]
+    if not found:
+        if isinstance(value, torch.Tensor):
+            fail(Difference(_("a floating-point tensor"), describe(value), _("the dtype is another")))
+        fail(wrong_kind(value, _("a floating-point tensor"), _("not a tensor")))
+    return found
+
+
+def _fresh(value: Any) -> Any:
+    """A leaf of our own, so that nothing accumulates in the author's tensors."""
+    if isinstance(value, torch.Tensor) and value.requires_grad:
+        return value.detach().clone().requires_grad_()
+    return value

@@ -1,0 +1,73 @@
+"""What a module registers: how many values, in which shapes, under which keys."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torchgrade.expect.describe import shape_text
+from torchgrade.expect.differences import keys_difference
+from torchgrade.expect.likely import Likely, fail, prove
+from torchgrade.expect.tensors import Difference, wrong_kind
+from torchgrade.i18n import translate as _
+from torchgrade.isolation.probes import registered_parameters
+
+
+def parameters(
+    module: Any,
+    total: int | None = None,
+    shapes: Iterable[Sequence[int]] | None = None,
+    *,
+    likely: Likely | None = None,
+    given: str | None = None,
+) -> None:
+    """``module`` registers parameters of these ``shapes``, in any order and under any names, ``total`` in all.
+
+    ``likely`` maps a sentence to the total which that misconception registers. Raises Mismatch.
+    """
+    if total is not None:
+        prove(total, likely, lambda one, other: bool(one == other))
+    found = [tuple(row["shape"]) for row in registered_parameters(module)]
+    count = sum(math.prod(shape) for shape in found)
+
+    def matches(other: Any) -> bool:
+        return bool(other == count)
+
+    if total is not None and count != total:
+        wanted, got = (_("{count} parameters").format(count=n) for n in (total, count))
+        fail(Difference(wanted, got, _("the count is another")), likely=likely, matches=matches, given=given)
+    if shapes is None:
+        return
+    expected, present = Counter(tuple(int(n) for n in shape) for shape in shapes), Counter(found)
+    missing, besides = expected - present, present - expected
+    if missing or besides:
+        wanted = _("parameters of shape {shapes}").format(shapes=_listed(missing)) if missing else ""
+        got = _("{shapes} in their place") if missing else _("{shapes} besides")
+        size = _("the shapes of the parameters are others")
+        difference = Difference(
+            wanted or _("no other parameters"),
+            got.format(shapes=_listed(besides)) if besides else _("none of that shape"),
+            size,
+        )
+        fail(difference, likely=likely, matches=matches, given=given)
+
+
+def state_dict_keys(module: Any, keys: Iterable[str], *, given: str | None = None) -> None:
+    """``module.state_dict()`` has exactly these keys, in any order."""
+    state = module.state_dict()
+    if not isinstance(state, dict):
+        fail(wrong_kind(state, _("a dict"), _("not a dict")), given=given)
+    wanted = list(keys)
+    missing = [key for key in wanted if key not in state]
+    unknown = [key for key in state if key not in wanted]
+    if missing or unknown:
+        fail(keys_difference(missing, unknown), given=given)
+
+
+def _listed(shapes: Counter[tuple[int, ...]], most: int = 4) -> str:
+    texts = [(f"{count} × " if count > 1 else "") + shape_text(shape) for shape, count in sorted(shapes.items())]
+    more = len(texts) - most
+    text = ", ".join(texts[:most])
+    return text if more <= 0 else _("{text} and {more} more").format(text=text, more=more)

@@ -6,6 +6,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,11 +106,18 @@ class Roster:
             key = self._index.get(_folded(sign)) if sign else None
             key = key or (self._index.get(_sorted(sign)) if sign else None)
             if key:
-                return self.students[key]
+                return self._known(key, who)
         key = who.id or who.email or who.name
         if key not in self.students:
             self.students[key] = Student(key, who.id, who.name, who.email)
         return self.students[key]
+
+    def _known(self, key: str, who: Identity) -> Student:
+        """The listed student, with the platform's own number kept for the tables that go back to it."""
+        student = self.students[key]
+        if who.id and who.id not in (student.id, student.key):
+            student = self.students[key] = replace(student, ids={**student.ids, "platform": who.id})
+        return student
 
 
 def _signs(student: Student) -> set[str]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torchgrade.errors import TorchGradeError
 
@@ -32,9 +32,9 @@ class Unfolded:
 class Unfolder:
     """A running opener; start it once, ask it often, close it."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: str = "from torchgrade.isolation.unpacker import main; main()") -> None:
         package = str(Path(__file__).parents[2])
-        code = f"import sys; sys.path.insert(0, {package!r}); from torchgrade.isolation.unpacker import main; main()"
+        code = f"import sys; sys.path.insert(0, {package!r}); {start}"
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -48,8 +48,7 @@ class Unfolder:
         return self._ask("notebook", data)
 
     def _ask(self, kind: str, data: bytes) -> Unfolded:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        stdin, stdout = self._ends()
         try:
             stdin.write(json.dumps({"kind": kind, "size": len(data)}).encode() + b"\n")
             stdin.write(data)
@@ -66,14 +65,19 @@ class Unfolder:
         return Unfolded(files, refused, str(header.get("error", "")), *places)
 
     def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
+        for end in self._ends():
+            end.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _ends(self) -> tuple[IO[bytes], IO[bytes]]:
+        ends = self._process.stdin, self._process.stdout
+        assert ends[0] is not None
+        assert ends[1] is not None
+        return ends[0], ends[1]
 
     def __enter__(self) -> Unfolder:
         return self

@@ -111,7 +111,7 @@ class _Point:
         ]
         if self.module is not None:
             clear_gradients(self.module)
-            head.backward()  # type: ignore[no-untyped-call]
+            head.backward()
             found = parameter_gradients(self.module)
             clear_gradients(self.module)
             for name, grad in found.items():
@@ -191,7 +191,7 @@ def gradient_flow(output: Any, *inputs: torch.Tensor, module: Any = None, given:
         arrived += [(_("input {number}").format(number=n), grad) for n, grad in enumerate(grads)]
     if module is not None:
         clear_gradients(module)
-        head.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        head.backward(retain_graph=True)
         named = parameter_gradients(module)
         arrived += [(_("parameter {name}").format(name=name), grad) for name, grad in named.items()]
     if not arrived:

@@ -27,9 +27,9 @@ def fill_by_shape(module: Any) -> None:
     """
     root = need_module(module)
     with torch.no_grad():
-        for parameter in nn.Module.parameters(root):
+        for _, parameter in nn.Module.named_parameters(root):
             _fill(parameter, _weights)
-        for buffer in nn.Module.buffers(root):
+        for _, buffer in nn.Module.named_buffers(root):
             _fill(buffer, _statistics)
 
 

@@ -37,5 +37,5 @@ def parameter_gradients(module: Any) -> dict[str, torch.Tensor | None]:
 @probe
 def clear_gradients(module: Any) -> None:
     """Set ``.grad`` of every registered parameter to None."""
-    for parameter in nn.Module.parameters(need_module(module)):
+    for _, parameter in nn.Module.named_parameters(need_module(module)):
         parameter.grad = None

@@ -24,8 +24,8 @@ def need_module(value: Any) -> nn.Module:
 @probe
 def parameter_count(module: Any, trainable: bool | None = None) -> int:
     """Values in the registered parameters, shared ones once; ``trainable`` picks some by requires_grad."""
-    parameters = nn.Module.parameters(need_module(module))  # not an override
-    return sum(p.numel() for p in parameters if trainable is None or p.requires_grad is trainable)
+    named = nn.Module.named_parameters(need_module(module))  # torch's own, whatever the class overrides
+    return sum(p.numel() for _, p in named if trainable is None or p.requires_grad is trainable)
 
 
 @probe

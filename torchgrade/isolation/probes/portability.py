@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchgrade.isolation.probes.recorders import function_name, operator_name, tensors_in
-from torchgrade.isolation.probes.sources import module_text
+from torchgrade.isolation.probes.sources import source_names
 from torchgrade.isolation.registry import probe
 
 PORTABLE, MIXED, INCONCLUSIVE = "portable", "mixed", "inconclusive"
@@ -126,12 +126,11 @@ def _is_cpu(device: Any) -> bool:
 
 
 def _asks_for_devices(target: Any) -> bool:
-    """Whether the text chooses its device by what this machine has: here it chose the CPU."""
+    """Whether the code chooses its device by what this machine has: here it chose the CPU."""
     try:
-        text = module_text(target)
+        return any(row["name"].rpartition(".")[2] in ASKS_FOR_DEVICES for row in source_names(target))
     except OSError:
         return False
-    return any(word in text for word in ASKS_FOR_DEVICES)
 
 
 def _to_meta(inputs: Sequence[Any]) -> list[Any]:

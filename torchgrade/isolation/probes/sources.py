@@ -36,11 +36,6 @@ def source_names(target: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def module_text(target: Any) -> str:
-    """The text of the file that defines ``target``; raises OSError when it cannot be found."""
-    return _text_of(_module_of(target))
-
-
 def canonical(dotted: str) -> str:
     """Where a name of an imported library was defined: ``torch.nn.modules.conv.Conv2d`` for torch.nn.Conv2d.
 

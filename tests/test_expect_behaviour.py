@@ -1,0 +1,192 @@
+"""Expectations about what code does: raising, arguments, histories, accuracy, graphs, registered state."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from torchgrade import expect
+from torchgrade.errors import AuthoringError, Mismatch, SubmissionRaised, TimedOut
+
+X = torch.tensor([[0.5, -1.25], [2.0, 0.125]])
+
+
+def found(function, *args, **kwargs):
+    """What the mismatch says that this call raises."""
+    with pytest.raises(Mismatch) as caught:
+        function(*args, **kwargs)
+    return caught.value
+
+
+def test_true():
+    expect.true(X.sum() > 0, expected="a positive sum", got="another")
+    mismatch = found(expect.true, False, "a sum", "none", likely={"a": False, "b": True, "c": True}, given="g")
+    assert (mismatch.expected, mismatch.got, mismatch.likely, mismatch.given) == ("a sum", "none", "b", "g")
+
+
+def test_between():
+    expect.between(0.5, 0.5, 1)
+    expect.between(torch.tensor(3), 1, 3)
+    mismatch = found(expect.between, 9.25, 0, 5, unit="px", likely={"the scale is missing": 9.25})
+    assert (mismatch.expected, mismatch.got) == ("0 to 5 px", "9.25 px")
+    assert mismatch.likely == "the scale is missing"
+    assert found(expect.between, math.nan, 0, 1).got == "nan"
+    assert found(expect.between, None, 0, 1).got == "None: the call returned nothing"
+    assert found(expect.between, X, 0, 1).got.endswith("not a number")
+    assert found(expect.between, True, 0, 1).got == "True, not a number"
+    with pytest.raises(AuthoringError):
+        expect.between(1, 2, 1)
+
+
+def fault(*names, text="bad mode"):
+    def raising(*args, **kwargs):
+        raise SubmissionRaised(names, text)
+
+    return raising
+
+
+def test_raises():
+    expect.raises(("ValueError", "RuntimeError"), fault("MyError", "ValueError", "Exception"), 1, mode="x")
+    expect.raises(ValueError, fault("ValueError", "Exception"))
+    expect.raises("LookupError", lambda: [][0])
+    mismatch = found(expect.raises, (ValueError, "TypeError"), lambda: X)
+    assert mismatch.expected == "ValueError or TypeError"
+    assert mismatch.got == "no error; the call returned a float32 tensor of shape [2, 2]"
+    mismatch = found(expect.raises, "ValueError", fault("TypeError", "Exception", text="no\nsecond line"))
+    assert mismatch.got == "TypeError: no"
+
+
+def test_raises_passes_on_what_is_no_answer():
+    with pytest.raises(SubmissionRaised):
+        expect.raises("RuntimeError", fault("NotImplementedError", "RuntimeError", "Exception"))
+    with pytest.raises(ZeroDivisionError):
+        expect.raises("ValueError", lambda: 1 / 0)
+
+    def late():
+        raise TimedOut(3)
+
+    with pytest.raises(TimedOut):
+        expect.raises("ValueError", late)
+
+
+class Held:
+    """A stand-in for a handle to a tensor in the worker."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def fetch(self):
+        return self.value
+
+
+class Worker:
+    """A stand-in for a submission: holds values and calls functions with what is held."""
+
+    def hold(self, value, requires_grad=False):
+        return Held(value.detach().clone() if isinstance(value, torch.Tensor) else value.copy())
+
+
+def on_held(function):
+    def call(*args, **kwargs):
+        def real(v):
+            if isinstance(v, list):
+                return [real(i) for i in v]
+            return v.value if isinstance(v, Held) else v
+
+        return function(*[real(a) for a in args], **{k: real(v) for k, v in kwargs.items()})
+
+    return call
+
+
+def test_not_mutated():
+    weights = X.clone()
+    result = expect.not_mutated(Worker(), on_held(lambda x, k, w: x * k + w[0]), X, 2, w=[weights])
+    assert torch.equal(result, X * 2 + X)
+    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x, y: y.add_(1)), X, X)
+    assert mismatch.expected.startswith("argument 1 as it was: ")
+    assert mismatch.got.endswith("after the call")
+    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x: x[0].fill(3)), [X.numpy()])
+    assert mismatch.expected.startswith("argument 0[0] as it was")
+    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x, out: out.zero_()), 1, out=X)
+    assert mismatch.expected.startswith("argument out")
+    found(expect.not_mutated, Worker(), on_held(lambda x: x.resize_(1)), X)
+    with_nan = torch.tensor([math.nan, 1.0])
+    expect.not_mutated(Worker(), on_held(lambda x: None), with_nan)
+    with pytest.raises(AuthoringError, match="nothing to compare"):
+        expect.not_mutated(Worker(), print, 1)
+
+
+def test_converges():
+    expect.converges([3.0, 1.0, 0.5])
+    expect.converges([3.0, 0.1, 0.5], to=0.5, within=2, length=3)
+    expect.converges((np.float32(2), 1), to=1)
+    mismatch = found(expect.converges, [3.0, 1.0], to=0.5)
+    assert (mismatch.expected, mismatch.got) == (
+        "a last value of 0.5 or less",
+        "1.0 after 2 values, 3.0 at first",
+    )
+    assert found(expect.converges, [3.0, 3.0]).expected == "a last value below the first, 3.0"
+    assert found(expect.converges, [3.0]).message == "it does not come down far enough"
+    assert found(expect.converges, [3.0, math.nan, 0.1], to=1).got == "nan at step 1"
+    assert found(expect.converges, [3.0, math.inf, 0.1], to=1).got == "inf at step 1"
+    assert found(expect.converges, [3.0, 2.0, 0.1], to=1, within=2).got == "only after 3"
+    assert found(expect.converges, [3.0, 2.0], to=1, length=3).got == "2 values"
+    assert found(expect.converges, [], to=1).got == "an empty list"
+    assert found(expect.converges, None, to=1).got == "None: the call returned nothing"
+    assert found(expect.converges, X[0], to=1).got.endswith("not a list")
+    assert found(expect.converges, [1.0, X.sum()], to=1).got.startswith("a float32 tensor holding")
+    with pytest.raises(AuthoringError, match="to="):
+        expect.converges([1.0], within=3)
+
+
+def test_accuracy():
+    labels = torch.tensor([0, 1, 2, 1])
+    logits = torch.eye(3)[labels] * 4
+    expect.accuracy(logits, labels, 1.0)
+    wrong = logits.clone()
+    wrong[0] = torch.tensor([0.0, 9.0, 0.0])
+    expect.accuracy(wrong, labels, 0.75)
+    mismatch = found(expect.accuracy, wrong, labels, 0.8, likely={"shifted": torch.tensor([1, 1, 2, 1])})
+    assert (mismatch.expected, mismatch.got) == ("an accuracy of 0.800 or more", "0.750 (3 of 4)")
+    assert mismatch.likely == "shifted"
+    assert "4 rows hold NaN" in found(expect.accuracy, logits * math.nan, labels, 0.2).got
+    assert found(expect.accuracy, logits[:, :2], labels, 0.2).got == "a float32 tensor of shape [4, 2]"
+    assert found(expect.accuracy, logits[:2], labels, 0.2).expected == (
+        "a tensor of shape [4, classes], at least 3 of them"
+    )
+    assert found(expect.accuracy, labels, labels, 0.2).got == "a int64 tensor of shape [4]"
+    assert found(expect.accuracy, None, labels, 0.2).got == "None: the call returned nothing"
+
+
+def test_no_grad_leak():
+    w = X.clone().requires_grad_()
+    expect.no_grad_leak([0.5, {"loss": X}, None])
+    assert found(expect.no_grad_leak, [0.5, w.sum()]).got == "a tensor that requires grad in [1]"
+    assert found(expect.no_grad_leak, {"loss": [w]}).got == "a tensor that requires grad in ['loss'][0]"
+    assert found(expect.no_grad_leak, w.sum()).got == "a tensor that requires grad"
+
+
+def test_parameters():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4, 2))
+    expect.parameters(net, total=50, shapes=[(2, 4), (4,), (2,), (4, 1, 3, 3)])
+    mismatch = found(expect.parameters, net, 46, likely={"there is a bias too many": 50})
+    assert (mismatch.expected, mismatch.got) == ("46 parameters", "50 parameters")
+    assert mismatch.likely == "there is a bias too many"
+    mismatch = found(expect.parameters, net, shapes=[(4, 2), (4,), (2,), (4, 1, 3, 3)])
+    assert (mismatch.expected, mismatch.got) == ("parameters of shape [4, 2]", "[2, 4] in their place")
+    assert found(expect.parameters, net, shapes=[(2, 4), (4,), (2,)]).got == "[4, 1, 3, 3] besides"
+    mismatch = found(expect.parameters, net, shapes=[(2, 4), (4,), (2,), (4, 1, 3, 3), (2,), (2,)])
+    assert (mismatch.expected, mismatch.got) == ("parameters of shape 2 × [2]", "none of that shape")
+    assert found(expect.parameters, None, 3).got == "None"
+    assert found(expect.parameters, X, 3).expected == "a torch.nn.Module"
+
+
+def test_state_dict_keys():
+    net = nn.BatchNorm2d(3)
+    keys = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    expect.state_dict_keys(net, keys)
+    mismatch = found(expect.state_dict_keys, net, [*keys, "gamma"])
+    assert (mismatch.expected, mismatch.got) == ("the key 'gamma'", "without 'gamma'")
+    assert found(expect.state_dict_keys, net, keys[:3]).got == "with 'running_var', 'num_batches_tracked' besides"

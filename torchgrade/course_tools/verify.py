@@ -50,12 +50,13 @@ class Case:
 def verify_tasks(course: Course, tasks: Sequence[Task], options: Options, repeat: int = 0) -> Iterator[str]:
     """Yields a line for each fact that does not hold."""
     yield from _folders(course)
-    for task in tasks:
-        try:
-            yield from _static_facts(task)
-            yield from _graded_facts(course, task, options, repeat)
-        except CourseError as error:
-            yield f"{task.stem}: {error}"
+    with Pool(course.root, options.jobs) as pool:
+        for task in tasks:
+            try:
+                yield from _static_facts(task)
+                yield from _graded_facts(pool, task, options, repeat)
+            except CourseError as error:
+                yield f"{task.stem}: {error}"
 
 
 def _folders(course: Course) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         yield f"{task.stem}: a mutant names {name}, which is no check"
 
 
-def _graded_facts(course: Course, task: Task, options: Options, repeat: int) -> Iterator[str]:
+def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int) -> Iterator[str]:
     printed: set[str] = set()
     cases = list(_cases(task, options.seed, repeat, printed))
     jobs = [
@@ -117,9 +118,8 @@ def _graded_facts(course: Course, task: Task, options: Options, repeat: int) -> 
         for number, case in enumerate(cases)
     ]
     lines: dict[int, list[str]] = {}
-    with Pool(course.root, options.jobs) as pool:
-        for event in pool.events(jobs):
-            lines.update(_judge(event, cases))
+    for event in pool.events(jobs):
+        lines.update(_judge(event, cases))
     for number in sorted(lines):
         yield from lines[number]
     for sentence in sorted(likely_sentences(task.suite.read_text(encoding="utf-8")) - printed):

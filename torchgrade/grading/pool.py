@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,40 +97,38 @@ class Pool:
         self.graders: list[Grader] = []
         self.sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
 
-    def events(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """Grade ``jobs``; every job ends in exactly one ``graded`` or ``broken`` event."""
-        waiting = list(reversed(jobs))
+    def events(self, jobs: Iterable[Job]) -> Iterator[Event]:
+        """Grade ``jobs``; every job ends in exactly one ``graded`` or ``broken`` event. Graders stay for the next call."""
+        waiting = list(jobs)[::-1]
         retried: set[int] = set()
-        for _ in range(min(self.size, len(waiting))):
-            self._start(waiting)
         while waiting or any(grader.job is not None for grader in self.graders):
+            self._feed(waiting)
             try:
                 grader, event = self.sink.get(timeout=1.0)
             except queue.Empty:
                 continue
-            if event.kind in ("broken", "ended"):
-                if grader.job is not None and grader.job.id not in retried:
-                    retried.add(grader.job.id)  # perhaps not the job's fault: once more
-                    waiting.append(grader.job)
-                elif grader.job is not None:
-                    message = event.data.get("message") or f"the grader ended with status {event.data.get('code')}"
-                    yield Event("broken", grader.job.id, {"message": message})
+            if event.kind == "ended":
+                self.graders.remove(grader)
+            if event.kind not in ("broken", "ended"):
+                yield event
+            elif grader.job is not None and grader.job.id not in retried:
+                retried.add(grader.job.id)  # perhaps not the job's fault: once more
+                waiting.append(grader.job)
+            elif grader.job is not None:
+                message = event.data.get("message") or f"the grader ended with status {event.data.get('code')}"
+                yield Event("broken", grader.job.id, {"message": message})
+            if event.kind in ("graded", "broken", "ended"):
                 grader.job = None
-                if event.kind == "ended":
-                    self.graders.remove(grader)
-                    if waiting:
-                        self._start(waiting)
-                continue
-            yield event
-            if event.kind == "graded":
-                grader.job = None
-                if waiting:
-                    grader.submit(waiting.pop())
 
-    def _start(self, waiting: list[Job]) -> None:
-        grader = Grader(self.root, self.sink)
-        self.graders.append(grader)
-        grader.submit(waiting.pop())
+    def _feed(self, waiting: list[Job]) -> None:
+        """Give jobs to idle graders, and start more of them up to the size of the pool."""
+        for grader in self.graders:
+            if waiting and grader.job is None and grader.process.poll() is None:
+                grader.submit(waiting.pop())
+        while waiting and len(self.graders) < self.size:
+            grader = Grader(self.root, self.sink)
+            self.graders.append(grader)
+            grader.submit(waiting.pop())
 
     def close(self) -> None:
         for grader in self.graders:

@@ -1,0 +1,142 @@
+"""Bad input gets a clear sentence, the right status and no traceback of ours; other checks are still graded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import checks_of, grade_py, result_of
+
+GOOD = (Path(__file__).parent / "mini" / "solutions" / "task01_scale.py").read_text()
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A file, the status that ``test_scale`` must get, words it must say, and whether the rest still passes."""
+
+    name: str
+    source: str | bytes
+    status: str
+    says: tuple[str, ...] = ()
+    others_pass: bool = True
+
+
+def scale(body: str, head: str = "") -> str:
+    """The right solution with another ``scale``."""
+    return f"{head}{GOOD}\n\n{'def scale(x, factor=2.0):'}\n{body}\n"
+
+
+PASTED = GOOD.replace("    return x * factor", "\u00a0\u00a0\u00a0 return x * factor")
+FULL_WIDTH = GOOD.replace("def total(x: Tensor)", "def total（x: Tensor)")
+
+CASES = [
+    Bad("empty file", "", "crashed", ("empty",), False),
+    Bad("syntax error", GOOD.replace("return x * factor", "return x * * factor"), "crashed", ("line 10", "^"), False),
+    Bad("no-break space", PASTED, "crashed", ("line 10, column 1", "U+00A0"), False),
+    Bad("full-width bracket", FULL_WIDTH, "crashed", ("column 10", "U+FF08", "write '('"), False),
+    Bad("GBK comment", GOOD.replace("# TODO: multiply", "# 乘法").encode("gbk"), "passed"),
+    Bad("UTF-16", GOOD.encode("utf-16"), "passed"),
+    Bad("UTF-8 with BOM", b"\xef\xbb\xbf" + GOOD.encode(), "passed"),
+    Bad("CRLF", GOOD.replace("\n", "\r\n").encode(), "passed"),
+    Bad("tabs", GOOD.replace("    ", "\t"), "passed"),
+    Bad("mixed tabs", GOOD.replace("    return x * factor", "\tx = x\n        return x * factor"), "crashed", ("line",), False),
+    Bad("binary", bytes(range(128, 256)) * 4, "crashed", ("cannot be read",), False),
+    Bad("missing package", "import no_such_package\n" + GOOD, "crashed", ("no_such_package", "torch and numpy"), False),
+    Bad("needs CUDA", GOOD + "\nZ = torch.zeros(1, device='cuda')\n", "crashed", ("CUDA",), False),
+    Bad("trains on import", GOOD + "\nwhile True:\n    torch.ones(9).sum()\n", "timed_out", ("while the file",), False),
+    Bad("prints a lot", GOOD + "\nfor _ in range(3000):\n    print('x' * 10000)\n", "passed"),
+    Bad("input() on import", GOOD + "\ninput('name? ')\n", "crashed", ("input()",), False),
+    Bad("sys.exit on import", "import sys\n" + GOOD + "\nsys.exit(0)\n", "crashed", ("sys.exit()",), False),
+    Bad("os._exit on import", "import os\n" + GOOD + "\nos._exit(0)\n", "crashed", ("exit status 0",), False),
+    Bad("BaseException", GOOD + "\nclass Bye(BaseException): pass\nraise Bye('now')\n", "crashed", ("Bye: now",), False),
+    Bad("function missing", GOOD.replace("def scale", "def zzz"), "failed", ("definition of scale",)),
+    Bad("function misspelt", GOOD.replace("def scale", "def scales"), "failed", ("only scales",)),
+    Bad("too few parameters", scale("    return 1").replace("def scale(x, factor=2.0)", "def scale(x)"), "crashed",
+        ("TypeError", "positional")),
+    Bad("a class instead", GOOD + "\n\nclass scale:\n    def __init__(self, x, f): pass\n", "failed", ("scale",)),
+    Bad("None", scale("    x * factor"), "failed", ("None",)),
+    Bad("a list", scale("    return (x * factor).tolist()"), "failed", ("list",)),
+    Bad("numpy array", scale("    return (x * factor).numpy()"), "failed", ("numpy",)),
+    Bad("float64", scale("    return (x * factor).double()"), "failed", ("float64",)),
+    Bad("NaN", scale("    return x * float('nan')"), "failed", ("nan",)),
+    Bad("tensor subclass", scale("    return (x + 1).as_subclass(Yes)", "import torch\nclass Yes(torch.Tensor):\n"
+        "    @classmethod\n    def __torch_function__(cls, f, types, args=(), kwargs=None):\n        return True\n"), "failed"),
+    Bad("40 GB view", scale("    return torch.ones(1).expand(10**10)"), "failed", ("40.0 GB",)),
+    Bad("negative strides", scale("    return (x * factor).numpy()[::-1]"), "failed", ("numpy",)),
+    Bad("lazy object", scale("    return Lazy()", "class Lazy:\n    def __getattr__(self, name):\n"
+        "        raise RuntimeError('not now')\n"), "failed", ("Lazy",)),
+    Bad("endless loop", scale("    while True: pass"), "timed_out", ("more than",)),
+    Bad("endless C call", scale("    return sum(iter(int, 1))"), "timed_out", ("more than",)),
+    Bad("sleep", scale("    import time; time.sleep(10**6)"), "timed_out", ("more than",)),
+    Bad("recursion", scale("    return scale(x, factor)"), "crashed", ("without an end",)),
+    Bad("segmentation fault", scale("    import ctypes; ctypes.string_at(0)"), "crashed", ("segmentation fault",)),
+    Bad("30 GB", scale("    return torch.empty(30 * 2**30, dtype=torch.uint8)"), "out_of_memory", ("1024 MB",)),
+    Bad("30 GB of bytes", scale("    return bytearray(30 * 2**30)"), "out_of_memory", ("1024 MB",)),
+    Bad("5,000 threads", scale("    import threading, time\n    for _ in range(5000):\n"
+        "        threading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n    return x * factor"),
+        "crashed", ("thread",)),
+    Bad("thread left running", scale("    import threading, time\n    threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    return x * factor"), "passed"),
+    Bad("child left running", scale("    import subprocess\n    subprocess.Popen(['sleep', '611'])\n    return x * factor"),
+        "passed"),
+    Bad("stdout closed", scale("    import sys; sys.stdout.close()\n    return x * factor"), "passed"),
+    Bad("descriptor 1 closed", scale("    import os; os.close(1); os.close(2)\n    return x * factor"), "passed"),
+    Bad("everything patched", GOOD + "\nimport builtins, gc, random, time\ntorch.allclose = torch.equal = lambda *a, **k: True\n"
+        "torch.Tensor.__eq__ = lambda *a: True\nbuiltins.print = builtins.open = None\ntime.time = time.monotonic = lambda: 0.0\n"
+        "random.random = lambda: 0.5\ngc.collect = lambda *a: 0\n\ndef scale(x, factor=2.0):\n    return x * 0\n",
+        "failed", ()),
+    Bad("default dtype", scale("    torch.set_default_dtype(torch.float64)\n    return x * factor"), "passed"),
+    Bad("default device", scale("    torch.set_default_device('meta')\n    return x * factor"), "passed"),
+    Bad("manual_seed", scale("    torch.manual_seed(0)\n    return x * factor"), "passed"),
+    Bad("gradients off", scale("    torch.set_grad_enabled(False)\n    return x * factor"), "passed", (), False),
+    Bad("SystemExit in a call", scale("    raise SystemExit(0)"), "crashed", ("sys.exit()",)),
+    Bad("os._exit in a call", scale("    import os; os._exit(0)"), "crashed", ("exit status 0",)),
+    Bad("hostile text", scale("    raise ValueError('\\x1b[2J\\x00<b>' + 'y' * 10**6)"), "crashed", ("ValueError",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input(case: Bad, mini: Path) -> None:
+    """The file is graded by the real command."""
+    data = case.source if isinstance(case.source, bytes) else case.source.encode()
+    (mini / "exercises" / "task01_scale.py").write_bytes(data)
+    result = result_of("task01", "--timeout-scale", "0.4", cwd=mini)
+    checks = checks_of(result)
+    check = checks["test_scale"]
+    said = " ".join(str(check[key]) for key in ("message", "expected", "got", "likely", "where"))
+    assert check["status"] == case.status, said
+    for words in case.says:
+        assert words in said
+    assert "\x1b" not in said
+    assert len(said) < 8000
+    if case.others_pass:
+        assert checks["test_total"]["status"] == "passed"
+    elif case.status not in ("passed", "failed"):
+        assert checks["test_total"]["message"] == "waits for the file to be loaded"
+
+
+def test_missing_file(mini: Path) -> None:
+    """A row says which file is missing; the other task is graded."""
+    (mini / "exercises" / "task01_scale.py").unlink()
+    result = result_of(cwd=mini, code=1)
+    assert result["tasks"][0]["checks"][0]["message"] == "there is no file task01_scale.py"
+    assert result["tasks"][1]["checks"][0]["status"] == "todo"
+
+
+def test_nothing_to_grade(mini: Path, tmp_path: Path) -> None:
+    """A folder without a file of the course cannot be graded at all: exit 2."""
+    (tmp_path / "empty").mkdir()
+    done = grade_py("--submission", tmp_path / "empty", cwd=mini)
+    assert done.returncode == 2
+    assert "holds no file of the course" in done.stderr
+    assert done.stdout == ""
+
+
+def test_nothing_is_left_running(mini: Path) -> None:
+    """No process of a submission outlives its task."""
+    source = scale("    import subprocess\n    subprocess.Popen(['sleep', '54321'])\n    return x * factor")
+    (mini / "exercises" / "task01_scale.py").write_text(source)
+    result_of("task01", cwd=mini, code=0)
+    command_lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in command_lines if b"54321" in line]

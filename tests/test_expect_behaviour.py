@@ -156,7 +156,7 @@ def test_accuracy():
     assert found(expect.accuracy, logits[:2], labels, 0.2).expected == (
         "a tensor of shape [4, classes], at least 3 of them"
     )
-    assert found(expect.accuracy, labels, labels, 0.2).got == "a int64 tensor of shape [4]"
+    assert found(expect.accuracy, labels, labels, 0.2).got == "an int64 tensor of shape [4]"
     assert found(expect.accuracy, None, labels, 0.2).got == "None: the call returned nothing"
 
 

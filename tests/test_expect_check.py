@@ -15,6 +15,9 @@ def test_shape(submission):
     """A stand-in for a check."""
 
 
+test_shape.__test__ = False
+
+
 def make(title="conv2d agrees with PyTorch", *, points=2, category="values", **facts):
     return check(title, points=points, category=category, **facts)
 

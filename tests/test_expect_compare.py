@@ -135,7 +135,7 @@ def test_infinities_pass_only_for_the_same_infinity():
         (None, "None: the call returned nothing"),
         (0.5, "0.5, not a tensor"),
         ([1.0, 2.0], "[1.0, 2.0], not a tensor"),
-        ([X] * 20, "a list of 20 items, not a tensor"),
+        ([X] * 20, "a list of length 20, not a tensor"),
         (X.numpy(), "a float32 array of shape [2, 3], not a tensor"),
         ("x" * 500, "not a tensor"),
         (object(), "an object object, not a tensor"),
@@ -221,7 +221,7 @@ def test_nested_values_are_named_by_their_place():
     truth = {"w": X, "history": [0.5, 0.25]}
     found = mismatch(expect.close, {"w": X, "history": [0.5, 0.75]}, truth)
     assert found.got == "key 'history': item [1]: 0.75"
-    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': 1 items"
+    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': length 1"
     found = mismatch(expect.close, {"w": X, "hist": 1}, truth)
     assert (found.expected, found.got) == ("the key 'history'", "without 'history' and with 'hist' besides")
     assert mismatch(expect.close, [X], truth).got.endswith("not a dict")

@@ -101,9 +101,7 @@ class _Point:
         head = _weighted(outputs, cotangents)
         wanted = [self.inputs[n] for n in self.examined]
         arrived = (
-            torch.autograd.grad(head, wanted, retain_graph=self.module is not None, allow_unused=True)
-            if wanted
-            else ()
+            torch.autograd.grad(head, wanted, retain_graph=self.module is not None, allow_unused=True) if wanted else ()
         )
         rows: list[tuple[str, _Place, torch.Tensor | None]] = [
             (_("input {number}").format(number=n), _Place(n, self.inputs[n].detach()), grad)

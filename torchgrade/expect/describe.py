@@ -33,11 +33,12 @@ def fetched(value: Any) -> Any:
 def describe(value: Any) -> str:
     """A short phrase: the value itself where it is small, its kind and size where it is not."""
     if is_handle(value):
-        return _("a {kind} object").format(kind=value.type_name)
+        return _("{kind} object").format(kind=a_or_an(value.type_name))
     if isinstance(value, torch.Tensor):
         return _describe_tensor(value)
     if isinstance(value, np.ndarray):
-        return _("a {dtype} array of shape {shape}").format(dtype=value.dtype, shape=shape_text(value.shape))
+        name, shape = a_or_an(value.dtype), shape_text(value.shape)
+        return _("{dtype} array of shape {shape}").format(dtype=name, shape=shape)
     if value is None or isinstance(value, (torch.dtype, torch.device, bool, np.bool_)):
         return str(value)
     if isinstance(value, numbers.Number):
@@ -52,16 +53,20 @@ def describe(value: Any) -> str:
 def kind_of(value: Any) -> str:
     """The kind of value without the value: "a float32 tensor", "a list", "None"."""
     if is_handle(value):
-        return _("a {kind} object").format(kind=value.type_name)
+        return _("{kind} object").format(kind=a_or_an(value.type_name))
     if value is None:
         return "None"
     if isinstance(value, torch.Tensor):
-        return _("a {dtype} tensor").format(dtype=dtype_text(value.dtype))
+        return _("{dtype} tensor").format(dtype=a_or_an(value.dtype))
     if isinstance(value, np.ndarray):
-        return _("a {dtype} array").format(dtype=value.dtype)
-    name = type(value).__name__
-    article = "an" if name[:1].lower() in "aeiou" else "a"
-    return f"{article} {name}"
+        return _("{dtype} array").format(dtype=a_or_an(value.dtype))
+    return a_or_an(type(value).__name__)
+
+
+def a_or_an(name: Any) -> str:
+    """The name of a dtype or a class with its article: "an int64", "a float32"."""
+    text = dtype_text(name)
+    return f"an {text}" if text[:1].lower() in "aeio" else f"a {text}"
 
 
 def number_text(value: Any, digits: int = 5) -> str:
@@ -103,9 +108,9 @@ def _describe_tensor(value: torch.Tensor) -> str:
     readable = value.numel() == 1 and value.device.type != "meta" and value.layout is torch.strided
     if value.ndim == 0 and readable and not value.is_quantized:
         text = number_text(value.detach().item())
-        return _("a {dtype} tensor holding {value}").format(dtype=dtype_text(value.dtype), value=text)
-    dtype, shape = dtype_text(value.dtype), shape_text(value.shape)
-    return _("a {dtype} tensor of shape {shape}").format(dtype=dtype, shape=shape)
+        return _("{dtype} tensor holding {value}").format(dtype=a_or_an(value.dtype), value=text)
+    dtype, shape = a_or_an(value.dtype), shape_text(value.shape)
+    return _("{dtype} tensor of shape {shape}").format(dtype=dtype, shape=shape)
 
 
 def _describe_container(value: Any) -> str:
@@ -117,7 +122,7 @@ def _describe_container(value: Any) -> str:
             text = repr(value)
             if len(text) <= LONGEST:
                 return text
-        return _("{kind} of {count} items").format(kind=kind, count=len(value))
+        return _("{kind} of length {count}").format(kind=kind, count=len(value))
     return _("{kind} object").format(kind=kind)
 
 

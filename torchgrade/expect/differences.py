@@ -87,8 +87,8 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
     if not fits:
         return wrong_kind(got, describe(expected), _("not {kind}").format(kind=kind_of(_base(expected))))
     if len(got) != len(expected):
-        one, other = (_("{count} items").format(count=len(value)) for value in (expected, got))
-        return Difference(one, other, _("the number of items is another"))
+        one, other = (_("length {count}").format(count=len(value)) for value in (expected, got))
+        return Difference(one, other, _("the length is another"))
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
         found = difference(one, other, tolerance)
         if found is not None:

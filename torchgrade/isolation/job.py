@@ -58,6 +58,7 @@ class Exit:
     max_rss_mb: float
     out_of_memory: bool = False
     out_of_time: bool = False
+    out_of_space: bool = False
 
 
 class Status:
@@ -150,7 +151,8 @@ class WorkerProcess:
             cpu_seconds=message["cpu"],
             max_rss_mb=message["rss"],
             out_of_memory=self._job.memory.exceeded(),
-            out_of_time=message.get("late", False),
+            out_of_time=message["why"] == "time",
+            out_of_space=message["why"] == "files",
         )
 
     def kill(self) -> None:
@@ -172,9 +174,7 @@ class WorkerProcess:
 class _Job:
     """What must be ended even when nobody holds the WorkerProcess any more."""
 
-    def __init__(
-        self, status: Status, supervisor: watch.Process, memory: watch.MemoryWatch, whole: bool
-    ) -> None:
+    def __init__(self, status: Status, supervisor: watch.Process, memory: watch.MemoryWatch, whole: bool) -> None:
         self.status = status
         self.supervisor = supervisor
         self.memory = memory

@@ -33,9 +33,7 @@ READY = b"+"
 class SpawnedWorker(WorkerProcess):
     """The trusted end of one fresh process. Same interface as WorkerProcess."""
 
-    def __init__(
-        self, end: socket.socket, output: int, process: subprocess.Popen[bytes], folder: str
-    ) -> None:
+    def __init__(self, end: socket.socket, output: int, process: subprocess.Popen[bytes], folder: str) -> None:
         self.socket = end
         self.output = output
         self.pid = process.pid

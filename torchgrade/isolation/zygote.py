@@ -5,7 +5,7 @@
 Started by launch.py as a fresh interpreter (inside bubblewrap at level 3), its control socket as a
 descriptor. On the control socket, JSON lines:
 
-    {"level": 3, "missing": [...]}     first, before torch is imported: what a trial confinement lacked
+    {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
     {"ready": true, "baseline": MB}    torch is imported
     {"limits": ..., "preload": [...], "serve": "module:function"} + [calls, output, status]
                                        from the grader, once per worker
@@ -23,6 +23,7 @@ import json
 import os
 import select
 import signal
+import site
 import socket
 import sys
 import threading
@@ -62,13 +63,14 @@ def main(descriptor: int, settings: dict[str, Any]) -> NoReturn:
 
 def warm_up() -> None:
     """Import what every worker needs, on one thread, and run each machinery once."""
-    import msgpack  # type: ignore[import-untyped]  # noqa: F401
+    import msgpack  # noqa: F401
     import numpy  # noqa: F401
     import torch
 
     torch.set_num_threads(1)
+    site.setquit()  # the interpreter was started without site: exit() is missed
     leaf = torch.ones(2, 2, requires_grad=True)
-    (leaf @ leaf).sum().backward()  # type: ignore[no-untyped-call]
+    (leaf @ leaf).sum().backward()
     with contextlib.suppress(ModuleNotFoundError):  # its absence is told when it is asked for
         importlib.import_module("torchgrade.isolation.worker")
     settle()
@@ -78,7 +80,7 @@ def settle() -> None:
     """Before forking: one thread, no CUDA, and no object that the collector would touch in a fork."""
     import torch
 
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         raise RuntimeError("the zygote has initialised CUDA, which does not survive a fork")
     threads = len(os.listdir("/proc/self/task")) if LINUX else threading.active_count()
     if threads != 1:

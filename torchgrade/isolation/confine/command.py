@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from torchgrade.isolation.confine import mounts, namespaces
 from torchgrade.isolation.confine.plan import Plan, interpreter
 
 # -S: no .pth file runs and no folder of the user is added; the search path is passed instead.
@@ -27,9 +28,13 @@ KEPT = ("SYSTEMROOT", "PATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def python(
-    plan: Plan, descriptor: int, module: str = "zygote", settings: dict[str, Any] | None = None
-) -> list[str]:
+def zygote(plan: Plan, descriptor: int) -> list[str]:
+    """The command that starts the zygote of ``plan``."""
+    command = python(plan, descriptor)
+    return mounts.bubblewrap(plan.rules, plan.user is not None) + command if plan.level == 3 else command
+
+
+def python(plan: Plan, descriptor: int, module: str = "zygote", settings: dict[str, Any] | None = None) -> list[str]:
     """Run ``torchgrade.isolation.<module>.main(descriptor, settings or plan)`` in a fresh interpreter."""
     boot = BOOT.replace("{module}", module)
     values = [json.dumps(plan.to_json()), json.dumps(settings)]
@@ -43,6 +48,8 @@ def environment(plan: Plan) -> dict[str, str]:
     values.setdefault("PATH", "/usr/bin:/bin")
     values.update(dict.fromkeys(THREADS, "1"))
     values.update(
+        HOME=namespaces.HOME,
+        USER="box",
         LANG="C.UTF-8",
         PYTHONHASHSEED="0",  # sets keep one order in every worker
         PYTHONDONTWRITEBYTECODE="1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,17 +16,21 @@ NEEDED = ("torch", "numpy", "msgpack")
 
 @dataclass(frozen=True)
 class Plan:
-    """``uid``: the user a job becomes where the grader is root. ``search``: sys.path without the engine.
+    """``user``: what a job becomes where the grader is root. ``search``: sys.path without the engine.
 
-    ``engine``: the folder torchgrade/ as the zygote sees it. ``rules``: path to Landlock mode (landlock.py).
+    ``engine``: the folder torchgrade/. ``rules``: path to Landlock mode (landlock.py), without the scratch folder.
     """
 
     level: int = 1
-    uid: int | None = None
+    user: int | None = None
     device: str = "cpu"
     engine: str = str(ENGINE)
     search: tuple[str, ...] = ()
     rules: dict[str, str] = field(default_factory=dict)
+
+    def private(self, folders: Iterable[str]) -> list[str]:
+        """Those of ``folders`` that can be the job's own: nothing that it must see lies below (a Python in /tmp)."""
+        return [f for f in folders if not any(p != f and Path(p).is_relative_to(f) for p in self.rules)]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

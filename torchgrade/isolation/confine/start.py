@@ -1,56 +1,182 @@
-"""From a fork of the zygote to a confined worker. ``trial`` tries it and names what fails."""
+"""From a fork of the zygote to a confined worker; ``trial`` goes the same way and names what fails.
+
+    zygote ─▶ keeper ─▶ supervisor (pid 1) ─▶ worker      level 3: the keeper enters the namespaces
+    zygote ─▶ supervisor ─▶ worker                        levels 2 and 1
+
+The order matters: namespaces, folders, no capabilities (supervisor); another user, descriptors, limits, Landlock, not
+traceable, system calls (worker). Only then does the worker read anything that a submission wrote.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-from torchgrade.isolation.confine import rlimits, scratch
+from torchgrade.isolation.confine import landlock, libc, mounts, namespaces, rlimits, scratch, seccomp
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.supervisor import CALLS, supervise
 from torchgrade.isolation.job import Limits
 
 WORKER = "torchgrade.isolation.worker:serve"
+Serve = Callable[[socket.socket], None]
 
 
 def enter_zygote(plan: Plan) -> None:
-    """What the zygote gives up before it imports anything."""
+    """What the zygote gives up, or needs, before it imports anything."""
+    if plan.user is not None and plan.level == 3:
+        become(plan.user)
+        libc.prctl(libc.PR_SET_DUMPABLE, 1)  # else its own /proc entries belong to root
+    elif plan.user is not None:
+        try:
+            mounts.reveal([p for p in plan.rules if not p.startswith("/dev/")], plan.user)
+        except OSError as error:
+            raise OSError(f"user {plan.user} cannot reach Python or the engine: {error}") from None
 
 
-def trial(plan: Plan) -> list[str]:
-    """Confine a fork for real; what failed, in words. Empty: the level holds here."""
-    return [] if plan.level == 1 else [f"level {plan.level} is not there"]
+def become(user: int) -> None:
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def start_job(plan: Plan, request: dict[str, Any], calls: int, output: int, status: int) -> NoReturn:
-    """In the zygote's fork: become the supervisor of one worker."""
+    """In the zygote's fork: become the supervisor of one worker, or the keeper of that supervisor."""
     limits = Limits.from_json(request["limits"])
-    folder = scratch.make(plan.uid)
-
-    def worker(channel: socket.socket) -> NoReturn:
-        os.setsid()
-        scratch.enter(folder)
-        serve = prepare(limits, request.get("serve", WORKER))
-        rlimits.apply(limits)
-        channel.sendall(b'{"confined": {}}\n')
-        channel.close()
-        serve(socket.socket(fileno=CALLS))
-        sys.stdout.flush()
-        os._exit(0)
-
     channel = socket.socket(fileno=status)
-    supervise(channel, (calls, output), limits, worker, clean=lambda: scratch.remove(folder))
+    name = request.get("serve", WORKER)
+    try:
+        first_to_die()
+        if plan.level == 3:
+            namespaces.unshare()
+            keep(channel, calls, output)
+            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
+            namespaces.drop_capabilities()
+            libc.prctl(libc.PR_SET_DUMPABLE, 0)
+            folder, clean = f"{namespaces.HOME}/work", None
+        else:
+            folder = scratch.make(plan.user)
+            clean = scratch.Cleaner(folder, plan.user, limits.file_mb)
+
+        def worker(told: socket.socket) -> NoReturn:
+            run_worker(plan, limits, name, folder, told)
+
+        supervise(channel, (calls, output), limits, worker, clean)
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            channel.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+    finally:
+        os._exit(70)
 
 
-def prepare(limits: Limits, name: str) -> Callable[[socket.socket], None]:
+def first_to_die() -> None:
+    """When the machine runs out of memory, the kernel ends jobs before anything else."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def keep(channel: socket.socket, calls: int, output: int) -> None:
+    """Fork pid 1 of the new namespace and return in it; here wait for its end, holding nothing."""
+    pid = os.fork()
+    if pid == 0:
+        libc.die_with_parent()
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for descriptor in (channel.fileno(), calls, output):
+        os.close(descriptor)
+    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def run_worker(plan: Plan, limits: Limits, name: str, folder: str, told: socket.socket) -> NoReturn:
+    """Confine this process, say so, and serve; never returns."""
+    os.setsid()
+    if plan.level < 3 and plan.user is not None:
+        become(plan.user)
+    libc.die_with_parent()
+    scratch.enter(folder)
+    serve = prepare(limits, name)
+    if plan.level > 1:
+        from torchgrade.isolation.confine import sharing  # imports torch: not before the trial
+
+        sharing.install(sockets=plan.level == 3)
+    confine(plan, limits, folder)
+    told.sendall(b'{"confined": {}}\n')
+    told.close()
+    serve(socket.socket(fileno=CALLS))
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(0)
+
+
+def confine(plan: Plan, limits: Limits, folder: str) -> None:
+    """Give up what a worker of this level must not have. Raises OSError when any of it fails."""
+    rlimits.apply(limits, alone=plan.level == 3 or plan.user is not None)
+    if plan.level == 1:
+        return
+    if plan.level == 2:
+        namespaces.drop_capabilities()
+    writable = dict.fromkeys((namespaces.HOME, *plan.private(namespaces.SHARED)), "rw")
+    own = writable if plan.level == 3 else {folder: "rw", "/dev/shm": "shm"}
+    offered = landlock.restrict({**plan.rules, **own})
+    if plan.level == 2 and offered < landlock.WANTED and plan.user is None:
+        raise OSError(f"Landlock {landlock.WANTED} (Linux 6.12) keeps signals inside a job, the kernel has {offered}")
+    if plan.level == 3 or plan.user is not None:  # the watch of an ordinary user reads the memory of its own
+        libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    seccomp.install(seccomp.program(plan.level, cuda=plan.device != "cpu"))
+
+
+def prepare(limits: Limits, name: str) -> Serve:
     """Find the serving function ``module:function`` and set torch up for this worker."""
     import torch
 
     torch.set_num_threads(limits.threads)
     module, _, function = name.partition(":")
-    serve: Callable[[socket.socket], None] = getattr(importlib.import_module(module), function)
+    serve: Serve = getattr(importlib.import_module(module), function)
     return serve
+
+
+def trial(plan: Plan) -> str | None:
+    """Start a job that confines itself and ends, torch left out. What failed, or None: the level holds here."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _try(plan, writing)
+    os.close(writing)
+    with open(reading, "rb") as file:
+        said = file.read().decode(errors="replace")
+    os.waitpid(pid, 0)
+    return None if said == "holds" else said or "the trial ended without a word"
+
+
+def _try(plan: Plan, said: int) -> NoReturn:
+    """The trial's process: as ``start_job``, with no worker."""
+    try:
+        limits, folder = Limits(), f"{namespaces.HOME}/work"
+        if plan.level == 3:
+            namespaces.unshare()
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+                os._exit(0)
+            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
+            namespaces.drop_capabilities()
+        elif plan.user is not None:
+            become(plan.user)
+        for path in plan.search:
+            os.listdir(path) if os.path.isdir(path) else os.stat(path)
+        confine(plan, limits, folder)
+        os.write(said, b"holds")
+    except Exception as error:
+        os.write(said, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(0)

@@ -8,7 +8,7 @@ On the status socket, JSON lines out and plain words in:
     go                              fork the worker
     {"worker": pid} + pidfd         of the parent; {"confined": {}} or {"error": text} of the worker
     kill                            end the job
-    {"exit": code, "cpu": s, "rss": MB, "late": bool}      last message
+    {"exit": code, "cpu": s, "rss": MB, "why": "" | "kill" | "time" | "files"}
 
 Without a pid namespace the supervisor adopts orphans and sweeps until none is left. With one it is pid 1, and
 the kernel ends the rest. When the grader goes away the socket closes: that too is a kill.
@@ -30,9 +30,11 @@ from typing import Any, NoReturn
 
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
+from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.job import Limits
 
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
+LOOK_SECONDS = 0.25  # between two looks at the job's files
 CALLS, STATUS = 3, 4  # the worker's descriptors
 FATAL = {signal.SIGKILL, getattr(signal, "SIGSTOP", signal.SIGKILL)}
 
@@ -45,13 +47,13 @@ def supervise(
     ends: tuple[int, int],
     limits: Limits,
     worker: Worker,
-    clean: Callable[[], None] | None,
+    cleaner: Cleaner | None,
 ) -> NoReturn:
     """Run one job to its end; never returns.
 
     ``ends`` are the worker's descriptors for calls and for output. ``worker`` is called in the fork with
-    its own end of the status socket, which it closes before it reads a submission. ``clean`` runs when
-    every process of the job is gone; None: this is pid 1 of a namespace, and the kernel cleans up.
+    its own end of the status socket, which it closes before it reads a submission. ``cleaner``
+    measures and removes its files; None: this is pid 1 of a namespace, and the kernel does that.
     """
     for number in signal.valid_signals() - FATAL:
         with contextlib.suppress(OSError, ValueError):
@@ -61,7 +63,7 @@ def supervise(
     woken.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken.fileno())
-    if clean is not None:
+    if cleaner is not None:
         libc.adopt_orphans()
     announce(status, {"supervisor": os.getpid()}, os.getpid())
     if status.recv(3) != b"go\n":
@@ -75,10 +77,10 @@ def supervise(
     for end in ends:
         os.close(end)
     announce(status, {"worker": pid}, pid)
-    last = _watch(status, wake, pid, time.monotonic() + limits.wall_seconds)
-    if clean is not None:
+    last = _watch(status, wake, pid, time.monotonic() + limits.wall_seconds, cleaner)
+    if cleaner is not None:
         sweep()
-        clean()
+        cleaner.remove()
     with contextlib.suppress(OSError):
         status.sendall(json.dumps(last).encode() + b"\n")
     os._exit(0)
@@ -122,17 +124,28 @@ def take_descriptors(status: socket.socket, calls: int, output: int) -> socket.s
     return socket.socket(fileno=STATUS)
 
 
-def _watch(status: socket.socket, wake: socket.socket, worker: int, deadline: float) -> dict[str, Any]:
-    """Until the worker ends, the grader says kill or goes away, or the time is over: the last message."""
-    while True:
+def _watch(
+    status: socket.socket, wake: socket.socket, worker: int, deadline: float, cleaner: Cleaner | None
+) -> dict[str, Any]:
+    """Until the worker ends, the grader says kill or goes away, or a limit is passed: the last message."""
+    pause, why = LOOK_SECONDS, ""
+    while not why:
         code = _reap(wake, worker)
         if code is not None:
-            return _end(code)
-        ready, _, _ = select.select([status, wake], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready or status in ready:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGKILL)
-            return _end(-int(signal.SIGKILL), late=not ready)
+            return _end(code, "")
+        left = max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([status, wake], [], [], left if cleaner is None else min(left, pause))
+        if status in ready:
+            why = "kill"
+        elif not left:
+            why = "time"
+        elif not ready and cleaner is not None:
+            start = time.monotonic()
+            why = "files" if cleaner.overfull() else ""
+            pause = max(LOOK_SECONDS, 20 * (time.monotonic() - start))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    return _end(-int(signal.SIGKILL), why)
 
 
 def _reap(wake: socket.socket, worker: int) -> int | None:
@@ -148,9 +161,9 @@ def _reap(wake: socket.socket, worker: int) -> int | None:
     return code
 
 
-def _end(code: int, late: bool = False) -> dict[str, Any]:
+def _end(code: int, why: str) -> dict[str, Any]:
     used = watch.usage(-1)  # RUSAGE_CHILDREN
-    return {"exit": code, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss / RATE, "late": late}
+    return {"exit": code, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss / RATE, "why": why}
 
 
 def sweep(patience: float = 8.0) -> None:

@@ -1,0 +1,87 @@
+"""The trusted end of the zygote: starts it, asks it for forks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from torchgrade.errors import IsolationError
+from torchgrade.isolation.confine import command
+from torchgrade.isolation.confine.plan import Plan
+from torchgrade.isolation.job import Limits, Status
+
+START_SECONDS = 180.0  # import torch from a cold disk, on a very busy machine
+
+
+class Zygote:
+    """The running zygote. ``missing``: what its trial confinement lacked, None when the level holds."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.missing: str | None = None
+        self.baseline_mb = 0.0
+        self._ready = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the process)
+        self._control, theirs = socket.socketpair()
+        self._messages = Status(self._control)
+        self._process = subprocess.Popen(
+            command.zygote(plan, theirs.fileno()),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            env=command.environment(plan),
+            cwd="/",
+        )
+        theirs.close()
+        message = self._messages.read(time.monotonic() + START_SECONDS)
+        if message is None or "error" in message:
+            self.missing = (message or {}).get("error") or self._last_words()
+        else:
+            self.missing = message["missing"]
+
+    def fork(self, limits: Limits, preload: Sequence[str], serve: str) -> tuple[socket.socket, int, Status]:
+        """Ask for a worker: the grader's ends for calls, output and status."""
+        if not self._ready:
+            self.baseline_mb = self._expect("ready", START_SECONDS)["baseline"]
+            self._ready = True
+        (end, calls), (status_end, status) = socket.socketpair(), socket.socketpair()
+        output, output_end = os.pipe()
+        os.set_blocking(output, False)
+        request = {"limits": limits.to_json(), "preload": list(preload), "serve": serve}
+        descriptors = [calls.fileno(), output_end, status.fileno()]
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+        except OSError as error:
+            raise IsolationError(f"The zygote has ended: {error}\n{self._last_words()}") from None
+        finally:
+            calls.close()
+            status.close()
+            os.close(output_end)
+        return end, output, Status(status_end)
+
+    def _expect(self, key: str, seconds: float) -> dict[str, Any]:
+        message = self._messages.read(time.monotonic() + seconds)
+        if message is None or key not in message:
+            reason = (message or {}).get("error") or self._last_words()
+            raise IsolationError(f"The zygote could not be started: {reason}")
+        return message
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read(4000).decode(errors="replace").strip() or "it ended without a word"
+
+    def close(self) -> None:
+        self._messages.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()

@@ -149,9 +149,7 @@ def _check_number(name: str, *values: Any, low: float, high: float = 1e9, whole:
         if not number or not low <= value <= high or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
             top = "" if high == 1e9 else f" and at most {high:g}"
-            raise CourseError(
-                f"course.yaml: marks.{name} must be {kind}, at least {low:g}{top}; got {value!r}"
-            )
+            raise CourseError(f"course.yaml: marks.{name} must be {kind}, at least {low:g}{top}; got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -187,9 +185,7 @@ def total(rows: Iterable[Row], tasks: Sequence[TaskInfo], policy: Policy) -> Tot
     )
 
 
-def _choose(
-    rows: Sequence[Row], weights: Mapping[str, float], policy: Policy
-) -> tuple[list[Row], tuple[str, ...]]:
+def _choose(rows: Sequence[Row], weights: Mapping[str, float], policy: Policy) -> tuple[list[Row], tuple[str, ...]]:
     """The rows that count, in order, and the tasks left out: lowest shares first, then the lighter ones."""
     keep = max(len(rows) - policy.drop_lowest, 1) if rows else 0
     if policy.best_of is not None:

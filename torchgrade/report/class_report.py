@@ -1,0 +1,119 @@
+"""The page for a class: one self-contained HTML file, without network, from the gradebook's rows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torchgrade.marks import OPEN, Policy, Row, Student, TaskInfo, Total
+from torchgrade.model import Status
+from torchgrade.report import statistics
+from torchgrade.report.charts import histogram_svg
+from torchgrade.report.feedback import TEMPLATES, environment
+from torchgrade.report.tables import by_student, totals
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """What the page says besides the rows. ``links`` maps a student's key to the feedback page's relative
+    path; ``faults`` are (task, sentence) of our own."""
+
+    course: str
+    made: str
+    environment: Mapping[str, str]
+    links: Mapping[str, str]
+    faults: Sequence[tuple[str, str]] = ()
+    unmatched: int = 0
+    changes: int = 0
+
+
+def class_report(
+    students: Sequence[Student],
+    rows: Sequence[Row],
+    tasks: Sequence[TaskInfo],
+    policy: Policy,
+    facts: ClassFacts,
+) -> str:
+    """The document. ``rows`` hold one row for each student and task."""
+    table = by_student(rows)
+    marks = totals(table, tasks, policy)
+    items = statistics.items(rows)
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    percents = [mark.percent for mark in marks.values() if mark.percent is not None]
+    return environment().get_template("class_report.html.j2").render(
+        facts=facts,
+        tasks=tasks,
+        students=[_student(s, table[s.key], marks[s.key], tasks, facts.links) for s in students],
+        items=[_item(item) for item in items],
+        everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],
+        nobody=[item for item in items if item.verdicts and item.passes == 0],
+        histogram=histogram_svg(statistics.histogram(percents), [f"{10 * i} to {10 * i + 10}" for i in range(10)]),
+        summary=_summary(percents, marks.values()),
+        statuses=_statuses(rows),
+        slow=_outliers(rows, "seconds", students),
+        big=_outliers(rows, "peak_mb", students),
+        broken=[row for row in rows if row.status == Status.BROKEN.value],
+        names={student.key: student.shown for student in students},
+        graded=any(mark.passed is not None for mark in marks.values()),
+        script=script,
+        digest=digest,
+    )  # fmt: skip
+
+
+def _student(
+    student: Student, rows: Mapping[str, Row], mark: Total, tasks: Sequence[TaskInfo], links: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "who": student,
+        "link": links.get(student.key, ""),
+        "mark": mark,
+        "cells": [_cell(rows[task.task]) for task in tasks],
+        "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),
+    }
+
+
+def _cell(row: Row) -> dict[str, Any]:
+    level = "open" if row.points is None else str(min(int(row.share * 10), 10))
+    notes = [row.status.replace("_", " ")]
+    if row.override:
+        notes.append(f"set by hand: {row.override.why}")
+    if row.late:
+        notes.append("late")
+    if row.reason:
+        notes.append(row.reason)
+    return {"row": row, "level": level, "notes": "; ".join(notes)}
+
+
+def _item(item: statistics.Item) -> dict[str, Any]:
+    rate = item.rate
+    return {"item": item, "rate": rate, "level": "open" if rate is None else str(min(int(rate * 10), 10))}
+
+
+def _summary(percents: Sequence[float], marks: Iterable[Total]) -> dict[str, Any]:
+    ordered = sorted(percents)
+    whole = list(marks)
+    median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 if ordered else None
+    return {
+        "students": len(whole),
+        "complete": len(ordered),
+        "mean": sum(ordered) / len(ordered) if ordered else None,
+        "median": median,
+        "passed": sum(mark.passed is True for mark in whole),
+    }
+
+
+def _statuses(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """How many rows have each status, the open ones last."""
+    counted = Counter(row.status for row in rows)
+    return sorted(counted.items(), key=lambda pair: (pair[0] in OPEN, -pair[1]))
+
+
+def _outliers(rows: Sequence[Row], field: str, students: Sequence[Student]) -> list[dict[str, Any]]:
+    names = {student.key: student.shown for student in students}
+    found = statistics.outliers(rows, field)[:20]
+    return [{"name": names[o.student], "key": o.student, "o": o, "times": o.value / o.usual} for o in found]

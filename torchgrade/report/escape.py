@@ -1,0 +1,71 @@
+"""Text of strangers, made harmless for the place where it is shown. Pure functions.
+
+Names, output and messages may hold anything: formulas for a spreadsheet, markup, terminal escapes, characters
+that XML cannot carry, text that runs backwards.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+REPLACEMENT = "\ufffd"
+_FORMULA = tuple("=+-@＝＋－＠")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$:@/])")
+
+
+def plain(text: str, *, lines: bool = True) -> str:
+    """Printable text: control, format and lone surrogate characters are replaced. ``lines`` keeps line breaks."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    kept = "".join(c if _printable(c) or (lines and c == "\n") else REPLACEMENT for c in text)
+    return kept if lines else " ".join(kept.split())
+
+
+def _printable(character: str) -> bool:
+    # Joiners make emoji and Indic scripts readable; every other format character can hide or reorder text.
+    return character in "\u200c\u200d" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
+def cell(value: object) -> str:
+    """A CSV cell that no spreadsheet takes for a formula; numbers and None become plain numbers and nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{value:.12g}"
+    text = plain(str(value), lines=False)
+    if text.lstrip().startswith(_FORMULA):
+        return text if _NUMBER.fullmatch(text) else "'" + text
+    return text
+
+
+def markup(text: str) -> str:
+    """HTML text or attribute value."""
+    return html.escape(plain(text), quote=True)
+
+
+def xml_text(text: str) -> str:
+    """Characters that XML 1.0 can carry; the writer escapes the markup itself."""
+    return plain(text)
+
+
+def markdown(text: str) -> str:
+    """One line of Markdown that shows exactly this text."""
+    return _MARKDOWN.sub(r"\\\1", plain(text, lines=False))
+
+
+def code_block(text: str) -> str:
+    """A fenced Markdown block that its content cannot close."""
+    content = plain(text)
+    longest = max((len(run) for run in re.findall(r"`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{content}\n{fence}"
+
+
+def file_name(text: str) -> str:
+    """A name for a file of our own, from ASCII letters, digits, dots, minus signs and underscores."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", folded).strip("._-")[:60]

@@ -1,0 +1,115 @@
+"""Item analysis: what a class's outcomes say about the checks. Pure functions, the standard library only."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torchgrade.marks import OPEN, Row
+from torchgrade.model import Outcome, Status
+
+# No verdict about the learner: neither a pass nor a failure.
+_NO_VERDICT = (Status.BROKEN, Status.UNAVAILABLE)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One check over the class.
+
+    ``rate`` is the share of verdicts that are passes, None without verdicts. ``discrimination`` is the
+    point-biserial correlation of passing with the rest of the score; None where either does not vary.
+    """
+
+    task: str
+    check: str
+    title: str
+    category: str
+    device: str
+    hidden: bool
+    verdicts: int
+    passes: int
+    discrimination: float | None
+    likely: str
+    likely_count: int
+    faults: int
+
+    @property
+    def rate(self) -> float | None:
+        return self.passes / self.verdicts if self.verdicts else None
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A row far from the others of its task. ``value`` and ``usual`` (the median) have the same unit."""
+
+    student: str
+    task: str
+    value: float
+    usual: float
+
+
+def items(rows: Sequence[Row]) -> list[Item]:
+    """Every check that some row has, in the order of the rows."""
+    scores: dict[str, float] = {}
+    for row in rows:
+        scores[row.student] = scores.get(row.student, 0.0) + (row.points or 0.0)
+    groups: dict[tuple[str, str, str], list[tuple[str, Outcome]]] = {}
+    for row in rows:
+        for check in row.checks:
+            groups.setdefault((row.task, check.id, check.device), []).append((row.student, check))
+    return [_item(key[0], group, scores) for key, group in groups.items()]
+
+
+def _item(task: str, group: Sequence[tuple[str, Outcome]], scores: dict[str, float]) -> Item:
+    judged = [(student, check) for student, check in group if check.status not in _NO_VERDICT]
+    passed = [check.status is Status.PASSED for _, check in judged]
+    rest = [scores[student] - check.points for student, check in judged]
+    sentences = Counter(check.likely for _, check in judged if check.likely)
+    likely, count = sentences.most_common(1)[0] if sentences else ("", 0)
+    first = group[0][1]
+    return Item(
+        task, first.id, first.title, first.category, first.device, first.hidden, len(judged), sum(passed),
+        point_biserial(passed, rest), likely, count, sum(c.status is Status.BROKEN for _, c in group),
+    )  # fmt: skip
+
+
+def point_biserial(passed: Sequence[bool], rest: Sequence[float]) -> float | None:
+    """Pearson's correlation of a yes-or-no with a number, in [-1, 1]; None where one of them is constant."""
+    yes = [value for value, good in zip(rest, passed, strict=True) if good]
+    no = [value for value, good in zip(rest, passed, strict=True) if not good]
+    spread = statistics.pstdev(rest) if len(rest) > 1 else 0.0
+    if not yes or not no or spread <= 1e-12:
+        return None
+    share = len(yes) / len(passed)
+    return (statistics.fmean(yes) - statistics.fmean(no)) / spread * math.sqrt(share * (1 - share))
+
+
+def outliers(rows: Iterable[Row], field: str) -> list[Outlier]:
+    """Rows whose ``seconds`` or ``peak_mb`` exceeds Tukey's outer fence (upper quartile + 3 IQR) of its task."""
+    by_task: dict[str, list[tuple[float, str]]] = {}
+    for row in rows:
+        value = getattr(row, field)
+        if value and row.status not in OPEN:
+            by_task.setdefault(row.task, []).append((float(value), row.student))
+    found = []
+    for task, values in by_task.items():
+        numbers = sorted(value for value, _ in values)
+        if len(numbers) < 8:  # quartiles of fewer say nothing
+            continue
+        low, usual, high = statistics.quantiles(numbers, n=4, method="inclusive")
+        fence = high + 3 * (high - low)
+        # Beyond the fence, and also in words a multiple: where all take the same time, the fence is a hair
+        # away.
+        found += [Outlier(who, task, value, usual) for value, who in values if value > max(fence, 2 * usual)]
+    return sorted(found, key=lambda outlier: outlier.usual / outlier.value)
+
+
+def histogram(values: Iterable[float], bins: int = 10, top: float = 100.0) -> list[int]:
+    """Counts in equal bins of [0, top]; ``top`` itself belongs to the last one."""
+    counts = [0] * bins
+    for value in values:
+        counts[min(max(int(value / top * bins), 0), bins - 1)] += 1
+    return counts

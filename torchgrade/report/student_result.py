@@ -1,0 +1,66 @@
+"""One student's rows as a ``Result``, the model that every rendering of results understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student, TaskInfo
+from torchgrade.model import Outcome, Result, Status, TaskGrade
+
+
+@dataclass(frozen=True)
+class About:
+    """What all results of a class share."""
+
+    course: str
+    engine: str
+    torch: str
+    devices: tuple[str, ...] = ("cpu",)
+    seed: int = 0
+
+
+# What has no outcome of the grader's still has a status that a reader of results knows.
+_STATUS = {MISSING: Status.FAILED, UNREADABLE: Status.FAILED, PENDING: Status.UNAVAILABLE}
+
+
+def student_result(student: Student, rows: Mapping[str, Row], tasks: Sequence[TaskInfo], about: About) -> Result:
+    """The whole class result of one student, hidden checks included; see ``learner_view`` before handing it out."""
+    grades = tuple(task_grade(rows[task.task], task) for task in tasks)
+    name = student.id or student.key
+    return Result(about.course, about.engine, about.torch, about.seed, name, about.devices, grades)
+
+
+def task_grade(row: Row, task: TaskInfo) -> TaskGrade:
+    """A row as a grade: what was not graded gets one check that says why, and an override is told in another."""
+    known = row.status in Status._value2member_map_
+    status = Status(row.status) if known else _STATUS[row.status]
+    checks = row.checks or (_file_outcome(row, task, status),)
+    if row.override:
+        checks = (*checks, _override_outcome(row, task))
+    points = 0.0 if row.points is None else row.points
+    return TaskGrade(
+        task.task, task.title, status, points, row.max_points, row.seconds, row.grader_hash,
+        row.submission_hash[:16], checks, row.isolation or "none", row.memory_bound or "none",
+    )  # fmt: skip
+
+
+def _file_outcome(row: Row, task: TaskInfo, status: Status) -> Outcome:
+    title = f"{task.task}.py is handed in and can be read"
+    return Outcome("file", title, "robustness", "cpu", status, 0.0, row.max_points, message=row.reason)
+
+
+def _override_outcome(row: Row, task: TaskInfo) -> Outcome:
+    decision = row.override
+    assert decision is not None
+    graded = "nothing" if row.earned is None else f"{row.earned:g}"
+    message = f"{decision.points:g} of {row.max_points:g} points instead of {graded}: {decision.why}"
+    told = f"{message} ({decision.who}, {decision.made})"
+    title = "the points were set by hand"
+    return Outcome("override", title, "robustness", "cpu", Status.PASSED, 0.0, 0.0, message=told)
+
+
+def without_output(result: Result) -> Result:
+    """The result without what the submission printed."""
+    tasks = (replace(t, checks=tuple(replace(c, output="") for c in t.checks)) for t in result.tasks)
+    return replace(result, tasks=tuple(tasks))

@@ -1,0 +1,96 @@
+"""The class as tables: marks, checks, leftovers, changes. Pure functions from rows to CSV text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from torchgrade.marks import Policy, Row, Student, TaskInfo, Total, total
+from torchgrade.report.escape import cell
+
+Class = Mapping[str, Mapping[str, Row]]
+
+
+def by_student(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
+    """student -> task -> row, for rows of which each student and task has one."""
+    table: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        table.setdefault(row.student, {})[row.task] = row
+    return table
+
+
+def totals(table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> dict[str, Total]:
+    """Every student's mark."""
+    return {student: total(rows.values(), tasks, policy) for student, rows in table.items()}
+
+
+def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """RFC 4180 text, every cell made harmless. Begins with a byte order mark, without which Excel takes UTF-8
+    for Latin 1."""
+    target = io.StringIO()
+    target.write("\ufeff")
+    writer = csv.writer(target, lineterminator="\r\n")
+    writer.writerow([cell(name) for name in head])
+    for line in lines:
+        writer.writerow([cell(value) for value in line])
+    return target.getvalue()
+
+
+def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> str:
+    """One line for each student: points by task, the total, what is open, overridden, late or left out.
+
+    A task without a verdict (our own fault, a device that is not there) is empty and named under ``open``;
+    the total is then empty too. The ``late`` column is there when dates are known.
+    """
+    marks = totals(table, tasks, policy)
+    dated = any(row.late is not None for rows in table.values() for row in rows.values())
+    graded = any(mark.passed is not None for mark in marks.values())
+    head = ["id", "name", "email", "section", *(task.task for task in tasks), "points", "max_points", "percent"]
+    head += [*(["passed"] if graded else []), "open", "overridden", "not counted", *(["late"] if dated else [])]
+    lines = []
+    for student in students:
+        rows, mark = table[student.key], marks[student.key]
+        listed = [rows[task.task] for task in tasks]
+        line: list[object] = [student.id or student.key, student.name, student.email, student.section]
+        line += [row.points for row in listed]
+        line += [None if mark.open_tasks else mark.points, mark.max_points, mark.percent]
+        line += [mark.passed] if graded else []
+        line.append("; ".join(f"{row.task}: {row.status}" for row in listed if row.open))
+        line.append("; ".join(f"{row.task}: {row.override.why}" for row in listed if row.override))
+        line.append("; ".join(mark.dropped))
+        line += ["; ".join(row.task for row in listed if row.late)] if dated else []
+        lines.append(line)
+    return to_csv(head, lines)
+
+
+_CHECK_HEAD = (
+    "id", "name", "task", "attempt", "task_status", "check", "title", "category", "device", "hidden", "status",
+    "points", "max_points", "seconds", "message", "given", "expected", "got", "likely", "where", "reason", "override",
+    "late", "file", "submitted", "submission_hash", "grader_hash", "seed", "isolation",
+)  # fmt: skip
+
+
+def checks_csv(students: Sequence[Student], rows: Iterable[Row]) -> str:
+    """One line for each check of each row; a row without checks has one line, with its reason. For instructors."""
+    names = {student.key: student for student in students}
+    lines: list[list[object]] = []
+    for row in rows:
+        who = names[row.student]
+        decided = f"{row.override.points:g} by {row.override.who}: {row.override.why}" if row.override else ""
+        front: list[object] = [who.id or who.key, who.name, row.task, row.attempt or None, row.status]
+        back: list[object] = [
+            row.reason, decided, row.late, row.label, row.submitted, row.submission_hash[:16], row.grader_hash,
+            row.seed or None, row.isolation,
+        ]  # fmt: skip
+        if not row.checks:
+            lines.append([*front, *[None] * 6, row.earned, row.max_points, row.seconds, *[None] * 6, *back])
+        for c in row.checks:
+            middle = [c.id, c.title, c.category, c.device, c.hidden, str(c.status), c.points, c.max_points, c.seconds]
+            lines.append([*front, *middle, c.message, c.given, c.expected, c.got, c.likely, c.where, *back])
+    return to_csv(_CHECK_HEAD, lines)
+
+
+def unmatched_csv(entries: Iterable[Sequence[str]]) -> str:
+    """Every file that belongs to no student or no task, and why."""
+    return to_csv(("file", "student", "reason"), entries)

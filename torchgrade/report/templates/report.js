@@ -1,0 +1,53 @@
+"use strict";
+// Sorting and filtering of the tables; the page is complete and readable without it.
+function value(row, column) {
+  const cell = row.cells[column];
+  const key = cell.dataset.v;
+  if (key === undefined) return cell.textContent.trim().toLowerCase();
+  return key === "" ? null : Number(key);
+}
+function compare(a, b) {
+  if (a === b) return 0;
+  if (a === null) return 1; // what has no value comes last in either direction
+  if (b === null) return -1;
+  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+function sortBy(header) {
+  const table = header.closest("table");
+  const body = table.tBodies[0];
+  const descending = header.getAttribute("aria-sort") === "ascending";
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const keyed = Array.from(body.rows, (row) => [value(row, header.cellIndex), row]);
+  keyed.sort((a, b) => {
+    const order = compare(a[0], b[0]);
+    return descending && a[0] !== null && b[0] !== null ? -order : order;
+  });
+  body.append(...keyed.map((pair) => pair[1]));
+}
+for (const header of document.querySelectorAll("th[data-sort]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.append(...header.childNodes);
+  header.append(button);
+  button.addEventListener("click", () => sortBy(header));
+}
+function filter(form) {
+  const table = document.getElementById(form.dataset.table);
+  const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const chosen = form.elements.choice.value;
+  let shown = 0;
+  for (const row of table.tBodies[0].rows) {
+    const text = row.dataset.text;
+    const hit = words.every((word) => text.includes(word)) && (!chosen || row.dataset.choice.split(" ").includes(chosen));
+    row.hidden = !hit;
+    shown += hit ? 1 : 0;
+  }
+  form.querySelector("[role=status]").textContent = shown + " of " + table.tBodies[0].rows.length + " shown";
+}
+for (const form of document.querySelectorAll("form[data-table]")) {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => filter(form));
+  filter(form);
+}

@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_grade(commands)
     _add_learner(commands)
     _add_author(commands)
+    _add_data(commands)
     return parser
 
 
@@ -113,7 +114,14 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify.add_argument("tasks", nargs="*", metavar="TASK")
     add_run_options(verify)
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
+    verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
+    verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
     verify.set_defaults(run=_lazy("torchgrade.commands.author", "verify"))
+
+
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data = commands.add_parser("data", help=_("which data sets are here, and how to get the real ones"))
+    data.set_defaults(run=_lazy("torchgrade.commands.data", "data"))
 
 
 def positive(text: str) -> float:

@@ -30,6 +30,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools.verify import verify_tasks
 
+    if options.mutate:
+        return _mutate(options, course)
     problems = 0
     for problem in verify_tasks(course, course.select(options.tasks), run_options(options), options.repeat):
         print(problem, flush=True)
@@ -37,3 +39,25 @@ def verify(options: argparse.Namespace, course: Course) -> int:
     if not problems:
         print(_("every fact holds"))
     return int(ExitCode.NOT_YET if problems else ExitCode.PASSED)
+
+
+def _mutate(options: argparse.Namespace, course: Course) -> int:
+    """Grade machine-made mutants; every survivor without a reason is a line."""
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools.mutate import mutate
+    from torchgrade.grading.pool import Pool
+
+    unexplained = 0
+    settings = run_options(options)
+    with Pool(course.root, settings.jobs) as pool:
+        for task in course.select(options.tasks):
+            score = mutate(pool, task, settings, options.max)
+            explained = sum(reason is not None for _name, reason in score.survivors)
+            words = _("{task}: {killed} of {total} killed, {explained} equivalent, {share:.1%} of the rest")
+            facts = {"killed": score.killed, "total": score.total, "explained": explained, "share": score.share}
+            print(words.format(task=task.stem, **facts), flush=True)
+            for name, reason in score.survivors:
+                if reason is None:
+                    unexplained += 1
+                    print(f"  survives  {name}", flush=True)
+    return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)

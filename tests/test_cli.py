@@ -1,0 +1,331 @@
+"""The commands as a learner types them, on the miniature course."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import MINI, ROOT, checks_of, copy_of_mini, grade_py, result_of
+
+SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
+
+
+def test_stubs_are_todo(mini: Path) -> None:
+    """An untouched course is calm: todo everywhere, no points, exit 1, and the next gap is named."""
+    done = grade_py(cwd=mini)
+    assert done.returncode == 1
+    assert "0/12" in done.stdout
+    assert "FAIL" not in done.stdout
+    assert "next: fill the gap at exercises/task01_scale.py:10" in done.stdout
+    assert "python grade.py hint task01" in done.stdout
+
+
+def test_solutions_pass(mini: Path) -> None:
+    """Everything passes: exit 0, and the last line says so."""
+    done = grade_py("--solutions", cwd=mini)
+    assert done.returncode == 0, done.stdout
+    assert "12/12" in done.stdout
+    assert done.stdout.strip().endswith("everything asked for passed.")
+
+
+def test_a_failure_reads_as_documented(mini: Path) -> None:
+    """Sentence, expected, got, likely, look at; within 80 columns; no traceback."""
+    wrong = SOLUTION.replace("return x * factor", "return x + factor")
+    (mini / "exercises" / "task01_scale.py").write_text(wrong)
+    done = grade_py("task01", cwd=mini)
+    lines = done.stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("FAIL  scale multiplies every element  "))
+    labels = [line.split()[0] for line in lines[start + 1 : start + 6]]
+    assert labels[:2] == ["expected", "got"]
+    assert any(line.strip() == "likely    the factor is added, not multiplied" for line in lines)
+    assert any(line.strip().startswith("look at   exercises/task01_scale.py:7  scale()") for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("task03", "task01_scale"), ("tsak01", "task01_scale"), ("scale", "task01_scale"), ("task0", "task02_train")],
+)
+def test_an_unknown_task_names_the_near_ones(name: str, near: str) -> None:
+    done = grade_py(name, cwd=MINI)
+    assert done.returncode == 2
+    assert near in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["task01", "task01_scale", "task01_s", "1", "exercises/task01_scale.py"])
+def test_a_task_has_many_names(name: str, mini: Path) -> None:
+    (mini / "exercises" / "task01_scale.py").write_text("")
+    result = result_of(name, cwd=mini, code=1)
+    assert [task["task"] for task in result["tasks"]] == ["task01_scale"]
+
+
+def test_json_goes_to_a_file_as_well(mini: Path, tmp_path: Path) -> None:
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
+    done = grade_py("task01", "--json", tmp_path / "r.json", "--junit", tmp_path / "r.xml", "-q", cwd=mini)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].startswith("points  8/8  (100%)")
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["points"] == 8.0
+    assert (tmp_path / "r.xml").read_text().count("<testcase ") == 4
+
+
+def test_a_submission_may_be_a_file_a_folder_or_an_archive(mini: Path, tmp_path: Path) -> None:
+    import zipfile
+
+    folder = tmp_path / "ann"
+    folder.mkdir()
+    (folder / "task01_scale.py").write_text(
+        "from helper import times\n" + SOLUTION.replace("x * factor", "times(x, factor)")
+    )
+    (folder / "helper.py").write_text("def times(a, b):\n    return a * b\n")
+    with zipfile.ZipFile(tmp_path / "ann.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"ann/{path.name}")
+    single = tmp_path / "ann_task01_final.py"
+    single.write_text(SOLUTION)
+    for path in (folder, tmp_path / "ann.zip", single):
+        names = ["task01"] if path.suffix == ".zip" else []
+        result = result_of(*names, "--submission", path, cwd=mini, code=0)
+        assert result["points"] == 8.0, path
+
+
+def test_a_notebook_points_at_cell_and_line(mini: Path, tmp_path: Path) -> None:
+    body = SOLUTION.replace("return x * factor", "return x + factor")
+    cells = [
+        {"cell_type": "markdown", "source": ["# Homework"]},
+        {"cell_type": "code", "source": "%matplotlib inline\nimport torch\nfrom torch import Tensor, nn"},
+        {"cell_type": "code", "source": body[body.index("def scale") : body.index("def total")]},
+        {"cell_type": "code", "source": body[body.index("def total") :]},
+    ]
+    notebook = tmp_path / "task01_scale.ipynb"
+    notebook.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    check = checks_of(result_of("task01", "--submission", notebook, cwd=mini, code=1))["test_scale"]
+    assert "code cell 2:1  scale()" in check["where"]
+    assert check["likely"] == "the factor is added, not multiplied"
+
+
+def test_the_latest_text_is_graded(mini: Path) -> None:
+    """Two saves of the same size within one second: never the old version."""
+    path = mini / "exercises" / "task01_scale.py"
+    stamp = time.time()
+    points = []
+    for operator in ("*", "+", "*"):
+        path.write_text(SOLUTION.replace("x * factor", f"x {operator} factor"))
+        os.utime(path, (stamp, stamp))
+        points.append(result_of("task01", cwd=mini)["points"])
+    assert points[0] == points[2] == 8.0
+    assert points[1] < 8.0
+    assert not list(mini.rglob("exercises/__pycache__"))
+
+
+def test_list_shows_the_best_grade(mini: Path) -> None:
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
+    grade_py("task01", cwd=mini)
+    (mini / "exercises" / "task01_scale.py").write_text("")
+    grade_py("task01", cwd=mini)
+    done = grade_py("list", cwd=mini)
+    assert done.returncode == 0
+    assert re.search(r"task01\s+Multiply and add\s+core\s+low\s+8/8", done.stdout)
+    assert re.search(r"task02\s+Train a line\s+core\s+middle\s+-", done.stdout)
+
+
+def test_hints_escalate_and_stop(mini: Path) -> None:
+    shown = [grade_py("hint", "task01", cwd=mini).stdout.strip() for _ in range(3)]
+    assert shown[0] == "hint 1/2  Read the docstrings once more."
+    assert shown[1] == shown[2] == "hint 2/2  A tensor knows how to multiply itself by a number."
+
+
+def test_reset_keeps_the_old_file(mini: Path) -> None:
+    path = mini / "exercises" / "task01_scale.py"
+    stub = path.read_text()
+    path.write_text("mine = 1\n")
+    refused = grade_py("reset", "task01", cwd=mini)
+    assert refused.returncode == 2
+    assert path.read_text() == "mine = 1\n"
+    done = grade_py("reset", "task01", "--yes", cwd=mini)
+    assert done.returncode == 0
+    assert path.read_text() == stub
+    kept = list((mini / "exercises").glob("task01_scale.*.py.bak"))
+    assert [item.read_text() for item in kept] == ["mine = 1\n"]
+    assert "is the stub already" in grade_py("reset", "task01", cwd=mini).stdout
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["hint", "task01"], ["--help"], ["stubs", "--check"]])
+def test_light_commands_do_not_import_torch(arguments: list[str], mini: Path) -> None:
+    program = f"import sys; sys.argv[1:] = {arguments!r}; from torchgrade.cli import main\ntry:\n    main()\nfinally:\n    assert 'torch' not in sys.modules; print('light')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=mini,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip().endswith("light"), done.stderr
+
+
+def test_colour_is_obeyed(mini: Path) -> None:
+    """A pipe has none, FORCE_COLOR brings it, NO_COLOR and TERM=dumb take it away."""
+    (mini / "exercises" / "task01_scale.py").write_text("")
+    plain = {"NO_COLOR": ""}
+    assert "\x1b[" not in grade_py("task01", cwd=mini, **plain).stdout
+    assert "\x1b[3" in grade_py("task01", cwd=mini, FORCE_COLOR="1", TERM="xterm", **plain).stdout
+    assert "\x1b[3" not in grade_py("task01", "--no-color", cwd=mini, FORCE_COLOR="1", **plain).stdout
+
+
+def test_progress_shows_task_and_check_on_a_terminal(mini: Path) -> None:
+    """On a real pseudo-terminal, the live line names the task and a check."""
+    (mini / "exercises" / "task01_scale.py").write_text(
+        SOLUTION.replace("return x * factor", "import time; time.sleep(1); return x * factor")
+    )
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "grade.py"), "task01"],
+        cwd=mini, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(slave)
+    seen = b""
+    try:
+        while chunk := os.read(master, 4096):
+            seen += chunk
+    except OSError:
+        pass
+    assert process.wait() == 0
+    assert b"task01: scale multiplies every element" in seen
+    assert b"everything asked for passed" in seen
+
+
+def test_ctrl_c_stops_cleanly(mini: Path) -> None:
+    """Exit 130, one sentence, and nothing is left running."""
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION + "\nimport time; time.sleep(86399)\n")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "grade.py"), "task01", "--timeout-scale", "1000"],
+        cwd=mini, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    below: set[int] = set()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(below) < 4:
+        below = descendants(process.pid)
+        time.sleep(0.2)
+    assert below, "no grader was started"
+    os.killpg(process.pid, signal.SIGINT)
+    _out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip() == "grade.py: stopped; nothing is left running"
+    deadline = time.monotonic() + 5
+    while alive(below) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(below)
+
+
+def descendants(pid: int) -> set[int]:
+    found, queue = set(), [pid]
+    while queue:
+        for path in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
+            for child in map(int, path.read_text().split()):
+                found.add(child)
+                queue.append(child)
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def test_debug_reaches_the_same_outcomes(mini: Path) -> None:
+    """In process or across the line: the same statuses, messages and points, for right, wrong and raising code."""
+    sources = [
+        SOLUTION,
+        SOLUTION.replace("return x * factor", "return x + factor"),
+        SOLUTION.replace("return x.sum()", "raise ValueError('no')"),
+        SOLUTION.replace("def total", "def totals"),
+        (mini / "exercises" / "task01_scale.py").read_text(),
+    ]
+    for source in sources:
+        (mini / "exercises" / "task01_scale.py").write_text(source)
+        there, here = result_of("task01", cwd=mini), result_of("task01", "--debug", cwd=mini)
+        for one, other in zip(there["tasks"][0]["checks"], here["tasks"][0]["checks"], strict=True):
+            assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert not (mini / ".torchgrade").exists() or "debug" not in (mini / ".torchgrade" / "progress.json").read_text()
+
+
+def test_debug_stops_at_a_breakpoint(mini: Path) -> None:
+    """``breakpoint()`` in the learner's file opens the debugger there."""
+    (mini / "exercises" / "task01_scale.py").write_text(
+        SOLUTION.replace("return x * factor", "breakpoint(); return x * factor")
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "grade.py"), "task01", "--debug"],
+        cwd=mini, input="p factor * 111\nc\n" * 3, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "333.0" in done.stdout
+    assert "exercises/task01_scale.py" in done.stdout
+
+
+def test_pdb_stops_where_the_code_raised(mini: Path) -> None:
+    (mini / "exercises" / "task01_scale.py").write_text(
+        SOLUTION.replace("return x * factor", "secret = 4; raise ValueError('here')")
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "grade.py"), "task01", "--debug", "--pdb"],
+        cwd=mini, input="p secret * 1111\nc\n" * 4, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "4444" in done.stdout
+
+
+def test_the_course_is_found_from_below(mini: Path) -> None:
+    assert "Multiply and add" in grade_py("list", cwd=mini / "graders" / "task01_scale").stdout
+
+
+def test_no_course_here(tmp_path: Path) -> None:
+    done = grade_py("list", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no course.yaml" in done.stderr
+
+
+def test_a_broken_suite_is_our_fault(mini: Path) -> None:
+    """Exit 3, a sentence, and the other task is graded."""
+    suite = mini / "graders" / "task01_scale" / "checks.py"
+    suite.write_text(suite.read_text().replace("x * 3.0,", "x * undefined_name,"))
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
+    result = result_of(cwd=mini, code=3)
+    checks = checks_of(result)
+    assert checks["test_scale"]["status"] == "broken"
+    assert "undefined_name" in checks["test_scale"]["message"]
+    assert checks["test_total"]["status"] == "passed"
+    assert checks["test_converges"]["status"] == "todo"
+    assert checks["test_scale"]["max_points"] == 0.0
+
+
+def test_a_suite_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
+    mini = copy_of_mini(tmp_path)
+    (mini / "graders" / "task01_scale" / "checks.py").write_text("import nothing_of_this_name\n")
+    result = result_of("task01", cwd=mini, code=3)
+    assert "cannot be collected" in result["tasks"][0]["checks"][0]["message"]
+
+
+def test_a_value_that_the_suite_cannot_use_is_the_learners(mini: Path) -> None:
+    """``None`` where a tensor is multiplied: failed with a sentence, not broken."""
+    source = SOLUTION.replace("return x * factor", "return x * factor if x.dtype == torch.float32 else None")
+    (mini / "exercises" / "task01_scale.py").write_text(source)
+    check = checks_of(result_of("task01", cwd=mini, code=1))["test_gradient"]
+    assert check["status"] == "failed"
+    assert "cannot be used" in check["got"]
+
+
+def test_cuda_on_a_machine_without_one_is_unavailable(mini: Path) -> None:
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("this machine has a CUDA device")
+    result = result_of("task01", "--solutions", "--device", "cuda", cwd=mini, code=1)
+    assert {check["status"] for check in result["tasks"][0]["checks"]} <= {"unavailable", "skipped"}
+    assert result["points"] == 0

@@ -1,0 +1,24 @@
+"""``data``: which data sets are on this machine, where they are looked for, and how to get the real ones."""
+
+from __future__ import annotations
+
+import argparse
+
+from torchgrade.course import Course
+from torchgrade.grading.datasets import load_dataset
+from torchgrade.i18n import translate as _
+from torchgrade.model import ExitCode
+
+
+def data(options: argparse.Namespace, course: Course) -> int:
+    for path in sorted((course.root / "datasets").glob("*.py")):
+        module = load_dataset(path)
+        if not hasattr(module, "catalogue"):
+            continue
+        facts = module.catalogue()
+        print(f"{facts['name']:<14} {_(facts['kind']):<10} {_(facts['status']):<9} {_(facts['title'])}")
+        print(f"{'':14} {facts['detail']}")
+        if facts["status"] in ("absent", "damaged"):
+            print(f"{'':14} {_('looked for in')}: {', '.join(facts['where'])}")
+            print(f"{'':14} {_('to get it')}: {facts['get']}")
+    return int(ExitCode.PASSED)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 
 from torchgrade.isolation.probes.recorders import tensors_in
 from torchgrade.isolation.registry import probe
@@ -37,7 +37,7 @@ def peak_memory(fn: Callable[..., Any], *args: Any) -> int:
     return meter.peak
 
 
-class _Meter(TorchDispatchMode):
+class _Meter(QuietDispatchMode):
     """Follows the storages that operators return from their birth to their death."""
 
     def __init__(self, known: Any) -> None:

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchgrade.isolation.probes.recorders import function_name, operator_name, tensors_in
 from torchgrade.isolation.probes.sources import source_names
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.registry import probe
 
 PORTABLE, MIXED, INCONCLUSIVE = "portable", "mixed", "inconclusive"
@@ -77,7 +77,7 @@ class Mixed(RuntimeError):
     """What CUDA would raise for tensors on two devices."""
 
 
-class _StrictMeta(TorchDispatchMode):
+class _StrictMeta(QuietDispatchMode):
     """Refuses to mix. ``found`` keeps what was refused, whatever the code does with the exception."""
 
     def __init__(self) -> None:

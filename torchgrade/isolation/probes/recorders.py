@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.registry import probe
 
 
@@ -29,7 +29,7 @@ class FunctionRecorder(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class OperatorRecorder(TorchDispatchMode):
+class OperatorRecorder(QuietDispatchMode):
     """Counts aten operators by name without overload: ``convolution``, ``add_``. Backward passes included."""
 
     def __init__(self) -> None:

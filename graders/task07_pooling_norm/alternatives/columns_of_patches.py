@@ -30,9 +30,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     table = patches(x, *window, fill=float("-inf"))
     if not return_indices:
         return table.amax(2)
-    cells = torch.arange(x.shape[2] * x.shape[3], dtype=torch.float64, device=x.device).reshape(
-        1, 1, *x.shape[2:]
-    )
+    cells = torch.arange(x.shape[2] * x.shape[3], dtype=torch.float64, device=x.device).reshape(1, 1, *x.shape[2:])
     place = table.argmax(2, keepdim=True)
     names = patches(cells, *window).long().expand(len(x), x.shape[1], -1, -1, -1)
     return table.gather(2, place).squeeze(2), names.gather(2, place).squeeze(2)
@@ -63,9 +61,7 @@ class BatchNorm2d(nn.Module):
         self.eps = eps
         self.track = track_running_stats
         for name, value in (("weight", 1.0), ("bias", 0.0)):
-            self.register_parameter(
-                name, nn.Parameter(torch.full((num_features,), value)) if affine else None
-            )
+            self.register_parameter(name, nn.Parameter(torch.full((num_features,), value)) if affine else None)
         if self.track:
             self.register_buffer("running_mean", torch.zeros(num_features))
             self.register_buffer("running_var", torch.ones(num_features))
@@ -80,9 +76,7 @@ class BatchNorm2d(nn.Module):
         if self.training or not self.track:
             count = table.shape[1]
             if count < 2:
-                raise ValueError(
-                    f"expected more than one value per channel, got input of shape {tuple(x.shape)}"
-                )
+                raise ValueError(f"expected more than one value per channel, got input of shape {tuple(x.shape)}")
             mean = table.sum(1) / count
             var = (table - mean[:, None]).pow(2).sum(1) / count
             if self.training and self.track:

@@ -17,9 +17,7 @@ def shifted(x, kernel_size, stride, padding, dilation, ceil_mode, fill):
         count = (free + (s - 1 if ceil_mode else 0)) // s + 1
         out.append(count - 1 if (count - 1) * s >= size + p else count)
     ph, pw = pair(padding)
-    behind = [
-        (n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(out, (kh, kw), (sh, sw), (dh, dw), strict=True)
-    ]
+    behind = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(out, (kh, kw), (sh, sw), (dh, dw), strict=True)]
     shape = (max(behind[0], x.shape[2] + ph), max(behind[1], x.shape[3] + pw))
     canvas = x.new_full((*x.shape[:2], *shape), fill)
     canvas[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]] = x

@@ -86,9 +86,7 @@ class GroupNorm(nn.Module):
 
     def normalised(self, block):
         std, mean = torch.std_mean(block, (1, 2, 3), correction=0, keepdim=True)
-        return (block - mean) / torch.hypot(
-            std, torch.tensor(self.eps, dtype=std.dtype, device=std.device).sqrt()
-        )
+        return (block - mean) / torch.hypot(std, torch.tensor(self.eps, dtype=std.dtype, device=std.device).sqrt())
 
 
 class InstanceNorm2d(GroupNorm):

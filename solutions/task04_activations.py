@@ -1,0 +1,241 @@
+"""Task 04: activation functions and their slopes, by hand.
+
+Most formulas fit into one line, and that line often breaks: exp(89) is infinite in float32, and infinity
+minus or divided by infinity is not a number (NaN). The functions here are right everywhere.
+
+Conventions:
+
+* `x` is a floating-point tensor of any shape; only softmax and log_softmax need an axis. The result has
+  its shape, dtype (half precision included) and device, and `x` itself is not changed.
+* Where the true value is finite, so is the result, at x = ±1000 as well as at x = ±infinity (a product
+  of 0 and infinity, as in silu(-inf), is not graded). NaN stays NaN.
+* Gradients flow, and none is NaN, not even at x = ±1000. The branch that torch.where does not choose
+  takes part in the backward pass: 0 times infinity is NaN there, so keep infinity out of it.
+* At a corner (relu at 0, relu6 at 0 and 6, ...) any slope between those of the two sides is right.
+* A tensor of integers is either refused (TypeError, ValueError, RuntimeError) or computed as floating
+  point. Never round the result to integers.
+
+Forbidden: every activation function of PyTorch, under any name (torch.sigmoid, x.tanh(), F.elu, nn.GELU,
+torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid and gelu. Use
+exp, expm1, log1p, erf, abs, clamp, maximum, where, ... and the functions that you have already
+written. The number of PyTorch calls must not depend on the size of `x`: no Python loop over elements.
+"""
+
+import math
+
+import torch
+
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x), between 0 and 1."""
+    # TODO: keep e^-x from overflowing where x is very negative.
+    # BEGIN SOLUTION
+    rising = torch.exp(x.clamp(max=0))  # e^x, used where x < 0
+    falling = torch.exp(-x.clamp(min=0))  # e^-x, used elsewhere
+    return torch.where(x < 0, rising / (1 + rising), 1 / (1 + falling))
+    # END SOLUTION
+
+
+def tanh(x):
+    """(e^x - e^-x) / (e^x + e^-x), between -1 and 1."""
+    # TODO: find a form that holds for large x of both signs.
+    # BEGIN SOLUTION
+    rising = torch.expm1(2 * x.clamp(max=0))  # e^2x - 1, used where x < 0
+    falling = torch.expm1(-2 * x.clamp(min=0))  # e^-2x - 1, used elsewhere
+    return torch.where(x < 0, rising / (rising + 2), -falling / (falling + 2))
+    # END SOLUTION
+
+
+def relu(x):
+    """x where x is positive, 0 elsewhere."""
+    # TODO: cut off what is negative.
+    # BEGIN SOLUTION
+    return x.clamp(min=0)
+    # END SOLUTION
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """x where x is positive, negative_slope * x elsewhere."""
+    # TODO: choose between the two lines.
+    # BEGIN SOLUTION
+    return torch.where(x > 0, x, negative_slope * x)
+    # END SOLUTION
+
+
+def prelu(x, weight):
+    """Leaky ReLU with a learned slope: x where x is positive, weight * x elsewhere.
+
+    `weight` is a tensor with one value, or with one value for each channel, (C,), of x (N, C, ...).
+    Gradients reach `weight`, too.
+    """
+    # TODO: lay the weight along axis 1, then choose between the two lines.
+    # BEGIN SOLUTION
+    if weight.numel() > 1:
+        weight = weight.reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ..., 1)
+    return torch.where(x > 0, x, weight * x)
+    # END SOLUTION
+
+
+def relu6(x):
+    """ReLU that stops at 6."""
+    # TODO: keep x between 0 and 6.
+    # BEGIN SOLUTION
+    return x.clamp(0, 6)
+    # END SOLUTION
+
+
+def elu(x, alpha=1.0):
+    """x where x is positive, alpha * (e^x - 1) elsewhere."""
+    # TODO: choose between line and exponential; the exponential must not overflow where it is not used.
+    # BEGIN SOLUTION
+    return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0)))
+    # END SOLUTION
+
+
+def celu(x, alpha=1.0):
+    """x where x is positive, alpha * (e^(x / alpha) - 1) elsewhere, for a positive alpha."""
+    # TODO: like elu, but the slope at 0 is 1 for every alpha.
+    # BEGIN SOLUTION
+    return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0) / alpha))
+    # END SOLUTION
+
+
+def selu(x):
+    """SELU_SCALE * elu(x, SELU_ALPHA)."""
+    # TODO: scale both sides.
+    # BEGIN SOLUTION
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+    # END SOLUTION
+
+
+def softplus(x, beta=1.0):
+    """log(1 + e^(beta x)) / beta, a smooth ReLU, for a positive beta."""
+    # TODO: take max(beta x, 0) out of the logarithm, so that what remains in it cannot overflow.
+    # BEGIN SOLUTION
+    y = beta * x
+    return (torch.maximum(y, torch.zeros_like(y)) + torch.log1p(torch.exp(-y.abs()))) / beta
+    # END SOLUTION
+
+
+def logsigmoid(x):
+    """log(sigmoid(x)), finite at x = -1000, where sigmoid is 0 in float32."""
+    # TODO: write it as another function of this file.
+    # BEGIN SOLUTION
+    return -softplus(-x)
+    # END SOLUTION
+
+
+def softshrink(x, lambd=0.5):
+    """Moves x towards 0 by lambd, and to 0 if it is nearer than that."""
+    # TODO: treat the two sides and the middle.
+    # BEGIN SOLUTION
+    return x - x.clamp(-lambd, lambd)
+    # END SOLUTION
+
+
+def tanhshrink(x):
+    """x - tanh(x)."""
+    # TODO: one line.
+    # BEGIN SOLUTION
+    return x - tanh(x)
+    # END SOLUTION
+
+
+def gelu(x, approximate="none"):
+    """x times the probability that a standard normal number is below x.
+
+    approximate="none" is exact: x / 2 * (1 + erf(x / sqrt(2))). approximate="tanh" replaces the error function:
+    x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))). Anything else raises ValueError.
+    """
+    # TODO: write both forms.
+    # BEGIN SOLUTION
+    if approximate == "none":
+        return x / 2 * (1 + torch.erf(x / math.sqrt(2)))
+    if approximate == "tanh":
+        return x / 2 * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    raise ValueError(f'approximate is "none" or "tanh", not {approximate!r}')
+    # END SOLUTION
+
+
+def silu(x):
+    """x * sigmoid(x), also called swish."""
+    # TODO: one line.
+    # BEGIN SOLUTION
+    return x * sigmoid(x)
+    # END SOLUTION
+
+
+def hardswish(x):
+    """x * relu6(x + 3) / 6, silu made of straight lines."""
+    # TODO: one line.
+    # BEGIN SOLUTION
+    return x * relu6(x + 3) / 6
+    # END SOLUTION
+
+
+def softmax(x, dim):
+    """e^x / sum of e^x along the axis `dim`, which may be negative: along it the result sums to 1."""
+    # TODO: shift x first, so that no exponential overflows; a shift changes nothing.
+    # BEGIN SOLUTION
+    powers = torch.exp(x - x.amax(dim, keepdim=True))
+    return powers / powers.sum(dim, keepdim=True)
+    # END SOLUTION
+
+
+def log_softmax(x, dim):
+    """log(softmax(x, dim)), finite where softmax itself is 0 in float32."""
+    # TODO: take the logarithm of the formula, not of its rounded result.
+    # BEGIN SOLUTION
+    shifted = x - x.amax(dim, keepdim=True)
+    return shifted - torch.exp(shifted).sum(dim, keepdim=True).log()
+    # END SOLUTION
+
+
+class SigmoidFunction(torch.autograd.Function):
+    """Sigmoid with a backward pass of its own; SigmoidFunction.apply(x) calls it."""
+
+    @staticmethod
+    def forward(ctx, x):
+        """Return sigmoid(x), and save in ctx what backward needs."""
+        # TODO: compute, save, return.
+        # BEGIN SOLUTION
+        y = sigmoid(x)
+        ctx.save_for_backward(y)
+        return y
+        # END SOLUTION
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        """The gradient of the loss by y is given; return the gradient by x, in the same shape."""
+        # TODO: multiply by the slope of sigmoid.
+        # BEGIN SOLUTION
+        (y,) = ctx.saved_tensors
+        return grad_output * y * (1 - y)
+        # END SOLUTION
+
+
+def activation_grad(name, x):
+    """The slope of an activation function at each x, from its formula and without autograd.
+
+    `name` is one of sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, each with its default arguments;
+    any other name raises ValueError.
+    """
+    # TODO: one formula for each name.
+    # BEGIN SOLUTION
+    s, positive = sigmoid(x), x > 0
+    slopes = {
+        "sigmoid": lambda: s * (1 - s),
+        "tanh": lambda: 1 - tanh(x) ** 2,
+        "relu": lambda: positive.to(x.dtype),
+        "leaky_relu": lambda: torch.where(positive, torch.ones_like(x), 0.01),
+        "elu": lambda: torch.exp(x.clamp(max=0)),
+        "softplus": lambda: s,
+        "silu": lambda: s * (1 + x * (1 - s)),
+    }
+    if name not in slopes:
+        raise ValueError(f"no slope is known for {name!r}")
+    return slopes[name]()
+    # END SOLUTION

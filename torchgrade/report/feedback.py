@@ -8,13 +8,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from torchgrade.marks import Row, Student, Total
-from torchgrade.model import Outcome, Result, Status
+from torchgrade.model import Outcome, Result
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
 from torchgrade.report.learner_view import learner_result
 
 TEMPLATES = Path(__file__).parent / "templates"
-_LOUD = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.BROKEN)
 
 
 def environment() -> Environment:
@@ -94,10 +93,9 @@ def feedback_html(
                     "check": c,
                     "word": WORDS[c.status].lower(),
                     "text": "\n".join(_undented(details(c))),
-                    "open": c.status in _LOUD,
                 }
                 for c in task.checks
-            ],  # fmt: skip
+            ],
         }
         for task in seen.tasks
     ]

@@ -23,7 +23,10 @@ function sortBy(header) {
     const order = compare(a[0], b[0]);
     return descending && a[0] !== null && b[0] !== null ? -order : order;
   });
-  body.append(...keyed.map((pair) => pair[1]));
+  const sorted = document.createDocumentFragment();
+  for (const pair of keyed) sorted.append(pair[1]);
+  body.append(sorted);
+  table.dispatchEvent(new Event("sorted"));
 }
 for (const header of document.querySelectorAll("th[data-sort]")) {
   const button = document.createElement("button");
@@ -32,22 +35,34 @@ for (const header of document.querySelectorAll("th[data-sort]")) {
   header.append(button);
   button.addEventListener("click", () => sortBy(header));
 }
+const LIMIT = 300; // rows laid out at once: a class of thousands stays quick
 function filter(form) {
   const table = document.getElementById(form.dataset.table);
   const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const chosen = form.elements.choice.value;
-  let shown = 0;
-  for (const row of table.tBodies[0].rows) {
+  const rows = table.tBodies[0].rows;
+  const limit = form.dataset.all ? Infinity : LIMIT;
+  let hits = 0;
+  for (const row of rows) {
     const text = row.dataset.text;
     const hit = words.every((word) => text.includes(word)) && (!chosen || row.dataset.choice.split(" ").includes(chosen));
-    row.hidden = !hit;
-    shown += hit ? 1 : 0;
+    hits += hit ? 1 : 0;
+    row.hidden = !hit || hits > limit;
   }
-  form.querySelector("[role=status]").textContent = shown + " of " + table.tBodies[0].rows.length + " shown";
+  form.querySelector("[role=status]").textContent = Math.min(hits, limit) + " of " + rows.length + " shown";
+  form.querySelector("button").hidden = hits <= limit;
 }
 for (const form of document.querySelectorAll("form[data-table]")) {
+  const all = (wanted) => {
+    form.dataset.all = wanted ? "yes" : "";
+    filter(form);
+  };
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => filter(form));
+  for (const kind of ["input", "change"]) form.addEventListener(kind, () => filter(form));
+  form.querySelector("button").addEventListener("click", () => all(true));
+  window.addEventListener("beforeprint", () => all(true));
+  document.getElementById(form.dataset.table).addEventListener("sorted", () => filter(form));
   filter(form);
 }
+document.documentElement.classList.add("ready");

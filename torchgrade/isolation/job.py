@@ -123,6 +123,10 @@ class WorkerProcess:
         """What the whole job holds now, shared pages split between its processes; 0 when it has ended."""
         return self._job.memory.used_mb(self._job.supervisor.pid) if self._job.alive() else 0.0
 
+    def processes(self) -> list[int]:
+        """Host pids of the job's processes, its supervisor included; empty when it has ended."""
+        return watch.tree(self._job.supervisor.pid) if self._job.alive() else []
+
     def cpu_seconds(self) -> float:
         """CPU seconds the job has used so far, ended children included."""
         if self._job.alive():

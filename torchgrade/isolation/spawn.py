@@ -46,6 +46,9 @@ class SpawnedWorker(WorkerProcess):
     def memory_mb(self) -> float:
         return self._memory.own_mb(self.pid) if self._process.poll() is None else 0.0
 
+    def processes(self) -> list[int]:
+        return watch.tree(self.pid) if self._process.poll() is None else []
+
     def cpu_seconds(self) -> float:
         if self._process.poll() is None:
             self._used = max(self._used, watch.cpu_seconds(self.pid, with_first=True))

@@ -73,6 +73,16 @@ def _exists(pid: int) -> bool:
     return False
 
 
+def running(pid: int) -> bool:
+    """Whether the process exists and has not ended: one that waits to be reaped does not run."""
+    if not sys.platform.startswith("linux"):
+        return _exists(pid)
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class MemoryWatch:
     """Memory of a job as the sum over its processes. ``kind`` says what stops a job that takes too much."""
 

@@ -58,8 +58,8 @@ class Launcher:
         self._failure: IsolationError | None = None
         self._closed = False
         self.missing: dict[int, str] = {}  # level to what it lacks here
-        self._spawns = not hasattr(os, "fork") or os.environ.get("TORCHGRADE_START") == "spawn"
-        if self._spawns and isolation not in ("auto", "process"):
+        self.spawns = not hasattr(os, "fork") or os.environ.get("TORCHGRADE_START") == "spawn"
+        if self.spawns and isolation not in ("auto", "process"):
             raise IsolationError(f"Isolation {isolation!r} needs a fork; here each worker is spawned.")
         self._starter = threading.Thread(target=self._start_zygote, name="zygote-starter", daemon=True)
         self._starter.start()
@@ -67,12 +67,12 @@ class Launcher:
     @property
     def level(self) -> int:
         """1, 2 or 3: what holds here, found by trying."""
-        return 1 if self._spawns else self._ready_zygote().plan.level
+        return 1 if self.spawns else self._ready_zygote().plan.level
 
     @property
     def memory_bound(self) -> str:
         """ "cgroup", "watchdog" (the grader must poll ``memory_mb``) or "rlimit" (each process alone)."""
-        if self._spawns:
+        if self.spawns:
             return "watchdog"
         self._ready_zygote()
         return "cgroup" if self._cgroups is not None and self._cgroups.usable else "watchdog"
@@ -81,7 +81,7 @@ class Launcher:
         self, limits: Limits, preload: Sequence[str] = (), serve: str = "torchgrade.isolation.worker:serve"
     ) -> WorkerProcess:
         """A new confined worker that runs ``serve``. ``preload``: modules imported once, before forking."""
-        if self._spawns:
+        if self.spawns:
             plan = levels.plan(1, self._device, self._readable, self._hidden, None)
             return spawn.spawn(plan, limits, preload, serve)
         zygote = self._ready_zygote()
@@ -112,7 +112,7 @@ class Launcher:
         return watch.MemoryWatch(baseline_mb)
 
     def _start_zygote(self) -> None:
-        if self._spawns:
+        if self.spawns:
             return
         try:
             self._slot = levels.Slot()

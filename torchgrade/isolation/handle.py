@@ -80,7 +80,7 @@ class Zygote:
     def close(self) -> None:
         self._messages.close()
         try:
-            self._process.wait(10)
+            self._process.wait(0.2)  # it may be importing; it holds nothing that must be saved
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -26,6 +26,7 @@ import signal
 import site
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,11 @@ from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
+
+# What torch imports at the first meta kernel or cotangent (half a second). It is imported here once the first worker
+# runs and nobody asks for another, so that it delays nobody and every later worker has it.
+WHEN_IDLE = ("torch.fx.experimental.symbolic_shapes",)
+IDLE_SECONDS = 0.5
 
 LINUX = sys.platform.startswith("linux")
 
@@ -116,8 +122,12 @@ def serve(control: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
+    idle = [*WHEN_IDLE]
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        pause = IDLE_SECONDS if idle and supervisors else None
+        ready, _, _ = select.select([control, wake], [], [], pause)
+        if not ready:
+            import_all([idle.pop()])
         if wake in ready:
             reap(wake, supervisors)
         if control not in ready:
@@ -143,9 +153,16 @@ def prepare(control: socket.socket, modules: list[str]) -> None:
     missing = [name for name in modules if name not in sys.modules]
     if missing:
         with dying_with(control):
-            for name in missing:
-                importlib.import_module(name)
-            settle()
+            import_all(missing)
+
+
+def import_all(names: list[str]) -> None:
+    """Import; a module that asks for the temporary folder gets its name, though only a worker may write there."""
+    tempfile.tempdir = "/tmp" if os.name == "posix" else None
+    for name in names:
+        importlib.import_module(name)
+    tempfile.tempdir = None
+    settle()
 
 
 def reap(wake: socket.socket, supervisors: set[int]) -> None:

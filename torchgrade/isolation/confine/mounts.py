@@ -15,6 +15,8 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import libc, namespaces
 from torchgrade.isolation.confine.plan import ENGINE, interpreter, search_path, standard_library
 
+# torch's compiler makes this folder when it is imported, which the zygote does while its /tmp is read-only.
+COMPILER_CACHE = "/tmp/torchinductor_box"
 SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64")
 STORES = ("/nix/store", "/gnu/store")  # where everything, the C library too, lies on such systems
 DEVICES = {"/dev/null": "dev", "/dev/zero": "dev", "/dev/random": "r", "/dev/urandom": "r"}
@@ -56,13 +58,14 @@ def refuse_hidden(rules: Iterable[str], hidden: Iterable[Path]) -> None:
                 raise IsolationError(f"{secret} must stay hidden, but {path} would be readable for a submission.")
 
 
+
 def bubblewrap(rules: dict[str, str], as_root: bool) -> list[str]:
     """The bubblewrap command that shows ``rules`` read-only and nothing else. As root the zygote drops it later."""
     command = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     command += ["--cap-drop", "ALL"]
     command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else ["--unshare-user"]
     command += ["--new-session", "--proc", "/proc", "--tmpfs", "/dev"]
-    for folder in (namespaces.HOME, *namespaces.SHARED):
+    for folder in (namespaces.HOME, *namespaces.SHARED, COMPILER_CACHE):
         command += ["--dir", folder]
     made: set[Path] = {Path("/dev")}
     for path in sorted(rules):

@@ -38,7 +38,7 @@ def load(layer, **state):
 
 
 def four_layers(submission, **settings):
-    """Each layer for inputs (N, 4, 3, 5), with its name and the axes of its groups; group norm's is None."""
+    """Name, layer and the axes of its statistics, for each layer in turn; x is (N, 4, 3, 5)."""
     yield "BatchNorm2d(4)", submission.BatchNorm2d(4, **settings), (0, 2, 3)
     yield "LayerNorm((4, 3, 5))", submission.LayerNorm((4, 3, 5), **settings), (1, 2, 3)
     yield "InstanceNorm2d(4)", submission.InstanceNorm2d(4, **settings), (2, 3)
@@ -84,7 +84,7 @@ def test_max_pool_shape(submission):
 
 
 @check(
-    "max_pool2d takes the largest value of each window of each channel",
+    "max_pool2d takes the maximum of each window of each channel",
     points=1,
     category="values",
     after=test_max_pool_shape,
@@ -114,7 +114,7 @@ def test_max_pool_values(submission, device):
 
 
 @check(
-    "max_pool2d pads with minus infinity: negative maps stay negative",
+    "max_pool2d pads with minus infinity, so maps may be negative",
     points=1,
     category="values",
     after=test_max_pool_values,
@@ -154,22 +154,19 @@ def test_max_pool_indices(submission, device):
     window = {"kernel_size": (3, 2), "stride": (2, 1), "dilation": (1, 2)}
     values, indices = F.max_pool2d(x, **window, padding=1, return_indices=True)
     padded = F.pad(x, (1, 1, 1, 1), value=float("-inf"))
-    planes = torch.arange(6, device=device).reshape(2, 3, 1, 1) * 35
-    rows, columns = indices // 7, indices % 7
-    first_row = torch.arange(values.shape[2], device=device)[:, None] * 2 - 1
+    first_row = torch.arange(values.shape[2], device=device)[:, None] * 2 - 1  # of each window
     first_column = torch.arange(values.shape[3], device=device) - 1
-    got = submission.max_pool2d(x, **window, padding=1, return_indices=True)
-    expect.equal(len(got), 2, because="(values, indices)")
-    given = "5 x 7 maps, window (3, 2), stride (2, 1), dilation (1, 2), padding 1"
-    expect.close(got[0], values, given=given)
+    in_window = (indices // 7 - first_row) * 2 + (indices % 7 - first_column) // 2
+    in_padded_map = F.max_pool2d(padded, **window, return_indices=True)[1]
+    in_batch = indices + torch.arange(6, device=device).reshape(2, 3, 1, 1) * 35
     expect.close(
-        got[1],
-        indices,
-        given=given,
+        submission.max_pool2d(x, **window, padding=1, return_indices=True),
+        (values, indices),
+        given="5 x 7 maps, window (3, 2), stride (2, 1), dilation (1, 2), padding 1",
         likely={
-            "the index counts the cells of the window": (rows - first_row) * 2 + (columns - first_column) // 2,
-            "the index counts the cells of the padded map": F.max_pool2d(padded, **window, return_indices=True)[1],
-            "the index counts through the whole batch, not through its own map": indices + planes,
+            "the index counts the cells of the window": (values, in_window),
+            "the index counts the cells of the padded map": (values, in_padded_map),
+            "the index counts through the whole batch, not through its own map": (values, in_batch),
         },
     )
 
@@ -293,10 +290,10 @@ def test_lp_pool(submission, device):
 )
 def test_pool_gradients(submission):
     x = (distinct(1, 2, 5, 4, dtype=torch.float64) / 10).requires_grad_()
-    expect.gradients(lambda x: submission.max_pool2d(x, 3, stride=2), (x,))
-    expect.gradients(lambda x: submission.avg_pool2d(x, 3, stride=2), (x,))
-    expect.gradients(lambda x: submission.adaptive_avg_pool2d(x, 3), (x,))
-    expect.gradients(lambda x: submission.lp_pool2d(x, 3, 2), (x,))
+    expect.gradients(lambda x: submission.max_pool2d(x, 3, stride=2), (x,), given="max_pool2d")
+    expect.gradients(lambda x: submission.avg_pool2d(x, 3, stride=2), (x,), given="avg_pool2d")
+    expect.gradients(lambda x: submission.adaptive_avg_pool2d(x, 3), (x,), given="adaptive_avg_pool2d")
+    expect.gradients(lambda x: submission.lp_pool2d(x, 3, 2), (x,), given="lp_pool2d")
 
 
 @check("pooling is written without PyTorch's pooling", points=1.5, category="rules")
@@ -307,10 +304,13 @@ def test_pool_rules(submission):
         "operators": POOLING,
         "instead": "pad, unfold or slices, then amax and sum",
     }
-    expect.avoids(submission.max_pool2d, x, 2, **by_hand)
-    expect.avoids(submission.avg_pool2d, x, 2, **by_hand)
-    expect.avoids(submission.adaptive_avg_pool2d, x, 2, **by_hand)
-    expect.avoids(submission.lp_pool2d, x, 2, 2, **by_hand)
+    for name, arguments in (
+        ("max_pool2d", (2,)),
+        ("avg_pool2d", (2,)),
+        ("adaptive_avg_pool2d", (2,)),
+        ("lp_pool2d", (2, 2)),
+    ):
+        expect.avoids(getattr(submission, name), x, *arguments, given=name, **by_hand)
 
 
 # --- batch norm ----------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_state_dict(submission):
 
 
 @check(
-    "BatchNorm2d normalises every channel over the batch and the map",
+    "BatchNorm2d normalises each channel over batch and map",
     points=1.5,
     category="values",
     devices="all",
@@ -375,7 +375,7 @@ def test_batch_norm_values(submission, device):
 
 
 @check(
-    "BatchNorm2d remembers the unbiased variance, weighted by momentum",
+    "BatchNorm2d tracks the unbiased variance with its momentum",
     points=1,
     category="values",
     after=test_state_dict,
@@ -434,7 +434,7 @@ def test_running_batches(submission):
 
 
 @check(
-    "BatchNorm2d in eval mode normalises with the running statistics",
+    "BatchNorm2d in eval mode uses its running statistics",
     points=1,
     category="values",
     after=test_state_dict,
@@ -469,7 +469,7 @@ def test_eval_frozen(submission):
 
 
 @check(
-    "BatchNorm2d without running statistics uses the batch in eval mode",
+    "BatchNorm2d without running statistics always uses the batch",
     points=0.5,
     category="values",
     after=test_batch_norm_values,
@@ -640,7 +640,7 @@ def test_group_norm(submission, device):
 
 
 @check(
-    "GroupNorm with 1 group is LayerNorm, with C groups InstanceNorm",
+    "GroupNorm(1, C) is layer norm, GroupNorm(C, C) instance norm",
     points=0.5,
     category="values",
     after=test_group_norm,
@@ -756,31 +756,32 @@ def test_half(submission, device):
 
 
 @check(
-    "gradients flow through the statistics of the batch, weight and bias",
+    "gradients flow through batch statistics, weight and bias",
     points=1,
     category="gradients",
     after=[test_eval_frozen, test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm],
 )
 def test_norm_gradients(submission):
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    for _, layer, _ in four_layers(submission):
+    for name, layer, _ in four_layers(submission):
         layer.double()
-        expect.gradients(layer, (x,), module=layer)
+        expect.gradients(layer, (x,), module=layer, given=name)
     layer = submission.BatchNorm2d(4).double()
     layer.eval()
-    expect.gradients(layer, (x,), module=layer)
+    expect.gradients(layer, (x,), module=layer, given="BatchNorm2d(4) in eval mode")
 
 
 @check("normalisation is written without PyTorch's normalisation", points=1.5, category="rules")
 def test_norm_rules(submission):
     x = torch.randn(2, 4, 3, 5)
-    for _, layer, _ in four_layers(submission):
+    for name, layer, _ in four_layers(submission):
         expect.avoids(
             layer,
             x,
             functions=NORMALISATION,
             operators=NORMALISATION,
             names=("nn.BatchNorm2d", "nn.LayerNorm", "nn.InstanceNorm2d", "nn.GroupNorm"),
+            given=name,
             instead="mean and var, or var_mean",
         )
 
@@ -800,8 +801,8 @@ def every_call(submission):
 
 @check("no function and no layer changes its input", points=0.5, category="robustness")
 def test_inputs_unchanged(submission):
-    for _, function, arguments in every_call(submission):
-        expect.not_mutated(submission, function, torch.randn(2, 4, 3, 5), *arguments)
+    for name, function, arguments in every_call(submission):
+        expect.not_mutated(submission, function, torch.randn(2, 4, 3, 5), *arguments, given=name)
 
 
 @check("inputs may lie in memory in any order", points=0.5, category="robustness")
@@ -817,18 +818,19 @@ def test_layouts(submission):
 
 @check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency")
 def test_efficiency(submission):
-    small, large = torch.randn(2, 4, 6, 5), torch.randn(4, 12, 18, 15)
-    for name, function, arguments in (
-        ("max_pool2d", submission.max_pool2d, (2, 1, 1)),
-        ("avg_pool2d", submission.avg_pool2d, (2, 1, 1)),
-        ("adaptive_avg_pool2d", submission.adaptive_avg_pool2d, (2,)),
-        ("lp_pool2d", submission.lp_pool2d, (2, 2)),
-    ):
-        growth = operator_growth(function, (small, *arguments), (large, *arguments))
-        expect.between(growth, 0, 1.2, given=f"PyTorch calls of {name} on (4, 12, 18, 15) for each on (2, 4, 6, 5)")
+    def expect_constant(name, function, arguments, *sizes):
+        inputs = [(torch.randn(size), *arguments) for size in sizes]
+        given = f"PyTorch calls of {name} on {sizes[1]} for each on {sizes[0]}"
+        expect.between(operator_growth(function, *inputs), 0, 1.2, unit="times as many", given=given)
+
+    for name, arguments in (("max_pool2d", (2, 1, 1)), ("avg_pool2d", (2, 1, 1)), ("lp_pool2d", (2, 2))):
+        expect_constant(name, getattr(submission, name), arguments, (2, 4, 6, 5), (4, 12, 18, 15))
+    expect_constant("adaptive_avg_pool2d", submission.adaptive_avg_pool2d, (2,), (2, 4, 6, 5), (4, 12, 18, 15))
+    for name, layer, _ in four_layers(submission):
+        expect_constant(name, layer, (), (2, 4, 3, 5), (12, 4, 3, 5))
 
 
-@check("tensors are made where the input is, and layers move as a whole", points=0.5, category="devices")
+@check("tensors are made where the input is, and layers move whole", points=0.5, category="devices")
 def test_devices(submission):
     x = torch.randn(2, 4, 3, 5)
     reports = {

@@ -1,0 +1,114 @@
+"""Floors from statistics: the estimates, the proposal, and the file they are kept in."""
+
+import json
+import math
+
+import pytest
+
+from torchgrade.course_tools.calibrate import (
+    Distributions,
+    entry_of,
+    propose,
+    rate_beyond,
+    rates,
+    spread_of,
+    t_tail,
+    write_entries,
+)
+from torchgrade.errors import CourseError
+from torchgrade.grading.calibration import Calibration
+
+GOOD = [0.95, 0.96, 0.94, 0.97, 0.95, 0.93, 0.96, 0.95]
+BAD = [0.30, 0.35, 0.28, 0.33]
+
+
+@pytest.mark.parametrize(
+    ("x", "freedom", "tail"),
+    [
+        (1.0, math.inf, 0.158655),
+        (3.0, math.inf, 0.00134990),
+        (1.0, 1, 0.25),
+        (12.7062, 1, 0.025),
+        (2.364624, 7, 0.025),
+        (4.785290, 7, 0.001),
+        (-2.364624, 7, 0.975),
+        (0.0, 5, 0.5),
+    ],
+)
+def test_t_tail_agrees_with_tables(x, freedom, tail):
+    """Values of the usual tables."""
+    assert t_tail(x, freedom) == pytest.approx(tail, rel=1e-4)
+
+
+def test_rate_beyond_looks_at_the_right_side():
+    """Far below a good distribution nothing is rejected; far above everything."""
+    assert rate_beyond(GOOD, 0.5, above=False) < 1e-6
+    assert rate_beyond(GOOD, 1.5, above=False) > 0.999
+    assert rate_beyond(GOOD, 0.5, above=True) > 0.999
+    assert rate_beyond(GOOD, sum(GOOD) / 8, above=True) == pytest.approx(0.5)
+
+
+def test_few_runs_cost_certainty():
+    """The same mean and spread from fewer runs gives a larger rate."""
+    assert rate_beyond(GOOD[:3], 0.90, above=False) > rate_beyond([0.94, 0.95, 0.96] * 5, 0.90, above=False)
+
+
+def test_equal_values_are_no_certainty():
+    """A spread of zero is not believed, and one run is no distribution."""
+    assert spread_of([0.5, 0.5, 0.5]) > 0
+    with pytest.raises(CourseError, match="1 run is no distribution"):
+        spread_of([0.5])
+
+
+def test_propose_a_floor_between_right_and_wrong():
+    """Above the sabotaged runs, below the right ones, with both rates small."""
+    proposal = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD}))
+    assert proposal.is_floor
+    assert max(BAD) < proposal.threshold < min(GOOD)
+    assert proposal.false_reject < 1e-3
+    assert proposal.false_accept < 1e-2
+    assert proposal.unseen == ()
+
+
+def test_propose_a_ceiling_for_an_error():
+    """An error is better when it is small: the threshold becomes a ceiling."""
+    error = [2.0, 2.1, 1.9, 2.05, 1.95]
+    proposal = propose(Distributions(error, {}, {"eyes_swapped": [7.0, 7.2, 6.8]}))
+    assert not proposal.is_floor
+    assert max(error) < proposal.threshold < 6.8
+    assert "ceiling" in entry_of(proposal, Distributions(error), "generated", {"torch": "2"}, 1)
+
+
+def test_sabotage_that_cannot_be_told_has_no_say():
+    """A sabotage as good as the solution is listed as unseen, and moves the floor nowhere."""
+    with_twin = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD, "softmax": GOOD[::-1]}))
+    without = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD}))
+    assert with_twin.unseen == ("softmax",)
+    assert with_twin.threshold == without.threshold
+
+
+def test_alternatives_lower_the_floor():
+    """A weaker right way must pass too."""
+    weaker = {"no_batch_norm": [0.80, 0.84, 0.82]}
+    assert propose(Distributions(GOOD, weaker, {})).threshold < propose(Distributions(GOOD, {}, {})).threshold - 0.05
+
+
+def test_a_second_try_is_counted():
+    """Rejected only if both fail, accepted if either passes."""
+    seen = Distributions(GOOD, {}, {"slow": [0.80, 0.84, 0.82, 0.83]})
+    once, twice = rates(0.91, True, seen, 1), rates(0.91, True, seen, 2)
+    assert twice.false_reject == pytest.approx(once.false_reject**2)
+    assert twice.false_accept > once.false_accept
+
+
+def test_entries_are_read_by_the_suite(tmp_path):
+    """What is written is what the fixture reads; the other entries stay."""
+    path = tmp_path / "calibration.json"
+    seen = Distributions(GOOD, {}, {"no_zero_grad": BAD})
+    entry = entry_of(propose(seen), seen, "generated", {"torch": "2.13.0", "numpy": "2.0"}, 2)
+    write_entries(path, {"test_accuracy": entry})
+    write_entries(path, {"other": {**entry, "floor": 0.1}})
+    calibration = Calibration.load(path)
+    assert calibration["test_accuracy"].floor == entry["floor"]
+    assert calibration["other"].floor == 0.1
+    assert json.loads(path.read_text())["test_accuracy"]["runs"] == GOOD

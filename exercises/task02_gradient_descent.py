@@ -13,8 +13,8 @@ Conventions:
 * w and b that leave `fit_linear` belong to x and y as they came in, not to the scaled x.
 
 Forbidden: ``torch.optim``, ``nn.Linear`` and ``F.linear``, and everything that solves for the line in one go
-(``lstsq``, ``pinv``, ``solve``, ``polyfit``, ...). Autograd is forbidden in `manual_gradients` alone. Python loops over the
-samples of a batch are too slow; a loop over epochs and batches is what is wanted.
+(``lstsq``, ``pinv``, ``solve``, ``polyfit``, ...). Autograd is forbidden in `manual_gradients` alone. Python loops
+over the samples of a batch are too slow; a loop over epochs and batches is what is wanted.
 """
 
 
@@ -27,7 +27,8 @@ def make_data(b: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y of the line y = 10 x + b + noise.
 
     x is 0, 0.01, 0.02, ..., 99.99: the end, 100, is not part of it. Every sample has its own noise, drawn from the
-    normal distribution with mean 0 and standard deviation 1. The same seed gives the same noise, another seed another one.
+    normal distribution with mean 0 and standard deviation 1. The same seed gives the same noise, another seed another
+    one.
 
     b: any float. seed: a non-negative int. Returns: two float64 arrays of shape (10000,).
     """
@@ -88,9 +89,9 @@ def fit_linear(
     generator: a CPU generator, the source of every random choice, so that the same generator state gives the same fit.
         None: the global generator of PyTorch.
 
-    Returns a dict: "w" and "b", plain floats, the line in the units of the x and y that came in; and "history", a list of
-    ``epochs`` plain floats, the mean squared error of each epoch in the units of y squared: either the mean over the epoch's
-    batches while it trains, or the error over all of the data at its end.
+    Returns a dict: "w" and "b", plain floats, the line in the units of the x and y that came in; and "history", a
+    list of ``epochs`` plain floats, the mean squared error of each epoch in the units of y squared: either the mean
+    over the epoch's batches while it trains, or the error over all of the data at its end.
 
     Raises FloatingPointError as soon as the loss of an epoch is inf or nan: a run that diverged has no line to return.
     """

@@ -1,4 +1,4 @@
-"""x / 100 instead of z-scores, ``autograd.grad``, updates through ``.data``, legacy NumPy noise, sampling with replacement."""
+"""x / 100, ``autograd.grad``, updates through ``.data``, legacy NumPy noise, sampling with replacement."""
 
 
 def make_data(b, seed):
@@ -53,4 +53,4 @@ def fit_linear(x, y, lr=0.1, batch_size=100, epochs=20, normalize=True, generato
         if not np.isfinite(history[-1]):
             raise FloatingPointError("diverged")
     w, b = line.tolist()
-    return dict(w=w / unit, b=b, history=history)
+    return {"w": w / unit, "b": b, "history": history}

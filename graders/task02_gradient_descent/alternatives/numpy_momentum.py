@@ -9,7 +9,7 @@ def make_data(b, seed):
 
 
 def mse_loss(pred, target):
-    if len(pred.shape) != len(target.shape) or any(a != b for a, b in zip(pred.shape, target.shape)):
+    if len(pred.shape) != len(target.shape) or any(a != b for a, b in zip(pred.shape, target.shape, strict=False)):
         raise ValueError(f"{pred.shape} against {target.shape}")
     return torch.mean(torch.pow(target - pred, 2))
 

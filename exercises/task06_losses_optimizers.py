@@ -1,0 +1,314 @@
+"""Task 6: loss functions and optimisers.
+
+Write the usual losses and optimisers by formula, then return to the noisy line of task 2 and find out what the rates
+0.1, 0.5 and 0.01 do to it, and when.
+
+Conventions, the same as PyTorch's unless said otherwise:
+
+* A loss takes the prediction first and the target second.
+* ``reduction`` is "mean", "sum" or "none" (one value for each element or sample, not reduced). `kl_div` knows
+  "batchmean" besides. Anything else raises ValueError.
+* An optimiser changes parameters in place: the tensors that it was given stay the leaves they were, their
+  gradients stay until ``zero_grad``, and autograd records nothing of a step. It keeps what it remembers of a
+  parameter in tensors of the parameter's dtype and device. A parameter whose gradient is None is left alone.
+* Weight decay is L2: ``weight_decay * param`` is added to the gradient before anything else. AdamW differs.
+
+Forbidden: ``torch.optim``, and the losses of ``torch.nn`` and ``torch.nn.functional`` (``cross_entropy``, ``nll_loss``,
+``CrossEntropyLoss``, ...). Allowed are the functions below them: ``logsumexp``, ``log_softmax``, ``logsigmoid``,
+``softplus``, ``where``, ``gather``, ... Loops over samples or elements are too slow.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def reduce_loss(values: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the mean or the sum of all values, or the values themselves for "none".
+
+    Raises ValueError for any other reduction.
+    """
+    # TODO: tell the three reductions apart.
+    raise NotImplementedError
+
+
+def l1_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the absolute differences of pred and target, two tensors of the same shape, reduced."""
+    # TODO: write the formula.
+    raise NotImplementedError
+
+
+def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the squared differences of pred and target, two tensors of the same shape, reduced; no factor 1/2."""
+    # TODO: write the formula.
+    raise NotImplementedError
+
+
+def smooth_l1_loss(pred: Tensor, target: Tensor, beta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Return d² / (2 beta) where the difference d is smaller than beta, |d| - beta / 2 elsewhere, reduced.
+
+    pred, target: the same shape. beta > 0.
+    """
+    # TODO: write both branches and choose between them.
+    raise NotImplementedError
+
+
+def huber_loss(pred: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Return d² / 2 where the difference d is smaller than delta, delta (|d| - delta / 2) elsewhere, reduced.
+
+    pred, target: the same shape. delta > 0.
+    """
+    # TODO: find the relation to smooth_l1_loss, or write both branches.
+    raise NotImplementedError
+
+
+def nll_loss(
+    log_probs: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the negative log-probability of the target class of each sample, times the weight of that class.
+
+    log_probs: (N, C) or (N, C, d1, ...), the classes on axis 1. target: int64, (N,) or (N, d1, ...), class numbers
+    from 0 to C - 1, or ignore_index, which may lie outside of them. weight: (C,), or None for a weight of 1 everywhere.
+
+    "none" has the shape of target, with 0 for ignored samples. "mean" is the sum divided by the sum of the weights
+    of the target classes that were not ignored: nan when all are ignored.
+    """
+    # TODO: pick the log-probability of each target, weigh it, and leave the ignored ones out of sum and count.
+    raise NotImplementedError
+
+
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the cross entropy of softmax(logits) against class numbers; finite also for logits of ±1000.
+
+    logits: (N, C) or (N, C, d1, ...), unbounded scores, not probabilities. The other arguments and the reductions are
+    those of `nll_loss`.
+
+    With label_smoothing e the target of a sample is no longer its class alone: its class gets 1 - e, and in addition
+    every class, its own included, gets e / C. Each class's part of the loss is multiplied by the weight of that
+    class. "mean" still divides by the sum of the weights of the target classes.
+    """
+    # TODO: turn the logits into log-probabilities without overflow; smooth, if asked to.
+    raise NotImplementedError
+
+
+def binary_cross_entropy_with_logits(
+    logits: Tensor, target: Tensor, pos_weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Return the binary cross entropy of sigmoid(logits) against target, reduced; finite also for logits of ±1000.
+
+    logits, target: the same shape; targets lie between 0 and 1, both included. pos_weight: multiplies the part of the
+    loss that belongs to the target 1; it broadcasts against logits. None: 1.
+    """
+
+    # TODO: write the loss with the logarithms of sigmoid(x) and sigmoid(-x), each without overflow.
+    raise NotImplementedError
+
+
+def kl_div(log_input: Tensor, target: Tensor, reduction: str = "batchmean") -> Tensor:
+    """Return target · (log target - log_input), the Kullback-Leibler divergence of input from target, reduced.
+
+    log_input: log-probabilities. target: probabilities, the same shape; a target of 0 adds exactly 0.
+    reduction: "batchmean" is the sum divided by the length of the first axis, and the default. "mean" divides by the
+    number of elements.
+    """
+    # TODO: write the formula so that 0 · log 0 is 0, and add the fourth reduction.
+    raise NotImplementedError
+
+
+class Optimizer:
+    """What all optimisers share.
+
+    params: an iterable of tensors, which may be a generator; or of dicts, the parameter groups. A dict has the key
+    "params", an iterable of tensors, and may have options of its own, such as {"params": [...], "lr": 0.01}. Options
+    that it lacks are taken from the constructor's arguments.
+
+    param_groups: the list of groups. Each is a dict with the list "params" and every option of the optimiser, such as
+    "lr". Writing ``optimizer.param_groups[0]["lr"] = 0.01`` changes the rate of the steps that follow.
+    """
+
+    def __init__(self, params: Iterable[Tensor] | Iterable[dict], **options: object) -> None:
+        # TODO: make self.param_groups, and a place for what is remembered of each parameter.
+        raise NotImplementedError
+
+    def zero_grad(self) -> None:
+        """Make the gradient of every parameter None or zero. Allowed at any time, also before the first backward."""
+        # TODO: clear the gradients.
+        raise NotImplementedError
+
+    def with_gradients(self) -> Iterator[tuple[dict, Tensor, Tensor, dict]]:
+        """Yield (group, param, gradient, memory) for each parameter that has a gradient.
+
+        memory: the dict of what is remembered of this one parameter from step to step, empty at first. A convenience
+        for the steps below.
+        """
+        # TODO: loop over groups and parameters.
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum.
+
+    The velocity v of a parameter starts as its first gradient. From then on v = momentum · v + gradient. A step goes
+    -lr · v; with nesterov -lr · (gradient + momentum · v), v being the new one. With momentum 0 it goes -lr · gradient.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 0.001,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+    def step(self) -> None:
+        # TODO: update each parameter that has a gradient.
+        raise NotImplementedError
+
+
+class Adagrad(Optimizer):
+    """Gradient descent with a rate for each element.
+
+    A step goes -lr · gradient / (sqrt(s) + eps), where s is the sum of all squared gradients, the new one included.
+    """
+
+    def __init__(self, params: Iterable, lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
+        super().__init__(params, lr=lr, eps=eps, weight_decay=weight_decay)
+
+    def step(self) -> None:
+        # TODO: update each parameter that has a gradient.
+        raise NotImplementedError
+
+
+class RMSprop(Optimizer):
+    """Adagrad that forgets: s = alpha · s + (1 - alpha) · gradient², from s = 0.
+
+    The scaled gradient is gradient / (sqrt(s) + eps), and the step goes -lr · scaled gradient. With momentum it goes
+    -lr · v where v = momentum · v + scaled gradient, from v = 0.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay)
+
+    def step(self) -> None:
+        # TODO: update each parameter that has a gradient.
+        raise NotImplementedError
+
+
+class Adam(Optimizer):
+    """Averages of the gradient and of its square, both corrected for their start at 0.
+
+    m = beta1 · m + (1 - beta1) · gradient and v = beta2 · v + (1 - beta2) · gradient², from m = v = 0. In step t (1,
+    2, ...) of a parameter the corrected averages are m / (1 - beta1^t) and v / (1 - beta2^t), and the step goes
+    -lr · corrected m / (sqrt(corrected v) + eps).
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def step(self) -> None:
+        # TODO: update each parameter that has a gradient.
+        raise NotImplementedError
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay.
+
+    First the parameter is multiplied by 1 - lr · weight_decay, then it makes Adam's step without decay.
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def step(self) -> None:
+        # TODO: update each parameter that has a gradient.
+        raise NotImplementedError
+
+
+def adam_direction(group: dict, gradient: Tensor, memory: dict) -> Tensor:
+    """Return corrected m / (sqrt(corrected v) + eps), what Adam and AdamW have in common; brings memory up to date.
+
+    group: has "betas" and "eps". memory: what is remembered of the parameter, an empty dict before the first step.
+    """
+    # TODO: update the two averages and the number of steps, correct the averages, and divide.
+    raise NotImplementedError
+
+
+def run_regression(
+    x: np.ndarray | Tensor,
+    y: np.ndarray | Tensor,
+    optimizer_name: str = "SGD",
+    lr: float = 0.1,
+    normalize: str = "zscore",
+    steps: int = 500,
+) -> dict:
+    """Fit y = w · x + b by the mean squared error over all samples at once, in float64, and say honestly how it went.
+
+    x, y: arrays or tensors of shape (N,).
+    optimizer_name: "SGD", "Adagrad", "RMSprop", "Adam" or "AdamW"; all of its options but lr have their defaults.
+    normalize: how x is scaled for the training. "none": not at all. "zscore": mean 0 and standard deviation 1.
+        "minmax": to [0, 1]. y is never scaled.
+    steps: the number of updates. Training starts at slope 0 and intercept 0 of the scaled x.
+
+    Returns a dict of plain numbers:
+    "w", "b": the line in the units of the x and y that came in (whatever is left of it when the run diverged).
+    "losses": one float for each update made, the loss before that update. A run makes all of its steps, unless it
+        diverges.
+    "status": "diverged" when the loss became inf or nan, or ended above where it began. Such a run stops at once, at
+        the latest 5 updates after the first loss that is not finite, and raises nothing. "converged" when w and b have
+        come to rest: more steps would hardly change them. "running" otherwise. Which test of rest you use is up to you.
+    """
+    # TODO: scale, train, watch the loss, undo the scaling, and judge the run.
+    raise NotImplementedError
+
+
+def compare_learning_rates(
+    x: np.ndarray | Tensor,
+    y: np.ndarray | Tensor,
+    lrs: Iterable[float] = (0.1, 0.5, 0.01),
+    optimizer_name: str = "SGD",
+    normalize: str = "zscore",
+    steps: int = 2000,
+) -> dict[float, dict]:
+    """Return what `run_regression` returns for each rate of lrs, in a dict whose keys are the rates.
+
+    Each run starts anew. The other arguments are those of `run_regression`.
+    """
+    # TODO: one run for each rate.
+    raise NotImplementedError

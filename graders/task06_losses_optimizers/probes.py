@@ -1,0 +1,59 @@
+"""Helpers of task 06 that run beside the submission."""
+
+import torch
+
+
+def replay(optimizer_class, starts, gradients, options):
+    """Give an optimiser fresh leaves, from a generator, and one set of gradients after the other.
+
+    starts: tensors. gradients: a list of steps, each a list of tensors. Returns the parameters after each step.
+    """
+    params = [start.clone().requires_grad_() for start in starts]
+    optimizer = optimizer_class((param for param in params), **options)
+    return [advance(optimizer, params, step) for step in gradients]
+
+
+def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
+    """As replay, with a parameter group for each parameter; from the middle on the first group has another rate."""
+    params = [start.clone().requires_grad_() for start in starts]
+    parts = [{"params": [param], **own} for param, own in zip(params, groups, strict=True)]
+    optimizer = optimizer_class(parts, **options)
+    path = []
+    for number, step in enumerate(gradients):
+        if number == len(gradients) // 2:
+            optimizer.param_groups[0]["lr"] = late_lr
+        path.append(advance(optimizer, params, step))
+    return path
+
+
+def advance(optimizer, params, gradients):
+    """Set the gradients (None for none), make one step, and return copies of the parameters."""
+    give_gradients(params, gradients)
+    optimizer.step()
+    return [param.detach().clone() for param in params]
+
+
+def give_gradients(params, gradients):
+    for param, gradient in zip(params, gradients, strict=True):
+        param.grad = None if gradient is None else gradient.clone()
+
+
+def strangers(optimizer_class, device, options):
+    """Make two steps with parameters on the device; return the devices and dtypes of everything remembered."""
+    params = [torch.zeros(3, dtype=torch.float64, device=device, requires_grad=True) for _ in range(2)]
+    optimizer = optimizer_class(params, **options)
+    for _ in range(2):
+        give_gradients(params, [torch.ones_like(param) for param in params])
+        optimizer.step()
+    return sorted({f"{tensor.dtype} on {tensor.device.type}" for tensor in kept(vars(optimizer)) if tensor.ndim})
+
+
+def kept(value, depth=6):
+    """Every tensor in nested containers, the keys of dicts left out."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)) or depth == 0:
+        return []
+    return [tensor for item in value for tensor in kept(item, depth - 1)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torchgrade import __version__
+from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
 from torchgrade.i18n import translate as _
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_learner(commands)
     _add_author(commands)
     _add_data(commands)
+    add_class(commands, _lazy)
     return parser
 
 

@@ -123,6 +123,15 @@ class Gradebook(Storage):
         query = "SELECT task, avg(seconds) FROM gradings WHERE done AND status != 'broken' GROUP BY task"
         return dict(self.db.execute(query).fetchall())
 
+    def learn_points(self, targets: dict[str, Target]) -> None:
+        """Take the possible points of each task from its verdicts: a suite may make checks that its text hides."""
+        query = (
+            "UPDATE tasks SET max_points = coalesce((SELECT max(max_points) FROM gradings WHERE done AND task = ?1"
+            " AND status != 'broken' AND (suite, environment, seed) = (?2, ?3, ?4)), max_points) WHERE task = ?1"
+        )
+        with self.transaction() as db:
+            db.executemany(query, [(task, *target) for task, target in targets.items()])
+
     # What a person decided --------------------
 
     def override(

@@ -1,0 +1,67 @@
+"""The options of the commands for instructors. Imports nothing heavy: ``--help`` must feel like ``ls``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from torchgrade.i18n import translate as _
+
+Lazy = Callable[[str, str], object]
+_RESULTS = Path("results")
+
+
+def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
+    """Add ``batch``, ``regrade``, ``override``, ``similar`` and ``release``. ``lazy(module, name)`` is the command."""
+    batch = commands.add_parser("batch", help=_("grade a class and write marks, feedback and a page"))
+    batch.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help=_("a folder, or one archive of all"))
+    batch.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
+    batch.add_argument("--roster", type=Path, metavar="CSV", help=_("id, name, e-mail, section: names who is missing"))
+    batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))
+    batch.add_argument(
+        "--attempt", choices=("last", "best", "all"), default="last", help=_("which attempts are graded")
+    )
+    _add_grading(batch)
+    batch.set_defaults(run=lazy("torchgrade.commands.batch", "batch"))
+    regrade = commands.add_parser("regrade", help=_("after a grader was mended: grade again, list what changed"))
+    regrade.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
+    _add_grading(regrade)
+    regrade.set_defaults(run=lazy("torchgrade.commands.batch", "regrade"))
+    override = commands.add_parser("override", help=_("set a student's points by hand"))
+    override.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
+    override.add_argument("task", metavar="TASK")
+    override.add_argument("points", metavar="POINTS", help=_("a number, or `none` to withdraw"))
+    override.add_argument("--why", required=True, metavar="TEXT")
+    _add_out(override)
+    override.set_defaults(run=lazy("torchgrade.commands.batch", "override"))
+    similar = commands.add_parser("similar", help=_("compare what learners wrote in the gaps; no verdict"))
+    similar.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
+    similar.add_argument("--pairs", type=int, default=30, metavar="N", help=_("how many pairs a task (default 30)"))
+    _add_out(similar)
+    similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
+    release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
+    release.add_argument("folder", type=Path, metavar="DIR")
+    release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=_RESULTS, metavar="RESULTS", help=_("folder of the gradebook and all outputs")
+    )
+
+
+def _add_grading(parser: argparse.ArgumentParser) -> None:
+    _add_out(parser)
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
+    parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
+    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("of the inputs (default: secret, kept)"))
+    parser.add_argument("--fresh", action="store_true", help=_("grade again what is known"))
+    parser.add_argument("--timeout-scale", type=float, default=1.0, metavar="X", help=_("multiply all time limits"))
+    parser.add_argument("--data", choices=("auto", "generated", "real"), default="auto")
+    parser.add_argument("--isolation", choices=("strict", "standard"), default="strict")
+    parser.add_argument("--i-trust-these-submissions", action="store_true", help=_("a process each, and nothing more"))
+    parser.add_argument(
+        "--ray", nargs="?", const="auto", default=None, metavar="ADDRESS", help=_("run on a Ray cluster")
+    )

@@ -104,7 +104,6 @@ def awkward_arrays():
     return {
         "a reversed array, a[::-1]": random_array()[::-1],
         "a mirrored array, a[:, ::-1]": random_array("int32")[:, ::-1],
-        "a reversed array of length 1": random_array(shape=(3,))[2:][::-1],
         "a big-endian float64 array": random_array(">f8"),
         "a big-endian int32 array": random_array(">i4", (5,)),
     }

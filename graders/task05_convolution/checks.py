@@ -335,10 +335,10 @@ def test_groups(submission):
     devices="all",
 )
 def test_mixed(submission, device):
-    for _ in range(4):
+    for _ in range(3):
         stride, padding, dilation, groups = torch.randint(1, 4, (4, 2)).tolist()
         groups = groups[0] + 1
-        shapes = (2, 2 * groups, 13, 11), (3 * groups, 2, *torch.randint(2, 4, (2,)).tolist())
+        shapes = (2, 2 * groups, 9, 8), (3 * groups, 2, *torch.randint(2, 4, (2,)).tolist())
         settings = {
             "stride": stride[0],
             "padding": tuple(padding),
@@ -418,9 +418,8 @@ def test_gradients(submission):
         strict=True,
     ):
         expect.close(mine, truth, rtol=1e-9, atol=1e-9, given=f"the gradient of {name}")
-    expect.gradients(
-        lambda x, weight, bias: submission.conv2d(x, weight, bias), random_case((1, 2, 4, 3), (2, 2, 2, 2))
-    )
+    small = [tensor.requires_grad_() for tensor in random_case((1, 2, 4, 3), (2, 2, 2, 2))]
+    expect.gradients(submission.conv2d, small)
 
 
 @check("conv2d and ManualConv2d do without PyTorch's convolutions", points=1, category="rules", after=test_values)

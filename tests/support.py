@@ -17,7 +17,9 @@ MINI = ROOT / "tests" / "mini"
 SCHEMA = json.loads((ROOT / "torchgrade" / "report" / "result.schema.json").read_text())
 
 
-def grade_py(*arguments: str | Path, cwd: Path, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+def grade_py(
+    *arguments: str | Path, cwd: Path, timeout: float = 240, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """``python grade.py …`` as a learner types it; returns what it printed and its exit code."""
     env = {**os.environ, "NO_COLOR": "1", **environment}
     env.pop("TORCHGRADE_COURSE", None)

@@ -22,6 +22,7 @@ from torchgrade.errors import (
     AuthoringError,
     BadAnswer,
     LoadFailed,
+    Mismatch,
     MissingName,
     OutOfMemory,
     SubmissionFault,
@@ -268,6 +269,9 @@ class Client:
     def _fault(self, kind: str, value: Any) -> Exception:
         if kind == "missing" and type(value) is list and len(value) == 2:
             return MissingName(str(value[0]), [str(near) for near in value[1]])
+        if kind == "mismatch" and type(value) is list and len(value) == 3:
+            message, expected, got = (None if part is None else str(part) for part in value)
+            return Mismatch(expected, got, message=message or "")
         if kind == "unsendable":
             return BadAnswer(f"it returned {value}"[:300])
         if kind == "unreadable":
@@ -289,9 +293,10 @@ class Client:
 
         if isinstance(value, Handle):
             return [object.__getattribute__(value, "_spec").id]
-        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
-        if callable(value) and name.startswith("torch."):
-            return [0, name]
+        name = getattr(value, "__qualname__", "")
+        module = str(getattr(value, "__module__", ""))
+        if name and callable(value) and module.partition(".")[0] == "torch":
+            return [0, f"{module}.{name}"]
         raise Unsendable(f"a {type(value).__name__}; build objects beside the submission, in the task's probes.py")
 
     def _resolve(self, rest: list[Any]) -> Any:

@@ -146,8 +146,10 @@ class Encoder:
                 span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
                 tensor = tensor.as_strided((span,), (1,))
             self._check_size(tensor.numel() * tensor.element_size(), "a tensor")
-            flat = tensor.resolve_conj().resolve_neg().to("cpu").contiguous().reshape(-1).view(torch.uint8)
-            index = self._add([name], memoryview(flat.numpy()))
+            flat = tensor.resolve_conj().resolve_neg().to("cpu").contiguous().reshape(-1)
+            if flat.numel() == 1 and flat.stride(0) != 1:  # an expanded number counts as contiguous
+                flat = flat.clone(memory_format=torch.contiguous_format)
+            index = self._add([name], memoryview(flat.view(torch.uint8).numpy()))
             return ["T", index, name, shape, strides, str(value.device), grad]
 
     def _array(self, value: np.ndarray[Any, Any], tag: str) -> list[Any]:

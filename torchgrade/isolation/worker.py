@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 import torchgrade.isolation.probes  # noqa: F401  (importing them registers them)
+from torchgrade.errors import Mismatch
 from torchgrade.isolation import compat, submitted
 from torchgrade.isolation.channel import Channel, blocking_wait
 from torchgrade.isolation.graphs import Graphs
@@ -77,6 +78,8 @@ class Server:
             return self._encode([sequence, "missing"], [error.name, error.near])
         except Unreadable as error:
             return self._encode([sequence, "unreadable"], str(error))
+        except Mismatch as error:  # a probe compared: the answer is wrong, not the code
+            return self._encode([sequence, "mismatch"], [error.message, error.expected, error.got])
         except BaseException as error:
             self.raised = error
             return self._encode([sequence, "raised"], describe_exception(error, self.files))
@@ -185,13 +188,16 @@ class Server:
     # --- calls and gradients -----------------------------------------------------------------------------
 
     def op_call(self, on: Any, args: Any, kwargs: Any, leaves: list[torch.Tensor]) -> Any:
-        value = on(*args, **kwargs)
-        return [value, self.graphs.remember(value, leaves)]
+        return self._remembered(on(*args, **kwargs), leaves)
 
     def op_probe(self, name: str, args: Any, kwargs: Any, leaves: list[torch.Tensor]) -> Any:
         function = PROBES.get(name)
         value = function(*args, **kwargs) if function is not None else self._task_probe(name)(*args, **kwargs)
-        return [value, self.graphs.remember(value, leaves)]
+        return self._remembered(value, leaves)
+
+    def _remembered(self, value: Any, leaves: list[torch.Tensor]) -> list[Any]:
+        with torch._C.DisableTorchFunctionSubclass():  # a subclass may answer anything
+            return [value, self.graphs.remember(value, leaves)]
 
     def _task_probe(self, name: str) -> Callable[..., Any]:
         found = getattr(self.probes, name, None)
@@ -200,7 +206,8 @@ class Server:
         return found  # type: ignore[no-any-return]
 
     def op_vjp(self, graph: int, cotangents: list[Any]) -> list[Any]:
-        return self.graphs.vjp(graph, cotangents)
+        with torch._C.DisableTorchFunctionSubclass():
+            return self.graphs.vjp(graph, cotangents)
 
     def op_accumulate(self, graph: int) -> None:
         self.graphs.accumulate(graph)

@@ -1,0 +1,359 @@
+"""Across the trust line: values, handles, gradients, shared memory, and what the decoder refuses."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator
+
+import msgpack
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
+from torchgrade.isolation.client import Client, WorkerLine
+from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.protocol import Decoder, Encoder, Unsendable, Violation, unpack_header
+from torchgrade.isolation.proxy import Handle, RemoteTensor, Submission
+from torchgrade.submission import Source
+
+TEXT = """
+import numpy as np
+import torch
+from torch import nn
+
+TABLE = {"a": [1, 2.5, None], 3: (True, "x")}
+
+def echo(value):
+    return value
+
+def twice(x):
+    return 2 * x
+
+def square(x):
+    return x * x
+
+def cut(x):
+    return (x * x).detach()
+
+def add_one(x):
+    x += 1
+    return x
+
+def facts(a):
+    return a.strides, a.flags.writeable, a.dtype.str
+
+def stride(x):
+    return x.stride()
+
+def fail():
+    raise ValueError("no")
+
+def leave():
+    import os
+    os._exit(3)
+
+def huge():
+    return torch.ones(1).expand(10**10)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.linear(x)
+"""
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    with Launcher() as launcher:
+        yield launcher
+
+
+@pytest.fixture
+def client(launcher: Launcher) -> Iterator[Client]:
+    client = Client(WorkerLine(launcher.start(Limits()), Limits()))
+    client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
+    client.begin(1, 60.0)
+    yield client
+    client.line.close()
+
+
+@pytest.fixture
+def submission(client: Client) -> Submission:
+    return Submission(client)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, True, 3, 2**80, -1.5, float("inf"), "é", b"\0x", [1, (2, "a")], {"k": {3: 4.0}}, 1 + 2j, slice(1, None, 2), ...,
+        torch.float16, np.dtype(">i4"), {1, 2}, np.float64(2.5), np.int8(-3),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_plain_values_come_back_as_they_went(submission: Submission, value: object) -> None:
+    back = submission.echo(value)
+    assert back == value
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.bfloat16, torch.int16, torch.bool, torch.complex64, torch.uint8]
+)
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3, 5)])
+def test_tensors_of_every_dtype(submission: Submission, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    tensor = (torch.rand(shape) * 2).to(dtype)
+    back = submission.echo(tensor)
+    assert back.dtype == dtype
+    assert back.shape == tensor.shape
+    assert torch.equal(back, tensor)
+
+
+def test_arrays_keep_strides_order_and_flags(submission: Submission) -> None:
+    base = np.arange(24, dtype=">f4").reshape(4, 6)
+    readonly = base.copy()
+    readonly.flags.writeable = False
+    for array in (base[::-1], base.T, base[1:, ::2], np.asfortranarray(base), readonly, base[:0]):
+        strides, writeable, dtype = submission.facts(array)
+        assert strides == array.strides or array.size == 0
+        assert (writeable, dtype) == (array.flags.writeable, array.dtype.str)
+        assert np.array_equal(submission.echo(array), array)
+
+
+def test_tensors_keep_their_strides(submission: Submission) -> None:
+    image = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    for tensor in (image, image.transpose(1, 2), image[..., ::2], torch.ones(3).expand(2, 3)):
+        assert submission.stride(tensor) == tensor.stride()
+        assert torch.equal(submission.echo(tensor), tensor)
+
+
+def test_large_tensors_travel_by_shared_memory(submission: Submission) -> None:
+    sent = torch.randn(3_000_001)
+    back = submission.twice(sent)
+    assert torch.equal(back, 2 * sent)
+    back += 1  # the answer is ours to change
+    assert torch.equal(submission.twice(sent), 2 * sent)
+    mixed = submission.echo([sent, torch.ones(3), sent[:400_000]])
+    assert all(torch.equal(a, b) for a, b in zip(mixed, [sent, torch.ones(3), sent[:400_000]], strict=True))
+
+
+def test_a_call_never_changes_what_was_sent(submission: Submission) -> None:
+    for size in (5, 2_000_000):
+        sent = torch.zeros(size)
+        assert float(submission.add_one(sent).sum()) == size
+        assert float(sent.sum()) == 0.0
+
+
+def test_module_data_comes_by_value(submission: Submission) -> None:
+    assert submission.TABLE == {"a": [1, 2.5, None], 3: (True, "x")}
+
+
+def test_gradients_cross_the_line(submission: Submission) -> None:
+    x = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(submission.square, (x,))
+    submission.square(submission.twice(x)).sum().backward()
+    assert torch.allclose(x.grad, 8 * x)
+
+
+def test_a_cut_graph_shows(submission: Submission) -> None:
+    assert submission.cut(torch.ones(2, requires_grad=True)).grad_fn is None
+
+
+def test_backward_fills_the_parameters_there_and_grad_does_not(submission: Submission) -> None:
+    net = submission.Net()
+    x = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(net(x).sum(), x)
+    assert torch.equal(gradient, net.linear.weight.fetch())
+    assert net.linear.weight.grad is None
+    net(x).sum().backward()
+    net(x).sum().backward()
+    assert torch.equal(net.linear.weight.grad, torch.tensor([[2.0, 4.0]]))
+
+
+def test_handles_keep_identity_and_describe_themselves(submission: Submission) -> None:
+    net = submission.Net()
+    assert isinstance(net, Handle)
+    assert net.type_name == "Net"
+    assert net.is_a("Module")
+    assert net.linear == net.linear
+    weight = net.linear.weight
+    assert isinstance(weight, RemoteTensor)
+    assert (weight.shape, weight.dtype, weight.requires_grad, weight.is_leaf) == ((1, 2), torch.float32, True, True)
+    assert [name for name, _ in net.named_parameters()] == ["linear.weight", "linear.bias"]
+    net.eval()
+    assert net.training is False
+    assert set(net.state_dict()) == {"linear.weight", "linear.bias"}
+    net.load_state_dict({"linear.weight": torch.ones(1, 2), "linear.bias": torch.zeros(1)})
+    assert torch.equal(net(torch.tensor([1.0, 2.0])), torch.tensor([3.0]))
+    assert torch.allclose(net.linear.weight, torch.ones(1, 2))
+
+
+def test_held_values_are_passed_by_reference(submission: Submission) -> None:
+    held = submission.hold(torch.zeros(3))
+    submission.add_one(held)
+    submission.add_one(held)
+    assert torch.equal(held.fetch(), torch.full((3,), 2.0))
+
+
+def test_objects_are_released(client: Client, submission: Submission) -> None:
+    for _ in range(50):
+        submission.Net()
+    first = submission.Net()
+    assert first._spec.id < 60
+    del first
+    again = submission.Net()
+    assert again.type_name == "Net"
+
+
+def test_faults_have_names(client: Client, submission: Submission) -> None:
+    with pytest.raises(SubmissionRaised) as raised:
+        submission.fail()
+    assert raised.value.type_names[0] == "ValueError"
+    assert raised.value.frames[-1].function == "fail"
+    with pytest.raises(MissingName) as missing:
+        submission.sqare  # noqa: B018
+    assert missing.value.near[0] == "square"
+    with pytest.raises(BadAnswer, match=r"40\.0 GB"):
+        submission.huge()
+    with pytest.raises(WorkerDied, match="exit status 3"):
+        submission.leave()
+    with pytest.raises(WorkerDied):
+        submission.twice(torch.ones(1))
+
+
+def test_a_suite_cannot_send_objects(submission: Submission) -> None:
+    with pytest.raises(AuthoringError, match="probes"):
+        submission.echo(torch.nn.Linear(1, 1))
+
+
+def test_a_file_that_does_not_load(launcher: Launcher) -> None:
+    client = Client(WorkerLine(launcher.start(Limits()), Limits()))
+    with pytest.raises(LoadFailed, match="line 2, column"):
+        client.load("task", Source("task.py", {"task.py": b"x = 1\ny = = 2\n"}), None)
+    client.line.close()
+
+
+# --- what the decoder refuses --------------------------------------------------------------------------------
+
+
+def refuse(value: object) -> list[object]:
+    raise Unsendable("an object")
+
+
+BODIES = [
+    msgpack.Timestamp(1),
+    ["T", 0, "float32", [-1], None, "cpu", False],
+    ["T", 0, "float32", [2.0], None, "cpu", False],
+    ["T", 0, "float32", [True], None, "cpu", False],
+    ["T", 0, "object", [1], None, "cpu", False],
+    ["T", 9, "float32", [1], None, "cpu", False],
+    ["T", 0, "float32", [1 << 50], None, "cpu", False],
+    ["T", 0, "float32", [2], [10**9], "cpu", False],
+    ["T", 0, "float32", [1], None, "cuda:77", False],
+    ["T", 0, "bool", [4], None, "cpu", False],
+    ["A", 0, "|O8", [1], None, 0, True],
+    ["A", 0, "<f4", [9], None, 0, True],
+    ["A", 0, "|b1", [4], None, 0, True],
+    ["d", "k"],
+    ["d", ["l"], 1],
+    ["z"],
+    [],
+    [3],
+    {"k": 1},
+    ["x", "pickle", b"..."],
+    ["x", "dtype", "object"],
+    ["x", "int", "zz"],
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=repr)
+def test_the_decoder_refuses(body: object) -> None:
+    with pytest.raises(Violation):
+        Decoder([bytearray(b"\xff" * 4)], lambda rest: None).decode(body)
+
+
+def test_depth_and_count_are_limited() -> None:
+    deep: list[object] = ["l"]
+    for _ in range(100):
+        deep = ["l", deep]
+    for body in (deep, ["l", *([None] * 300_000)]):
+        with pytest.raises(Violation, match="too deep or too many"):
+            Decoder([], lambda rest: None).decode(body)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"\xc1", b"\x91" * 600, struct.pack(">BI", 0xDD, 0xFFFFFFFF), msgpack.packb([1]), msgpack.packb([None, [["f", -1]]]),
+        msgpack.packb([None, [["f", 1 << 40]]]), msgpack.packb([None, [["f", 1 << 29]] * 9]), msgpack.packb([msgpack.ExtType(5, b"x"), []]),
+        b"\x92\xa2\xff\xfe\x90",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_bad_header_is_refused(raw: bytes) -> None:
+    with pytest.raises(Violation):
+        unpack_header(raw)
+
+
+def junk(draw: random.Random, depth: int = 0) -> object:
+    """A value that a hostile worker might send: tags in the wrong places, numbers out of range."""
+    if depth > 4 or draw.random() < 0.4:
+        return draw.choice(
+            [None, True, -1, 0, 1, 2**40, -(2**63), 1.5, float("nan"), "", "float32", "<f4", "cpu", b"x", "\0"]
+        )
+    items = [junk(draw, depth + 1) for _ in range(draw.randrange(8))]
+    return [draw.choice("ltdTASxoz"), *items] if draw.random() < 0.8 else {"k": items}
+
+
+def test_nothing_breaks_the_decoder() -> None:
+    """Ten thousand bodies: each is decoded or refused; nothing else is raised."""
+    draw = random.Random(1)
+    decoded = refused = 0
+    for _ in range(10_000):
+        try:
+            Decoder([bytearray(draw.randbytes(draw.randrange(40)))], lambda rest: None).decode(junk(draw))
+            decoded += 1
+        except Violation:
+            refused += 1
+    assert decoded > 100
+    assert refused > 100
+
+
+def test_nothing_breaks_the_header() -> None:
+    """Ten thousand headers: random bytes, and right headers with some bytes changed."""
+    draw = random.Random(2)
+    right = Encoder(refuse).encode([1, {"a": torch.ones(3)}, ("x", 2.5)]).header()[4:]
+    for number in range(10_000):
+        raw = bytearray(draw.randbytes(draw.randrange(200)) if number % 2 else right)
+        for _ in range(draw.randrange(4)):
+            if raw:
+                raw[draw.randrange(len(raw))] = draw.randrange(256)
+        try:
+            body, sizes = unpack_header(bytes(raw))
+            Decoder([bytearray(size) for size in sizes if size < 1000], lambda rest: None).decode(body)
+        except Violation:
+            continue
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8)
+plain = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plain)
+def test_plain_data_makes_the_round_trip(value: object) -> None:
+    frame = Encoder(refuse).encode(value)
+    body, _ = unpack_header(frame.header()[4:])
+    assert repr(Decoder(frame.raw, lambda rest: None).decode(body)) == repr(value)

@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_grade(commands)
     _add_learner(commands)
     _add_author(commands)
-    _add_data(commands)
+    _add_machine(commands)
     add_class(commands, _lazy)
     return parser
 
@@ -118,12 +118,23 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
+    calibrate = commands.add_parser("calibrate", help=_("measure reference and sabotaged runs; propose floors"))
+    calibrate.add_argument("tasks", nargs="+", metavar="TASK")
+    calibrate.add_argument("--runs", type=int, default=20, metavar="N", help=_("seeds (default 20)"))
+    calibrate.add_argument("--dry-run", action="store_true", help=_("print, and leave calibration.json as it is"))
+    add_run_options(calibrate)
+    calibrate.set_defaults(run=_lazy("torchgrade.commands.author", "calibrate"))
     verify.set_defaults(run=_lazy("torchgrade.commands.author", "verify"))
 
 
-def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_machine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser("doctor", help=_("is it this machine, or is it the code?"))
+    doctor.add_argument("task", nargs="?", metavar="TASK", help=_("run this task's reference solution here"))
+    doctor.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    doctor.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
+    doctor.set_defaults(run=_lazy("torchgrade.commands.machine", "doctor"))
     data = commands.add_parser("data", help=_("which data sets are here, and how to get the real ones"))
-    data.set_defaults(run=_lazy("torchgrade.commands.data", "data"))
+    data.set_defaults(run=_lazy("torchgrade.commands.machine", "data"))
 
 
 def positive(text: str) -> float:

@@ -61,3 +61,31 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
                     unexplained += 1
                     print(f"  survives  {name}", flush=True)
     return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)
+
+
+def calibrate(options: argparse.Namespace, course: Course) -> int:
+    """Measure, propose, store: one line for each statistic, and one for each sabotage that it does not see."""
+    from importlib.metadata import version
+
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools import calibrate as tool
+
+    versions = {name: version(name) for name in ("torch", "numpy")}
+    for task in course.select(options.tasks):
+        entries = {}
+        for name, seen in sorted(tool.calibrate(course, task, options.runs, run_options(options)).items()):
+            proposal = tool.propose(seen, seen.tries)
+            entries[name] = tool.entry_of(proposal, seen, options.data, versions, seen.tries)
+            words = _(
+                "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, false reject {reject:.1e}, accept {accept:.1e}"
+            )
+            side = _("floor") if proposal.is_floor else _("ceiling")
+            facts = {"reject": proposal.false_reject, "accept": proposal.false_accept, "margin": proposal.margin_sd}
+            print(words.format(task=task.stem, name=name, side=side, threshold=proposal.threshold, **facts))
+            for sabotage in proposal.unseen:
+                print("  " + _("does not see {sabotage}; give it a direct check").format(sabotage=sabotage))
+        if not entries:
+            print(_("{task}: no check records a statistic").format(task=task.stem))
+        elif not options.dry_run:
+            tool.write_entries(task.folder / "calibration.json", entries)
+    return int(ExitCode.PASSED)

@@ -45,8 +45,12 @@ class Proposal:
 
 @dataclass
 class Distributions:
-    """The values of one statistic: of the solution, of alternatives and of sabotaged mutants by name."""
+    """The values of one statistic: of the solution, of alternatives and of sabotaged mutants by name.
 
+    ``tries``: how often a verdict may draw, stated by the check.
+    """
+
+    tries: int = 1
     reference: list[float] = field(default_factory=list)
     alternatives: dict[str, list[float]] = field(default_factory=dict)
     sabotaged: dict[str, list[float]] = field(default_factory=dict)
@@ -195,7 +199,7 @@ def calibrate(course: Course, task: Task, runs: int, options: Options) -> dict[s
     with Pool(course.root, options.jobs) as pool:
         for event in pool.events(jobs):
             if event.kind == "recorded" and event.job is not None:
-                seen = found.setdefault(event.data["name"], Distributions())
+                seen = found.setdefault(event.data["name"], Distributions(tries=event.data["tries"]))
                 name, kind = owners[event.job]
                 values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
                 values.append(float(event.data["value"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ class Floor:
 
 @dataclass
 class Calibration:
-    """The floors of one task by name; ``recorded`` collects what checks measure, for ``calibrate``."""
+    """The floors of one task by name; ``on_record`` learns what checks measure, for ``calibrate``."""
 
     floors: dict[str, Any] = field(default_factory=dict)
-    recorded: list[tuple[str, float]] = field(default_factory=list)
+    on_record: Callable[[str, float], None] = lambda name, value: None
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
@@ -50,4 +51,4 @@ class Calibration:
 
     def record(self, name: str, value: float) -> None:
         """Report a statistic of this run, whether the check passes or not."""
-        self.recorded.append((name, float(value)))
+        self.on_record(name, float(value))

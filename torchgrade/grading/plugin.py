@@ -167,6 +167,9 @@ class GradingPlugin:
         self, item: pytest.Item, spec: CheckSpec, device: str, job: Job, sandbox: Sandbox, attempt: int
     ) -> tuple[Verdict, str]:
         self.run = run = Run(job, spec, device, sandbox)
+        self.calibration_file.on_record = lambda name, value: self.emit(
+            "recorded", {"job": job.id, "name": name, "value": value, "tries": spec.tries}
+        )
         where = None
         try:
             if device == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""``data``: which data sets are on this machine, where they are looked for, and how to get the real ones."""
+"""``data`` and ``doctor``: what is on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
 
+def doctor(options: argparse.Namespace, course: Course) -> int:
+    """Python, torch, cores, data sets, isolation; with a task, its reference solution run here."""
+    from torchgrade.course_tools import doctor as examination
+
+    rows = examination.doctor(options.task, options.device, options.isolation, course)
+    print("\n".join(examination.lines(rows)))
+    return examination.exit_code(rows)
+
+
 def data(options: argparse.Namespace, course: Course) -> int:
+    """The data sets, where they are looked for, and how to get the real ones."""
     for path in sorted((course.root / "datasets").glob("*.py")):
         module = load_dataset(path)
         if not hasattr(module, "catalogue"):

@@ -77,7 +77,8 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
             proposal = tool.propose(seen, seen.tries)
             entries[name] = tool.entry_of(proposal, seen, options.data, versions, seen.tries)
             words = _(
-                "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, false reject {reject:.1e}, accept {accept:.1e}"
+                "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, "
+                "false reject {reject:.1e}, false accept {accept:.1e}"
             )
             side = _("floor") if proposal.is_floor else _("ceiling")
             facts = {"reject": proposal.false_reject, "accept": proposal.false_accept, "margin": proposal.margin_sd}

@@ -83,7 +83,7 @@ def edits(solution: str) -> list[Edit]:
     names: dict[str, int] = {}
     for function, node, change in _changes(tree):
         before = ast.unparse(node)
-        mutated = copy.deepcopy(tree)
+        mutated: ast.AST = copy.deepcopy(tree)
         twin = next(other for other in ast.walk(mutated) if _same_place(other, node))
         new = change(twin)
         if new is not None:

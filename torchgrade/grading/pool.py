@@ -98,7 +98,10 @@ class Pool:
         self.sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
 
     def events(self, jobs: Iterable[Job]) -> Iterator[Event]:
-        """Grade ``jobs``; every job ends in exactly one ``graded`` or ``broken`` event. Graders stay for the next call."""
+        """Grade ``jobs``; every job ends in exactly one ``graded`` or ``broken`` event.
+
+        Graders stay for the next call.
+        """
         waiting = list(jobs)[::-1]
         retried: set[int] = set()
         while waiting or any(grader.job is not None for grader in self.graders):

@@ -149,7 +149,7 @@ class Encoder:
             flat = tensor.resolve_conj().resolve_neg().to("cpu").contiguous().reshape(-1)
             if flat.numel() == 1 and flat.stride(0) != 1:  # an expanded number counts as contiguous
                 flat = flat.clone(memory_format=torch.contiguous_format)
-            index = self._add([name], memoryview(flat.view(torch.uint8).numpy()))
+            index = self._add([name], flat.view(torch.uint8).numpy().data)
             return ["T", index, name, shape, strides, str(value.device), grad]
 
     def _array(self, value: np.ndarray[Any, Any], tag: str) -> list[Any]:

@@ -1,0 +1,58 @@
+"""Fixtures for a plain ``pytest graders/``: each suite meets its own solution, in process, on the CPU.
+
+An author sees a check fail in the editor and can stop in it. Verdicts come from ``grade.py``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from torchgrade.course import Course, Task, find_root
+from torchgrade.grading.calibration import Calibration
+from torchgrade.grading.datasets import Datasets
+from torchgrade.grading.seeds import LEARNER_SEED, derive
+from torchgrade.isolation.client import Client
+from torchgrade.isolation.local import LocalLine
+from torchgrade.isolation.proxy import Submission
+from torchgrade.submission import Source
+
+
+def task_of(request: pytest.FixtureRequest) -> Task:
+    course = Course.load(find_root(request.path.parent))
+    return course.find(request.path.parent.name)
+
+
+@pytest.fixture
+def submission(request: pytest.FixtureRequest) -> Iterator[Submission]:
+    """The solution of the suite's task, seeded as ``grade.py`` would seed it."""
+    task = task_of(request)
+    client = Client(LocalLine())
+    name = f"solutions/{task.stem}.py"
+    probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
+    client.load(task.stem, Source(name, {name: task.solution.read_bytes()}), probes)
+    seed = derive(LEARNER_SEED, task.stem, request.node.name, 0)
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))
+    torch.manual_seed(seed)
+    yield Submission(client)
+    client.line.close()
+
+
+@pytest.fixture
+def device() -> str:
+    return "cpu"
+
+
+@pytest.fixture
+def dataset(request: pytest.FixtureRequest) -> Datasets:
+    return Datasets(task_of(request).root / "datasets", "generated")
+
+
+@pytest.fixture
+def calibration(request: pytest.FixtureRequest) -> Calibration:
+    return Calibration.load(task_of(request).folder / "calibration.json")

@@ -6,11 +6,12 @@ import torch
 def replay(optimizer_class, starts, gradients, options):
     """Give an optimiser fresh leaves, from a generator, and one set of gradients after the other.
 
-    starts: tensors. gradients: a list of steps, each a list of tensors. Returns the parameters after each step.
+    starts: tensors. gradients: a list of steps, each a list of tensors. Returns (steps, elements): all parameters,
+    flattened, after each step.
     """
     params = [start.clone().requires_grad_() for start in starts]
     optimizer = optimizer_class((param for param in params), **options)
-    return [advance(optimizer, params, step) for step in gradients]
+    return torch.stack([advance(optimizer, params, step) for step in gradients])
 
 
 def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
@@ -23,14 +24,14 @@ def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
         if number == len(gradients) // 2:
             optimizer.param_groups[0]["lr"] = late_lr
         path.append(advance(optimizer, params, step))
-    return path
+    return torch.stack(path)
 
 
 def advance(optimizer, params, gradients):
-    """Set the gradients (None for none), make one step, and return copies of the parameters."""
+    """Set the gradients (None for none), make one step, and return the parameters, flattened."""
     give_gradients(params, gradients)
     optimizer.step()
-    return [param.detach().clone() for param in params]
+    return torch.cat([param.detach().reshape(-1) for param in params])
 
 
 def give_gradients(params, gradients):

@@ -41,7 +41,7 @@ def fit_linear(x, y, lr=0.1, batch_size=100, epochs=20, normalize=True, generato
         history.append(sum(losses) / len(losses))
         if not math.isfinite(history[-1]):
             raise FloatingPointError("the loss is not finite")
-        if normalize and epoch >= 0.9 * epochs:
+        if normalize and epoch >= 0.7 * epochs:
             now = torch.cat([W.detach().flatten(), B.detach()]).double()
             average = now if average is None else 0.5 * (average + now)
     w, b = (average if average is not None else torch.cat([W.detach().flatten(), B.detach()]).double()).tolist()

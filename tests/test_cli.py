@@ -42,9 +42,10 @@ def test_a_failure_reads_as_documented(mini: Path) -> None:
     (mini / "exercises" / "task01_scale.py").write_text(wrong)
     done = grade_py("task01", cwd=mini)
     lines = done.stdout.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("FAIL  scale multiplies every element  "))
-    labels = [line.split()[0] for line in lines[start + 1 : start + 6]]
-    assert labels[:2] == ["expected", "got"]
+    starts = [i for i, line in enumerate(lines) if line.startswith("FAIL  scale multiplies every element  ")]
+    labels = [line[8:18].strip() for line in lines[starts[-1] + 1 :] if line.startswith("        ")]
+    order = [label for label in labels if label in ("given", "expected", "got", "likely", "look at")]
+    assert order[:4] == ["expected", "got", "likely", "look at"]
     assert any(line.strip() == "likely    the factor is added, not multiplied" for line in lines)
     assert any(line.strip().startswith("look at   exercises/task01_scale.py:7  scale()") for line in lines)
     assert max(map(len, lines)) <= 80

@@ -142,3 +142,17 @@ def check_names(suite: str) -> list[str]:
         for node in ast.parse(suite).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
+
+
+def time_limits(task: Task, scale: float) -> dict[str, float]:
+    """By check, its limit in seconds: the decorator's, or the task's."""
+    limits = {}
+    for node in ast.parse(task.suite.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            keywords = [word for call in node.decorator_list if isinstance(call, ast.Call) for word in call.keywords]
+            own = [
+                word.value.value for word in keywords if word.arg == "seconds" and isinstance(word.value, ast.Constant)
+            ]
+            seconds = own[0] if own and isinstance(own[0], (int, float)) else task.manifest.check_seconds
+            limits[node.name] = scale * seconds
+    return limits

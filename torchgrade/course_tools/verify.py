@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torchgrade.course import Course, Task
@@ -22,6 +22,7 @@ from torchgrade.course_tools.variants import (
     read_alternatives,
     read_mutants,
     solution_text,
+    time_limits,
 )
 from torchgrade.errors import CourseError
 from torchgrade.grading.job import Job
@@ -102,7 +103,7 @@ def _static_facts(task: Task) -> Iterator[str]:
 
 def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int) -> Iterator[str]:
     printed: set[str] = set()
-    cases = list(_cases(task, options.seed, repeat, printed))
+    cases = list(_cases(task, options, repeat, printed))
     jobs = [
         Job(
             id=number,
@@ -135,13 +136,14 @@ def _judge(event: Event, cases: Sequence[Case]) -> dict[int, list[str]]:
     return {event.job: [f"{case.task.stem}: {case.name} {problem}" for problem in case.judge(event.grade)]}
 
 
-def _cases(task: Task, seed: int, repeat: int, printed: set[str]) -> Iterator[Case]:
+def _cases(task: Task, options: Options, repeat: int, printed: set[str]) -> Iterator[Case]:
+    seed, scale = options.seed, options.timeout_scale
     solution = solution_text(task)
     first: list[TaskGrade] = []
     yield Case(task, "the stub", stub_text(task), earns_nothing, seed=seed)
     yield Case(task, "the solution, proved,", solution, earns_everything, proving=True, seed=seed)
     yield Case(task, "the solution", solution, _remember(first), seed=seed)
-    yield Case(task, "the solution, graded again,", solution, _same_as(first, task), seed=seed)
+    yield Case(task, "the solution, graded again,", solution, _same_as(first, time_limits(task, scale)), seed=seed)
     for mutant in read_mutants(task):
         yield Case(task, f"mutant {mutant.name}", mutant.text, _dies(mutant, printed), seed=seed)
     alternatives = read_alternatives(task)
@@ -185,8 +187,14 @@ def _remember(first: list[TaskGrade]) -> Judge:
     return judge
 
 
-def _same_as(first: list[TaskGrade], task: Task) -> Judge:
+def _same_as(first: list[TaskGrade], limits: Mapping[str, float]) -> Judge:
+    """The same outcomes as in the first run, and each within a fifth of its time limit."""
+
     def judge(grade: TaskGrade) -> Iterator[str]:
+        for one, two in zip(first[0].checks if first else (), grade.checks, strict=False):
+            fastest, limit = min(one.seconds, two.seconds), limits.get(one.id, 0.0)
+            if 5 * fastest > limit:
+                yield f"needs {fastest:.1f} s for {one.id}, more than a fifth of its limit of {limit:g} s"
         if first and [_timeless(out) for out in first[0].checks] != [_timeless(out) for out in grade.checks]:
             yield "has another result than before"
 

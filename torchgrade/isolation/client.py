@@ -212,6 +212,8 @@ class Client:
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
+        places = (getattr(arg, "_spec", None) for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a"))
+        self.seen.where = next((spec.where for spec in places if spec and spec.where), self.seen.where)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:

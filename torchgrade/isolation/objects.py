@@ -28,6 +28,7 @@ class Objects:
         self._by_id: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = 1
+        self.files: set[str] = set()  # the submission's own; only places in them are told
 
     def refer(self, value: Any) -> list[Any]:
         """The description that travels: see ``protocol.ObjectSpec``."""
@@ -37,7 +38,7 @@ class Objects:
             number, self._next = self._next, self._next + 1
             self._by_id[number] = value
             self._numbers[id(value)] = number
-        return [number, *_describe(value)]
+        return [number, *_describe(value, self.files)]
 
     def find(self, rest: list[Any]) -> Any:
         if len(rest) == 2 and rest[0] == 0:
@@ -62,14 +63,14 @@ def _from_torch(name: str) -> Any:
     return target
 
 
-def _describe(value: Any) -> list[Any]:
+def _describe(value: Any, files: set[str]) -> list[Any]:
     kind = type(value)
     try:
         bases = [f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__[:16]]
         name = str(kind.__qualname__)
     except Exception:
         bases, name = [], "object"
-    return [name[:120], [base[:200] for base in bases], callable(value), location(value), _tensor_facts(value)]
+    return [name[:120], [base[:200] for base in bases], callable(value), location(value, files), _tensor_facts(value)]
 
 
 def _tensor_facts(value: Any) -> list[Any] | None:
@@ -85,19 +86,22 @@ def _tensor_facts(value: Any) -> list[Any] | None:
         ]
 
 
-def location(value: Any) -> list[Any] | None:
-    """File, line and name of the code that defines a function, a method, a class or an instance's class."""
+def location(value: Any, files: set[str]) -> list[Any] | None:
+    """File, line and name of what defines a function, a method, a class or an instance's class, if in ``files``."""
     try:
         target = inspect.unwrap(value) if callable(value) else value
         target = getattr(target, "__func__", target)
         code = getattr(target, "__code__", None)
+        if code is not None and code.co_filename not in files:
+            return None
         if code is not None:
             return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
         cls = target if isinstance(target, type) else type(target)
         for name in ("forward", "__init__", "step", "__call__", "__getitem__"):
             method = cls.__dict__.get(name)
-            if method is not None and hasattr(method, "__code__"):
-                place = shown_place(method.__code__.co_filename, method.__code__.co_firstlineno)
+            code = getattr(method, "__code__", None)
+            if code is not None and code.co_filename in files:
+                place = shown_place(code.co_filename, code.co_firstlineno)
                 return [*place, f"{cls.__name__}.{name}()"]
     except Exception:
         return None

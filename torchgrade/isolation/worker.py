@@ -25,7 +25,7 @@ from torchgrade.errors import Mismatch
 from torchgrade.isolation import compat, submitted
 from torchgrade.isolation.channel import Channel, blocking_wait
 from torchgrade.isolation.graphs import Graphs
-from torchgrade.isolation.objects import Held, Objects, location
+from torchgrade.isolation.objects import Held, Objects
 from torchgrade.isolation.protocol import Decoder, Encoder, Frame, Unsendable, Violation
 from torchgrade.isolation.registry import PROBES
 from torchgrade.isolation.source import Siblings, Unreadable, compile_text, execute, load
@@ -106,7 +106,7 @@ class Server:
         compat.install()
         blob = archive.numpy().tobytes() if archive is not None else None
         filename, texts = submitted.read(main, files, blob)
-        self.files = set(texts)
+        self.files = self.objects.files = set(texts)
         text = texts.pop(filename)
         siblings = {os.path.basename(shown)[:-3]: (shown, other) for shown, other in texts.items()}
         sys.meta_path.insert(0, Siblings(siblings))
@@ -176,9 +176,6 @@ class Server:
 
     def op_describe(self, on: Any) -> Held:
         return Held(on)
-
-    def op_location(self, on: Any) -> list[Any] | None:
-        return location(on)
 
     def op_hold(self, value: Any, requires_grad: bool) -> Held:
         if isinstance(value, torch.Tensor):

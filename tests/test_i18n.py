@@ -1,0 +1,57 @@
+"""Every sentence a learner reads can be translated by a catalogue, without touching a suite."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from support import MINI, checks_of, grade_py, result_of
+
+SENTENCES = {
+    "scale multiplies every element": "scale 把每个元素相乘",
+    "the factor is added, not multiplied": "加了系数，而不是乘以系数",
+    "Read the docstrings once more.": "再读一遍文档字符串。",
+    "Multiply and add": "乘与加",
+    "expected": "期望",
+    "likely": "可能",
+    "points": "得分",
+    "there is no task {name!r}": "没有任务 {name!r}",
+    "Return ``factor`` times ``x``; the input is not changed.": "返回 ``factor`` 乘以 ``x``；不改变输入。",
+}
+
+
+def compiled(sentences: dict[str, str]) -> bytes:
+    """A gettext catalogue in its binary form (GNU gettext manual, section 'The Format of GNU MO Files')."""
+    pairs = [("", "Content-Type: text/plain; charset=UTF-8\n"), *sentences.items()]
+    rows = sorted((key.encode(), value.encode()) for key, value in pairs)
+    keys = b"".join(key + b"\0" for key, _ in rows)
+    values = b"".join(value + b"\0" for _, value in rows)
+    start = 28 + 16 * len(rows)
+    tables: list[list[int]] = [[], []]
+    offsets = [start, start + len(keys)]
+    for row in rows:
+        for side in (0, 1):
+            tables[side] += [len(row[side]), offsets[side]]
+            offsets[side] += len(row[side]) + 1
+    head = [0x950412DE, 0, len(rows), 28, 28 + 8 * len(rows), 0, 0]
+    return struct.pack(f"<{len(head) + 4 * len(rows)}I", *head, *tables[0], *tables[1]) + keys + values
+
+
+def test_a_catalogue_translates_what_a_learner_reads(mini: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locale" / "zh_CN" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "torchgrade.mo").write_bytes(compiled(SENTENCES))
+    language = {"TORCHGRADE_LOCALE_DIR": str(tmp_path / "locale"), "LANGUAGE": "zh_CN", "PYTHONIOENCODING": "utf-8"}
+    source = (MINI / "solutions" / "task01_scale.py").read_text().replace("x * factor", "x + factor")
+    (mini / "exercises" / "task01_scale.py").write_text(source)
+    said = grade_py("task01", cwd=mini, **language).stdout
+    for english in ("scale multiplies every element", "the factor is added, not multiplied", "expected", "points"):
+        assert SENTENCES[english] in said
+        assert english not in said.replace("test_scale", "")
+    assert SENTENCES["Read the docstrings once more."] in grade_py("hint", "task01", cwd=mini, **language).stdout
+    assert SENTENCES["Multiply and add"] in grade_py("list", cwd=mini, **language).stdout
+    grade_py("reset", "task01", "--yes", cwd=mini, **language)
+    stub = (mini / "exercises" / "task01_scale.py").read_text()
+    assert "不改变输入" in stub
+    check = checks_of(result_of("task01", "--solutions", cwd=mini, **language))["test_scale"]
+    assert check["title"] == SENTENCES["scale multiplies every element"]

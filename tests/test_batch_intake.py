@@ -83,10 +83,16 @@ def test_every_file_is_a_handin_or_on_the_list(tmp_path):
     write(tmp_path, dict.fromkeys(names, ONE))
     os.symlink("/etc/passwd", tmp_path / "ann" / "task02_pooling.py")
     os.mkfifo(tmp_path / "pipe_task01.py")
+    os.mkdir(tmp_path / "nul")
+    os.symlink("/etc/passwd", tmp_path / "nul" / "task01.py")
     found, intake, _ = read(tmp_path)
 
+    assert (found["nul", "task01_numbers", 1].source, "link" in found["nul", "task01_numbers", 1].reason) == (
+        None,
+        True,
+    )
     used = {handin.label for handin in found.values()} | {entry.origin for entry in intake.unmatched}
-    assert used == {*names, "ann/task02_pooling.py", "pipe_task01.py"}
+    assert used == {*names, "ann/task02_pooling.py", "pipe_task01.py", "nul/task01.py"}
     why = {entry.origin: entry.reason for entry in intake.unmatched}
     assert "link" in why["ann/task02_pooling.py"]
     assert "pipe" in why["pipe_task01.py"]

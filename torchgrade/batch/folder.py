@@ -36,6 +36,11 @@ class Files:
     refused: dict[str, str] = field(default_factory=dict)
     _spool: tempfile.TemporaryDirectory[str] | None = None
 
+    def all(self) -> dict[str, Entry]:
+        """The entries, and the refused ones as entries whose reading says why: they belong to somebody too."""
+        refused = {path: Entry(path, 0.0, partial(_refuse, why)) for path, why in self.refused.items()}
+        return {**refused, **self.entries}
+
     def close(self) -> None:
         if self._spool is not None:
             self._spool.cleanup()
@@ -45,6 +50,10 @@ class Files:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _refuse(why: str) -> bytes:
+    raise Refused(why)
 
 
 def open_class(path: Path) -> Files:
@@ -82,7 +91,7 @@ def _add(files: Files, root: Path, item: os.DirEntry[bytes]) -> None:
             raise Refused("it is a link, which is not followed")
         if not stat.S_ISREG(status.st_mode):
             raise Refused("it is a device or a pipe")
-        path = clean_path(relative)
+        path = clean_path(relative, existing=True)
         if path in files.entries:
             raise Refused("another file has the same name")
     except (Refused, OSError) as error:

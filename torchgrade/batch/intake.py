@@ -65,14 +65,14 @@ def read_class(
     """Read everything. ``wanted`` maps each task to the names that it defines; ``attempt`` is last, best or all."""
     place = metadata_path(files.entries)
     metadata = files.entries[place].read().decode("utf-8", "replace") if place else None
-    layout = recognise(files.entries, metadata, pattern)
+    entries = files.all()
+    layout = recognise(entries, metadata, pattern)
     intake = Intake(keep, layout.name)
-    intake.unmatched += [Unmatched(path, "", why) for path, why in files.refused.items()]
     intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items()]
-    intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in files.entries if is_junk(p)]
+    intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in entries if is_junk(p)]
     roster = Roster(listed)
     with Unfolder() as unfolder:
-        for owner, group in _groups(files, layout):
+        for owner, group in _groups(entries, layout):
             reader = _Reader(wanted, unfolder)
             for path, entry in group:
                 reader.take(path, entry, layout.owners[path])
@@ -82,13 +82,13 @@ def read_class(
     return intake
 
 
-def _groups(files: Files, layout: Layout) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
+def _groups(entries: Mapping[str, Entry], layout: Layout) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
     """The files of one hand-in after another, so that helpers are found beside the modules that use them."""
     groups: dict[tuple[object, ...], list[str]] = {}
     for path in sorted(layout.owners):
         groups.setdefault(tuple(layout.owners[path].owners), []).append(path)
     for paths in groups.values():
-        yield layout.owners[paths[0]], [(path, files.entries[path]) for path in paths]
+        yield layout.owners[paths[0]], [(path, entries[path]) for path in paths]
 
 
 class _Reader:
@@ -154,10 +154,12 @@ class _Reader:
 
     def _lost(self, path: str, name: str, entry: Entry, owner: Owner, reason: str) -> None:
         """A file that cannot be opened: a row for the task that its name tells, else for all of them."""
+        self.leftovers.append((path, reason))
+        if not (is_archive(name) or is_archive(path) or is_notebook(name) or name.lower().endswith(".py")):
+            return
         task = self._named(owner) or match(name, b"", self.wanted).task
         for stem in [task] if task else self.wanted:
             self._piece(path, stem, entry, owner, None, reason)
-        self.leftovers.append((path, reason))
 
     def _named(self, owner: Owner) -> str | None:
         """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""

@@ -48,7 +48,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
 
 def regrade(options: argparse.Namespace, course: Course) -> int:
     """Grade again what a mended grader, another seed or another environment puts in doubt; list what changed."""
-    with Gradebook(_existing(options.out), writer=True) as book:
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
         known = {info.task for info in book.tasks()}
         tasks = [task for task in course.select(options.tasks or ()) if task.stem in known]
         return _grade(book, course, tasks, options)
@@ -57,7 +57,7 @@ def regrade(options: argparse.Namespace, course: Course) -> int:
 def override(options: argparse.Namespace, course: Course) -> int:
     """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
     task = course.find(options.task)
-    with Gradebook(_existing(options.out), writer=True) as book:
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
         row = _row_of(book, options.student, task)
         points = None if options.points == "none" else _points(options.points, row.max_points)
         book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
@@ -97,7 +97,7 @@ def _user() -> str:
         return ""
 
 
-def _existing(out: Path) -> Path:
+def existing_gradebook(out: Path) -> Path:
     place = out / GRADEBOOK
     if not place.is_file():
         raise UsageError(_("there is no gradebook in {out}; `batch` makes one").format(out=out))

@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from torchgrade.course import Course, Task
 from torchgrade.grading.run import Options, grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
+from torchgrade.i18n import translate as _
 from torchgrade.model import Result
 from torchgrade.progress import record_result
 from torchgrade.report import scoreboard
@@ -34,8 +36,19 @@ def grade(options: argparse.Namespace, course: Course) -> int:
         record_result(course.root, result)
     if not to_stdout:
         scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
+        _tell_hidden(course, tasks)
     sys.stdout.flush()
     return int(result.exit_code)
+
+
+def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
+    """In a learner's edition: how many checks are not here, so that "all passed" deceives nobody."""
+    hidden = course.settings.get("hidden_checks") or {}
+    count = sum(int(hidden.get(task.stem, 0)) for task in tasks)
+    if count == 1:
+        print(_("1 more check is hidden; it runs when your work is graded for marks"))
+    elif count:
+        print(_("{count} more checks are hidden; they run when your work is graded for marks").format(count=count))
 
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:

@@ -37,8 +37,11 @@ def _reads_as_chinese(text: str) -> bool:
     return 2 * len(common) >= len(foreign)
 
 
-def clean_path(name: str) -> str:
-    """A relative path with forward slashes; raises Refused when it leaves the folder or misleads a reader."""
+def clean_path(name: str, *, existing: bool = False) -> str:
+    """A relative path with forward slashes; raises Refused when it leaves the folder or misleads a reader.
+
+    ``existing``: the file lies on this machine already, so its name is possible here.
+    """
     path = unicodedata.normalize("NFC", name.replace("\\", "/"))
     if any(unicodedata.category(character) in ("Cc", "Cs", "Cf") for character in path):
         raise Refused("its name has control characters")
@@ -49,7 +52,7 @@ def clean_path(name: str) -> str:
         raise Refused("its path leaves the archive")
     if not parts or len(path) > _NAME_LIMIT or len(parts) > 20:
         raise Refused("its name is empty or too long")
-    if any(_RESERVED.match(part) or ":" in part for part in parts):
+    if not existing and any(_RESERVED.match(part) or ":" in part for part in parts):
         raise Refused("its name is reserved on some systems")
     return "/".join(parts)
 

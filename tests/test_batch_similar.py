@@ -1,0 +1,90 @@
+"""Who wrote alike: the stub is subtracted, renaming hides nothing, what everybody writes weighs nothing."""
+
+import pytest
+
+pytest.importorskip("copydetect", reason="the extra torchgrade[similar] is not installed")
+
+from torchgrade.course_tools.similar import own_lines, similar
+from torchgrade.report.similar_page import similar_csv, similar_html
+
+STUB = '''"""Task: pool and normalise."""
+
+import torch
+
+
+def pool(x, size):
+    """Return the maximum of each window."""
+    raise NotImplementedError
+
+
+def norm(x, eps=1e-5):
+    """Normalise the channels."""
+    raise NotImplementedError
+'''
+COMMON = "    mean = x.mean(dim=(0, 2, 3), keepdim=True)\n    return (x - mean) / (x.var(unbiased=False) + eps).sqrt()"
+ODD = (
+    "    best = None\n    for step in range(size * size):\n        part = x[..., step // size::size, step % size::size]\n"
+    "        best = part if best is None else torch.where(part > best, part, best)\n    return best"
+)
+RENAMED = (
+    "    # my own idea\n    winner = None\n    for k in range(size*size):\n        piece = x[..., k//size::size, k%size::size]\n"
+    "        winner = piece if winner is None else torch.where(piece > winner, piece, winner)\n\n    return winner"
+)
+
+
+def fill(pool, norm=COMMON):
+    first, second = STUB.split("    raise NotImplementedError\n", 1)
+    return first + pool + "\n" + second.replace("    raise NotImplementedError", norm)
+
+
+def plain(number):
+    ways = ["x.unfold(2, size, size).unfold(3, size, size).amax(dim=(-1, -2))", "torch.stack([x, x]).amax(0)",
+            "x.reshape(x.shape[0], x.shape[1], -1, size).amax(-1)", "torch.nn.functional.max_pool2d(x, size)"]  # fmt: skip
+    return fill(f"    return {ways[number % 4]}")
+
+
+CLASS = {"ann": fill(ODD), "bob": fill(RENAMED), **{f"s{i}": plain(i) for i in range(12)}}
+
+
+def test_only_the_gaps_are_compared():
+    assert own_lines(STUB, STUB) == ((), ())
+    lines, numbers = own_lines(fill("    return 1", "    return 2"), STUB)
+    assert lines == ("    return 1", "    return 2")
+    assert numbers == (8, 13)
+    assert similar(dict.fromkeys(("a", "b"), STUB), STUB) == []
+
+
+def test_renamed_work_is_found_and_common_work_is_not():
+    """The pair with the odd loop comes first, with its lines side by side; the shared norm weighs nothing."""
+    first, *others = similar(CLASS, STUB)
+
+    assert (first.left, first.right, first.identical) == ("ann", "bob", False)
+    assert all(pair.weight < first.weight for pair in others)
+    fragment = first.fragments[0]
+    assert fragment.people == 2
+    assert "torch.where" in "".join(f.left[1] for f in first.fragments)
+    assert "winner" in "".join(f.right[1] for f in first.fragments)
+    assert all(f.left[1].splitlines()[0] == CLASS["ann"].splitlines()[f.left[0] - 1] for f in first.fragments)
+    assert all("x.mean(dim" not in f.left[1] or f.people == 2 for f in first.fragments)
+
+
+def test_equal_texts_are_told_and_the_number_of_pairs_is_kept():
+    pairs = similar({**CLASS, "eve": fill(ODD)}, STUB, pairs=2)
+    assert len(pairs) == 2
+    assert (pairs[0].left, pairs[0].right, pairs[0].identical) == ("ann", "eve", True)
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "def f(:\n  'unclosed", "🙂" * 50, "x" * 100_000, STUB + '"""'])
+def test_odd_texts_do_no_harm(text):
+    assert isinstance(similar({"a": text, "b": text, "c": fill(ODD)}, STUB), list)
+
+
+def test_the_page_and_the_table_are_harmless_and_give_no_verdict():
+    evil = "<script>alert(1)</script>\x1b[31m"
+    found = {"task01_x": similar(CLASS, STUB), "task02_y": []}
+    page = similar_html("c " + evil, found, {"ann": evil}, {"task01_x": 14, "task02_y": 0})
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert "no verdict" in page
+    assert "nothing rare is shared" in page
+    assert similar_csv(found).splitlines()[1].startswith("task01_x,ann,bob,")

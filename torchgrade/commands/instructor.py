@@ -1,0 +1,60 @@
+"""``similar`` and ``release``: compare a class's work, and hand out the learner's edition."""
+
+from __future__ import annotations
+
+import argparse
+
+from torchgrade.batch.bundle import Bundle
+from torchgrade.batch.gradebook import Gradebook
+from torchgrade.commands.batch import existing_gradebook, say
+from torchgrade.commands.publish import write
+from torchgrade.course import Course
+from torchgrade.course_tools.release import release as write_edition
+from torchgrade.course_tools.similar import Pair
+from torchgrade.course_tools.similar import similar as compare
+from torchgrade.course_tools.stubs import stub_text
+from torchgrade.i18n import translate as _
+from torchgrade.isolation.source import Unreadable, decode
+from torchgrade.model import ExitCode
+from torchgrade.report.similar_page import similar_csv, similar_html
+
+
+def similar(options: argparse.Namespace, course: Course) -> int:
+    """Compare what learners wrote in the gaps; writes similar.html and similar.csv, gives no verdict."""
+    found: dict[str, list[Pair]] = {}
+    sizes = {}
+    with Gradebook(existing_gradebook(options.out)) as book:
+        names = {student.key: student.shown for student in book.students()}
+        known = {info.task for info in book.tasks()}
+        for task in course.select(options.tasks or ()):
+            if task.stem not in known:
+                continue
+            texts = _texts(book, task.stem)
+            found[task.stem] = compare(texts, stub_text(task), options.pairs)
+            sizes[task.stem] = len(texts)
+            say(_("{task}: {students} students, {pairs} pairs share something rare").format(
+                task=task.stem, students=len(texts), pairs=len(found[task.stem])))  # fmt: skip
+    write(options.out / "similar.html", similar_html(course.title, found, names, sizes))
+    write(options.out / "similar.csv", similar_csv(found))
+    return int(ExitCode.PASSED)
+
+
+def _texts(book: Gradebook, task: str) -> dict[str, str]:
+    """The last attempt of each student as text; what is no text cannot be compared."""
+    texts = {}
+    for handin in book.handins():
+        if handin.task == task and handin.source is not None:
+            try:
+                texts[handin.student] = decode(Bundle.unpack(book.source(handin.source)).main)
+            except Unreadable:
+                continue
+    return texts
+
+
+def release(options: argparse.Namespace, course: Course) -> int:
+    """Write the learner's edition: stubs, data sets, public checks and the engine."""
+    hidden = write_edition(course, options.folder)
+    count = sum(hidden.values())
+    say(_("{folder}: {tasks} tasks; {count} hidden checks stay here").format(
+        folder=options.folder, tasks=len(hidden), count=count))  # fmt: skip
+    return int(ExitCode.PASSED)

@@ -1,0 +1,80 @@
+"""The learner's edition of a course: stubs, data sets, public checks and the engine, and nothing that is secret."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import yaml
+
+from torchgrade.course import Course, Task
+from torchgrade.course_tools.public_suite import public_probes, public_text
+from torchgrade.course_tools.stubs import stub_text
+from torchgrade.errors import UsageError
+
+FILES = ("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "README.md", "CHANGELOG.md")
+DOCS = ("learning.md", "datasets.md")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade")
+
+
+def release(course: Course, target: Path) -> dict[str, int]:
+    """Write the edition into a new or empty folder; returns the number of hidden checks of each task."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is not empty; name a new folder")
+    if target.resolve().is_relative_to(course.root.resolve() / "torchgrade"):
+        raise UsageError(f"{target} lies inside the engine")
+    target.mkdir(parents=True, exist_ok=True)
+    engine = Path(__file__).parents[1]
+    shutil.copytree(engine, target / "torchgrade", ignore=_IGNORED)
+    for name in FILES:
+        place = course.root / name if (course.root / name).is_file() else engine.parent / name
+        if place.is_file():
+            shutil.copy2(place, target / name)
+    hidden = {task.stem: _write_task(task, target) for task in course.tasks}
+    _copy_tree(course.root / "datasets", target / "datasets")
+    for name in DOCS:
+        if (course.root / "docs" / name).is_file():
+            (target / "docs").mkdir(exist_ok=True)
+            shutil.copy2(course.root / "docs" / name, target / "docs" / name)
+    settings = {**course.settings, "hidden_checks": {task: count for task, count in hidden.items() if count}}
+    settings.pop("marks", None)  # the instructor's business
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    (target / "course.yaml").write_text(text, encoding="utf-8")
+    return hidden
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_IGNORED)
+
+
+def _write_task(task: Task, target: Path) -> int:
+    """The stub twice (to edit, and to go back to), the public suite and what it needs."""
+    stub = stub_text(task)
+    folder = target / "graders" / task.stem
+    folder.mkdir(parents=True)
+    (target / "exercises").mkdir(exist_ok=True)
+    (target / "exercises" / f"{task.stem}.py").write_text(stub, encoding="utf-8")
+    (folder / "stub.py").write_text(stub, encoding="utf-8")
+    shutil.copy2(task.folder / "task.yaml", folder / "task.yaml")
+    suite, hidden = public_text(task.suite.read_text(encoding="utf-8"), f"graders/{task.stem}/checks.py")
+    (folder / "checks.py").write_text(suite, encoding="utf-8")
+    if task.probes.is_file():
+        text = public_probes(task.probes.read_text(encoding="utf-8"), suite)
+        (folder / "probes.py").write_text(text, encoding="utf-8")
+    calibration = task.folder / "calibration.json"
+    if calibration.is_file():
+        _write_floors(calibration, folder / "calibration.json", suite)
+    return hidden
+
+
+def _write_floors(source: Path, target: Path, suite: str) -> None:
+    """The thresholds that public checks name, without the runs that they come from."""
+    data = json.loads(source.read_text(encoding="utf-8"))
+    floors = ("floor", "ceiling", "false_reject", "false_accept")
+    public = {"schema": data.get("schema")}
+    for name, entry in data.items():
+        if isinstance(entry, dict) and f'"{name}"' in suite:
+            public[name] = {key: entry[key] for key in floors if key in entry}
+    target.write_text(json.dumps(public, indent=1) + "\n", encoding="utf-8")

@@ -36,13 +36,14 @@ def outcome_lines(outcome: Outcome, width: int = WIDTH, public: bool = False) ->
     lines = [f"{_(WORDS[outcome.status]):<5} {head[0]:<{width - 7 - len(score)}} {score}"]
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:
-        return [*lines, _field("category", outcome.category, width)]
+        size = [_field(_("got"), outcome.message, width)] if outcome.status is Status.FAILED and outcome.message else []
+        return [*lines, _field(_("category"), outcome.category, width), *size]
     return lines + details(outcome, width)
 
 
 def details(outcome: Outcome, width: int = WIDTH) -> list[str]:
     lines: list[str] = []
-    if outcome.message:
+    if outcome.message and not (outcome.status is Status.FAILED and outcome.got):
         lines += _block(outcome.message, width)
     fields = [
         ("given", outcome.given),

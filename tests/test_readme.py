@@ -1,0 +1,59 @@
+"""Every command that the README and the learner's page show is run, as it stands, in the checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+PAGES = ("README.md", "docs/learning.md")
+RUN_BY_CI = {"scripts/test"}  # this very run
+
+
+def commands() -> list[str]:
+    """The lines of code blocks that start with a program, and the commands of the table."""
+    found: list[str] = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
+            found += [line for line in block.splitlines() if re.match(r"(python|scripts|\.venv)\S* ?", line)]
+        found += re.findall(r"^\| `(python [^`]*)`", text, re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    assert "scripts/test" in commands()
+    assert "./scripts/test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("command", [command for command in commands() if command not in RUN_BY_CI])
+def test_a_command_works(command: str, tmp_path: Path) -> None:
+    """Stubs earn nothing, so grading them ends with 1; nothing may end with 2 or 3, or with a traceback."""
+    if "scripts/setup" in command and not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("this is not a checkout that scripts/setup has set up")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    if "--pdb" in command or "reset" in command:
+        environment["TORCHGRADE_COURSE"] = str(copy_of_course(tmp_path))
+    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, input="c\n" * 200)
+    assert done.returncode in (0, 1, 2) if "reset" in command else done.returncode in (0, 1), done.stderr
+    assert done.stdout.strip() or "reset" in command
+    assert "Traceback" not in done.stderr
+
+
+def copy_of_course(folder: Path) -> Path:
+    import shutil
+
+    target = folder / "course"
+    for name in ("exercises", "solutions", "graders", "datasets", "course.yaml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+    return target

@@ -219,7 +219,7 @@ def test_module_init(submission):
     given = "ManualLinear(64, 500)"
     expect.between(float(weight.mean()), -0.25, 0.25, unit="times 1/sqrt(in_features), the mean weight")
     expect.equal(
-        round(float(weight.std())),
+        round(min(float(weight.std()), 99.0)),
         1,
         because="the standard deviation of the weights, in units of 1/sqrt(in_features), rounded",
         given=given,
@@ -376,8 +376,10 @@ def is_bent(net, names, gap):
     return bool((net(a + b) - straight).abs().max() > 1e-3 * size)
 
 
-@check("MLP learns XOR", points=1.5, category="convergence", after=test_mlp_shapes, tries=2)
+@check("MLP learns XOR", points=1.5, category="convergence", after=test_mlp_last_layer, tries=2)
 def test_mlp_learns_xor(submission):
+    # one training of a right network fails in 2 of 1000 cases or fewer (ReLU with weights of 0.01; none of 2000 with
+    # the usual initialisations and ReLU, leaky ReLU, tanh), one without activation succeeds never
     x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     y = torch.tensor([0.0, 1.0, 1.0, 0.0])
     right = []

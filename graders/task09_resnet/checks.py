@@ -12,6 +12,7 @@ from torchgrade.authoring import (
     fill_by_shape,
     on_meta,
     parameter_count,
+    parameter_values,
     portable,
 )
 
@@ -170,7 +171,7 @@ def test_block_projection(submission):
         expect.close(filled_block(submission, *args)(x), block(x, *args[1:]), given=given)
 
 
-@check("BasicBlock leaves its input as it is", points=1, category="robustness", after=test_block_values)
+@check("BasicBlock leaves its input as it is", points=1, category="robustness", after=test_block_projection)
 def test_block_keeps_input(submission):
     x = numbers(2, 4, 7, 6)
     for args in ((4, 4), (4, 6, 2)):
@@ -296,7 +297,7 @@ def test_any_size(submission):
     "ResNet computes what the architecture says",
     points=3,
     category="values",
-    after=[test_depths, test_block_projection],
+    after=[test_depths, test_block_projection, test_any_size],
 )
 def test_values(submission):
     layers = [1, 2, 1, 1]
@@ -328,7 +329,13 @@ def logits_after(x, layers, strides=(1, 2, 2, 2)):
     return head(stages(x, layers, strides).mean((2, 3)), 10)
 
 
-@check("resnet18 computes what ResNet-18 computes", points=1.5, category="values", after=test_values, devices="all")
+@check(
+    "resnet18 computes what ResNet-18 computes",
+    points=1.5,
+    category="values",
+    after=[test_values, test_resnet18_count],
+    devices="all",
+)
 def test_resnet18_values(submission, device):
     net = submission.resnet18(num_classes=10)
     fill_by_shape(net)
@@ -414,13 +421,18 @@ def shift(out):
     return filled(nn.BatchNorm2d, out, dtype=torch.float64).bias[:, None, None]
 
 
-@check("zero_init_residual changes one norm in each block", points=0.5, category="parameters", after=test_zero_init)
+@check(
+    "zero_init_residual changes one norm in each block",
+    points=0.5,
+    category="parameters",
+    after=[test_zero_init, test_depths],
+)
 def test_zero_init_only(submission):
     net = submission.ResNet(submission.BasicBlock, [1, 2, 1, 1], num_classes=10)
     fill_by_shape(net)
-    before = net.state_dict()
+    before = parameter_values(net)
     submission.zero_init_residual(net)
-    after = net.state_dict()
+    after = parameter_values(net)
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     widths = sorted(len(after[name]) for name in changed if after[name].dim() == 1)
     expect.equal(

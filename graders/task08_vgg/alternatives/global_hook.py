@@ -1,7 +1,6 @@
 """Convolutions made first, max-pooling in a module of its own, named layers; a summary by a global hook."""
 
 # It is appended to the solution, whose helpers it may use.
-# ruff: noqa: F821
 
 from itertools import pairwise
 

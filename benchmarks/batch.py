@@ -1,0 +1,228 @@
+"""How fast a class is graded: ratios measured side by side in one run. ``python benchmarks/batch.py [--size
+N]``.
+
+A class is made up (right, typical mistakes, stubs, crashes, exits, syntax errors, huge, empty; seeded) for
+the miniature course, or for a task of the real one with ``--task``. Measured: submissions a minute against a
+fresh ``pytest`` process for each, processor time against the time inside checks, two jobs against one, memory
+of one more grader, the rate from the first tenth to the last, and the coordinator's memory. Prints a table;
+exits 1 when a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+ENVIRONMENT.pop("TORCHGRADE_COURSE", None)
+
+
+@dataclass
+class Run:
+    """One batch: wall and processor seconds, seconds inside checks, finishing times, and memory in MB."""
+
+    wall: float
+    cpu: float
+    checks: float
+    finished: list[float]
+    coordinator_mb: float
+    graders_mb: float
+
+
+def make_class(folder: Path, solution: str, stub: str, stem: str, size: int, seed: int) -> None:
+    """``size`` different submissions of every kind, none of which hangs: waiting is no work."""
+    rng = random.Random(seed)
+    kinds = {
+        "right": 6, "stub": 2, "raises": 2, "exits": 1, "syntax": 1, "huge": 1, "empty": 1, "wrong": 4,
+    }  # fmt: skip
+    for number in range(size):
+        kind = rng.choices(list(kinds), list(kinds.values()))[0]
+        place = folder / f"s{number:05d}" / f"{stem}.py"
+        place.parent.mkdir(parents=True)
+        place.write_text(text_of(kind, solution, stub) + f"# {number}\n")
+
+
+def text_of(kind: str, solution: str, stub: str) -> str:
+    returns = [line for line in solution.splitlines() if line.strip().startswith("return ")]
+    first = returns[0] if returns else ""
+    indent = first[: len(first) - len(first.lstrip())]
+    return {
+        "right": solution, "stub": stub, "empty": "\n",
+        "raises": solution.replace(first, f"{indent}raise ValueError('no')", 1),
+        "exits": solution.replace(first, f"{indent}import os; os._exit(0)", 1),
+        "syntax": solution + "\ndef broken(:\n",
+        "huge": solution + "\nDATA = '" + "x" * 400_000 + "'\n",
+        "wrong": solution.replace(" * ", " + ", 1),
+    }[kind]  # fmt: skip
+
+
+def batch(course: Path, submissions: Path, out: Path, jobs: int, *more: str) -> Run:
+    """Run the command, watching the memory of its processes."""
+    command = [sys.executable, str(ROOT / "grade.py"), "batch", str(submissions), "--out", str(out)]
+    command += ["--jobs", str(jobs), "--isolation", "standard", "--seed", "7", *more]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=course, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    finished: list[float] = []
+    with watching(process.pid) as memory:
+        for line in process.stdout or ():
+            if line[:1].isdigit() and "/" in line.split()[0]:
+                finished.append(time.perf_counter() - started)
+        code = process.wait()
+    wall = time.perf_counter() - started
+    if code not in (0, 3):
+        raise SystemExit(f"the batch ended with {code}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    db = sqlite3.connect(out / "gradebook.sqlite")
+    (checks,) = db.execute("SELECT coalesce(sum(json_extract(document, '$.seconds')), 0) FROM outcomes").fetchone()
+    db.close()
+    return Run(wall, cpu, checks, finished, memory["coordinator"], memory["all"] - memory["coordinator"])
+
+
+@contextmanager
+def watching(pid: int) -> Iterator[dict[str, float]]:
+    """Peaks of proportional memory in MB: of the coordinator, and of it with all below it."""
+    peak = {"coordinator": 0.0, "all": 0.0}
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.5):
+            peak["coordinator"] = max(peak["coordinator"], pss(pid))
+            peak["all"] = max(peak["all"], sum(pss(one) for one in family(pid)))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def family(pid: int) -> list[int]:
+    """The process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found, pending = [], [pid]
+    while pending:
+        one = pending.pop()
+        found.append(one)
+        pending += children.get(one, [])
+    return found
+
+
+def pss(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def one_by_one(course: Path, submissions: Path, stem: str, count: int, seed: int) -> float:
+    """Seconds for a submission with a fresh pytest process for each: the same checks, in process."""
+    rng = random.Random(seed)
+    target = course / "solutions" / f"{stem}.py"
+    kept = target.read_bytes()
+    taken = []
+    for place in rng.sample(sorted(submissions.glob("*/*.py")), count):
+        target.write_bytes(place.read_bytes())
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "pytest", "-q", str(course / "graders" / stem / "checks.py")]
+        subprocess.run(command, cwd=course, env=ENVIRONMENT, capture_output=True, check=False)
+        taken.append(time.perf_counter() - started)
+    target.write_bytes(kept)
+    return statistics.fmean(taken)
+
+
+def report(rows: list[tuple[str, float, str, bool]]) -> int:
+    """Print the table; 1 when something missed its limit."""
+    print("| measured | value | limit | |\n|---|---|---|---|")
+    for name, value, limit, good in rows:
+        print(f"| {name} | {value:.3g} | {limit} | {'ok' if good else 'MISSED'} |")
+    return int(not all(good for *_, good in rows))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=300)
+    parser.add_argument("--sample", type=int, default=5, help="fresh pytest processes to compare with")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--task", default=None, help="a task of the real course instead of the miniature one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        course, stem = prepare(folder, options.task)
+        solution = (course / "solutions" / f"{stem}.py").read_text()
+        stub = (course / "exercises" / f"{stem}.py").read_text()
+        make_class(folder / "class", solution, stub, stem, options.size, options.seed)
+        first, second = (batch(course, folder / "class", folder / f"out{n}", n, "--task", stem) for n in (1, 2))
+        fresh = one_by_one(course, folder / "class", stem, options.sample, options.seed)
+    return report(figures(options.size, first, second, fresh))
+
+
+def prepare(folder: Path, task: str | None) -> tuple[Path, str]:
+    """A copy of the course to measure, with the fixtures that a plain pytest run needs."""
+    course = folder / "course"
+    course.mkdir()
+    source = ROOT / "tests" / "mini" if task is None else ROOT
+    for part in ("course.yaml", "solutions", "exercises", "graders", "datasets"):
+        copy = shutil.copytree if (source / part).is_dir() else shutil.copy2
+        if (source / part).exists():
+            copy(source / part, course / part)
+    shutil.copy2(ROOT / "graders" / "conftest.py", course / "graders" / "conftest.py")
+    stems = sorted(path.stem for path in (course / "solutions").glob("*.py"))
+    return course, next(stem for stem in stems if stem.startswith(task or "task01"))
+
+
+def figures(size: int, first: Run, second: Run, fresh: float) -> list[tuple[str, float, str, bool]]:
+    """Every number with its limit. Rates are taken from the second tenth on: starting up is paid once."""
+    rate = steady(second)
+    tenth = max(len(first.finished) // 10, 1)
+    early = (first.finished[2 * tenth - 1] - first.finished[tenth - 1]) / tenth
+    late = (first.finished[-1] - first.finished[-tenth - 1]) / tenth
+    overhead = first.cpu / first.checks if first.checks else float("inf")
+    speed = fresh / 2 * rate  # fresh processes, two at a time on the same two cores
+    return [
+        ("submissions a minute, two jobs", 60 * rate, "-", True),
+        ("times as many as fresh pytest processes", speed, ">= 25", speed >= 25),
+        ("processor time / time inside checks", overhead, "<= 1.25", overhead <= 1.25),
+        ("two jobs / one job", rate / steady(first), ">= 1.8", rate >= 1.8 * steady(first)),
+        ("MB more for the second job", second.graders_mb - first.graders_mb, "<= 120",
+         second.graders_mb - first.graders_mb <= 120),
+        ("coordinator, MB", max(first.coordinator_mb, second.coordinator_mb), "<= 300",
+         max(first.coordinator_mb, second.coordinator_mb) <= 300),
+        ("last tenth / second tenth, seconds each", late / early, "<= 1.10", late <= 1.1 * early),
+        ("submissions", float(size), "-", True),
+    ]  # fmt: skip
+
+
+def steady(run: Run) -> float:
+    """Submissions a second after the first tenth."""
+    tenth = max(len(run.finished) // 10, 1)
+    return (len(run.finished) - tenth) / (run.finished[-1] - run.finished[tenth - 1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,5 @@
 """Sigmoid from torch.tanh, which is allowed there; corners from absolute values and signs."""
 
-# It is appended to the solution, whose helpers it may use.
-# ruff: noqa: F821
-
 import math
 
 import torch

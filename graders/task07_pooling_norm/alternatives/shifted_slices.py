@@ -1,8 +1,5 @@
 """Pooling visits the cells of the window, one strided slice each; normalisation takes moments in float64."""
 
-# It is appended to the solution, whose helpers it may use.
-# ruff: noqa: F821
-
 from itertools import product
 
 import torch

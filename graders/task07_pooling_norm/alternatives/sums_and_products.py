@@ -1,8 +1,5 @@
 """Means by running sums and matrix products, power sums by a convolution, the maximum one axis at a time."""
 
-# It is appended to the solution, whose helpers it may use.
-# ruff: noqa: F821
-
 import torch
 from torch import nn
 

@@ -13,8 +13,9 @@ import pytest
 from batch_support import CHECKS, PLANS, TARGETS, FakeExecutor, Silent, fill, text_of
 
 from torchgrade.batch import ledger
+from torchgrade.batch.executor import News
 from torchgrade.batch.gradebook import Gradebook
-from torchgrade.batch.scheduler import Scheduler, Settings, plan
+from torchgrade.batch.scheduler import PATIENCE, TRIES, Scheduler, Settings, plan
 
 SUPPORT = Path(__file__).with_name("batch_support.py")
 ROOT = Path(__file__).parents[1]
@@ -96,6 +97,21 @@ def test_our_own_fault_is_tried_once_more_and_then_told(book):
     _, later, _, _ = run(book)
     assert len(later.submitted) == 1
     assert {row.status for row in ledger.rows(book)} <= {"passed", "failed"}
+
+
+def test_a_lost_machine_is_no_try_but_not_for_ever(book):
+    """Jobs of a machine that left run again; a cluster that loses every job ends as our own fault."""
+
+    class Losing(FakeExecutor):
+        def news(self, timeout):
+            found = [News(number, fault="a machine was lost", blameless=True) for number in self.running]
+            self.running.clear()
+            return found
+
+    complete, executor, _, scheduler = run(book, Losing())
+    assert complete
+    assert len(executor.submitted) == 12 * (PATIENCE + TRIES)
+    assert len(scheduler.broken) == 12
 
 
 def test_an_interrupted_grading_goes_on_where_it_was(book, tmp_path):

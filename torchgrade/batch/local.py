@@ -12,6 +12,7 @@ from torchgrade.batch.executor import News, available_mb
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.job import Job
 from torchgrade.grading.pool import Event, Grader
+from torchgrade.model import Status
 
 GRADER_MB = 600.0  # a grader and its zygote, torch imported in both
 SILENCE = 1800.0  # seconds without a word after which a grader is taken for dead
@@ -81,7 +82,11 @@ class LocalExecutor:
             return News(job.id, outcome=event.outcome)
         if event.kind == "graded" and event.job == job.id:
             slot.job = None
-            return News(job.id, grade=event.grade)
+            grade = event.grade
+            if grade.status is Status.BROKEN:  # whatever is tried next, a fresh grader tries it
+                self._slots.remove(slot)
+                grader.close()
+            return News(job.id, grade=grade)
         if event.kind == "broken":
             slot.job = None
             return News(job.id, fault=str(event.data.get("message", "")) or "the grader failed")

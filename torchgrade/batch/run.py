@@ -103,7 +103,11 @@ def _gpus() -> list[str]:
 def take_in(
     book: Gradebook, path: Path, tasks: Sequence[Task], listed: Sequence[Student], *, pattern: str | None, attempt: str
 ) -> Intake:
-    """Read the class into the gradebook; hand-ins of these tasks are replaced, verdicts are not touched."""
+    """Read the class into the gradebook; hand-ins of these tasks are replaced, verdicts are not touched.
+
+    Without a roster the one of the last time is used.
+    """
+    listed = listed or [student for student in book.students() if student.listed]
     pending: list[tuple[str, bytes]] = []
 
     def keep(name: str, content: bytes) -> None:

@@ -20,6 +20,7 @@ from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.scoring import award, task_status, total
 
 TRIES = 2  # our own fault is tried once more, on a fresh grader
+PATIENCE = 5  # so often a machine may be lost under a job before it counts as a try
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Work:
     label: str
     people: int
     tries: int = 0
+    losses: int = 0
     known: tuple[Outcome, ...] = ()
     seen: list[Outcome] = field(default_factory=list)
 
@@ -158,17 +160,21 @@ class Scheduler:
             self.book.add_outcome(work.key, len(work.known) + len(work.seen), news.outcome)
             return
         del self.running[news.job]
-        if news.grade is not None:
-            self._finish(work, self._whole(work, news.grade))
+        grade = self._whole(work, news.grade) if news.grade else None
+        if grade and grade.status is not Status.BROKEN:
+            self._finish(work, grade)
             return
-        work.tries += 0 if news.blameless else 1
-        self.book.add_fault(work.key.task, work.key.source, work.tries, news.fault)
+        reason = _first_fault(grade) if grade else news.fault
+        work.losses += news.blameless
+        work.tries += 0 if news.blameless and work.losses <= PATIENCE else 1
+        self.book.add_fault(work.key.task, work.key.source, work.tries, reason)
         if work.tries < TRIES:
             work.known = _passed([*work.known, *work.seen], self.tasks[work.key.task].checks)
             self.waiting[work.key.task].appendleft(work)
-            self.watcher.retried(work, news.fault)
+            self.watcher.retried(work, reason)
         else:
-            self._finish(work, self._broken(work, news.fault))
+            self.broken.append(work)
+            self._finish(work, grade or self._broken(work, reason), reason)
 
     def _whole(self, work: Work, grade: TaskGrade) -> TaskGrade:
         """The grade with what was known before it, in the order of the suite."""
@@ -187,15 +193,15 @@ class Scheduler:
             (*seen, _fault_outcome(reason)),
         )  # fmt: skip
 
-    def _finish(self, work: Work, grade: TaskGrade) -> None:
-        reason = ""
-        if grade.status is Status.BROKEN:
-            first = next((check for check in grade.checks if check.status is Status.BROKEN), None)
-            reason = f"{first.title}: {first.message}" if first else "the grader failed"
-            self.broken.append(work)
+    def _finish(self, work: Work, grade: TaskGrade, reason: str = "") -> None:
         bundle = Bundle.unpack(self.book.source(work.key.source))
         self.book.finish(work.key, bundle.place_all(grade), reason=reason)
         self.watcher.finished(work, grade)
+
+
+def _first_fault(grade: TaskGrade) -> str:
+    first = next((check for check in grade.checks if check.status is Status.BROKEN), None)
+    return f"{first.title}: {first.message}" if first else "the grader failed"
 
 
 def _fault_outcome(reason: str) -> Outcome:

@@ -1,0 +1,51 @@
+"""docs/grading-a-class.md: every command that it shows is run, in its order, on a small class."""
+
+import importlib.util
+import re
+import shlex
+import zipfile
+
+import pytest
+from support import MINI, ROOT, copy_of_mini, grade_py
+
+PAGE = (ROOT / "docs" / "grading-a-class.md").read_text(encoding="utf-8")
+COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python grade.py ")]
+
+
+def test_the_page_walks_from_download_to_release():
+    words = [shlex.split(command)[2] for command in COMMANDS]
+    assert words == ["batch", "batch", "override", "regrade", "similar", "release"]
+
+
+@pytest.mark.timeout(900)
+def test_every_command_of_the_page_works(tmp_path):
+    """In one folder, one after another; the miniature course stands for the real one."""
+    course = copy_of_mini(tmp_path)
+    solution = (MINI / "solutions" / "task01_scale.py").read_text()
+    with zipfile.ZipFile(course / "submissions.zip", "w") as archive:
+        archive.writestr("hand-ins/ann/task01_scale.py", solution)
+        archive.writestr("hand-ins/bob/task01_scale.py", solution.replace("x * factor", "factor * x"))
+    (course / "submissions" / "week1").mkdir(parents=True)
+    (course / "submissions" / "week1" / "ann.py").write_text(solution)
+    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\n")
+    for command in COMMANDS:
+        arguments = shlex.split(command.replace("task07", "task01"))[2:]
+        if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
+            continue
+        if arguments[0] in ("batch", "regrade"):
+            arguments += ["--isolation", "standard"]
+        done = grade_py(*arguments, cwd=course)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    written = {place.name for place in (course / "results").iterdir()}
+    listed = set(re.findall(r"`([\w.]+\.(?:html|csv|sqlite))`", PAGE.split("Exit codes")[0])) - {"feedback.html"}
+    assert listed - {"changes.csv"} <= written
+    assert (course / "learners" / "exercises" / "task01_scale.py").is_file()
+
+
+def test_every_option_that_the_page_names_exists(mini):
+    """And every table that the page promises is described by its right name."""
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
+    known = set()
+    for name in ("batch", "regrade", "override", "similar", "release"):
+        known |= set(re.findall(r"--[a-z][a-z-]+", grade_py(name, "--help", cwd=mini).stdout))
+    assert told <= known

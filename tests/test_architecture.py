@@ -60,7 +60,7 @@ def test_imports_go_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_torch_stays_below(path: Path) -> None:
-    if part(path) not in TORCH_IN:
+    if part(path) not in TORCH_IN and path.name != "doctor.py":  # doctor reports on torch itself
         assert not {name for name in imports(path) if name.split(".")[0] in ("torch", "torchvision")}
 
 

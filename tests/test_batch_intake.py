@@ -15,8 +15,9 @@ from torchgrade.batch.intake import read_class
 from torchgrade.batch.layouts import recognise, split_single
 from torchgrade.batch.matching import by_name, definitions, match
 from torchgrade.batch.roster import Identity, Roster, parse_roster, read_roster
-from torchgrade.batch.unfold import Unfolder
+from torchgrade.batch.unfold import ConfinedUnfolder, Unfolder, _receive
 from torchgrade.errors import UsageError
+from torchgrade.isolation.launch import Launcher, Limits
 from torchgrade.model import Outcome, Status
 
 WANTED = {
@@ -153,6 +154,27 @@ def test_the_opener_survives_what_kills_its_child():
         assert unfolder.archive(make_zip({"a.py": ONE})).files == {"a.py": ONE}
         nested = notebook("x = " + "(" * 5000 + ")" * 5000, "def f():\n    return 1")
         assert "def f()" in unfolder.notebook(nested).files["module"].decode()
+
+
+def test_a_confined_worker_opens_them_just_the_same():
+    """One fresh worker each; a bomb or a liar costs one answer."""
+    with Launcher("auto") as launcher:
+        limits = Limits(memory_mb=512, wall_seconds=60, file_mb=1, processes=4)
+        unfolder = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.unpacker:serve"))
+        assert unfolder.archive(make_zip({"a.py": ONE, "../x": b""})).files == {"a.py": ONE}
+        assert "damaged" in unfolder.archive(b"nonsense").error
+        assert "def f" in unfolder.notebook(notebook("def f():\n    return 1")).files["module"].decode()
+        liar = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.snippet:serve"))
+        assert "too much" in liar.archive(make_zip({"a.py": ONE})).error
+
+
+@pytest.mark.parametrize("answer", [
+    b"", b"{}", b"[]\n", b"nonsense\n", b'{"files": [["a", -1]]}\n', b'{"files": [["a", 5]]}\nabc',
+    b'{"files": [["a", 99999999999]]}\n', b'{"starts": [1], "cells": []}\n', b'{"files": 3}\n', b"[" * 9999 + b"\n",
+])  # fmt: skip
+def test_no_answer_of_an_opener_is_believed(answer):
+    with pytest.raises(EOFError):
+        _receive(io.BytesIO(answer))
 
 
 def test_one_archive_holds_the_class(tmp_path):

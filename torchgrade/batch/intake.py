@@ -61,6 +61,7 @@ def read_class(
     keep: Callable[[str, bytes], None],
     pattern: str | None = None,
     attempt: str = "last",
+    unfold: Callable[[], Unfolder] = Unfolder,
 ) -> Intake:
     """Read everything. ``wanted`` maps each task to the names that it defines; ``attempt`` is last, best or all."""
     place = metadata_path(files.entries)
@@ -71,7 +72,7 @@ def read_class(
     intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items()]
     intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in entries if is_junk(p)]
     roster = Roster(listed)
-    with Unfolder() as unfolder:
+    with unfold() as unfolder:
         for owner, group in _groups(entries, layout):
             reader = _Reader(wanted, unfolder)
             for path, entry in group:

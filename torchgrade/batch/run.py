@@ -21,6 +21,7 @@ from torchgrade.batch.ledger import Change, changes, rows
 from torchgrade.batch.matching import definitions
 from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, Watcher, plan
 from torchgrade.batch.storage import now
+from torchgrade.batch.unfold import Unfolder
 from torchgrade.course import Course, Task
 from torchgrade.grading.seeds import secret
 from torchgrade.marks import Row, Student, TaskInfo, counting
@@ -101,7 +102,14 @@ def _gpus() -> list[str]:
 
 
 def take_in(
-    book: Gradebook, path: Path, tasks: Sequence[Task], listed: Sequence[Student], *, pattern: str | None, attempt: str
+    book: Gradebook,
+    path: Path,
+    tasks: Sequence[Task],
+    listed: Sequence[Student],
+    *,
+    pattern: str | None,
+    attempt: str,
+    unfold: Callable[[], Unfolder] = Unfolder,
 ) -> Intake:
     """Read the class into the gradebook; hand-ins of these tasks are replaced, verdicts are not touched.
 
@@ -117,7 +125,9 @@ def take_in(
             pending.clear()
 
     with open_class(path) as files:
-        intake = read_class(files, wanted_names(tasks), listed, keep=keep, pattern=pattern, attempt=attempt)
+        intake = read_class(
+            files, wanted_names(tasks), listed, keep=keep, pattern=pattern, attempt=attempt, unfold=unfold
+        )
     book.add_sources(pending)
     book.set_class(intake.students, [entry.info for entry in task_plans(tasks).values()])
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in tasks])

@@ -21,11 +21,14 @@ from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.roster import read_roster
 from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
 from torchgrade.batch.scheduler import Settings
+from torchgrade.batch.unfold import ConfinedUnfolder
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.publish import publish
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.canaries import demand
+from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess
 from torchgrade.marks import MISSING, UNREADABLE, Row
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -39,7 +42,11 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     listed = read_roster(options.roster) if options.roster else []
     options.out.mkdir(parents=True, exist_ok=True)
     with Gradebook(options.out / GRADEBOOK, writer=True) as book:
-        intake = take_in(book, options.submissions, tasks, listed, pattern=options.pattern, attempt=options.attempt)
+        with Openers(_isolation(options)) as openers:
+            intake = take_in(
+                book, options.submissions, tasks, listed, pattern=options.pattern, attempt=options.attempt,
+                unfold=lambda: ConfinedUnfolder(openers),
+            )  # fmt: skip
         say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
             layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
             unmatched=len(intake.unmatched)))  # fmt: skip
@@ -136,12 +143,30 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
 
 def _demand(settings: Settings) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
-    from torchgrade.isolation.canaries import demand
-    from torchgrade.isolation.launch import Launcher
-
     with Launcher(settings.isolation, settings.devices[0]) as launcher:
         if settings.isolation != "process":
             demand(launcher)
+
+
+class Openers:
+    """Starts a confined worker for each archive or notebook of a student; the zygote only when there is one."""
+
+    LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
+
+    def __init__(self, isolation: str) -> None:
+        self._isolation = isolation
+        self._launcher: Launcher | None = None
+
+    def __call__(self) -> WorkerProcess:
+        self._launcher = self._launcher or Launcher(self._isolation)
+        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.unpacker:serve")
+
+    def __enter__(self) -> Openers:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        if self._launcher is not None:
+            self._launcher.close()
 
 
 def _executor(course: Course, options: argparse.Namespace, settings: Settings) -> Executor:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sys
 from typing import Any, BinaryIO
 
@@ -23,6 +24,13 @@ from torchgrade.isolation.notebooks import convert
 
 MEMORY = 1 << 30  # bytes of address space
 SECONDS = 30  # of processor time
+
+
+def serve(end: socket.socket) -> None:
+    """In a confined worker: answer one request."""
+    with end.makefile("rwb") as stream:
+        request = json.loads(stream.readline(1 << 12))
+        stream.write(_frame(*answer(request["kind"], stream.read(request["size"]))))
 
 
 def main() -> None:

@@ -1,0 +1,104 @@
+"""Task 10: a classifier for Fashion-MNIST, from the file to the accuracy of every epoch.
+
+Ten kinds of clothing, 28x28 grey images. You write the reader of the files, the loaders, the network (four
+convolutions, two fully connected layers), one epoch of training, an honest evaluation, and the loop around them
+that records loss and accuracy of every epoch on both sets.
+
+Conventions
+- Images are (N, 1, 28, 28) float32 for the network, labels (N,) int64.
+- The network returns one score per class (N, 10): logits, or log-probabilities. No softmax, no ReLU on them.
+- A loss function is called as ``loss_fn(scores, labels)`` and returns the mean over the batch.
+- Losses and accuracies that you report are plain Python floats, averaged over *samples*: the last batch may be
+  smaller than the others. An accuracy lies between 0 and 1.
+- Batches come from the loaders on the CPU; move each one to ``device``. The model is on ``device`` already, except
+  in ``fit``, which moves it there.
+- Nothing is printed, nothing is fetched from a network.
+"""
+
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+def load_idx(path):
+    """Read one idx file of unsigned bytes, such as ``train-images-idx3-ubyte`` or the same with ``.gz``.
+
+    The file starts with the bytes 0, 0, 8 (unsigned byte) and the number of dimensions; then each dimension as
+    a big-endian 32-bit unsigned integer; then the values, last axis fastest. Gzip is recognised by the first two
+    bytes 0x1f 0x8b, not by the name.
+
+    Returns a uint8 array of the shape that the file states. Raises ValueError when the file is not of this kind
+    or has more or fewer values than its shape needs.
+    """
+    # TODO: unpack the file if needed, check the header, and give the values their shape.
+    raise NotImplementedError
+
+
+def make_loaders(train_set, test_set, batch_size=64):
+    """Make the two loaders.
+
+    Each set is a pair (images, labels): uint8 array (N, 28, 28) with grey levels 0..255, and N integer labels.
+    The order of the sets is not random: all images of one class may follow each other.
+
+    Returns (train_loader, test_loader), two DataLoaders whose batches are (images, labels):
+    float32 (B, 1, 28, 28) with values of about unit size (divide by 255, or standardise with the mean and the
+    standard deviation of the *training* images; the same formula for both sets), and int64 (B,).
+    Every image comes once in each pass, the last batch may be smaller. The training loader shuffles anew for each
+    pass; the test loader keeps the order of its set. Both can be passed over any number of times.
+    """
+    # TODO: turn each set into tensors and wrap them; only one of the loaders shuffles.
+    raise NotImplementedError
+
+
+class FashionCNN(nn.Module):
+    """Four convolutions, then two fully connected layers; at most 2,000,000 parameters.
+
+    A non-linearity follows every convolution and the first fully connected layer. Widths, kernel sizes, strides,
+    pooling, normalisation and dropout are free. It must train on a batch of any size, one image included.
+    """
+
+    def __init__(self, in_channels=1, num_classes=10):
+        super().__init__()
+        # TODO: make the layers.
+        raise NotImplementedError
+
+    def forward(self, x):
+        """(N, in_channels, 28, 28) -> scores (N, num_classes)."""
+        # TODO: convolutions first, then the fully connected layers.
+        raise NotImplementedError
+
+
+def train_one_epoch(model, loader, loss_fn, optimizer, device):
+    """Pass once over the loader in training mode; one optimiser step per batch.
+
+    Returns {"loss": ..., "accuracy": ...}: means over the samples of this pass, each taken from the scores that
+    the step used (or from a separate pass in evaluation mode afterwards: both count as right).
+    """
+    # TODO: for each batch: move, clear the gradients, score, loss, backward, step; add up per sample.
+    raise NotImplementedError
+
+
+def evaluate(model, loader, loss_fn, device):
+    """Measure without training: evaluation mode, no gradients, nothing of the model changed.
+
+    The model is left in the mode in which it came.
+    Returns {"loss": ..., "accuracy": ...}: means over all samples of the loader.
+    """
+    # TODO: remember the mode, score every batch, add up per sample, give the mode back.
+    raise NotImplementedError
+
+
+def fit(model, train_loader, test_loader, epochs, lr, device):
+    """Train ``model`` for ``epochs`` passes and record every one of them.
+
+    Optimiser and schedule are free; ``lr`` is meant for Adam (1e-3 is usual), one that needs another scale
+    derives its own from it. With lr=0 nothing is learnt. The loss is the cross entropy of the model's scores.
+
+    Returns {"train_loss": [...], "train_accuracy": [...], "test_accuracy": [...]}, one float per epoch in each
+    list, test_accuracy measured by ``evaluate`` after the epoch. The model is trained in place, and left on
+    ``device`` in evaluation mode, with the weights that the last entries describe.
+    """
+    # TODO: move the model, make optimiser and loss, train and evaluate once per epoch, keep what they return.
+    raise NotImplementedError

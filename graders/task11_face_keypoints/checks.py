@@ -1,0 +1,536 @@
+"""Checks for task 11: face keypoints, with a network of one's own and with ResNet-18 and given weights."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from torchgrade.authoring import check, expect, parameter_count, portable, registered_parameters
+
+NAN = float("nan")
+
+
+def any_seed():
+    return int(torch.randint(0, 2**31, ()))
+
+
+def stack(count):
+    """Images (96, 96, count) as the files hold them, and points (count, 8) with one coordinate in ten missing."""
+    rng = np.random.default_rng(any_seed())
+    points = rng.uniform(5, 90, (count, 8)).astype(np.float32)
+    points[rng.random((count, 8)) < 0.1] = np.nan
+    points[0, :2], points[0, 2] = 30.0, np.nan
+    return rng.integers(0, 256, (96, 96, count), np.uint8), points
+
+
+# The data set
+
+
+@check("an item is a float image (1, 96, 96) and eight coordinates", points=1, category="shapes")
+def test_item_shapes(submission):
+    images, points = stack(5)
+    for array in (images, images.astype(np.float64)):
+        dataset = submission.KeypointDataset(array, points)
+        expect.equal(len(dataset), 5, likely={"the first axis was counted: the samples are on the last one": 96})
+        image, xy = submission.probes.item(dataset, 4)
+        expect.shape(image, (1, 96, 96), likely={"the channel axis is missing": (96, 96)})
+        expect.shape(xy, (8,))
+        expect.dtype(image, torch.float32)
+        expect.dtype(xy, torch.float32)
+
+
+@check(
+    "item i holds the i-th image, scaled to 0..1, and its points", points=2, category="values", after=test_item_shapes
+)
+def test_item_values(submission):
+    images, points = stack(7)
+    for array in (images, images.astype(np.float64)):
+        dataset = submission.KeypointDataset(array, points)
+        for index in (0, 5):
+            image, xy = submission.probes.item(dataset, index)
+            truth = torch.from_numpy(images[:, :, index]).float() / 255
+            reshaped = torch.from_numpy(images.reshape(7, 96, 96)[index]).float() / 255
+            expect.close(
+                image,
+                truth[None],
+                likely={
+                    "reshape cuts the array into other images: the sample axis has to be moved": reshaped[None],
+                    "rows and columns are swapped": truth.T[None],
+                    "the grey levels are not scaled": 255 * truth[None],
+                },
+                given=f"item {index} of 7",
+            )
+            expect.close(xy, torch.from_numpy(points[index]), equal_nan=True, given=f"item {index} of 7")
+
+
+@check("transform is applied to image and points of an item", points=1, category="values", after=test_item_values)
+def test_transform(submission):
+    images, points = stack(3)
+    before = images.copy()
+    dataset = submission.KeypointDataset(images, points, transform=submission.probes.brighten)
+    for _ in range(2):
+        image, xy = submission.probes.item(dataset, 1)
+        expect.close(image, torch.from_numpy(before[:, :, 1])[None].float() / 510)
+        expect.close(xy, torch.from_numpy(points[1]) + 1, equal_nan=True)
+
+
+# Points
+
+
+@check("decode_keypoints undoes encode_keypoints", points=1, category="values")
+def test_codec(submission):
+    for size in (96, 64):
+        xy = torch.rand(6, 8, dtype=torch.float64) * (size - 1)
+        xy[2, 3] = NAN
+        for points in (xy, xy[0], xy.float()):
+            code = submission.encode_keypoints(points, size=size)
+            expect.shape(code, points.shape)
+            back = submission.decode_keypoints(code, size=size)
+            expect.close(
+                back,
+                points,
+                rtol=1e-5,
+                atol=1e-4,
+                equal_nan=True,
+                trivial="the points come back",
+                likely={"decode_keypoints does nothing": code},
+                given=f"points of a {size}x{size} image",
+            )
+
+
+@check("encoded points lie between -2 and 2", points=1, category="values", after=test_codec)
+def test_code_range(submission):
+    for size in (96, 48):
+        corners = torch.tensor([0.0, 0.0, size - 1, 0.0, 0.0, size - 1, size - 1, size - 1])
+        code = submission.encode_keypoints(corners, size=size)
+        low, high = float(code.min()), float(code.max())
+        given = f"the corners of a {size}x{size} image"
+        expect.true(low >= -2.0 and high <= 2.0, "numbers from -2 to 2", f"{low:.4g} to {high:.4g}", given=given)
+        expect.true(high - low > 0.2, "the corners far from each other", f"{low:.4g} to {high:.4g}", given=given)
+
+
+@check("hflip_keypoints mirrors image and points, and exchanges the eyes", points=2, category="values")
+def test_flip(submission):
+    image = torch.rand(1, 40, 96)
+    xy = torch.tensor([61.0, 30.5, 33.0, 28.0, 46.0, NAN, 50.0, 37.0])
+    flipped, points = expect.not_mutated(submission, submission.hflip_keypoints, image, xy)
+    expect.close(flipped, image.flip(2), likely={"the image is turned upside down": image.flip(1)})
+    truth = torch.tensor([62.0, 28.0, 34.0, 30.5, 49.0, NAN, 45.0, 37.0])
+    expect.close(
+        points,
+        truth,
+        equal_nan=True,
+        likely={
+            "the eyes are not exchanged: the left one is at the left now": truth[[2, 3, 0, 1, 4, 5, 6, 7]],
+            "x becomes width - x: column 0 would leave the image": truth + torch.tensor([1.0, 0] * 4),
+            "the points stay where they were": xy,
+            "the height is taken for the width": truth - torch.tensor([56.0, 0] * 4),
+        },
+        given="an image 40 high and 96 wide, left eye (61, 30.5), right eye (33, 28)",
+    )
+    image, xy = torch.rand(3, 1, 96, 96), torch.rand(3, 8) * 95
+    once = submission.hflip_keypoints(image, xy)
+    twice = submission.hflip_keypoints(*once)
+    expect.close(twice[1], xy, rtol=1e-5, atol=1e-4, trivial="two mirrors undo each other")
+
+
+# The loss
+
+
+@check("masked_mse averages over the known coordinates", points=1, category="values")
+def test_loss_values(submission):
+    target = torch.tensor([[10.0, NAN, 30, 40, 50, 60, 70, 80], [NAN] * 8, [1.0, 2, 3, 4, NAN, NAN, 7, 8]])
+    pred = torch.nan_to_num(target, nan=3.0) + torch.randn(3, 8)
+    pred[1] += 5
+    known = ~target.isnan()
+    square = (pred - target)[known].square()
+    filled = [(pred - torch.nan_to_num(target, nan=value)).square().mean() for value in (0.0, 48.0)]
+    expect.close(
+        submission.masked_mse(pred, target),
+        square.mean(),
+        likely={
+            "NaN is taken for 0 and scored": filled[0],
+            "NaN is taken for the centre, 48, and scored": filled[1],
+            "the sum is divided by all coordinates, not by the known ones": square.sum() / 24,
+            "NaN reaches the loss": torch.tensor(NAN),
+            "the root is taken": square.mean().sqrt(),
+        },
+        equal_nan=True,
+        given="13 of 24 coordinates are known",
+    )
+    pred, target = torch.randn(4, 8), torch.randn(4, 8)
+    expect.close(submission.masked_mse(pred, target), F.mse_loss(pred, target), given="every coordinate is known")
+
+
+@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients")
+def test_loss_gradient(submission):
+    pred = torch.randn(2, 8, requires_grad=True)
+    target = torch.randn(2, 8)
+    target[0, 1:4] = NAN
+    loss = submission.masked_mse(pred, target)
+    (slope,) = torch.autograd.grad(loss, pred)
+    truth = torch.where(target.isnan(), torch.zeros(()), 2 * (pred - target) / 13).detach()
+    expect.close(slope, truth, given="13 of 16 coordinates are known")
+    pred = torch.randn(2, 8, requires_grad=True)
+    loss = submission.masked_mse(pred, torch.full((2, 8), NAN))
+    expect.close(loss.detach(), torch.tensor(0.0), trivial="nothing is known", given="no coordinate is known")
+    (slope,) = torch.autograd.grad(loss, pred)
+    expect.close(slope, torch.zeros(2, 8), trivial="nothing is known", given="no coordinate is known")
+
+
+# The network
+
+
+@check("KeypointCNN maps (N, 1, 96, 96) to eight numbers", points=1, category="shapes")
+def test_cnn_shape(submission):
+    net = submission.KeypointCNN()
+    for count in (3, 2):
+        expect.shape(net(torch.rand(count, 1, 96, 96)), (count, 8))
+    expect.shape(net.eval()(torch.rand(1, 1, 96, 96)), (1, 8), given="one image in evaluation mode")
+
+
+@check("KeypointCNN calls four convolutions, then two linear layers", points=1, category="rules", after=test_cnn_shape)
+def test_cnn_layers(submission):
+    layers = submission.probes.weight_layers(submission.KeypointCNN(), torch.rand(2, 1, 96, 96))
+    expect.equal(
+        layers,
+        ["convolution"] * 4 + ["linear"] * 2,
+        likely={
+            "three convolutions": ["convolution"] * 3 + ["linear"] * 2,
+            "one linear layer": ["convolution"] * 4 + ["linear"],
+        },
+    )
+
+
+@check(
+    "KeypointCNN trains on a batch of one, gradients everywhere", points=1, category="gradients", after=test_cnn_shape
+)
+def test_cnn_gradients(submission):
+    net = submission.KeypointCNN().train()
+    expect.shape(net(torch.rand(1, 1, 96, 96)), (1, 8))
+    expect.gradient_flow(net(torch.rand(5, 1, 96, 96)), module=net)
+
+
+@check("nothing in the network is tied to one device", points=1, category="devices", after=test_cnn_shape)
+def test_portable(submission):
+    result = portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
+    expect.true(result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"])
+
+
+# Measuring and training
+
+
+def readable(submission, truth, shift):
+    """Images that probes.Reader turns into ``truth + shift`` in the encoding of the submission."""
+    code = submission.encode_keypoints(torch.nan_to_num(truth, nan=20.0) + shift)
+    images = torch.zeros(len(truth), 96 * 96)
+    images[:, :8] = code.detach().float()
+    return images.reshape(-1, 1, 96, 96)
+
+
+@check("mean_pixel_error averages |error| over known coordinates", points=2, category="values", after=test_codec)
+def test_error_values(submission):
+    truth = torch.rand(20, 8) * 60 + 15
+    shift = torch.randn(20, 8) * 6
+    truth[torch.rand(20, 8) < 0.2] = NAN
+    truth[19] = NAN
+    truth[19, 0], shift[19, 0] = 40.0, 25.0  # one coordinate in the last batch, and far off
+    images = readable(submission, truth, shift)
+    error, known = shift.abs().double(), ~truth.isnan()
+    parts = [error[rows][known[rows]].mean() for rows in torch.arange(20).split(7)]
+    code = submission.encode_keypoints(truth).detach()
+    likely = {
+        "the root of the mean square": float(error[known].square().mean().sqrt()),
+        "an average over batches: they have different numbers of coordinates": float(torch.stack(parts).mean()),
+        "in encoded units, not in pixels": float((images.flatten(1)[:, :8] - code).abs()[known].mean()),
+        "the outputs are not decoded": float((images.flatten(1)[:, :8] - truth).abs()[known].mean()),
+    }
+    got = submission.mean_pixel_error(submission.probes.reader(), submission.probes.loader(images, truth, 7))
+    expect.close(
+        got,
+        float(error[known].mean()),
+        rtol=1e-4,
+        atol=1e-4,
+        likely=likely,
+        given="20 faces in batches of 7, some coordinates unknown",
+    )
+
+
+@check(
+    "mean_pixel_error runs in evaluation mode and changes nothing", points=1, category="values", after=test_error_values
+)
+def test_error_mode(submission):
+    truth = torch.rand(10, 8) * 60 + 15
+    images = readable(submission, truth, torch.randn(10, 8))
+    for training in (True, False):
+        model = submission.probes.reader(moody=True)
+        model.train(training)
+        submission.mean_pixel_error(model, submission.probes.loader(images, truth, 4))
+        expect.equal(submission.probes.modes(model), [False] * 3, likely={"the model was in training mode": [True] * 3})
+        expect.equal(
+            submission.probes.gradients_on(model),
+            [False] * 3,
+            likely={"gradients are recorded for nothing": [True] * 3},
+        )
+        given = f"a model in {'training' if training else 'evaluation'} mode"
+        expect.equal(model.training, training, because="the mode in which the model came", given=given)
+
+
+@check("train_regressor returns one finite loss per epoch", points=1, category="values", devices="all")
+def test_history(submission, device):
+    _, points = stack(18)
+    images = torch.rand(18, 1, 96, 96)
+    points = torch.from_numpy(points)
+    points[3:7] = NAN  # a batch without any known point
+    for epochs in (3, 1):
+        model = submission.probes.reader()
+        loader = submission.probes.loader(images, points, 4)
+        losses = submission.train_regressor(model, loader, epochs, 1e-3, device)
+        expect.true(
+            isinstance(losses, (list, tuple)) and all(type(loss) is float for loss in losses),
+            expected="a list of Python floats",
+            got=f"{type(losses).__name__} of {sorted({type(loss).__name__ for loss in losses})}"
+            if isinstance(losses, (list, tuple))
+            else type(losses).__name__,
+        )
+        expect.equal(len(losses), epochs, because="one entry per epoch", given=f"epochs={epochs}")
+        expect.true(bool(np.isfinite(losses).all()), expected="finite losses", got=str(losses))
+
+
+@check("train_regressor trains the model it got, in training mode", points=1, category="values", after=test_history)
+def test_train_mode(submission):
+    images, points = torch.rand(10, 1, 96, 96), torch.rand(10, 8) * 90
+    model = submission.probes.reader().eval()  # as a measurement may have left it
+    submission.train_regressor(model, submission.probes.loader(images, points, 4), 2, 1e-2, "cpu")
+    expect.equal(
+        submission.probes.modes(model)[:6],
+        [True] * 6,
+        likely={"batch statistics and dropout were off: the model came in evaluation mode": [False] * 6},
+    )
+    expect.equal(model.training, False, because="train_regressor leaves the model in evaluation mode")
+    gain = float(model.state_dict()["gain"])
+    expect.true(gain != 1.0, expected="a parameter that was trained: it was 1", got="1, as before")
+
+
+@check("gradients are clipped between backward and step", points=2, category="gradients", after=test_history)
+def test_clip(submission):
+    images, points = torch.rand(12, 1, 96, 96), torch.rand(12, 8) * 90
+    loader = submission.probes.loader(images, points, 4)
+    norms = submission.probes.norms_at_steps(submission.train_regressor, "far", loader, 2, 1e-3)
+    expect.true(len(norms) >= 6, expected="an optimiser step for each of 6 batches", got=f"{len(norms)} steps")
+    worst, least = max(norms), min(norms)
+    expect.true(
+        worst <= 1.001,
+        expected="a gradient norm of at most 1 at every step",
+        got=f"{worst:.4g} at one step: clipping before backward clips the gradients of the step before",
+    )
+    expect.true(least > 1e-6, expected="gradients at every step", got=f"a norm of {least:.2g} at one step")
+
+
+# ResNet-18
+
+
+def resnet18_shapes():
+    """Names and shapes of the usual weight file."""
+    shapes = {"conv1.weight": (64, 3, 7, 7)} | norm_shapes("bn1", 64)
+    width = 64
+    for number in range(4):
+        wider = 64 * 2**number
+        for block in range(2):
+            name, inputs = f"layer{number + 1}.{block}", wider if block else width
+            shapes[f"{name}.conv1.weight"] = (wider, inputs, 3, 3)
+            shapes |= norm_shapes(f"{name}.bn1", wider)
+            shapes[f"{name}.conv2.weight"] = (wider, wider, 3, 3)
+            shapes |= norm_shapes(f"{name}.bn2", wider)
+            if inputs != wider:
+                shapes[f"{name}.downsample.0.weight"] = (wider, inputs, 1, 1)
+                shapes |= norm_shapes(f"{name}.downsample.1", wider)
+        width = wider
+    return shapes | {"fc.weight": (1000, 512), "fc.bias": (1000,)}
+
+
+def norm_shapes(name, width):
+    parts = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")}
+    return parts | {f"{name}.num_batches_tracked": ()}
+
+
+def resnet18_weights():
+    """Weights of a ResNet18 as a file would hold them; variances positive."""
+    weights = {}
+    for name, shape in resnet18_shapes().items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = torch.tensor(7)
+        elif len(shape) == 1:
+            weights[name] = 0.5 + torch.rand(shape)
+        else:
+            weights[name] = torch.randn(shape) * 0.05
+    return weights
+
+
+@check("ResNet-18 with eight outputs has the right number of parameters", points=2, category="parameters")
+def test_resnet_parameters(submission):
+    head, stem = 513_000 - 4_104, 9_408 - 3_136
+    for channels, total in ((3, 11_180_616), (1, 11_174_344)):
+        likely = {"the head still has 1000 outputs": total + head}
+        if channels == 1:
+            likely["the stem still takes three channels"] = total + stem
+        expect.equal(
+            parameter_count(submission.build_resnet18_regressor(in_channels=channels)),
+            total,
+            because="11,689,512 - 513,000 + 4,104, and a stem of 3,136 instead of 9,408 for grey images",
+            likely=likely,
+            given=f"in_channels={channels}",
+        )
+
+
+@check("ResNet-18 gives num_outputs numbers for an image", points=1, category="shapes")
+def test_resnet_shape(submission):
+    expect.shape(submission.build_resnet18_regressor()(torch.rand(2, 1, 96, 96)), (2, 8))
+    net = submission.build_resnet18_regressor(num_outputs=6, in_channels=3).eval()
+    expect.shape(net(torch.rand(1, 3, 96, 96)), (1, 6), given="num_outputs=6, in_channels=3, one image")
+
+
+@check("given weights are loaded everywhere but in the head", points=1, category="values", after=test_resnet_parameters)
+def test_resnet_weights(submission):
+    weights = resnet18_weights()
+    loaded = submission.build_resnet18_regressor(dict(weights), in_channels=3).state_dict()
+    for name in ("conv1.weight", "layer1.0.bn1.running_mean", "layer4.1.conv2.weight", "bn1.num_batches_tracked"):
+        expect.equal(loaded[name], weights[name], trivial="the given weights are to be found again", given=name)
+    for name, value in weights.items():
+        if not name.startswith("fc."):
+            expect.true(torch.equal(loaded[name], value), expected=f"the given {name}", got="other values")
+    bare = {name: value for name, value in weights.items() if not name.startswith("fc.")}
+    submission.build_resnet18_regressor(bare)
+
+
+@check("the grey stem answers as the colour stem to repeated channels", points=2, category="values",
+       after=test_resnet_weights)  # fmt: skip
+def test_resnet_stem(submission):
+    weights = resnet18_weights()
+    colour = weights["conv1.weight"]
+    grey = submission.build_resnet18_regressor(dict(weights), in_channels=1).state_dict()["conv1.weight"]
+    expect.close(
+        grey,
+        colour.sum(1, keepdim=True),
+        rtol=1e-5,
+        atol=1e-5,
+        likely={
+            "the mean over the colours: every answer of the stem is a third": colour.mean(1, keepdim=True),
+            "only the first colour is kept": colour[:, :1],
+        },
+    )
+    net = submission.build_resnet18_regressor(dict(weights), in_channels=1, num_outputs=2).eval()
+    image = torch.rand(2, 1, 33, 40)
+    full = submission.build_resnet18_regressor(dict(weights), in_channels=3, num_outputs=2).eval()
+    head = {name: value for name, value in net.state_dict().items() if name.startswith("fc.")}
+    full.load_state_dict(full.state_dict() | head)
+    answer = full(image.expand(-1, 3, -1, -1).contiguous()).detach()
+    scale = float(answer.abs().max())
+    expect.close(net(image).detach(), answer, rtol=1e-3, atol=1e-3 * scale)
+
+
+@check("missing or unexpected weights raise an error", points=1, category="robustness", after=test_resnet_weights)
+def test_resnet_refuses(submission):
+    weights = resnet18_weights()
+    wrong = {
+        "layer3.0.conv2.weight is missing": {k: v for k, v in weights.items() if k != "layer3.0.conv2.weight"},
+        "layer5.0.conv1.weight is unexpected": weights | {"layer5.0.conv1.weight": torch.zeros(3)},
+    }
+    for given, part in wrong.items():
+        kinds = ("RuntimeError", "KeyError", "ValueError")
+        expect.raises(kinds, submission.build_resnet18_regressor, part, given=given)
+
+
+@check("a frozen backbone leaves only the head to train", points=1, category="parameters", after=test_resnet_parameters)
+def test_resnet_frozen(submission):
+    net = submission.build_resnet18_regressor(freeze_backbone=True)
+    trained = sorted(row["name"] for row in registered_parameters(net) if row["requires_grad"])
+    expect.equal(trained, ["fc.bias", "fc.weight"], because="512 x 8 weights + 8 biases = 4,104")
+    free = submission.build_resnet18_regressor(freeze_backbone=False)
+    count = parameter_count(free, trainable=True)
+    expect.equal(count, 11_174_344, likely={"frozen without being asked": 4_104}, given="freeze_backbone=False")
+
+
+@check("training a frozen network changes its head only", points=2, category="values",
+       after=[test_resnet_frozen, test_clip])  # fmt: skip
+def test_resnet_step(submission):
+    net = submission.build_resnet18_regressor(freeze_backbone=True)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    images, points = torch.rand(6, 1, 64, 64), torch.rand(6, 8) * 60
+    submission.train_regressor(net, submission.probes.loader(images, points, 3), 1, 1e-2, "cpu")
+    after = net.state_dict()
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    moving = ["bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"]
+    backbone = [name for name in moved if not name.startswith("fc.")]
+    expect.true(
+        not backbone,
+        expected="a backbone that stays as it was",
+        got=f"{len(backbone)} entries that moved, such as {backbone[0] if backbone else ''}"
+        + (": batch statistics move in training mode" if set(moving) & set(backbone) else ""),
+    )
+    expect.equal([name for name in moved if name.startswith("fc.")], ["fc.weight", "fc.bias"])
+
+
+# Results
+
+
+def pixel_error(submission, net, images, truth):
+    """Mean |error| in pixels; the truth stays here."""
+    scaled = torch.from_numpy(np.moveaxis(images, -1, 0).copy()).unsqueeze(1).float() / 255
+    output = submission.probes.predictions(net, scaled)
+    expect.shape(output, truth.shape)
+    found = submission.decode_keypoints(output)
+    error = (found.detach().double() - torch.from_numpy(truth).double()).abs()
+    return float(error[~torch.from_numpy(truth).isnan()].mean())
+
+
+def choose_data(dataset):
+    """(training images, points), (test images, points), name of the ceiling; the samples are on the last axis."""
+    real = dataset("keypoints")
+    if dataset.choice == "real" or (dataset.choice == "auto" and real.verified()):
+        train, test = real.load()
+        pick = torch.randperm(len(train.points))[:700].numpy()
+        return (train.images[:, :, pick], train.points[pick]), (test.images, test.points), "pixel_error_ratio@real"
+    images, points = dataset("faces").generate(750, seed=any_seed())
+    images = np.moveaxis(images, 0, -1)
+    return (images[:, :, :500], points[:500]), (images[:, :, 500:], points[500:]), "pixel_error_ratio"
+
+
+@check(
+    "KeypointCNN learns sixteen faces by heart",
+    points=1,
+    category="convergence",
+    after=[test_cnn_gradients, test_train_mode, test_clip],
+    seconds=30,
+)
+def test_overfit(submission, dataset, calibration):
+    images, points = dataset("faces").generate(16, seed=any_seed())
+    images = np.moveaxis(images, 0, -1)
+    net = submission.KeypointCNN()
+    loader = submission.probes.shuffled(submission.KeypointDataset(images, points), 8)
+    submission.train_regressor(net, loader, 60, 1e-3, "cpu")
+    error = pixel_error(submission, net, images, points)
+    calibration.record("overfit_pixel_error", error)
+    expect.between(error, 0.0, calibration["overfit_pixel_error"].ceiling, unit="pixels (mean error on these faces)")
+
+
+@check(
+    "the trained network finds the points of faces it has never seen",
+    points=3,
+    category="accuracy",
+    after=[test_item_values, test_code_range, test_loss_gradient, test_overfit],
+    devices="all",
+    seconds=90,
+    tries=2,
+)
+def test_accuracy(submission, device, dataset, calibration):
+    (images, points), (unseen, truth), name = choose_data(dataset)
+    known = points.copy()
+    known[torch.rand(points.shape).numpy() < 0.03] = np.nan  # as in real files, some are missing
+    net = submission.KeypointCNN()
+    loader = submission.probes.shuffled(submission.KeypointDataset(images, known), 32)
+    submission.train_regressor(net, loader, 12, 1e-3, device)
+    error = pixel_error(submission, net, unseen, truth)
+    mean = float(np.nanmean(np.abs(truth - np.nanmean(points, 0))))
+    calibration.record(name, error / mean)
+    ceiling = calibration[name].ceiling * mean
+    expect.between(error, 0.0, ceiling, unit=f"pixels (predicting the mean face: {mean:.2f})")

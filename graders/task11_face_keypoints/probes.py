@@ -1,0 +1,124 @@
+"""Helpers for task 11 that run beside the submission: loaders, toy models, recorders."""
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader, TensorDataset
+
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
+
+
+def item(dataset, index):
+    """(image, points) of one item of a data set."""
+    image, points = dataset[index]
+    return image, points
+
+
+def brighten(image, points):
+    """A transform: half the brightness, every coordinate one further."""
+    return image / 2, points + 1
+
+
+def loader(images, points, batch_size):
+    """A loader that keeps the order."""
+    return DataLoader(TensorDataset(images, points), batch_size)
+
+
+def shuffled(dataset, batch_size):
+    """A training loader over a data set."""
+    return DataLoader(dataset, batch_size, shuffle=True)
+
+
+class Reader(nn.Module):
+    """Its outputs are the first 8 pixels of an image, times a parameter that is 1; it notes mode and gradients.
+
+    In training mode the outputs change sign if ``moody``.
+    """
+
+    def __init__(self, moody=False):
+        super().__init__()
+        self.moody = moody
+        self.gain = nn.Parameter(torch.ones(()))
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+        self.modes, self.recorded = [], []
+
+    def forward(self, x):
+        self.modes.append(self.training)
+        self.recorded.append(torch.is_grad_enabled())
+        if self.training:
+            self.passes += 1
+        sign = -1 if self.moody and self.training else 1
+        return sign * self.gain * x.flatten(1)[:, :8]
+
+
+def reader(moody=False):
+    return Reader(moody)
+
+
+def modes(model):
+    """The mode of every forward pass so far of a Reader."""
+    return list(model.modes)
+
+
+def gradients_on(model):
+    """Whether gradients were recorded in each forward pass so far of a Reader."""
+    return list(model.recorded)
+
+
+class Far(nn.Module):
+    """A linear model whose outputs are far from any target, so that its gradients are large."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(16, 8)
+        nn.init.constant_(self.linear.bias, 300.0)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1)[:, :16])
+
+
+def norms_at_steps(train, model_name, loader, epochs, lr):
+    """Norm of all gradients together at every optimiser step while ``train`` runs on the model ``Far``."""
+    model = {"far": Far}[model_name]()
+    norms = []
+
+    def note(optimizer, args, kwargs):
+        grads = [p.grad.norm() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norms.append(float(torch.stack(grads).norm()) if grads else 0.0)
+
+    hook = register_optimizer_step_pre_hook(note)
+    try:
+        train(model, loader, epochs, lr, "cpu")
+    finally:
+        hook.remove()
+    return norms
+
+
+def predictions(model, images, batch_size=100):
+    """Outputs for all images in evaluation mode, on the device of the model."""
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return torch.cat([model(part.to(device)).cpu() for part in images.split(batch_size)])
+
+
+_LAYERS = {"convolution": "convolution", "addmm": "linear", "mm": "linear", "bmm": "linear"}
+
+
+class _Recorder(QuietDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.layers = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in _LAYERS:
+            self.layers.append(_LAYERS[func.overloadpacket.__name__])
+        return func(*args, **(kwargs or {}))
+
+
+def weight_layers(model, images):
+    """The layers with a matrix product, in the order in which they are called."""
+    model.eval()
+    with torch.no_grad(), _Recorder() as recorder:
+        model(images)
+    return recorder.layers

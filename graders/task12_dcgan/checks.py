@@ -1,0 +1,469 @@
+"""Checks for task 12: the DCGAN, its two networks, one training step, and faces from noise."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from torchgrade.authoring import check, expect, fill_by_shape, parameter_count, portable
+
+# (nz, width, nc): parameters of the generator and of the discriminator
+COUNTS = {
+    (100, 64, 3): (3_576_704, 2_765_568),
+    (100, 64, 1): (3_574_656, 2_763_520),
+    (100, 32, 1): (1_099_200, 693_632),
+    (100, 16, 1): (377_568, 174_784),
+}
+
+
+def any_seed():
+    return int(torch.randint(0, 2**31, ()))
+
+
+# Oracles: the networks as plain lists of layers
+
+
+def generator(nz, width, nc, unit=nn.ReLU, last=nn.Tanh):
+    chain = [nn.ConvTranspose2d(nz, 8 * width, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * width), unit()]
+    for factor in (8, 4, 2):
+        half = factor * width // 2
+        chain += [nn.ConvTranspose2d(factor * width, half, 4, 2, 1, bias=False), nn.BatchNorm2d(half), unit()]
+    return nn.Sequential(*chain, nn.ConvTranspose2d(width, nc, 4, 2, 1, bias=False), last()).eval()
+
+
+def discriminator(width, nc, slope=0.2, last=nn.Identity):
+    chain = [nn.Conv2d(nc, width, 4, 2, 1, bias=False), nn.LeakyReLU(slope)]
+    for factor in (1, 2, 4):
+        twice = 2 * factor * width
+        chain += [nn.Conv2d(factor * width, twice, 4, 2, 1, bias=False), nn.BatchNorm2d(twice), nn.LeakyReLU(slope)]
+    return nn.Sequential(*chain, nn.Conv2d(8 * width, 1, 4, 1, 0, bias=False), last(), nn.Flatten(0)).eval()
+
+
+def answer(net, x):
+    """The output of an oracle whose weights depend on their shapes alone."""
+    fill_by_shape(net)
+    with torch.no_grad():
+        return net(x)
+
+
+# The networks
+
+
+@check("both networks have the right number of parameters", points=2, category="parameters")
+def test_counts(submission):
+    for (nz, width, nc), (of_g, of_d) in COUNTS.items():
+        norms = 2 * 15 * width
+        expect.equal(
+            parameter_count(submission.Generator(nz=nz, ngf=width, nc=nc)),
+            of_g,
+            likely={
+                "the convolutions have biases": of_g + 15 * width + nc,
+                "the generator has no batch normalisation": of_g - norms,
+                "the last layer is normalised too": of_g + 2 * nc,
+            },
+            given=f"Generator(nz={nz}, ngf={width}, nc={nc})",
+        )
+        expect.equal(
+            parameter_count(submission.Discriminator(nc=nc, ndf=width)),
+            of_d,
+            likely={
+                "the convolutions have biases": of_d + 15 * width + 1,
+                "the first layer is normalised too": of_d + 2 * width,
+                "the discriminator has no batch normalisation": of_d - 28 * width,
+            },
+            given=f"Discriminator(nc={nc}, ndf={width})",
+        )
+
+
+@check("the generator grows a map from 4x4 to 64x64", points=1, category="shapes")
+def test_generator_maps(submission):
+    net = submission.Generator(nz=9, ngf=4, nc=3)
+    expect.shape(net(torch.randn(5, 9, 1, 1)), (5, 3, 64, 64))
+    expect.equal(
+        submission.probes.maps(net, torch.randn(2, 9, 1, 1)),
+        [[32, 4, 4], [16, 8, 8], [8, 16, 16], [4, 32, 32], [3, 64, 64]],
+        because="channels, height and width after each transposed convolution, with ngf=4 and nc=3",
+    )
+
+
+@check("the discriminator shrinks 64x64 to one logit", points=1, category="shapes")
+def test_discriminator_maps(submission):
+    net = submission.Discriminator(nc=3, ndf=4)
+    expect.equal(net(torch.randn(5, 3, 64, 64)).numel(), 5, because="one logit for each of 5 images")
+    expect.equal(
+        submission.probes.maps(net, torch.randn(2, 3, 64, 64)),
+        [[4, 32, 32], [8, 16, 16], [16, 8, 8], [32, 4, 4], [1, 1, 1]],
+        because="channels, height and width after each convolution, with ndf=4",
+    )
+
+
+@check("the discriminator refuses images of 32x32", points=0.5, category="robustness", after=test_discriminator_maps)
+def test_discriminator_size(submission):
+    net = submission.Discriminator(nc=1, ndf=4)
+    expect.raises(("RuntimeError", "ValueError"), net, torch.randn(2, 1, 32, 32))
+
+
+@check("the generator computes what its description says", points=3, category="values",
+       after=[test_counts, test_generator_maps])  # fmt: skip
+def test_generator_values(submission):
+    net = submission.Generator(nz=10, ngf=3, nc=2).eval()
+    fill_by_shape(net)
+    z = 100 * torch.randn(4, 10, 1, 1)  # far out: Tanh bends
+    expect.close(
+        net(z).detach(),
+        answer(generator(10, 3, 2), z),
+        rtol=1e-3,
+        atol=1e-4,
+        likely={
+            "Tanh is missing: values leave [-1, 1]": answer(generator(10, 3, 2, last=nn.Identity), z),
+            "a sigmoid ends it: values lie in [0, 1]": answer(generator(10, 3, 2, last=nn.Sigmoid), z),
+            "LeakyReLU stands in for ReLU": answer(generator(10, 3, 2, unit=lambda: nn.LeakyReLU(0.2)), z),
+        },
+        given="weights that are set by their shapes, evaluation mode",
+    )
+
+
+@check("the discriminator computes what its description says", points=3, category="values",
+       after=[test_counts, test_discriminator_maps])  # fmt: skip
+def test_discriminator_values(submission):
+    net = submission.Discriminator(nc=2, ndf=3).eval()
+    fill_by_shape(net)
+    x = torch.randn(4, 2, 64, 64)
+    truth = answer(discriminator(3, 2), x)
+    expect.close(
+        net(x).detach().flatten(),
+        truth,
+        rtol=1e-3,
+        atol=1e-3 * float(truth.abs().max()),
+        likely={
+            "a sigmoid ends it: a logit is asked for": answer(discriminator(3, 2, last=nn.Sigmoid), x),
+            "the negative slope is 0.01, not 0.2": answer(discriminator(3, 2, slope=0.01), x),
+            "ReLU stands in for LeakyReLU": answer(discriminator(3, 2, slope=0.0), x),
+        },
+        given="weights that are set by their shapes, evaluation mode",
+    )
+
+
+@check("gradients reach every parameter of both networks", points=1, category="gradients",
+       after=[test_generator_maps, test_discriminator_maps])  # fmt: skip
+def test_gradients(submission):
+    net = submission.Generator(nz=8, ngf=4, nc=1).train()
+    expect.gradient_flow(net(torch.randn(3, 8, 1, 1)), module=net)
+    judge = submission.Discriminator(nc=1, ndf=4).train()
+    images = torch.randn(3, 1, 64, 64, requires_grad=True)
+    expect.gradient_flow(judge(images), images, module=judge)
+
+
+@check("nothing in the networks is tied to one device", points=1, category="devices",
+       after=[test_generator_maps, test_discriminator_maps])  # fmt: skip
+def test_portable(submission):
+    for build, x in (
+        (submission.Generator, torch.randn(2, 100, 1, 1)),
+        (submission.Discriminator, torch.randn(2, 3, 64, 64)),
+    ):
+        result = portable(build, x)
+        expect.true(
+            result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"]
+        )
+
+
+@check("weights_init draws N(0, 0.02) for kernels and N(1, 0.02) for norms", points=2, category="values")
+def test_init(submission):
+    net = submission.probes.initialised(submission.weights_init, submission.probes.mixed_layers())
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    for name, kind in (("0.weight", "transposed convolution"), ("2.weight", "convolution")):
+        mean, deviation = float(state[name].mean()), float(state[name].std())
+        expect.between(deviation, 0.0194, 0.0206, unit=f"(deviation of the weights of a {kind})")
+        expect.between(mean, -8e-4, 8e-4, unit=f"(mean of the weights of a {kind})")
+    expect.between(float(state["1.weight"].mean()), 0.998, 1.002, unit="(mean of the weights of a batch norm)")
+    expect.between(float(state["1.weight"].std()), 0.018, 0.022, unit="(deviation of the weights of a batch norm)")
+    zero = torch.zeros(4000)
+    expect.close(state["1.bias"], zero, trivial="the bias starts at 0", likely={"the bias is left as it was": zero + 7})
+    given = "a fully connected layer"
+    expect.close(state["3.weight"], torch.full((5, 6), 7.0), trivial="other layers stay as they are", given=given)
+
+
+# Losses
+
+
+@check("discriminator_loss adds the entropies of real and drawn images", points=2, category="values")
+def test_d_loss(submission):
+    real, fake = 2 * torch.randn(7), 2 * torch.randn(7)
+    up, down = F.softplus(-real).mean(), F.softplus(fake).mean()
+    expect.close(
+        submission.discriminator_loss(real, fake),
+        up + down,
+        likely={
+            "the mean of both, not their sum": (up + down) / 2,
+            "real and drawn images have changed labels": F.softplus(real).mean() + F.softplus(-fake).mean(),
+            "the term of the drawn images is missing": up,
+            "a sigmoid is applied twice": F.softplus(-real.sigmoid()).mean() + F.softplus(fake.sigmoid()).mean(),
+        },
+    )
+    undecided = submission.discriminator_loss(torch.zeros(4), torch.zeros(4))
+    expect.close(undecided, torch.tensor(1.3862944), given="probability 0.5 for every image")
+
+
+@check("generator_loss is -log D(G(z)), which does not saturate", points=2, category="values")
+def test_g_loss(submission):
+    fake = 2 * torch.randn(9)
+    expect.close(
+        submission.generator_loss(fake),
+        F.softplus(-fake).mean(),
+        likely={
+            "the drawn images have label 0: the generator learns to be found out": F.softplus(fake).mean(),
+            "log(1 - D(G(z))) is minimised: it saturates where D is sure": -F.softplus(fake).mean(),
+            "a sigmoid is applied twice": F.softplus(-fake.sigmoid()).mean(),
+        },
+    )
+    expect.close(submission.generator_loss(torch.zeros(4)), torch.tensor(0.6931472), given="probability 0.5")
+
+
+@check("the losses stay finite when the discriminator is sure", points=1, category="robustness",
+       after=[test_d_loss, test_g_loss])  # fmt: skip
+def test_loss_finite(submission):
+    for size in (100.0, 1000.0):
+        wrong, right = torch.full((3,), -size), torch.full((3,), size)
+        given = f"logits of {size:g}, all wrong"
+        expect.close(submission.discriminator_loss(wrong, right), torch.tensor(2 * size), given=given)
+        expect.close(submission.generator_loss(wrong), torch.tensor(size), given=given)
+
+
+# One step, on linear networks
+
+
+class Toy:
+    """Weights and data of a linear pair, and what one right or wrong step makes of them."""
+
+    def __init__(self, submission, count=7):
+        self.g, self.d, self.b = torch.randn(2, 1, 4, 4), torch.randn(1, 1, 4, 4) / 4, torch.randn(1)
+        self.real, self.noise = torch.randn(count, 1, 4, 4) + 0.5, torch.randn(count, 2, 1, 1)
+        self.rate = 0.3
+        self.painter = submission.probes.painter(self.g)
+        self.judge = submission.probes.judge(self.d, self.b)
+
+    def run(self, submission):
+        """One step of the submission: (generator's weight, discriminator's weight, report)."""
+        opt_g = submission.probes.sgd(self.painter, self.rate)
+        opt_d = submission.probes.sgd(self.judge, self.rate)
+        report = submission.train_step(self.painter, self.judge, opt_g, opt_d, self.real, self.noise)
+        return self.painter.state_dict()["deconv.weight"], self.judge.state_dict()["conv.weight"], report
+
+    def expected(self, left=0.0, old_judge=False, leak=False, fake_term=True, g_detached=False, g_first=False):
+        """The same by hand; ``left`` is a gradient that everything had before."""
+        g, d, b = (value.clone().requires_grad_() for value in (self.g, self.d, self.b))
+        start = self.painted(self.g)
+        if g_first:
+            (slope,) = torch.autograd.grad(self.g_loss(self.painted(g), self.d, self.b), g)
+            start = self.painted(self.g - self.rate * slope)
+        loss_d = F.softplus(-self.judged(self.real, d, b)).mean()
+        if fake_term:
+            loss_d = loss_d + F.softplus(self.judged(start, d, b)).mean()
+        slopes = torch.autograd.grad(loss_d, (d, b))
+        new_d, new_b = (v - self.rate * (s + left) for v, s in zip((self.d, self.b), slopes, strict=True))
+        judge = (self.d, self.b) if old_judge or g_first else (new_d, new_b)
+        (slope,) = torch.autograd.grad(self.g_loss(self.painted(g), *judge), g)
+        if leak:
+            through = F.softplus(self.judged(self.painted(g), self.d, self.b)).mean()
+            slope = slope + torch.autograd.grad(through, g)[0]
+        new_g = self.g if g_detached else self.g - self.rate * (slope + left)
+        return new_g, new_d
+
+    def painted(self, g):
+        return F.conv_transpose2d(self.noise, g)
+
+    def judged(self, x, d, b):
+        return F.conv2d(x, d, b).flatten()
+
+    def g_loss(self, fake, d, b):
+        return F.softplus(-self.judged(fake, d, b)).mean()
+
+
+TOY = "a linear generator and discriminator, 7 images, plain SGD"
+
+
+@check("the first step improves the discriminator on both kinds of images", points=2, category="gradients",
+       after=test_d_loss)  # fmt: skip
+def test_step_d(submission):
+    toy = Toy(submission)
+    _, d, _ = toy.run(submission)
+    expect.close(
+        d,
+        toy.expected()[1],
+        rtol=1e-4,
+        atol=1e-5,
+        likely={
+            "no step was taken": toy.d,
+            "the drawn images are not judged": toy.expected(fake_term=False)[1],
+            "the generator took its step first": toy.expected(g_first=True)[1],
+        },
+        given=TOY,
+    )
+
+
+@check("the second step improves the generator against the new discriminator", points=2, category="gradients",
+       after=[test_step_d, test_g_loss])  # fmt: skip
+def test_step_g(submission):
+    toy = Toy(submission)
+    g, _, _ = toy.run(submission)
+    expect.close(
+        g,
+        toy.expected()[0],
+        rtol=1e-4,
+        atol=1e-5,
+        likely={
+            "the generator did not move: its images were cut from the graph": toy.expected(g_detached=True)[0],
+            "gradients of the discriminator's step leak into it": toy.expected(leak=True)[0],
+            "the judge is the discriminator before its step": toy.expected(old_judge=True)[0],
+        },
+        given=TOY,
+    )
+
+
+@check("gradients from before count in neither step", points=2, category="gradients", after=test_step_g)
+def test_step_leftovers(submission):
+    toy = Toy(submission)
+    submission.probes.spoil_gradients(toy.painter, 0.5)
+    submission.probes.spoil_gradients(toy.judge, 0.5)
+    g, d, _ = toy.run(submission)
+    likely = "gradients that were there before are added"
+    given = f"{TOY}; every gradient is 0.5 before"
+    stale_g, stale_d = toy.expected(left=0.5)
+    expect.close(d, toy.expected()[1], rtol=1e-4, atol=1e-5, likely={likely: stale_d}, given=given)
+    expect.close(g, toy.expected()[0], rtol=1e-4, atol=1e-5, likely={likely: stale_g}, given=given)
+
+
+@check("train_step reports losses and mean probabilities as floats", points=1, category="values", after=test_step_g)
+def test_step_report(submission):
+    toy = Toy(submission)
+    _, new_d = toy.expected()
+    _, _, report = toy.run(submission)
+    fake = toy.painted(toy.g)
+    real_logits, fake_logits = toy.judged(toy.real, toy.d, toy.b), toy.judged(fake, toy.d, toy.b)
+    new_b = toy.judge.state_dict()["conv.bias"]
+    after = toy.judged(fake, new_d, new_b)
+    truth = {
+        "loss_d": float(F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()),
+        "loss_g": float(F.softplus(-after).mean()),
+        "d_real": float(real_logits.sigmoid().mean()),
+        "d_fake_before": float(fake_logits.sigmoid().mean()),
+        "d_fake_after": float(after.sigmoid().mean()),
+    }
+    means = {"d_real": real_logits, "d_fake_before": fake_logits, "d_fake_after": after}
+    logits = truth | {name: float(value.mean()) for name, value in means.items()}
+    expect.close(
+        report,
+        truth,
+        rtol=1e-4,
+        atol=1e-5,
+        likely={
+            "means of logits, not of probabilities": logits,
+            "d_fake_after is that of the discriminator's step": truth | {"d_fake_after": truth["d_fake_before"]},
+        },
+        given=TOY,
+    )
+
+
+@check("both networks train in training mode", points=1, category="values", after=test_step_g)
+def test_step_mode(submission):
+    toy = Toy(submission, count=3)
+    toy.painter.eval()
+    toy.judge.eval()
+    toy.run(submission)
+    for net, passes in (
+        (toy.painter, submission.probes.modes(toy.painter)),
+        (toy.judge, submission.probes.modes(toy.judge)),
+    ):
+        name = "generator" if net == toy.painter else "discriminator"
+        expect.true(
+            bool(passes) and all(passes),
+            expected=f"every pass of the {name} in training mode, though it came in evaluation mode",
+            got=f"training mode in {sum(passes)} of {len(passes)} passes",
+        )
+
+
+# Images
+
+
+@check("resize_faces gives 64x64 images in [-1, 1]", points=1, category="values")
+def test_resize(submission):
+    images = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8)
+    images[0, :40], images[1, :, :40] = 0, 255
+    level = images.float().unsqueeze(1)
+    truth = F.interpolate(level, (64, 64), mode="bilinear", antialias=True) / 127.5 - 1
+    plain = F.interpolate(level, (64, 64), mode="bilinear") / 127.5 - 1
+    for kind, given in ((images, "a tensor"), (images.numpy(), "an array")):
+        expect.close(
+            submission.resize_faces(kind),
+            truth,
+            rtol=0,
+            atol=0.01,
+            likely={
+                "the values lie in [0, 1]": (truth + 1) / 2,
+                "the values are grey levels 0..255": (truth + 1) * 127.5,
+                "antialiasing is left out": plain,
+            },
+            given=f"{given} of 3 faces",
+        )
+
+
+@check("sample draws what the generator makes of standard normal noise", points=2, category="values",
+       after=test_generator_maps)  # fmt: skip
+def test_sample(submission):
+    net = submission.Generator(nz=6, ngf=2, nc=1)
+    fill_by_shape(net)
+    seed = any_seed()
+    images = submission.sample(net, 5, generator=submission.probes.generator_of_chance(seed))
+    noise = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(seed))
+    expect.close(images, net.eval()(noise).detach(), rtol=1e-4, atol=1e-5)
+    expect.no_grad_leak(images)
+    again = submission.sample(net, 5, generator=submission.probes.generator_of_chance(seed + 1))
+    expect.true(not torch.allclose(images, again), expected="other images from other noise", got="the same images")
+
+
+@check("sample runs in evaluation mode and gives the mode back", points=1, category="values", after=test_sample)
+def test_sample_mode(submission):
+    for training in (True, False):
+        net = submission.probes.painter(torch.randn(2, 1, 4, 4))
+        net.train(training)
+        submission.sample(net, 3)
+        expect.equal(submission.probes.modes(net), [False], likely={"the generator was in training mode": [True]})
+        given = f"a generator in {'training' if training else 'evaluation'} mode"
+        expect.equal(net.training, training, because="the mode in which it came", given=given)
+
+
+# Results
+
+STEPS, BATCH, NOISE, WIDTH = 200, 32, 32, 8
+
+
+def pooled(images):
+    return F.avg_pool2d(images, 4).flatten(1)
+
+
+@check(
+    "200 steps draw faces that are about right on average, and differ",
+    points=3,
+    category="convergence",
+    after=[test_generator_values, test_discriminator_values, test_init, test_loss_finite, test_step_leftovers,
+           test_step_report, test_step_mode, test_resize, test_sample_mode],
+    devices="all",
+    seconds=110,
+    tries=2,
+)  # fmt: skip
+def test_training(submission, device, dataset, calibration):
+    faces, _ = dataset("faces").portraits(800, seed=any_seed(), size=96)
+    images = submission.resize_faces(faces)
+    probes = submission.probes
+    net = probes.initialised(submission.weights_init, submission.Generator(NOISE, WIDTH, 1)).to(device)
+    judge = probes.initialised(submission.weights_init, submission.Discriminator(1, WIDTH)).to(device)
+    reports = probes.train(submission.train_step, net, judge, images, STEPS, BATCH, NOISE, 1e-3, device)
+    values = torch.tensor([list(report.values()) for report in reports])
+    expect.true(bool(values.isfinite().all()), expected="finite losses and probabilities", got="NaN or infinity")
+    drawn = submission.sample(net, 300, generator=probes.generator_of_chance(any_seed())).cpu()
+    expect.shape(drawn, (300, 1, 64, 64))
+    off = float((drawn.mean(0) - images.mean(0)).square().mean().sqrt())
+    variety = float(torch.pdist(pooled(drawn)).mean() / torch.pdist(pooled(images[:300])).mean())
+    calibration.record("mean_face_rmse", off)
+    calibration.record("variety", variety)
+    expect.between(variety, calibration["variety"].floor, 2.0, unit="(mean difference between two faces; real ones: 1)")
+    expect.between(off, 0.0, calibration["mean_face_rmse"].ceiling, unit="(mean drawn face against mean real face)")

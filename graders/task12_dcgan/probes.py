@@ -1,0 +1,120 @@
+"""Helpers for task 12 that run beside the submission: toy networks, optimisers, recorders, the training loop."""
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Painter(nn.Module):
+    """A linear generator: noise (N, 2, 1, 1) -> (N, 1, 4, 4); it notes the mode of every pass."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.deconv = nn.ConvTranspose2d(2, 1, 4, bias=False)
+        _set(self.deconv.weight, weight)
+        self.modes = []
+
+    def forward(self, z):
+        self.modes.append(self.training)
+        return self.deconv(z)
+
+
+class Judge(nn.Module):
+    """A linear discriminator: (N, 1, 4, 4) -> logits (N,); it notes the mode of every pass."""
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 4)
+        _set(self.conv.weight, weight)
+        _set(self.conv.bias, bias)
+        self.modes = []
+
+    def forward(self, x):
+        self.modes.append(self.training)
+        return self.conv(x).flatten()
+
+
+def _set(parameter, value):
+    with torch.no_grad():
+        parameter.copy_(value)
+
+
+def painter(weight):
+    return Painter(weight)
+
+
+def judge(weight, bias):
+    return Judge(weight, bias)
+
+
+def sgd(net, lr):
+    return torch.optim.SGD(net.parameters(), lr=lr)
+
+
+def adam(net, lr, beta):
+    return torch.optim.Adam(net.parameters(), lr=lr, betas=(beta, 0.999))
+
+
+def spoil_gradients(net, value):
+    """Fill the gradients of a network, as an earlier computation may have left them."""
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, value)
+
+
+def modes(net):
+    """The mode of every forward pass so far of a toy network."""
+    return list(net.modes)
+
+
+def initialised(init, net):
+    """``net.apply(init)``."""
+    return net.apply(init)
+
+
+def mixed_layers():
+    """A network with layers of several kinds, filled with 7."""
+    net = nn.Sequential(
+        nn.ConvTranspose2d(40, 48, 4, bias=False),
+        nn.BatchNorm2d(4000),
+        nn.Conv2d(30, 50, 4, bias=False),
+        nn.Linear(6, 5),
+    )
+    for parameter in net.parameters():
+        nn.init.constant_(parameter, 7.0)
+    return net
+
+
+def generator_of_chance(seed):
+    """A torch.Generator."""
+    return torch.Generator().manual_seed(seed)
+
+
+class _Maps(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket.__name__ == "convolution":
+            self.shapes.append(list(out.shape[1:]))
+        return out
+
+
+def maps(net, x):
+    """Shapes (channels, height, width) of what each convolution returns, in order."""
+    net.eval()
+    with torch.no_grad(), _Maps() as recorder:
+        net(x)
+    return recorder.shapes
+
+
+def train(step, g, d, images, steps, batch, nz, lr, device):
+    """The training loop: ``steps`` calls of train_step on random batches; returns what they report."""
+    images = images.to(device)
+    opt_g, opt_d = adam(g, lr, 0.5), adam(d, lr, 0.5)
+    reports = []
+    for _ in range(steps):
+        real = images[torch.randint(len(images), (batch,), device=device)]
+        reports.append(step(g, d, opt_g, opt_d, real, torch.randn(batch, nz, 1, 1, device=device)))
+    return reports

@@ -1,0 +1,185 @@
+"""Task 12: a DCGAN that draws faces of 64x64.
+
+A generator turns noise into images, a discriminator says how real an image looks, and each learns against the
+other. You write both networks, their initialisation, the two losses, one correct training step, and the preparation
+and sampling of images.
+
+Conventions
+- Images are (N, nc, 64, 64) float32 with values in [-1, 1]; noise is (N, nz, 1, 1) from a standard normal.
+- The discriminator returns one *logit* per image, (N,) or (N, 1) or (N, 1, 1, 1), with no sigmoid at its end. A
+  large logit means "real".
+- Real images have label 1, drawn ones label 0. Losses are means over the batch.
+- Kernels are 4x4. A convolution that batch normalisation follows has no bias.
+- Nothing is printed.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Generator(nn.Module):
+    """(N, nz, 1, 1) -> (N, nc, 64, 64) in [-1, 1].
+
+    Five transposed convolutions: the first makes a map of 8*ngf channels and 4x4 cells, each of the others doubles
+    height and width: 4*ngf, 2*ngf, ngf and at last nc channels. Batch normalisation and ReLU follow each but the
+    last, Tanh follows the last.
+    With nz=100, ngf=64, nc=3 it has 3,576,704 parameters.
+    """
+
+    def __init__(self, nz=100, ngf=64, nc=3):
+        super().__init__()
+        # TODO: make the layers.
+        # BEGIN SOLUTION
+        layers = [nn.ConvTranspose2d(nz, 8 * ngf, 4, stride=1, padding=0, bias=False)]  # (N, 8 ngf, 4, 4)
+        for inputs, outputs in ((8 * ngf, 4 * ngf), (4 * ngf, 2 * ngf), (2 * ngf, ngf), (ngf, nc)):
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+        layers += [nn.Tanh()]  # (N, nc, 64, 64)
+        self.layers = nn.Sequential(*layers)
+        # END SOLUTION
+
+    def forward(self, z):
+        # TODO: draw.
+        # BEGIN SOLUTION
+        return self.layers(z)
+        # END SOLUTION
+
+
+class Discriminator(nn.Module):
+    """(N, nc, 64, 64) -> one logit per image.
+
+    Five convolutions: the first four halve height and width and have ndf, 2*ndf, 4*ndf and 8*ndf channels, the last
+    makes one number of the 4x4 map. LeakyReLU with slope 0.2 follows each but the last; batch normalisation stands
+    before it, but not after the first convolution.
+    With nc=3, ndf=64 it has 2,765,568 parameters. An image of another size raises an error.
+    """
+
+    def __init__(self, nc=3, ndf=64):
+        super().__init__()
+        # TODO: make the layers.
+        # BEGIN SOLUTION
+        layers = [nn.Conv2d(nc, ndf, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]  # (N, ndf, 32, 32)
+        for inputs, outputs in ((ndf, 2 * ndf), (2 * ndf, 4 * ndf), (4 * ndf, 8 * ndf)):
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(8 * ndf, 1, 4, stride=1, padding=0, bias=False)]  # (N, 1, 1, 1)
+        self.layers = nn.Sequential(*layers)
+        # END SOLUTION
+
+    def forward(self, x):
+        # TODO: judge.
+        # BEGIN SOLUTION
+        return self.layers(x).flatten()  # (N,)
+        # END SOLUTION
+
+
+def weights_init(module):
+    """Initialise one module in place; used as ``net.apply(weights_init)``.
+
+    Weights of convolutions and transposed convolutions: normal with mean 0 and standard deviation 0.02. Batch
+    normalisation: weight normal with mean 1 and standard deviation 0.02, bias 0. Any other module stays as it is.
+    """
+    # TODO: tell the kinds apart and fill their parameters.
+    # BEGIN SOLUTION
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+    # END SOLUTION
+
+
+def discriminator_loss(d_real, d_fake):
+    """Binary cross entropy of the logits of real images against 1 plus that of drawn images against 0.
+
+    The *sum* of the two means, a scalar. It stays finite for logits of any size.
+    """
+    # TODO: two cross entropies.
+    # BEGIN SOLUTION
+    real = F.binary_cross_entropy_with_logits(d_real, torch.ones_like(d_real))
+    fake = F.binary_cross_entropy_with_logits(d_fake, torch.zeros_like(d_fake))
+    return real + fake
+    # END SOLUTION
+
+
+def generator_loss(d_fake):
+    """The non-saturating loss: binary cross entropy of the logits of drawn images against 1, -log D(G(z)).
+
+    A scalar, the mean over the batch. It stays finite for logits of any size.
+    """
+    # TODO: the generator wants its images to be taken for real.
+    # BEGIN SOLUTION
+    return F.binary_cross_entropy_with_logits(d_fake, torch.ones_like(d_fake))
+    # END SOLUTION
+
+
+def train_step(g, d, opt_g, opt_d, real, noise):
+    """One step of the discriminator, then one step of the generator against the discriminator just improved.
+
+    g, d: the networks; opt_g, opt_d: an optimiser for the parameters of each. Both networks are put into training
+    mode. real: images (N, nc, 64, 64), noise: (N, nz, 1, 1), on the device of the networks. Both steps use the images
+    that are drawn from this noise. Gradients that something else left behind must not count in either step. The first
+    step changes no parameter of the generator, the second none of the discriminator.
+
+    Returns a dict of floats: loss_d and loss_g, the two losses; d_real and d_fake_before, the mean *probability*
+    (sigmoid of the logit) that the discriminator gave to real and to drawn images in its step; d_fake_after, the mean
+    probability of the drawn images in the generator's step, before that step is taken.
+    """
+    # TODO: draw; judge and improve d on real and drawn images; judge the drawn ones again and improve g.
+    # BEGIN SOLUTION
+    g.train()
+    d.train()
+    fake = g(noise)
+    logits_real, logits_fake = d(real).flatten(), d(fake.detach()).flatten()
+    loss_d = discriminator_loss(logits_real, logits_fake)
+    opt_d.zero_grad()
+    loss_d.backward()
+    opt_d.step()
+
+    logits_after = d(fake).flatten()
+    loss_g = generator_loss(logits_after)
+    opt_g.zero_grad()
+    loss_g.backward()
+    opt_g.step()
+    return {
+        "loss_d": loss_d.item(),
+        "loss_g": loss_g.item(),
+        "d_real": logits_real.sigmoid().mean().item(),
+        "d_fake_before": logits_fake.sigmoid().mean().item(),
+        "d_fake_after": logits_after.sigmoid().mean().item(),
+    }
+    # END SOLUTION
+
+
+def resize_faces(images96):
+    """Grey faces for the GAN: uint8 (N, 96, 96), array or tensor, to float32 tensor (N, 1, 64, 64) in [-1, 1].
+
+    Bilinear interpolation with antialiasing, corners not aligned; level 0 becomes -1, level 255 becomes 1.
+    """
+    # TODO: to float, resize, rescale.
+    # BEGIN SOLUTION
+    images = torch.as_tensor(images96).float().unsqueeze(1)  # (N, 1, 96, 96)
+    small = F.interpolate(images, size=(64, 64), mode="bilinear", align_corners=False, antialias=True)
+    return small / 127.5 - 1
+    # END SOLUTION
+
+
+def sample(g, n, generator=None):
+    """Draw n images (n, nc, 64, 64) in evaluation mode, without gradients; g is left in the mode in which it came.
+
+    The noise is torch.randn of shape (n, nz, 1, 1) with ``generator`` as its source of chance (None: the global one);
+    equal generators give equal images. nz is found from the first weight of g, which has shape (nz, ...). The noise
+    is drawn on the CPU and moved to the device of g.
+    """
+    # TODO: noise, evaluation mode, draw, give the mode back.
+    # BEGIN SOLUTION
+    first = next(g.parameters())
+    noise = torch.randn(n, first.shape[0], 1, 1, generator=generator)
+    was_training = g.training
+    g.eval()
+    with torch.no_grad():
+        images = g(noise.to(first.device))
+    g.train(was_training)
+    return images
+    # END SOLUTION

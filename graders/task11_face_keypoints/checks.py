@@ -39,7 +39,7 @@ def test_item_shapes(submission):
 
 
 @check(
-    "item i holds the i-th image, scaled to 0..1, and its points", points=2, category="values", after=test_item_shapes
+    "item i holds the i-th image, scaled to 0..1, and its points", points=1, category="values", after=test_item_shapes
 )
 def test_item_values(submission):
     images, points = stack(7)
@@ -108,7 +108,7 @@ def test_code_range(submission):
         expect.true(high - low > 0.2, "the corners far from each other", f"{low:.4g} to {high:.4g}", given=given)
 
 
-@check("hflip_keypoints mirrors image and points, and exchanges the eyes", points=2, category="values")
+@check("hflip_keypoints mirrors image and points, and exchanges the eyes", points=1, category="values")
 def test_flip(submission):
     image = torch.rand(1, 40, 96)
     xy = torch.tensor([61.0, 30.5, 33.0, 28.0, 46.0, NAN, 50.0, 37.0])
@@ -366,7 +366,7 @@ def resnet18_weights():
     return weights
 
 
-@check("ResNet-18 with eight outputs has the right number of parameters", points=2, category="parameters")
+@check("ResNet-18 with eight outputs has the right number of parameters", points=1, category="parameters")
 def test_resnet_parameters(submission):
     head, stem = 513_000 - 4_104, 9_408 - 3_136
     for channels, total in ((3, 11_180_616), (1, 11_174_344)):
@@ -402,7 +402,7 @@ def test_resnet_weights(submission):
     submission.build_resnet18_regressor(bare)
 
 
-@check("the grey stem answers as the colour stem to repeated channels", points=2, category="values",
+@check("the grey stem answers as the colour stem to repeated channels", points=1, category="values",
        after=test_resnet_weights)  # fmt: skip
 def test_resnet_stem(submission):
     weights = resnet18_weights()
@@ -450,7 +450,7 @@ def test_resnet_frozen(submission):
     expect.equal(count, 11_174_344, likely={"frozen without being asked": 4_104}, given="freeze_backbone=False")
 
 
-@check("training a frozen network changes its head only", points=2, category="values",
+@check("training a frozen network changes its head only", points=1, category="values",
        after=[test_resnet_frozen, test_clip])  # fmt: skip
 def test_resnet_step(submission):
     net = submission.build_resnet18_regressor(freeze_backbone=True)

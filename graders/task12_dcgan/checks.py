@@ -48,7 +48,7 @@ def answer(net, x):
 # The networks
 
 
-@check("both networks have the right number of parameters", points=2, category="parameters")
+@check("both networks have the right number of parameters", points=1, category="parameters")
 def test_counts(submission):
     for (nz, width, nc), (of_g, of_d) in COUNTS.items():
         norms = 2 * 15 * width
@@ -102,7 +102,7 @@ def test_discriminator_size(submission):
     expect.raises(("RuntimeError", "ValueError"), net, torch.randn(2, 1, 32, 32))
 
 
-@check("the generator computes what its description says", points=3, category="values",
+@check("the generator computes what its description says", points=2, category="values",
        after=[test_counts, test_generator_maps])  # fmt: skip
 def test_generator_values(submission):
     net = submission.Generator(nz=10, ngf=3, nc=2).eval()
@@ -122,7 +122,7 @@ def test_generator_values(submission):
     )
 
 
-@check("the discriminator computes what its description says", points=3, category="values",
+@check("the discriminator computes what its description says", points=2, category="values",
        after=[test_counts, test_discriminator_maps])  # fmt: skip
 def test_discriminator_values(submission):
     net = submission.Discriminator(nc=2, ndf=3).eval()
@@ -166,7 +166,7 @@ def test_portable(submission):
         )
 
 
-@check("weights_init draws N(0, 0.02) for kernels and N(1, 0.02) for norms", points=2, category="values")
+@check("weights_init draws N(0, 0.02) for kernels and N(1, 0.02) for norms", points=1, category="values")
 def test_init(submission):
     net = submission.probes.initialised(submission.weights_init, submission.probes.mixed_layers())
     state = {name: value.clone() for name, value in net.state_dict().items()}
@@ -185,7 +185,7 @@ def test_init(submission):
 # Losses
 
 
-@check("discriminator_loss adds the entropies of real and drawn images", points=2, category="values")
+@check("discriminator_loss adds the entropies of real and drawn images", points=1, category="values")
 def test_d_loss(submission):
     real, fake = 2 * torch.randn(7), 2 * torch.randn(7)
     up, down = F.softplus(-real).mean(), F.softplus(fake).mean()
@@ -203,7 +203,7 @@ def test_d_loss(submission):
     expect.close(undecided, torch.tensor(1.3862944), given="probability 0.5 for every image")
 
 
-@check("generator_loss is -log D(G(z)), which does not saturate", points=2, category="values")
+@check("generator_loss is -log D(G(z)), which does not saturate", points=1, category="values")
 def test_g_loss(submission):
     fake = 2 * torch.randn(9)
     expect.close(
@@ -406,7 +406,7 @@ def test_resize(submission):
         )
 
 
-@check("sample draws what the generator makes of standard normal noise", points=2, category="values",
+@check("sample draws what the generator makes of standard normal noise", points=1, category="values",
        after=test_generator_maps)  # fmt: skip
 def test_sample(submission):
     net = submission.Generator(nz=6, ngf=2, nc=1)

@@ -7,6 +7,7 @@ folder that is closed to others (say /root): they are shown to the command in a 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,11 @@ def main(command: list[str]) -> None:
     mounts.reveal([*shown, str(ROOT), sys.prefix, sys.base_prefix], USER)
     home = tempfile.mkdtemp(prefix="ordinary-")
     os.chown(home, USER, USER)
+    pid = os.fork()
+    if pid:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        shutil.rmtree(home, ignore_errors=True)
+        sys.exit(code if code >= 0 else 128 - code)
     os.environ.update(HOME=home, TMPDIR=home, USER="ordinary", PYTHONDONTWRITEBYTECODE="1")
     start.become(USER)
     namespaces.libc.prctl(namespaces.libc.PR_SET_NO_NEW_PRIVS, 1)

@@ -170,27 +170,26 @@ def test_unknown_isolation_and_closed_launcher_are_refused():
         launcher.start(Limits())
 
 
-def test_everything_ends_with_a_killed_grader():
+@pytest.mark.parametrize("isolation", ["process", "auto"])
+def test_everything_ends_with_a_killed_grader(isolation):
     text = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from torchgrade.isolation import snippet
 from torchgrade.isolation.launch import Launcher, Limits
-launcher = Launcher("process")
+launcher = Launcher({isolation!r})
 worker = launcher.start(Limits(), serve={SNIPPET!r})
-child = snippet.ask(worker.socket, '''
+snippet.ask(worker.socket, '''
 import os, time
-answer = os.fork()
-if answer == 0:
-    os.setsid()
+if os.fork() == 0:
     time.sleep(1000)
 ''')
-print(launcher._zygote._process.pid, worker.pid, child, flush=True)
+print(launcher._zygote._process.pid, *worker.processes(), flush=True)
 time.sleep(1000)
 """
     grader = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
     pids = [int(word) for word in grader.stdout.readline().split()]
-    assert len(pids) == 3
+    assert len(pids) == 4  # zygote (or bubblewrap), supervisor, worker, child
     assert all(alive(pid) for pid in pids)
     grader.kill()
     grader.wait()

@@ -169,7 +169,11 @@ def _handshake(
             if role in message:
                 found[role] = _named(message[role], status)
         if "supervisor" in message:
-            memory.attach(found["supervisor"].pid)
+            try:
+                memory.attach(found["supervisor"].pid)
+            except OSError as error:
+                reason = f"it cannot enter its control group: {error}"
+                break
             status.send(b"go")
     else:
         return WorkerProcess(end, output, status, found["supervisor"], found["worker"], memory, whole)

@@ -139,7 +139,11 @@ def _children(pid: int) -> list[int]:
 
 
 def _children_by_ps() -> dict[int, list[int]]:
-    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+    command = ["ps", "-axo", "pid=,ppid="]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:  # Windows
+        return {}
     children: dict[int, list[int]] = {}
     for line in listing.splitlines():
         pid, parent = map(int, line.split())

@@ -180,8 +180,8 @@ def test_colour_is_obeyed(mini: Path) -> None:
     (mini / "exercises" / "task01_scale.py").write_text("")
     plain = {"NO_COLOR": ""}
     assert "\x1b[" not in grade_py("task01", cwd=mini, **plain).stdout
-    assert "\x1b[3" in grade_py("task01", cwd=mini, FORCE_COLOR="1", TERM="xterm", **plain).stdout
-    assert "\x1b[3" not in grade_py("task01", "--no-color", cwd=mini, FORCE_COLOR="1", **plain).stdout
+    assert "\x1b[31m" in grade_py("task01", cwd=mini, FORCE_COLOR="1", TERM="xterm", **plain).stdout
+    assert "\x1b[31m" not in grade_py("task01", "--no-color", cwd=mini, FORCE_COLOR="1", **plain).stdout
 
 
 def test_progress_shows_task_and_check_on_a_terminal(mini: Path) -> None:

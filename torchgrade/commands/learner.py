@@ -20,7 +20,9 @@ from torchgrade.report.scoreboard import make_console
 
 def list_tasks(options: argparse.Namespace, course: Course) -> int:
     progress = load_progress(course.root)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=_(course.title), title_justify="left")
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=_(course.title), title_justify="left", title_style="bold"
+    )
     for heading in (_("task"), _("title"), _("track"), _("difficulty"), _("best")):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
     for task in course.tasks:

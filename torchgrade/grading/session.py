@@ -47,7 +47,7 @@ class Session:
         self.course = course
         self.launchers = launchers
         self.emit = emit
-        self.pytest_extra: tuple[str, ...] = ("-p", "no:terminal")
+        self.pytest_extra: tuple[str, ...] = ("-p", "no:terminal", "-p", "no:debugging")
         torch.set_num_threads(1)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -49,7 +49,8 @@ class Progress:
         self.steps: dict[int, int] = {}
         self.done = 0
         self.live = Live(get_renderable=self._line, console=console, refresh_per_second=8, transient=True)
-        self.enabled = not quiet and console.is_terminal and not console.is_dumb_terminal
+        animated = console.file.isatty() and not console.is_dumb_terminal  # colour may be forced into a pipe
+        self.enabled = not quiet and animated
 
     def __enter__(self) -> Progress:
         if self.enabled:
@@ -80,7 +81,7 @@ class Progress:
         for job, title in self.current.items():
             steps = f" ({_('optimiser step')} {self.steps[job]:,})" if job in self.steps else ""
             parts.append(f"{self.titles[job]}: {title}{steps}")
-        what = " | ".join(parts) or _("starting")
+        what = " | ".join(parts) or (_("finishing") if self.done else _("starting"))
         line = f"{self.done}/{len(self.titles)}  {elapsed:4.0f} s  {what}"
         return Text(line[: self.console.width - 1])
 
@@ -114,7 +115,12 @@ def _task_table(result: Result) -> Table:
 
 def _check_table(task: TaskGrade) -> Table:
     table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"{task.task}  {_(task.title)}", title_justify="left"
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title=f"{task.task}  {_(task.title)}",
+        title_justify="left",
+        title_style="bold",
     )
     table.add_column("", no_wrap=True)
     table.add_column(_("check"), overflow="fold", ratio=1)

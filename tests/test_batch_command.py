@@ -21,6 +21,7 @@ from torchgrade.batch.ledger import rows
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
 STUB = (MINI / "exercises" / "task01_scale.py").read_text()
+pytestmark = pytest.mark.timeout(900)  # a busy machine
 LEVEL = ("--isolation", "standard")
 
 
@@ -71,7 +72,7 @@ def graded(tmp_path_factory):
     write_class(folder / "class")
     done = grade_py(
         "batch", folder / "class", "--out", folder / "results", "--roster", folder / "roster.csv", "--task", "task01",
-        "--timeout-scale", "0.5", "--jobs", "2", *LEVEL, cwd=course, timeout=280,
+        "--timeout-scale", "0.5", "--jobs", "2", *LEVEL, cwd=course, timeout=600,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
@@ -173,7 +174,7 @@ def test_a_regrade_lists_who_changed_by_which_check(graded, tmp_path):
     shutil.copytree(course, mended)
     suite = mended / "graders" / "task01_scale" / "checks.py"
     suite.write_text(suite.read_text().replace("x * 3.0", "x + 3.0", 1).replace("x + 3.0}", "x * 3.0}"))
-    done = grade_py("regrade", "--out", copy, "--timeout-scale", "0.5", *LEVEL, cwd=mended, timeout=280)
+    done = grade_py("regrade", "--out", copy, "--timeout-scale", "0.5", *LEVEL, cwd=mended, timeout=600)
 
     assert done.returncode == 0, done.stdout + done.stderr
     changed = table(copy, "changes.csv")
@@ -219,7 +220,17 @@ def test_wrong_calls_are_told_in_a_sentence(mini, arguments, sentence):
 
 
 def spawn(course, folder, results):
-    command = [sys.executable, str(ROOT / "grade.py"), "batch", str(folder), "--out", str(results), *LEVEL]
+    command = [
+        sys.executable,
+        str(ROOT / "grade.py"),
+        "batch",
+        str(folder),
+        "--out",
+        str(results),
+        "--task",
+        "1",
+        *LEVEL,
+    ]
     return subprocess.Popen(
         command, cwd=course, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**os.environ, "NO_COLOR": "1"},
@@ -258,11 +269,11 @@ def test_no_process_survives_any_ending_and_the_batch_continues(tmp_path, signal
         place.parent.mkdir(parents=True)
         place.write_text(broken_by(f"import time; time.sleep(1.5)  # {number}"))
     running = spawn(course, tmp_path / "class", tmp_path / "out")
-    assert wait_for(lambda: outcomes(tmp_path / "out") > 1, 120)
+    assert wait_for(lambda: outcomes(tmp_path / "out") > 1, 240)
     for number in signals:
         running.send_signal(number)
         time.sleep(0.3)
-    text, _ = running.communicate(timeout=100)
+    text, _ = running.communicate(timeout=200)
     assert running.returncode == code, text
     assert "Traceback" not in text
     assert wait_for(lambda: not processes_of(course), 10), processes_of(course)
@@ -275,7 +286,7 @@ def test_no_process_survives_any_ending_and_the_batch_continues(tmp_path, signal
     text, _ = final.communicate(timeout=200)
     assert final.returncode == 0, text
     assert f"{6 - len(done)} graded now" in text
-    assert set(statuses(tmp_path / "out").values()) >= {("passed", 8.0)}
+    assert set(statuses(tmp_path / "out").values()) == {("passed", 8.0)}
 
 
 def outcomes(results):

@@ -6,7 +6,11 @@ clock and the memory limit are off, and an exception keeps the learner's frames 
 
 from __future__ import annotations
 
+import random
 from typing import Any
+
+import numpy as np
+import torch
 
 from torchgrade.isolation.protocol import Frame, unpack_header
 from torchgrade.isolation.worker import Server
@@ -15,6 +19,7 @@ from torchgrade.isolation.worker import Server
 class LocalLine:
     def __init__(self) -> None:
         self.server = Server()
+        self._streams = random_streams()  # the submission's own, as a worker has them
 
     @property
     def raised(self) -> BaseException | None:
@@ -22,7 +27,13 @@ class LocalLine:
         return self.server.raised
 
     def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
-        return _passed_on(self.server.answer(*_passed_on(frame)))
+        ours = random_streams()
+        restore(self._streams)
+        try:
+            return _passed_on(self.server.answer(*_passed_on(frame)))
+        finally:
+            self._streams = random_streams()
+            restore(ours)
 
     def begin(self, seconds: float) -> None:
         """No clock: a learner may stand at a breakpoint."""
@@ -33,6 +44,17 @@ class LocalLine:
 
     def close(self) -> None:
         """Nothing to end: the submission leaves with this process."""
+
+
+def random_streams() -> tuple[Any, Any, Any]:
+    """The state of every generator that a check or a submission draws from."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def restore(streams: tuple[Any, Any, Any]) -> None:
+    random.setstate(streams[0])
+    np.random.set_state(streams[1])
+    torch.set_rng_state(streams[2])
 
 
 def _passed_on(frame: Frame) -> tuple[Any, list[Any]]:

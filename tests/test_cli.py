@@ -212,6 +212,7 @@ def test_ctrl_c_stops_cleanly(mini: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "grade.py"), "task01", "--timeout-scale", "1000"],
         cwd=mini, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
     below: set[int] = set()
     deadline = time.monotonic() + 60

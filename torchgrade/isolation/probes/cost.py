@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.probes.recorders import tensors_in
 from torchgrade.isolation.registry import probe
 

@@ -22,9 +22,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.probes.recorders import function_name, operator_name, tensors_in
 from torchgrade.isolation.probes.sources import source_names
-from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.registry import probe
 
 PORTABLE, MIXED, INCONCLUSIVE = "portable", "mixed", "inconclusive"

@@ -1,7 +1,7 @@
 """How long a learner waits: ratios measured side by side in one run. ``python benchmarks/latency.py [--runs N]``.
 
 Every figure is a median over alternating runs, so that the machine's moods fall on both sides of each ratio. Prints
-the table that ``docs/measured.md`` holds, and exits 1 when a ratio is above its limit.
+a table, and exits 1 when a ratio is above its limit.
 """
 
 from __future__ import annotations

@@ -248,6 +248,13 @@ answer = [sorted(again), kind, torch.ones(5).share_memory_().is_shared()]
     assert run(text) == [["bias", "weight"], "torch.bfloat16", True]
 
 
+def test_asking_for_cuda_without_a_gpu_costs_no_isolation():
+    if os.path.exists("/dev/nvidiactl"):
+        pytest.skip("there is a GPU")
+    with Launcher("auto") as plain, Launcher("auto", device="cuda") as asked:
+        assert asked.level == plain.level
+
+
 def test_hidden_parts_under_a_readable_folder_are_refused(tmp_path):
     (tmp_path / "graders").mkdir()
     for readable, hidden in (([tmp_path], [tmp_path / "graders"]), ([tmp_path / "graders"], [tmp_path])):

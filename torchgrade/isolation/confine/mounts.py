@@ -20,6 +20,7 @@ COMPILER_CACHE = "/tmp/torchinductor_box"
 SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64")
 STORES = ("/nix/store", "/gnu/store")  # where everything, the C library too, lies on such systems
 DEVICES = {"/dev/null": "dev", "/dev/zero": "dev", "/dev/random": "r", "/dev/urandom": "r"}
+DRIVER_READS = ("/proc/driver/nvidia", "/proc/devices", "/proc/modules", "/sys/bus/pci/devices", "/sys/devices/system")
 OF_COURSE = ("graders", "solutions", "exercises")  # beside the engine in a checkout
 
 
@@ -46,7 +47,8 @@ def gpu_files(device: str) -> dict[str, str]:
     index = device.partition(":")[2] or os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     nodes = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", f"/dev/nvidia{index}"]
     folders = [p for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p] + ["/usr/local/nvidia"]
-    return {p: "gpu" for p in nodes if Path(p).exists()} | {p: "rx" for p in folders if Path(p).exists()}
+    found = {p: "gpu" for p in nodes if Path(p).exists()} | {p: "rx" for p in folders if Path(p).exists()}
+    return found | {p: "r" for p in DRIVER_READS if Path(p).exists()}
 
 
 def refuse_hidden(rules: Iterable[str], hidden: Iterable[Path]) -> None:
@@ -56,7 +58,6 @@ def refuse_hidden(rules: Iterable[str], hidden: Iterable[Path]) -> None:
         for path in (Path(rule).resolve() for rule in rules):
             if secret.is_relative_to(path) or path.is_relative_to(secret):
                 raise IsolationError(f"{secret} must stay hidden, but {path} would be readable for a submission.")
-
 
 
 def bubblewrap(rules: dict[str, str], as_root: bool) -> list[str]:

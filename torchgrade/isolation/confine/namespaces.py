@@ -31,8 +31,11 @@ def unshare() -> None:
             file.write(value)
 
 
-def private_folders(size_mb: int, shared: Iterable[str] = SHARED) -> None:
-    """In pid 1: one tmpfs of ``size_mb`` holds home and the folders ``shared``; /proc becomes empty."""
+def private_folders(size_mb: int, shared: Iterable[str] = SHARED, hide_proc: bool = True) -> None:
+    """In pid 1: one tmpfs of ``size_mb`` holds home and the folders ``shared``; /proc becomes empty.
+
+    The CUDA driver needs some of /proc: for it Landlock alone hides the rest.
+    """
     libc.mount(None, "/", None, PRIVATE)
     libc.mount("tmpfs", HOME, "tmpfs", NOSUID | NODEV, f"size={size_mb}m,nr_inodes=16384,mode=0700")
     for target in shared:
@@ -40,7 +43,8 @@ def private_folders(size_mb: int, shared: Iterable[str] = SHARED) -> None:
         os.mkdir(folder, 0o700)
         libc.mount(folder, target, None, BIND)
     os.mkdir(f"{HOME}/work", 0o700)
-    libc.mount("tmpfs", "/proc", "tmpfs", READONLY | NOSUID | NODEV | NOEXEC, "size=0,mode=0555")
+    if hide_proc:
+        libc.mount("tmpfs", "/proc", "tmpfs", READONLY | NOSUID | NODEV | NOEXEC, "size=0,mode=0555")
     libc.call("sethostname", b"box", 3)
 
 

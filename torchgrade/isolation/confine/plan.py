@@ -28,6 +28,11 @@ class Plan:
     search: tuple[str, ...] = ()
     rules: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def gpu(self) -> bool:
+        """Whether a GPU was asked for and its nodes are here."""
+        return "gpu" in self.rules.values()
+
     def private(self, folders: Iterable[str]) -> list[str]:
         """Those of ``folders`` that can be the job's own: nothing that it must see lies below (a Python in /tmp)."""
         return [f for f in folders if not any(p != f and Path(p).is_relative_to(f) for p in self.rules)]

@@ -10,6 +10,7 @@ traceable, system calls (worker). Only then does the worker read anything that a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -57,7 +58,7 @@ def start_job(plan: Plan, request: dict[str, Any], calls: int, output: int, stat
         if plan.level == 3:
             namespaces.unshare()
             keep(channel, calls, output)
-            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
+            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED), not plan.gpu)
             namespaces.drop_capabilities()
             libc.prctl(libc.PR_SET_DUMPABLE, 0)
             folder, clean = f"{namespaces.HOME}/work", None
@@ -131,7 +132,7 @@ def confine(plan: Plan, limits: Limits, folder: str) -> None:
         raise OSError(f"Landlock {landlock.WANTED} (Linux 6.12) keeps signals inside a job, the kernel has {offered}")
     if plan.level == 3 or plan.user is not None:  # the watch of an ordinary user reads the memory of its own
         libc.prctl(libc.PR_SET_DUMPABLE, 0)
-    seccomp.install(seccomp.program(plan.level, cuda=plan.device != "cpu"))
+    seccomp.install(seccomp.program(plan.level, cuda=plan.gpu))
 
 
 def prepare(limits: Limits, name: str) -> Serve:
@@ -168,15 +169,24 @@ def _try(plan: Plan, said: int) -> NoReturn:
             if pid:
                 os.waitpid(pid, 0)
                 os._exit(0)
-            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
+            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED), not plan.gpu)
             namespaces.drop_capabilities()
         elif plan.user is not None:
             become(plan.user)
         for path in plan.search:
             os.listdir(path) if os.path.isdir(path) else os.stat(path)
         confine(plan, limits, folder)
+        if plan.gpu and plan.level > 1:
+            try_cuda()
         os.write(said, b"holds")
     except Exception as error:
         os.write(said, f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(0)
+
+
+def try_cuda() -> None:
+    """Start the CUDA driver in this confined process; OSError when it is missing or refuses."""
+    code = ctypes.CDLL("libcuda.so.1").cuInit(0)
+    if code != 0:
+        raise OSError(f"the CUDA driver does not start in a confined process (error {code})")

@@ -220,17 +220,8 @@ def test_wrong_calls_are_told_in_a_sentence(mini, arguments, sentence):
 
 
 def spawn(course, folder, results):
-    command = [
-        sys.executable,
-        str(ROOT / "grade.py"),
-        "batch",
-        str(folder),
-        "--out",
-        str(results),
-        "--task",
-        "1",
-        *LEVEL,
-    ]
+    command = [sys.executable, str(ROOT / "grade.py"), "batch", str(folder), "--out", str(results)]
+    command += ["--task", "1", "--timeout-scale", "4", *LEVEL]
     return subprocess.Popen(
         command, cwd=course, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**os.environ, "NO_COLOR": "1"},

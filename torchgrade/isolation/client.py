@@ -291,8 +291,10 @@ class Client:
         return fault.with_traceback(local.__traceback__) if local is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
-        from torchgrade.isolation.proxy import Handle
+        from torchgrade.isolation.proxy import Handle, ProbeFunction
 
+        if isinstance(value, ProbeFunction):
+            return [-1, value.name]
         if isinstance(value, Handle):
             return [object.__getattribute__(value, "_spec").id]
         name = getattr(value, "__qualname__", "")

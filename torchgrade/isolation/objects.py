@@ -28,6 +28,7 @@ class Objects:
         self._by_id: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = 1
+        self.probes: types.ModuleType | None = None  # the task's own, for a check that passes one of them on
         self.files: set[str] = set()  # the submission's own; only places in them are told
 
     def refer(self, value: Any) -> list[Any]:
@@ -41,6 +42,8 @@ class Objects:
         return [number, *_describe(value, self.files)]
 
     def find(self, rest: list[Any]) -> Any:
+        if len(rest) == 2 and rest[0] == -1:
+            return getattr(self.probes, str(rest[1]))
         if len(rest) == 2 and rest[0] == 0:
             return _from_torch(str(rest[1]))
         if not rest or type(rest[0]) is not int or rest[0] not in self._by_id:

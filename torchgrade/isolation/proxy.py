@@ -171,6 +171,17 @@ def make_handle(client: Client, spec: ObjectSpec) -> Handle:
     return RemoteTensor(client, spec) if spec.tensor is not None else Handle(client, spec)
 
 
+class ProbeFunction:
+    """One function of the task's ``probes.py``: call it, or pass it to a call, where it arrives as itself."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._client.probe(self.name, args, kwargs)
+
+
 class Probes:
     """The functions of the task's ``probes.py``, run beside the submission."""
 
@@ -180,7 +191,7 @@ class Probes:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *args, **kwargs: self._client.probe(name, args, kwargs)
+        return ProbeFunction(self._client, name)
 
 
 class Submission:

@@ -112,7 +112,7 @@ class Server:
         sys.meta_path.insert(0, Siblings(siblings))
         compile_text(text, filename)
         if probes is not None:
-            self.probes = types.ModuleType("torchgrade_task_probes")
+            self.probes = self.objects.probes = types.ModuleType("torchgrade_task_probes")
             sys.modules[self.probes.__name__] = self.probes
             execute(self.probes, probes, "probes.py")
         self.module = load(name, text, filename)

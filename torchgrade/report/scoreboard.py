@@ -100,11 +100,11 @@ def show(console: Console, result: Result, quiet: bool = False, verbose: bool = 
 
 def _task_table(result: Result) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(_("task"), no_wrap=True)
+    table.add_column(_("task"), no_wrap=True, min_width=6)
     table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column(_("points"), justify="right", no_wrap=True)
-    table.add_column(_("status"), no_wrap=True)
-    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, max_width=30)
+    table.add_column(_("points"), justify="right", no_wrap=True, min_width=9)
+    table.add_column(_("status"), no_wrap=True, min_width=11)
+    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, max_width=24)
     for task in result.tasks:
         first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])

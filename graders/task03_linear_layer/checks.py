@@ -376,7 +376,7 @@ def is_bent(net, names, gap):
     return bool((net(a + b) - straight).abs().max() > 1e-3 * size)
 
 
-@check("MLP learns XOR", points=1.5, category="convergence", after=test_mlp_last_layer, tries=2)
+@check("MLP learns XOR", points=1.5, category="convergence", after=test_mlp_last_layer, tries=2, seconds=30)
 def test_mlp_learns_xor(submission):
     # one training of a right network fails in 2 of 1000 cases or fewer (ReLU with weights of 0.01; none of 2000 with
     # the usual initialisations and ReLU, leaky ReLU, tanh), one without activation succeeds never

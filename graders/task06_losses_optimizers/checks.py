@@ -138,7 +138,7 @@ def test_nll(submission):
         "nll_loss",
         (log_probs, target),
         "6 samples, 4 classes",
-        {"the sign is missing": -picked, "the logarithm is taken once more": -(-picked).log()},
+        {"the sign is missing": -picked},
     )
     each_reduction(
         submission,
@@ -813,7 +813,7 @@ def late_path(update, options, start, gradients, number, late_lr=None):
     "a step changes the leaves themselves and records no graph",
     points=1,
     category="gradients",
-    after=[test_sgd, test_adagrad, test_rmsprop, test_adam],
+    after=[test_sgd, test_adagrad, test_rmsprop, test_adamw],
 )
 def test_leaves(submission):
     for name in OPTIMIZERS:
@@ -841,7 +841,7 @@ def test_leaves(submission):
     "a parameter without a gradient is left alone",
     points=0.5,
     category="robustness",
-    after=[test_sgd, test_adagrad, test_rmsprop, test_adam],
+    after=[test_sgd, test_adagrad, test_rmsprop, test_adamw],
 )
 def test_no_gradient(submission):
     for name in OPTIMIZERS:
@@ -939,7 +939,7 @@ def as_run(run, steps):
     "run_regression reaches least squares, in the units of x and y",
     points=1,
     category="convergence",
-    after=[test_leaves, test_zero_grad],
+    after=[test_sgd, test_zero_grad],
 )
 def test_optimum(submission, dataset):
     x, y, line = line_data(dataset, 400)
@@ -986,7 +986,12 @@ def test_step_counts(submission, dataset):
     )
 
 
-@check("run_regression uses the optimiser that it is asked for", points=0.5, category="values", after=test_optimum)
+@check(
+    "run_regression uses the optimiser that it is asked for",
+    points=0.5,
+    category="values",
+    after=[test_optimum, test_adagrad, test_rmsprop, test_adamw],
+)
 def test_optimizer_choice(submission, dataset):
     x, y, _ = line_data(dataset, 1000)
     steps = 20
@@ -997,7 +1002,7 @@ def test_optimizer_choice(submission, dataset):
             line_losses(TORCH[name](lr=lr), x, y, steps),
             rtol=2e-3,
             atol=0.0,
-            likely={"every run uses SGD": line_losses(torch_sgd(lr=lr), x, y, steps)} if name == "Adam" else None,
+            likely={"every run uses SGD": line_losses(torch_sgd(lr=lr), x, y, steps)} if name == "Adagrad" else None,
             given=f"the losses of {steps} steps of {name}, lr = {lr}, z-scored x",
         )
 
@@ -1015,7 +1020,11 @@ def line_losses(update, x, y, steps):
 
 
 @check(
-    "the status tells converged, running and diverged runs apart", points=2, category="convergence", after=test_optimum
+    "the status tells converged, running and diverged runs apart",
+    points=2,
+    category="convergence",
+    after=test_optimum,
+    seconds=30,
 )
 def test_statuses(submission, dataset):
     x, y, _ = line_data(dataset, 200)
@@ -1030,14 +1039,14 @@ def test_statuses(submission, dataset):
     expect.equal(
         statuses("none", (200, 200, 200)),
         ["diverged"] * 3,
-        likely={"raw x is scaled all the same": ["converged"] * 3},
+        likely={"raw x is scaled all the same": ["converged", "converged", "running"]},
         given="raw x, lr 0.5, 0.1 and 0.01",
     )
     expect.equal(
-        statuses("zscore", (50, 150, 600)),
+        statuses("zscore", (50, 150, 1500)),
         ["converged"] * 3,
         likely={"a run that has come to rest is called running": ["running"] * 3},
-        given="z-scored x, lr 0.5, 0.1 and 0.01, 50, 150 and 600 steps",
+        given="z-scored x, lr 0.5, 0.1 and 0.01, 50, 150 and 1500 steps",
     )
     slow = as_run(submission.run_regression(x, y, "SGD", 0.01, "minmax", 400), 400)
     expect.equal(

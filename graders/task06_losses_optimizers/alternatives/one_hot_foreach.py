@@ -185,9 +185,9 @@ def run_regression(x, y, optimizer_name="SGD", lr=0.1, normalize="zscore", steps
         loss = mse_loss(design @ line, y)
         loss.backward()
         losses.append(float(loss))
-        optimizer.step()
-        if not torch.isfinite(line).all():
+        if not loss.isfinite():
             break
+        optimizer.step()
     slope, intercept = line.detach().tolist()
     finite = torch.isfinite(line).all() and all(map(math.isfinite, losses))
     if not finite or losses[-1] > losses[0]:

@@ -68,7 +68,6 @@ def run_options(options: argparse.Namespace) -> Options:
         jobs=options.jobs or os.cpu_count() or 1,
         debug=getattr(options, "debug", False),
         pdb=getattr(options, "pdb", False),
-        save=str(options.save) if getattr(options, "save", None) else None,
     )
 
 

@@ -23,7 +23,6 @@ class Job:
     data: str = "auto"
     proving: bool = False  # refuse expectations that junk would satisfy
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
-    save: str | None = None  # folder for pictures
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)

@@ -31,7 +31,6 @@ class Options:
     debug: bool = False
     pdb: bool = False
     proving: bool = False
-    save: str | None = None
 
 
 def grade_tasks(
@@ -49,7 +48,6 @@ def grade_tasks(
             isolation=options.isolation,
             data=options.data,
             proving=options.proving,
-            save=options.save,
         )
         for number, task in enumerate(tasks)
         if task.stem in submission.sources

@@ -33,7 +33,7 @@ FULL_WIDTH = GOOD.replace("def total(x: Tensor)", "def total（x: Tensor)")
 CASES = [
     Bad("empty file", "", "crashed", ("empty",), False),
     Bad("syntax error", GOOD.replace("return x * factor", "return x * * factor"), "crashed", ("line 11", "^"), False),
-    Bad("no-break space", PASTED, "crashed", ("line 10, column 1", "U+00A0"), False),
+    Bad("no-break space", PASTED, "crashed", ("line 11, column 1", "U+00A0"), False),
     Bad("full-width bracket", FULL_WIDTH, "crashed", ("column 10", "U+FF08", "write '('"), False),
     Bad("GBK comment", GOOD.replace("# TODO: multiply", "# 乘法").encode("gbk"), "passed"),
     Bad("UTF-16", GOOD.encode("utf-16"), "passed"),

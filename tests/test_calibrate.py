@@ -62,7 +62,7 @@ def test_equal_values_are_no_certainty():
 
 def test_propose_a_floor_between_right_and_wrong():
     """Above the sabotaged runs, below the right ones, with both rates small."""
-    proposal = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD}))
+    proposal = propose(Distributions(reference=GOOD, sabotaged={"no_zero_grad": BAD}))
     assert proposal.is_floor
     assert max(BAD) < proposal.threshold < min(GOOD)
     assert proposal.false_reject < 1e-3
@@ -73,16 +73,16 @@ def test_propose_a_floor_between_right_and_wrong():
 def test_propose_a_ceiling_for_an_error():
     """An error is better when it is small: the threshold becomes a ceiling."""
     error = [2.0, 2.1, 1.9, 2.05, 1.95]
-    proposal = propose(Distributions(error, {}, {"eyes_swapped": [7.0, 7.2, 6.8]}))
+    proposal = propose(Distributions(reference=error, sabotaged={"eyes_swapped": [7.0, 7.2, 6.8]}))
     assert not proposal.is_floor
     assert max(error) < proposal.threshold < 6.8
-    assert "ceiling" in entry_of(proposal, Distributions(error), "generated", {"torch": "2"}, 1)
+    assert "ceiling" in entry_of(proposal, Distributions(reference=error), "generated", {"torch": "2"}, 1)
 
 
 def test_sabotage_that_cannot_be_told_has_no_say():
     """A sabotage as good as the solution is listed as unseen, and moves the floor nowhere."""
-    with_twin = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD, "softmax": GOOD[::-1]}))
-    without = propose(Distributions(GOOD, {}, {"no_zero_grad": BAD}))
+    with_twin = propose(Distributions(reference=GOOD, sabotaged={"no_zero_grad": BAD, "softmax": GOOD[::-1]}))
+    without = propose(Distributions(reference=GOOD, sabotaged={"no_zero_grad": BAD}))
     assert with_twin.unseen == ("softmax",)
     assert with_twin.threshold == without.threshold
 
@@ -90,12 +90,13 @@ def test_sabotage_that_cannot_be_told_has_no_say():
 def test_alternatives_lower_the_floor():
     """A weaker right way must pass too."""
     weaker = {"no_batch_norm": [0.80, 0.84, 0.82]}
-    assert propose(Distributions(GOOD, weaker, {})).threshold < propose(Distributions(GOOD, {}, {})).threshold - 0.05
+    helped, alone = Distributions(reference=GOOD, alternatives=weaker), Distributions(reference=GOOD)
+    assert propose(helped).threshold < propose(alone).threshold - 0.05
 
 
 def test_a_second_try_is_counted():
     """Rejected only if both fail, accepted if either passes."""
-    seen = Distributions(GOOD, {}, {"slow": [0.80, 0.84, 0.82, 0.83]})
+    seen = Distributions(reference=GOOD, sabotaged={"slow": [0.80, 0.84, 0.82, 0.83]})
     once, twice = rates(0.91, True, seen, 1), rates(0.91, True, seen, 2)
     assert twice.false_reject == pytest.approx(once.false_reject**2)
     assert twice.false_accept > once.false_accept
@@ -104,7 +105,7 @@ def test_a_second_try_is_counted():
 def test_entries_are_read_by_the_suite(tmp_path):
     """What is written is what the fixture reads; the other entries stay."""
     path = tmp_path / "calibration.json"
-    seen = Distributions(GOOD, {}, {"no_zero_grad": BAD})
+    seen = Distributions(reference=GOOD, sabotaged={"no_zero_grad": BAD})
     entry = entry_of(propose(seen), seen, "generated", {"torch": "2.13.0", "numpy": "2.0"}, 2)
     write_entries(path, {"test_accuracy": entry})
     write_entries(path, {"other": {**entry, "floor": 0.1}})

@@ -2,6 +2,7 @@
 
 As root all levels are tried twice, as root and as an ordinary user; the control without confinement always runs as
 an ordinary user. Each run is a process of its own: `python tests/hostile run LEVEL FILE` is one of them.
+`python tests/hostile FOLDER NAME...` keeps the results in FOLDER and tries only the named attempts again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PAGE = TESTS.parent / "docs" / "security.md"
 BEGIN, END = "<!-- begin: table of the red team -->", "<!-- end: table of the red team -->"
 
 
-def run(isolation: str, target: Path) -> None:
+def run(isolation: str, target: Path, only: list[str]) -> None:
     """All payloads at one level; {name: [stopped, how]} as JSON. "control": {name: succeeds}."""
     import torch
 
@@ -32,10 +33,12 @@ def run(isolation: str, target: Path) -> None:
     from hostile.payloads import ALL
 
     torch.set_num_threads(1)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = json.loads(target.read_text() or "{}")
     with Arena("process" if isolation == "control" else isolation) as arena:
         for payload in ALL:
             if payload.x86 and platform.machine() != "x86_64":
+                continue
+            if only and payload.name not in only:
                 continue
             if isolation == "control":
                 found[payload.name] = control.succeeds(payload, arena)
@@ -46,7 +49,7 @@ def run(isolation: str, target: Path) -> None:
     os._exit(0)
 
 
-def everything(folder: Path) -> dict[str, dict[str, Any]]:
+def everything(folder: Path, only: list[str]) -> dict[str, dict[str, Any]]:
     """The results of each run by its name, such as "strict, root"."""
     root = os.getuid() == 0
     wanted = [(level, who) for level in ("strict", "standard") for who in (("root", "user") if root else ("user",))]
@@ -55,7 +58,7 @@ def everything(folder: Path) -> dict[str, dict[str, Any]]:
         target = folder / f"{level}-{who}.json"
         target.touch()
         target.chmod(0o666)
-        command = [sys.executable, str(TESTS / "hostile"), "run", level, str(target)]
+        command = [sys.executable, str(TESTS / "hostile"), "run", level, str(target), *only]
         if root and who == "user":
             command = [sys.executable, str(TESTS / "ordinary.py"), *command]
         started = time.monotonic()
@@ -103,10 +106,10 @@ def write(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["run"]:
-        run(arguments[1], Path(arguments[2]))
+        run(arguments[1], Path(arguments[2]), arguments[3:])
     folder = Path(arguments[0]) if arguments else Path(tempfile.mkdtemp(prefix="red-team-"))
     folder.chmod(0o777)
-    results = everything(folder)
+    results = everything(folder, arguments[1:])
     write(table(results))
     failed = [(level, name) for level, found in results.items() if not level.startswith("control")
               for name, (stopped, _) in found.items() if not stopped and _must(name, level)]  # fmt: skip

@@ -42,13 +42,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 kept = []
 open("notes", "w").write("mine")
-try:
+def listen():
     kept.append(socket.socket(socket.AF_UNIX))
     kept[0].bind("\\0sibling")
     kept[0].listen()
-    open("/dev/shm/sibling-notes", "w").write("mine")
-except OSError:
-    pass
+
+for prepare in (listen, lambda: open("/dev/shm/sibling-notes", "w").write("mine")):
+    try:
+        prepare()
+    except OSError:
+        pass
 
 def scale(x, factor=2.0):
     return x * factor

@@ -47,6 +47,7 @@ class Grader:
         package = str(Path(__file__).parents[2])
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": package}
         self.job: Job | None = None
+        self.leaving = False  # it said "broken" and is about to end
         self.sink = sink
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "torchgrade.grading", str(root)],
@@ -110,6 +111,8 @@ class Pool:
                 grader, event = self.sink.get(timeout=1.0)
             except queue.Empty:
                 continue
+            if event.kind == "broken":
+                grader.leaving = True
             if event.kind == "ended":
                 self.graders.remove(grader)
             if event.kind not in ("broken", "ended"):
@@ -126,7 +129,7 @@ class Pool:
     def _feed(self, waiting: list[Job]) -> None:
         """Give jobs to idle graders, and start more of them up to the size of the pool."""
         for grader in self.graders:
-            if waiting and grader.job is None and grader.process.poll() is None:
+            if waiting and grader.job is None and not grader.leaving:
                 grader.submit(waiting.pop())
         while waiting and len(self.graders) < self.size:
             grader = Grader(self.root, self.sink)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import select
@@ -63,7 +62,7 @@ class WorkerLine:
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
         self.dead: SubmissionFault | None = None
         self._printed = bytearray()
-        self._next_look = 0.0
+        self._next_look = self._next_tick = 0.0
         self.begin(60.0)
 
     def begin(self, seconds: float) -> None:
@@ -84,6 +83,7 @@ class WorkerLine:
                     raise Violation("reply")
                 if body[2] == "note" and type(body[3]) is int:
                     self.on_steps(body[3])
+                    self._tick()
                     continue
                 if body[1] != sequence:
                     raise Violation("sequence number")
@@ -104,8 +104,14 @@ class WorkerLine:
             ready, writable, _ = select.select(readers, [sock] if write else [], [], TICK)
             if self.process.output in ready and not self._drain():
                 readers.remove(self.process.output)
+            self._tick()
             if sock in ready or writable:
                 return
+
+    def _tick(self) -> None:
+        """Look at the limits now and then, also while the worker keeps sending, a byte or a note at a time."""
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + TICK
             self._check_limits()
 
     def _check_limits(self) -> None:
@@ -142,6 +148,10 @@ class WorkerLine:
         exit = self.process.exit(2.0)
         if exit is None:
             return WorkerDied("its process closed the connection")
+        if exit.out_of_memory:
+            return OutOfMemory(self.limits.memory_mb)
+        if exit.out_of_space:
+            return WorkerDied(f"its process wrote more than {self.limits.file_mb} MB of files")
         if exit.signal is not None:
             return WorkerDied(_SIGNALS.get(exit.signal, f"its process was ended by signal {exit.signal}"))
         return WorkerDied(f"its process ended with exit status {exit.code} in the middle of the check")
@@ -189,7 +199,6 @@ class Client:
         self.dropped_graphs: list[int] = []
         self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
         self._unused: set[int] = set()
-        self._sequence = itertools.count(secrets.randbits(60))
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
@@ -232,7 +241,7 @@ class Client:
     # --- the exchange ------------------------------------------------------------------------------------
 
     def _ask(self, op: str, request: dict[str, Any], graph: bool = False) -> tuple[Any, Any, list[torch.Tensor]]:
-        sequence = next(self._sequence) & ((1 << 62) - 1)
+        sequence = secrets.randbits(62)  # not to be guessed: a reply cannot be sent before its request
         request = {"op": op, **request}
         unused, self._unused = [number for number in self._unused if not self._handles[number]], set()
         request |= {"drop_objects": unused} if unused else {}

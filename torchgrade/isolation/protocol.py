@@ -277,6 +277,7 @@ class Decoder:
         if type(name) is not str or name not in TORCH_DTYPES or type(grad) is not bool or type(device) is not str:
             raise Violation("tensor")
         dtype, numel = TORCH_DTYPES[name], _product(shape)
+        self._check_extent(numel * dtype.itemsize, strides is not None, index == -1)
         if index == -1:
             tensor = torch.empty(shape, dtype=dtype, device="meta")
         else:
@@ -290,6 +291,11 @@ class Decoder:
                 tensor = tensor.to(_device(device))
         return self.on_tensor(tensor, grad) if self.on_tensor else tensor
 
+    def _check_extent(self, size: int, strided: bool, empty: bool) -> None:
+        """A few bytes can pretend to be many: by a stride of 0, or without storage at all."""
+        if size > (1 << 62 if empty else self.caps.data) and (strided or empty):
+            raise Violation("extent")
+
     def _array(self, rest: list[Any], scalar: bool) -> Any:
         if len(rest) != 6 or type(rest[1]) is not str or len(rest[1]) > 8:
             raise Violation("array")
@@ -301,6 +307,7 @@ class Decoder:
         except TypeError:
             raise Violation("array dtype") from None
         raw, numel = self._buffer(index), _product(shape)
+        self._check_extent(numel * dtype.itemsize, strides is not None, False)
         if dtype.kind == "b" and len(raw) and int(np.frombuffer(raw, np.uint8).max()) > 1:
             raise Violation("bool byte")
         if strides is None:
@@ -308,7 +315,10 @@ class Decoder:
                 raise Violation("array size")
             array = np.frombuffer(raw, dtype=dtype).reshape(shape)
         else:
-            array = np.ndarray(shape, dtype, buffer=raw, offset=offset, strides=strides)
+            try:
+                array = np.ndarray(shape, dtype, buffer=raw, offset=offset, strides=strides)
+            except (TypeError, ValueError, OverflowError):
+                raise Violation("array strides") from None
         if scalar:
             return array[()]
         if not writeable or not array.flags.writeable:
@@ -360,7 +370,7 @@ def _decode_other(tag: str, value: Any) -> Any:
             return np.dtype(value)
         if tag == "device":
             return torch.device(value)
-        if tag == "slice":
+        if tag == "slice" and all(part is None or type(part) is int for part in value):
             return slice(*value)
         if tag == "ellipsis":
             return Ellipsis

@@ -48,7 +48,7 @@ def scale(x, factor=2.0):
 """,
     ),
     lie(
-        "half",
+        "half_precision",
         "return right values of another type",
         "def scale(x, factor=2.0):\n    return (x * factor).half()\n",
         naive=False,

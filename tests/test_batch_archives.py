@@ -156,9 +156,7 @@ def test_archives_inside_are_read_one_level_deep():
 
     assert found.files == {"middle.zip/m.py": b"m"}
     assert [(path, "too deep" in why) for path, why in found.refused] == [("middle.zip/inner.zip", True)]
-    assert unpack(make_zip({"x.tar.gz": make_tar(GOOD, "w:gz")})).files == {
-        f"x.tar.gz/{k}": v for k, v in GOOD.items()
-    }
+    assert unpack(make_zip({"x.tar.gz": make_tar(GOOD, "w:gz")})).files == {f"x.tar.gz/{k}": v for k, v in GOOD.items()}
     [whole] = members(io.BytesIO(make_zip({"inner.zip": inner})), Limits(nesting=0))
     assert (whole.path, whole.content) == ("inner.zip", inner)
 
@@ -241,9 +239,7 @@ def test_a_dictionary_of_gigabytes_is_refused_before_it_is_made():
     greedy[place + 2] = 40
     header = bytes(greedy[12 : 12 + (greedy[12] + 1) * 4 - 4])
     greedy[12 + len(header) : 16 + len(header)] = zlib.crc32(header).to_bytes(4, "little")
-    told = subprocess.run(
-        [sys.executable, "-c", script], input=bytes(greedy), capture_output=True, timeout=60
-    )
+    told = subprocess.run([sys.executable, "-c", script], input=bytes(greedy), capture_output=True, timeout=60)
     assert b"damaged" in told.stdout, told.stderr
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 700 << 10
 

@@ -28,9 +28,7 @@ def outcome(name="test_a", status=Status.PASSED, points=3.0, max_points=3.0, **m
 def grade(*checks, task="task01_a", status=Status.PASSED):
     earned = sum(check.points for check in checks)
     possible = sum(check.max_points for check in checks)
-    return TaskGrade(
-        task, "First", status, earned, possible, 0.5, "suite-1", source_hash(TEXT), tuple(checks)
-    )
+    return TaskGrade(task, "First", status, earned, possible, 0.5, "suite-1", source_hash(TEXT), tuple(checks))
 
 
 @pytest.fixture
@@ -101,9 +99,7 @@ def test_an_interrupted_grading_keeps_its_outcomes_and_is_not_done(book):
 def test_our_own_fault_is_no_zero_and_is_tried_again(book):
     """Broken work has no points, is not `done`, and a later good verdict replaces it."""
     book.add_fault("task01_a", KEY.source, 1, "the suite raised KeyError")
-    book.finish(
-        KEY, grade(outcome(status=Status.BROKEN, points=0.0), status=Status.BROKEN), reason="KeyError"
-    )
+    book.finish(KEY, grade(outcome(status=Status.BROKEN, points=0.0), status=Status.BROKEN), reason="KeyError")
     row = next(row for row in ledger.rows(book) if row.student == "ann")
 
     assert (row.status, row.points, row.open, row.reason) == ("broken", None, True, "KeyError")
@@ -135,9 +131,7 @@ def test_a_regrade_lists_who_changed_by_which_check(book):
     book.set_targets({"task01_a": newer})
 
     found = ledger.changes(before, ledger.rows(book))
-    by_ann = [
-        (c.check, c.before, c.after, c.points_before, c.points_after) for c in found if c.student == "ann"
-    ]
+    by_ann = [(c.check, c.before, c.after, c.points_before, c.points_after) for c in found if c.student == "ann"]
     assert by_ann == [
         ("", "failed", "passed", 3.0, 8.0),
         ("test_b", "failed", "passed", 0.0, 2.0),
@@ -201,9 +195,7 @@ def test_the_lock_ends_with_its_process(tmp_path):
             book.add_outcome(key, i, Outcome(f"test_{{i}}", "t", "values", "cpu", Status.PASSED, 1, 1))
             print(i, flush=True)
     """
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
     try:
         last = -1
         while last < 50:

@@ -22,9 +22,7 @@ def load_dataset(name):
     return module
 
 
-wardrobe, faces, fashion_mnist, keypoints = map(
-    load_dataset, ("wardrobe", "faces", "fashion_mnist", "keypoints")
-)
+wardrobe, faces, fashion_mnist, keypoints = map(load_dataset, ("wardrobe", "faces", "fashion_mnist", "keypoints"))
 
 
 def write_idx(path, array, pack=False, kind=8):

@@ -6,6 +6,8 @@ import json
 import math
 import random
 import re
+from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,7 +21,7 @@ from markdown_it import MarkdownIt
 
 import torchgrade.report
 from torchgrade.errors import CourseError
-from torchgrade.marks import Policy, Row, Student, TaskInfo, counting, total
+from torchgrade.marks import Policy, Row, Student, TaskInfo, counting, dated, total
 from torchgrade.model import Outcome, Result, Status
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
@@ -315,10 +317,25 @@ def test_policies():
     ({"weights": 3}, "must map"),
     ({"best_of": 0}, "at least 1"), ({"best_of": 1.5}, "whole number"), ({"passing": 60}, "at most 1"),
     ({"weights": {"task01_numbers": -1}}, "at least 0"), ({"drop_lowest": True}, "whole number"),
+    ({"deadlines": {"task01_numbers": "next week"}}, "needs a date or a time"),
 ])  # fmt: skip
 def test_a_wrong_policy_names_its_entry(data, sentence):
     with pytest.raises(CourseError, match=sentence):
         Policy.from_mapping(data, [task.task for task in TASKS])
+
+
+@pytest.mark.parametrize(("deadline", "submitted", "late"), [
+    (date(2025, 3, 1), "2025-03-01T23:59:00", False), (date(2025, 3, 1), "2025-03-02 00:00:01", True),
+    ("2025-03-01 12:00", "2025-03-01 12:00:01.250000 UTC", True), ("2025-03-01 12:00", "", None),
+    ("2025-03-01T12:00+01:00", "2025-03-01T11:30:00Z", True), ("2025-03-01T12:00+01:00", "2025-03-01T10:30:00Z", False),
+    ("2025-03-01", "yesterday", None),
+])  # fmt: skip
+def test_deadlines_tell_who_is_late(deadline, submitted, late):
+    """A date is its whole day; zones are compared where both are known; an unknown time is not late."""
+    policy = Policy.from_mapping({"deadlines": {"task01_numbers": deadline}}, [task.task for task in TASKS])
+    row = Row("a", "task01_numbers", "passed", 1.0, 1.0, submitted=submitted)
+    assert dated([row], policy.deadlines)[0].late is late
+    assert dated([replace(row, late=True)], policy.deadlines)[0].late is True
 
 
 def test_the_attempt_that_counts():

@@ -37,10 +37,16 @@ def test_a_command_works(command: str, tmp_path: Path) -> None:
     """Stubs earn nothing, so grading them ends with 1; nothing may end with 2 or 3, or with a traceback."""
     if "scripts/setup" in command and not (ROOT / ".venv" / "bin" / "python").exists():
         pytest.skip("this is not a checkout that scripts/setup has set up")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+    }
     if "--pdb" in command or "reset" in command:
         environment["TORCHGRADE_COURSE"] = str(copy_of_course(tmp_path))
-    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, input="c\n" * 200)
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, input="c\n" * 200
+    )
     assert done.returncode in (0, 1, 2) if "reset" in command else done.returncode in (0, 1), done.stderr
     assert done.stdout.strip() or "reset" in command
     assert "Traceback" not in done.stderr

@@ -27,7 +27,9 @@ def test_a_stub_line_stands_in_the_stub() -> None:
     assert make_stub(text, "s.py") == "TABLE: dict = {}\n"
 
 
-@pytest.mark.parametrize("text", ["# END SOLUTION\n", "# BEGIN SOLUTION\n", "# BEGIN SOLUTION\n# BEGIN SOLUTION\n# END SOLUTION\n"])
+@pytest.mark.parametrize(
+    "text", ["# END SOLUTION\n", "# BEGIN SOLUTION\n", "# BEGIN SOLUTION\n# BEGIN SOLUTION\n# END SOLUTION\n"]
+)
 def test_a_stray_marker_is_an_error(text: str) -> None:
     with pytest.raises(CourseError, match=r"s\.py"):
         make_stub(text, "s.py")

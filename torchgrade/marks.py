@@ -6,8 +6,10 @@ happened to the files. ``Policy`` is the ``marks`` section of ``course.yaml``; `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any
 
 from torchgrade.errors import CourseError
@@ -108,7 +110,8 @@ class Policy:
 
     ``weights`` maps a task to its weight (default: its points); ``best_of`` counts the n best tasks,
     ``drop_lowest`` leaves out the n worst; ``passing`` is the share of the total that passes and
-    ``passing_each`` the share that every counted task needs.
+    ``passing_each`` the share that every counted task needs. ``deadlines`` maps a task to a date (its whole day)
+    or a time, with a zone or in that of the hand-ins.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -116,7 +119,7 @@ class Policy:
     drop_lowest: int = 0
     passing: float | None = None
     passing_each: float | None = None
-    deadlines: Mapping[str, str] = field(default_factory=dict)
+    deadlines: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any] | None, tasks: Sequence[str]) -> Policy:
@@ -133,12 +136,45 @@ class Policy:
             strangers = [task for task in table if task not in tasks]
             if strangers:
                 raise CourseError(f"course.yaml: marks.{name} names `{strangers[0]}`, which is no task")
+        policy = replace(policy, deadlines={task: _deadline(task, when) for task, when in policy.deadlines.items()})
         _check_number("weights", *policy.weights.values(), low=0)
         _check_number("best_of", policy.best_of, low=1, whole=True)
         _check_number("drop_lowest", policy.drop_lowest, low=0, whole=True)
         _check_number("passing", policy.passing, low=0, high=1)
         _check_number("passing_each", policy.passing_each, low=0, high=1)
         return policy
+
+
+def _deadline(task: str, when: Any) -> datetime:
+    found = moment(when.isoformat() if isinstance(when, date) else str(when))
+    if found is None:
+        raise CourseError(f"course.yaml: marks.deadlines: {task} needs a date or a time, not {when!r}")
+    return found
+
+
+def moment(text: str) -> datetime | None:
+    """A date (its last second) or time in ISO 8601; None when it is neither."""
+    text = re.sub(r"\s*(?:Z|UTC)$", "+00:00", text.strip())
+    text = re.sub(r"\s+(?=[+-]\d\d:?\d\d$)", "", text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(hour=23, minute=59, second=59) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else found
+
+
+def dated(rows: Iterable[Row], deadlines: Mapping[str, datetime]) -> list[Row]:
+    """The rows with ``late`` filled in where the time of the hand-in is known and the platform did not say it."""
+    return [replace(row, late=_is_late(row, deadlines.get(row.task))) for row in rows]
+
+
+def _is_late(row: Row, deadline: datetime | None) -> bool | None:
+    when = moment(row.submitted) if row.submitted else None
+    if row.late is not None or deadline is None or when is None:
+        return row.late
+    if when.tzinfo is None or deadline.tzinfo is None:  # one of them says no zone: the other's is meant
+        when, deadline = when.replace(tzinfo=None), deadline.replace(tzinfo=None)
+    return when > deadline
 
 
 def _check_number(name: str, *values: Any, low: float, high: float = 1e9, whole: bool = False) -> None:

@@ -97,6 +97,7 @@ class TaskGrade:
     checks: tuple[Outcome, ...]
     isolation: str = "process"
     memory_bound: str = "rlimit"
+    peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:

@@ -84,7 +84,7 @@ class Gradebook(Storage):
             (grading,) = db.execute(f"SELECT grading FROM gradings WHERE {_KEY}", key).fetchone()
             db.execute(_INSERT_OUTCOME, _outcome_row(grading, position, outcome))
 
-    def finish(self, key: Key, grade: TaskGrade, *, reason: str = "", peak_mb: float | None = None) -> None:
+    def finish(self, key: Key, grade: TaskGrade, *, reason: str = "") -> None:
         """Keep the grade, and exactly its outcomes."""
         with self.transaction() as db:
             db.execute(f"INSERT OR IGNORE INTO gradings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", key)
@@ -97,7 +97,7 @@ class Gradebook(Storage):
                 grade.points,
                 grade.max_points,
                 grade.seconds,
-                peak_mb,
+                grade.peak_mb or None,
                 grade.isolation,
             )
             db.execute(

@@ -11,10 +11,11 @@ from pathlib import Path
 from torchgrade.batch.executor import News, available_mb
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.job import Job
+from torchgrade.grading.nursery import CAN_FORK, Nursery
 from torchgrade.grading.pool import Event, Grader
 from torchgrade.model import Status
 
-GRADER_MB = 600.0  # a grader and its zygote, torch imported in both
+NURSERY_MB, GRADER_MB = 600.0, 100.0  # torch imported in nursery and zygote; what a grader adds
 SILENCE = 1800.0  # seconds without a word after which a grader is taken for dead
 
 
@@ -37,23 +38,25 @@ class LocalExecutor:
         self._budget = 0.9 * available_mb() if memory_mb is None else memory_mb
         self._silence = silence
         self._sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
+        self._nursery = Nursery(root) if jobs > 1 and CAN_FORK else None
         self._slots: list[_Slot] = []
 
     def room(self, memory_mb: float) -> bool:
         busy = [slot for slot in self._slots if slot.job is not None]
-        promised = sum(slot.memory_mb for slot in busy) + GRADER_MB * (len(busy) + 1)
+        promised = sum(slot.memory_mb for slot in busy) + NURSERY_MB + GRADER_MB * (len(busy) + 1)
         return not busy or (len(busy) < self._jobs and promised + memory_mb <= self._budget)
 
     def submit(self, job: Job, memory_mb: float) -> None:
         """Give the job to an idle grader, best to one that has the task's suite open."""
-        idle = [slot for slot in self._slots if slot.job is None and slot.grader.process.poll() is None]
+        idle = [slot for slot in self._slots if slot.job is None and not slot.grader.leaving]
         slot = next((s for s in idle if s.grader.job is not None and s.grader.job.task == job.task), None)
         slot = slot or (idle[0] if idle else None)
-        if slot is None:
-            slot = _Slot(Grader(self._root, self._sink))
+        if slot is not None:
+            slot.grader.submit(job)
+        else:
+            slot = _Slot(Grader(self._root, self._sink, job, self._nursery))
             self._slots.append(slot)
         slot.job, slot.memory_mb, slot.heard = job, memory_mb, time.monotonic()
-        slot.grader.submit(job)
 
     def news(self, timeout: float) -> list[News]:
         found: list[News] = []
@@ -98,7 +101,7 @@ class LocalExecutor:
         for slot in list(self._slots):
             if slot.job is not None and time.monotonic() - slot.heard > self._silence:
                 self._slots.remove(slot)
-                slot.grader.process.kill()
+                slot.grader.kill()
                 found.append(News(slot.job.id, fault=f"the grader said nothing for {self._silence:g} s"))
         return found
 
@@ -108,11 +111,12 @@ class LocalExecutor:
             raise TorchGradeError("the executor is closed while jobs run")
         for slot in self._slots:
             if now:
-                slot.grader.process.kill()
-            elif slot.grader.process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    slot.grader.process.stdin.close()
+                slot.grader.kill()
+            else:
+                slot.grader.finish()
         for slot in self._slots:
             slot.grader.job = None
             slot.grader.close()
         self._slots.clear()
+        if self._nursery is not None:
+            self._nursery.close()

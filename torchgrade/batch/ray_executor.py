@@ -7,6 +7,7 @@ The course's folder must be at the same path on every machine (a shared file sys
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import time
 from pathlib import Path
@@ -82,9 +83,9 @@ class RayExecutor:
         self._root = str(root)
         self._gpu_share = gpu_share
         if not ray.is_initialized():
-            settings = {"runtime_env": {"env_vars": {"PYTHONPATH": _PACKAGE}}, "log_to_driver": False}
+            settings: dict[str, Any] = {"runtime_env": {"env_vars": {"PYTHONPATH": _PACKAGE}}, "log_to_driver": False}
             try:
-                ray.init(address=address, logging_level="ERROR", **settings)
+                ray.init(address=address, logging_level=logging.ERROR, **settings)
             except ConnectionError as error:
                 raise UsageError(f"there is no Ray cluster at {address!r}: {error}") from None
             self._ours = True

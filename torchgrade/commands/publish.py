@@ -13,7 +13,7 @@ from torchgrade.batch.ledger import Change, rows
 from torchgrade.batch.run import class_rows, counted_titles
 from torchgrade.batch.storage import now
 from torchgrade.course import Course
-from torchgrade.marks import Policy, Row, Student, TaskInfo
+from torchgrade.marks import Policy, Row, Student, TaskInfo, dated
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, class_report
 from torchgrade.report.escape import file_name
@@ -27,13 +27,13 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     tasks = counted_titles(course, {info.task: info for info in book.tasks()})
     policy = Policy.from_mapping(course.settings.get("marks"), [task.stem for task in course.tasks])
     students, counted = book.students(), class_rows(book)
-    counted = [row for row in counted if row.task in {task.task for task in tasks}]
+    counted = dated([row for row in counted if row.task in {task.task for task in tasks}], policy.deadlines)
     table = tables.by_student(counted)
     document = environment_of(book, counted)
     about = _about(course, document, counted)
     links = _students(out, students, table, tasks, policy, about)
     write(out / "grades.csv", tables.grades_csv(students, table, tasks, policy))
-    write(out / "checks.csv", tables.checks_csv(students, rows(book)))
+    write(out / "checks.csv", tables.checks_csv(students, dated(rows(book), policy.deadlines)))
     write(out / "canvas.csv", platforms.canvas_csv(students, table, tasks))
     write(out / "moodle.csv", platforms.moodle_csv(students, table, tasks, policy))
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))

@@ -1,4 +1,4 @@
-"""The grader process: ``python -m torchgrade.grading ROOT``.
+"""The grader process: ``python -m torchgrade.grading ROOT``, or with a descriptor the nursery that forks graders.
 
 Jobs come as msgpack on standard input, events go as msgpack to standard output; whatever the suites print goes
 to standard error. The zygote starts first, so that it and this process import torch side by side.
@@ -6,14 +6,20 @@ to standard error. The zygote starts first, so that it and this process import t
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import json
 import os
+import select
+import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgpack
 
@@ -27,14 +33,28 @@ from torchgrade.model import Outcome, TaskGrade, as_json
 class Launchers:
     """One zygote for each kind of isolation and device, started when first asked for."""
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
+    def __init__(self) -> None:
         self.started: dict[tuple[str, str], Launcher] = {}
+        self.shared: dict[tuple[str, str], Launcher] = {}  # with the process that forked this one
 
     def __call__(self, isolation: str, device: str) -> Launcher:
-        if (isolation, device) not in self.started:
-            self.started[isolation, device] = Launcher(isolation, device)
-        return self.started[isolation, device]
+        kind = (isolation, device)
+        if kind not in self.started and kind not in self.shared:
+            self.started[kind] = Launcher(isolation, device)
+        return self.shared.get(kind) or self.started[kind]
+
+    def inherit(self) -> None:
+        """In a fork: what was started before it is shared."""
+        self.shared, self.started = self.started, {}
+        for launcher in self.shared.values():
+            launcher.inherit()
+
+    def drop_dead(self) -> None:
+        """Forget launchers whose zygote has ended."""
+        for kind, launcher in list(self.started.items()):
+            if not launcher.alive():
+                launcher.close()
+                del self.started[kind]
 
     def close(self) -> None:
         for launcher in self.started.values():
@@ -42,7 +62,7 @@ class Launchers:
 
 
 def leave_with_parent() -> None:
-    """End when the command that started us has ended, however it ended; our zygote and workers end with us."""
+    """End when the process that started us has ended, however it ended; our zygote and workers end with us."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -53,26 +73,36 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main() -> None:
-    leave_with_parent()
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
+def main() -> NoReturn:
+    root, launchers = Path(sys.argv[1]), Launchers()
+    if len(sys.argv) > 2:
+        nursery(socket.socket(fileno=int(sys.argv[2])), root, launchers)
+    out = os.dup(1)
     os.dup2(2, 1)
+    grade(root, launchers, 0, out)
+
+
+def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn:
+    """Grade the jobs that come from the descriptor ``given``, tell ``output`` what happens, and end the process."""
+    leave_with_parent()
+    out = os.fdopen(output, "wb", buffering=0)
 
     def emit(kind: str, data: dict[str, Any]) -> None:
-        out.write(msgpack.packb({"event": kind, **{key: _plain(value) for key, value in data.items()}}))
+        rest = memoryview(msgpack.packb({"event": kind, **{key: _plain(value) for key, value in data.items()}}))
+        while rest:
+            rest = rest[out.write(rest) :]
 
     def jobs() -> Iterator[Job]:
         unpacker = msgpack.Unpacker(max_buffer_size=1 << 30)
-        while data := os.read(0, 1 << 16):
+        while data := os.read(given, 1 << 16):
             unpacker.feed(data)
             for item in unpacker:
                 yield Job.from_data(item)
 
-    course = Course.load(Path(sys.argv[1]))
-    launchers = Launchers(course)
     code = 0
     queue = jobs()
     try:
+        course = Course.load(root)
         first = next(queue, None)
         if first is not None:
             launchers(first.isolation, first.devices[0])  # its import of torch runs beside ours
@@ -92,6 +122,72 @@ def main() -> None:
     launchers.close()
     sys.stderr.flush()
     os._exit(code)  # leaving an interpreter that has torch loaded costs half a second
+
+
+def nursery(control: socket.socket, root: Path, launchers: Launchers) -> NoReturn:
+    """Fork graders when asked to, until ``control`` closes; see nursery.py."""
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    woken.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno())
+    running: dict[int, tuple[int, int]] = {}  # number: process and its output
+    while True:
+        ready, _, _ = select.select([control, wake], [], [])
+        if wake in ready:
+            _report_ended(wake, running)
+        if control not in ready:
+            continue
+        lines, descriptors, _, _ = socket.recv_fds(control, 4096, 2)  # descriptors come with the last line
+        if not lines:
+            break
+        for message in map(json.loads, lines.splitlines()):
+            if "fork" in message:
+                given, output = descriptors
+                pid = _fork(launchers, message)
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    for end in (control, wake, woken):
+                        end.close()
+                    for _pid, other in running.values():
+                        os.close(other)
+                    launchers.inherit()
+                    grade(root, launchers, given, output)
+                os.close(given)
+                running[message["fork"]] = pid, output
+            elif message["kill"] in running:
+                os.kill(running[message["kill"]][0], signal.SIGKILL)
+    for pid, _output in running.values():
+        os.kill(pid, signal.SIGKILL)
+    launchers.close()
+    os._exit(0)
+
+
+def _fork(launchers: Launchers, message: dict[str, Any]) -> int:
+    """Fork with torch imported and the zygote started, so that the new grader shares both."""
+    launchers.drop_dead()
+    launcher = launchers(message["isolation"], message["device"])
+    from torchgrade.grading import session  # noqa: F401  (imports torch and pytest)
+
+    launcher.alive()  # the thread that starts the zygote would not survive the fork
+    gc.collect()
+    gc.freeze()
+    return os.fork()
+
+
+def _report_ended(wake: socket.socket, running: dict[int, tuple[int, int]]) -> None:
+    """Write to the output of each ended grader how it ended."""
+    with contextlib.suppress(BlockingIOError):
+        while wake.recv(4096):
+            pass
+    for number, (pid, output) in list(running.items()):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            with contextlib.suppress(OSError):
+                os.write(output, msgpack.packb({"event": "ended", "code": os.waitstatus_to_exitcode(status)}))
+            os.close(output)
+            del running[number]
 
 
 def _chain(first: Job, rest: Iterator[Job]) -> Iterator[Job]:

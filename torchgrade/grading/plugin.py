@@ -52,6 +52,7 @@ class JobResult:
     job: Job
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: float = 0.0
+    peak_mb: float = 0.0
 
 
 class GradingPlugin:
@@ -104,7 +105,7 @@ class GradingPlugin:
         for job in () if self.error else self.jobs:
             started = time.monotonic()
             result = JobResult(job)
-            for outcome in self._grade(job, session.items):
+            for outcome in self._grade(result, session.items):
                 result.outcomes.append(outcome)
                 self.emit("outcome", {"job": job.id, "outcome": outcome})
             result.seconds = time.monotonic() - started
@@ -117,7 +118,8 @@ class GradingPlugin:
         if call.excinfo is not None and self.run is not None and self.run.error is None:
             self.run.error = call.excinfo.value
 
-    def _grade(self, job: Job, items: list[pytest.Item]) -> Iterator[Outcome]:
+    def _grade(self, result: JobResult, items: list[pytest.Item]) -> Iterator[Outcome]:
+        job = result.job
         passed: dict[tuple[str, str], bool] = {}
         blocked: str | None = None
         sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
@@ -140,6 +142,7 @@ class GradingPlugin:
         finally:
             for sandbox in sandboxes.values():
                 sandbox.close()
+                result.peak_mb = max(result.peak_mb, sandbox.peak_mb)
 
     def _waits_for(
         self, spec: CheckSpec, items: list[pytest.Item], passed: dict[tuple[str, str], bool], device: str, job: Job

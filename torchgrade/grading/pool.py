@@ -1,18 +1,19 @@
 """Grader processes seen from the command line: submit jobs, receive events. Imports no torch.
 
-Each grader owns a zygote and grades one job at a time. A grader that dies gives its job back as ``broken`` and is
-replaced; closing the pool ends every process below it.
+Each grader grades one job at a time. One alone is started and owns a zygote; several are forked from a nursery and
+share one. A grader that dies gives its job back as ``broken`` and is replaced; closing the pool ends every process
+below it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import queue
 import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import msgpack
 
 from torchgrade.grading.job import Job
+from torchgrade.grading.nursery import CAN_FORK, Nursery, command, environment
 from torchgrade.model import Outcome, TaskGrade
 
 
@@ -41,52 +43,71 @@ class Event:
 
 
 class Grader:
-    """One grader process. Events go to ``sink`` from a thread, each with this grader beside it."""
+    """One grader, started for ``job``. Events go to ``sink`` from a thread, each with this grader beside it."""
 
-    def __init__(self, root: Path, sink: queue.Queue[tuple[Grader, Event]]) -> None:
-        package = str(Path(__file__).parents[2])
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": package}
+    def __init__(self, root: Path, sink: queue.Queue[tuple[Grader, Event]], job: Job, nursery: Nursery | None) -> None:
         self.job: Job | None = None
-        self.leaving = False  # it said "broken" and is about to end
+        self.leaving = False  # it said "broken" and is about to end, or has ended
         self.sink = sink
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "torchgrade.grading", str(root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C reaches the command only, which then closes us
-        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.kill: Callable[[], None]  # end it at once
+        if nursery is not None:
+            number, given, self._output = nursery.fork(job.isolation, job.devices[0])
+            self.kill = functools.partial(nursery.kill, number)
+        else:
+            given, self._output = self._start(root)
+        self._input = os.fdopen(given, "wb")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        self.submit(job)
+
+    def _start(self, root: Path) -> tuple[int, int]:
+        (theirs, given), (output, their_output) = os.pipe(), os.pipe()
+        self._process = subprocess.Popen(
+            command(root),
+            stdin=theirs,
+            stdout=their_output,
+            env=environment(),
+            start_new_session=True,  # Ctrl-C reaches the command only, which then closes us
+        )
+        self.kill = self._process.kill
+        os.close(theirs)
+        os.close(their_output)
+        return given, output
 
     def submit(self, job: Job) -> None:
-        assert self.process.stdin is not None
         self.job = job
-        try:
-            self.process.stdin.write(msgpack.packb(job.to_data()))
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the reader sees the end and says so
+        with contextlib.suppress(BrokenPipeError):  # the reader sees the end and says so
+            self._input.write(msgpack.packb(job.to_data()))
+            self._input.flush()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
         unpacker = msgpack.Unpacker(max_buffer_size=1 << 30)
-        while data := os.read(self.process.stdout.fileno(), 1 << 16):
+        code = None
+        while data := os.read(self._output, 1 << 16):
             unpacker.feed(data)
             for item in unpacker:
-                self.sink.put((self, Event(item.pop("event"), item.get("job"), item)))
-        code = self.process.wait()
+                if item["event"] == "ended":  # the nursery's word
+                    code = item["code"]
+                else:
+                    self.sink.put((self, Event(item.pop("event"), item.get("job"), item)))
+        if self._process is not None:
+            code = self._process.wait()
+        os.close(self._output)
+        self.leaving = True
         self.sink.put((self, Event("ended", None, {"code": code})))
 
+    def finish(self) -> None:
+        """No more jobs: it ends after the one that runs."""
+        with contextlib.suppress(OSError):
+            self._input.close()
+
     def close(self) -> None:
-        if self.process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self.process.stdin.close()
-        try:
-            self.process.wait(0.2 if self.job is not None else 5.0)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.finish()
+        self._reader.join(0.2 if self.job is not None else 5.0)
+        if self._reader.is_alive():
+            self.kill()
+            self._reader.join()
 
 
 class Pool:
@@ -95,6 +116,7 @@ class Pool:
     def __init__(self, root: Path, size: int) -> None:
         self.root = root
         self.size = size
+        self.nursery = Nursery(root) if size > 1 and CAN_FORK else None
         self.graders: list[Grader] = []
         self.sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
 
@@ -132,14 +154,14 @@ class Pool:
             if waiting and grader.job is None and not grader.leaving:
                 grader.submit(waiting.pop())
         while waiting and len(self.graders) < self.size:
-            grader = Grader(self.root, self.sink)
-            self.graders.append(grader)
-            grader.submit(waiting.pop())
+            self.graders.append(Grader(self.root, self.sink, waiting.pop(), self.nursery))
 
     def close(self) -> None:
         for grader in self.graders:
             grader.close()
         self.graders.clear()
+        if self.nursery is not None:
+            self.nursery.close()
 
     def __enter__(self) -> Pool:
         return self

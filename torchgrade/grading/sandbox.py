@@ -37,12 +37,14 @@ class Sandbox:
         self.on_steps = on_steps
         self.client: Client | None = None
         self.failed: LoadFailed | None = None
+        self.peak_mb = 0.0  # of the workers that have ended
 
     def submission(self) -> Submission:
         """The loaded submission; raises LoadFailed, the same each time."""
         if self.failed is not None:
             raise self.failed
         if self.client is None or getattr(self.client.line, "dead", None) is not None:
+            self.close()
             self.client = self._start()
         return Submission(self.client)
 
@@ -68,4 +70,5 @@ class Sandbox:
     def close(self) -> None:
         if self.client is not None:
             self.client.line.close()
+            self.peak_mb = max(self.peak_mb, self.client.line.peak_mb)
             self.client = None

@@ -100,6 +100,7 @@ class Session:
             checks=outcomes,
             isolation=f"level {launcher.level}" if launcher is not None else "none (debug)",
             memory_bound=launcher.memory_bound if launcher is not None else "none",
+            peak_mb=round(result.peak_mb, 1),
         )
 
     def _sandbox_maker(self, task: Task) -> Callable[[Job, str, Callable[[int], None]], Sandbox]:

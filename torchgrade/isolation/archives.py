@@ -111,9 +111,7 @@ class _Reader:
         except MemoryError:
             raise Refused("the archive needs more memory than there is") from None
 
-    def _take(
-        self, prefix: str, name: str, refusal: str, opener: _Opener, packed: int, depth: int
-    ) -> Iterator[Member]:
+    def _take(self, prefix: str, name: str, refusal: str, opener: _Opener, packed: int, depth: int) -> Iterator[Member]:
         self._count += 1
         if self._count > self.limits.count:
             raise Bomb(f"the archive has more than {self.limits.count} members")

@@ -35,6 +35,7 @@ from torchgrade.errors import (
 from torchgrade.isolation.channel import Channel
 from torchgrade.isolation.launch import Limits, WorkerProcess
 from torchgrade.isolation.protocol import Caps, Decoder, Encoder, Frame, ObjectSpec, Unsendable, Violation
+from torchgrade.isolation.watch import peak_mb
 from torchgrade.submission import Source
 
 TICK = 0.05  # seconds between two looks at the worker's clock
@@ -45,6 +46,8 @@ ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of mem
 
 class Line(Protocol):
     """Carries one request to a server and its reply back."""
+
+    peak_mb: float
 
     def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]: ...
     def begin(self, seconds: float) -> None: ...
@@ -61,6 +64,7 @@ class WorkerLine:
         self.on_steps = on_steps or (lambda steps: None)
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
         self.dead: SubmissionFault | None = None
+        self.peak_mb = 0.0  # of the worker's resident memory, known when the line is closed
         self._printed = bytearray()
         self._next_look = self._next_tick = 0.0
         self.begin(60.0)
@@ -142,12 +146,13 @@ class WorkerLine:
     def _bury(self, fault: SubmissionFault) -> None:
         self.dead = fault
         self.output()
-        self.process.kill()
+        self.close()
 
     def _obituary(self) -> SubmissionFault:
         exit = self.process.exit(2.0)
         if exit is None:
             return WorkerDied("its process closed the connection")
+        self.peak_mb = exit.max_rss_mb
         if exit.out_of_memory:
             return OutOfMemory(self.limits.memory_mb)
         if exit.out_of_space:
@@ -157,6 +162,7 @@ class WorkerLine:
         return WorkerDied(f"its process ended with exit status {exit.code} in the middle of the check")
 
     def close(self) -> None:
+        self.peak_mb = max(self.peak_mb, peak_mb(self.process.pid))
         self.process.kill()
 
 

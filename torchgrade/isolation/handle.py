@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import tempfile
@@ -28,8 +29,7 @@ class Zygote:
         self.baseline_mb = 0.0
         self._ready = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the process)
-        self._control, theirs = socket.socketpair()
-        self._messages = Status(self._control)
+        (self._control, theirs), (self._life, their_life) = socket.socketpair(), socket.socketpair()
         self._process = subprocess.Popen(
             command.zygote(plan, theirs.fileno()),
             pass_fds=[theirs.fileno()],
@@ -40,21 +40,29 @@ class Zygote:
             cwd="/",
         )
         theirs.close()
-        message = self._messages.read(time.monotonic() + START_SECONDS)
+        socket.send_fds(self._control, [b"life"], [their_life.fileno()])
+        their_life.close()
+        message = self._next(START_SECONDS)
         if message is None or "error" in message:
             self.missing = (message or {}).get("error") or self._last_words()
         else:
             self.missing = message["missing"]
 
-    def fork(self, limits: Limits, preload: Sequence[str], serve: str) -> tuple[socket.socket, int, Status]:
-        """Ask for a worker: the grader's ends for calls, output and status."""
+    def alive(self) -> bool:
+        """For the process that started it."""
+        return self._process.poll() is None
+
+    def fork(
+        self, limits: Limits, preload: Sequence[str], serve: str, user: int | None
+    ) -> tuple[socket.socket, int, Status]:
+        """Ask for a worker: the grader's ends for calls, output and status. ``user``: what the job becomes."""
         if not self._ready:
-            self.baseline_mb = self._expect("ready", START_SECONDS)["baseline"]
+            self.baseline_mb = self._expect_ready()
             self._ready = True
         (end, calls), (status_end, status) = socket.socketpair(), socket.socketpair()
         output, output_end = os.pipe()
         os.set_blocking(output, False)
-        request = {"limits": limits.to_json(), "preload": list(preload), "serve": serve}
+        request = {"limits": limits.to_json(), "preload": list(preload), "serve": serve, "user": user}
         descriptors = [calls.fileno(), output_end, status.fileno()]
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
@@ -66,19 +74,39 @@ class Zygote:
             os.close(output_end)
         return end, output, Status(status_end)
 
-    def _expect(self, key: str, seconds: float) -> dict[str, Any]:
-        message = self._messages.read(time.monotonic() + seconds)
-        if message is None or key not in message:
+    def _expect_ready(self) -> float:
+        """Its memory in MB once torch is imported. The message stays, for every fork of this process."""
+        message = self._next(START_SECONDS, keep=True)
+        if message is None or "ready" not in message:
             reason = (message or {}).get("error") or self._last_words()
             raise IsolationError(f"The zygote could not be started: {reason}")
-        return message
+        return float(message["baseline"])
+
+    def _next(self, seconds: float, keep: bool = False) -> dict[str, Any] | None:
+        """The next message, or None when there is none in time or the zygote has ended."""
+        deadline = time.monotonic() + seconds
+        while select.select([self._control], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            try:
+                data = self._control.recv(1 << 16, socket.MSG_PEEK)
+            except OSError:
+                return None
+            line, newline, _ = data.partition(b"\n")
+            if not data:
+                return None
+            if newline:
+                if not keep:
+                    self._control.recv(len(line) + 1)
+                message: dict[str, Any] = json.loads(line)
+                return message
+        return None
 
     def _last_words(self) -> str:
         self._errors.seek(0)
         return self._errors.read(4000).decode(errors="replace").strip() or "it ended without a word"
 
     def close(self) -> None:
-        self._messages.close()
+        self._life.close()
+        self._control.close()
         try:
             self._process.wait(0.2)  # it may be importing; it holds nothing that must be saved
         except subprocess.TimeoutExpired:

@@ -86,9 +86,20 @@ class Launcher:
             return spawn.spawn(plan, limits, preload, serve)
         zygote = self._ready_zygote()
         with self._lock:
-            end, output, status = zygote.fork(limits, preload, serve)
+            user = self._slot.user if self._slot is not None else None
+            end, output, status = zygote.fork(limits, preload, serve, user)
             memory = self._memory_watch(limits, zygote.baseline_mb)
             return _handshake(end, output, status, memory, whole=zygote.plan.level == 3)
+
+    def alive(self) -> bool:
+        """Whether its zygote can still fork; waits until the level has been tried."""
+        self._starter.join()
+        return self.spawns or (self._zygote is not None and self._zygote.alive())
+
+    def inherit(self) -> None:
+        """In a fork of the process that made it: share the zygote, with a lock and a user of one's own."""
+        self._lock = threading.Lock()
+        self._slot = None if self.spawns else levels.Slot()
 
     def close(self) -> None:
         """End the zygote; workers that still run end with it."""

@@ -19,6 +19,7 @@ from torchgrade.isolation.worker import Server
 class LocalLine:
     def __init__(self) -> None:
         self.server = Server()
+        self.peak_mb = 0.0  # not measured: it shares the grader's process
         self._streams = random_streams()  # the submission's own, as a worker has them
 
     @property

@@ -205,9 +205,7 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {node.name}
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    aliases = {
-        (alias.asname or alias.name).split(".")[0] for alias in ast.walk(node) if isinstance(alias, ast.alias)
-    }
+    aliases = {(alias.asname or alias.name).split(".")[0] for alias in ast.walk(node) if isinstance(alias, ast.alias)}
     return stored | aliases
 
 

@@ -196,6 +196,14 @@ def _anonymous_mb(pid: int) -> float:
         return 0.0
 
 
+def peak_mb(pid: int) -> float:
+    """The largest resident memory that the process ever had, what it shares with others included; 0 if unknown."""
+    try:
+        return next(_fields(PROC / str(pid) / "status", ("VmHWM",)), 0.0)
+    except OSError:
+        return 0.0
+
+
 def own_anonymous_mb() -> float:
     """Anonymous memory of this process: the baseline of what is forked from it."""
     return _anonymous_mb(os.getpid())

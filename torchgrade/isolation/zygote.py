@@ -3,14 +3,15 @@
     grader ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker
 
 Started by launch.py as a fresh interpreter (inside bubblewrap at level 3), its control socket as a
-descriptor. On the control socket, JSON lines:
+descriptor. On the control socket, first a socket on which nothing is ever sent: the grader's life. Then JSON lines:
 
     {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
     {"ready": true, "baseline": MB}    torch is imported
-    {"limits": ..., "preload": [...], "serve": "module:function"} + [calls, output, status]
-                                       from the grader, once per worker
+    {"limits": ..., "preload": [...], "serve": "module:function", "user": N} + [calls, output, status]
+                                       from a grader, once per worker
 
-It runs one thread and never touches CUDA: neither survives a fork. It ends when the control socket closes.
+Graders that were forked from one process share the control socket: a request with its descriptors arrives whole.
+It runs one thread and never touches CUDA: neither survives a fork. It ends when the last grader's ends close.
 """
 
 from __future__ import annotations
@@ -49,20 +50,21 @@ def main(descriptor: int, settings: dict[str, Any]) -> NoReturn:
     """Serve fork requests until the control socket closes; never returns."""
     control, plan = socket.socket(fileno=descriptor), Plan.from_json(settings)
     try:
+        life = socket.socket(fileno=socket.recv_fds(control, len(b"life"), 1)[1][0])
         enter_zygote(plan)
-        with dying_with(control):
+        with dying_with(life):
             missing = trial(plan)
             tell(control, {"level": plan.level, "missing": missing})
             if missing:
                 os._exit(1)
             warm_up()
         tell(control, {"ready": True, "baseline": watch.own_anonymous_mb()})
-        serve(control, plan)
+        serve(control, life, plan)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the grader has gone
     except BaseException as error:
         with contextlib.suppress(OSError):
-            tell(control, {"error": f"{type(error).__name__}: {error}"})
+            tell(control, {"error": f"{type(error).__name__}: {error}"[:4000]})
     finally:
         os._exit(1)
 
@@ -96,24 +98,21 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def dying_with(control: socket.socket) -> Iterator[None]:
-    """While busy, let the kernel end this process (SIGIO) when the control socket closes.
-
-    Anything that arrives would end it too: the grader sends nothing while it waits for an answer.
-    """
-    flags = fcntl.fcntl(control, fcntl.F_GETFL)
+def dying_with(life: socket.socket) -> Iterator[None]:
+    """While busy, let the kernel end this process (SIGIO) when ``life`` closes."""
+    flags = fcntl.fcntl(life, fcntl.F_GETFL)
     if not LINUX:
         yield
         return
-    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(control, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([control], [], [], 0)[0]:
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:
         os._exit(0)  # it closed before we asked
     yield
-    fcntl.fcntl(control, fcntl.F_SETFL, flags)
+    fcntl.fcntl(life, fcntl.F_SETFL, flags)
 
 
-def serve(control: socket.socket, plan: Plan) -> None:
+def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     """Fork one supervisor for each request; reap the ended ones, and kill what none of them owns any more."""
     wake, woken = socket.socketpair()
     wake.setblocking(False)
@@ -136,11 +135,11 @@ def serve(control: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        prepare(control, request["preload"])
+        prepare(life, request["preload"])
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            for end in (control, wake, woken):
+            for end in (control, life, wake, woken):
                 end.close()
             start_job(plan, request, *descriptors)
         supervisors.add(pid)
@@ -148,11 +147,11 @@ def serve(control: socket.socket, plan: Plan) -> None:
             os.close(descriptor)
 
 
-def prepare(control: socket.socket, modules: list[str]) -> None:
+def prepare(life: socket.socket, modules: list[str]) -> None:
     """Import ``modules`` here, once, so that every later worker has them."""
     missing = [name for name in modules if name not in sys.modules]
     if missing:
-        with dying_with(control):
+        with dying_with(life):
             import_all(missing)
 
 

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,6 +52,7 @@ def become(user: int) -> None:
 def start_job(plan: Plan, request: dict[str, Any], calls: int, output: int, status: int) -> NoReturn:
     """In the zygote's fork: become the supervisor of one worker, or the keeper of that supervisor."""
     limits = Limits.from_json(request["limits"])
+    plan = replace(plan, user=request["user"])
     channel = socket.socket(fileno=status)
     name = request.get("serve", WORKER)
     try:

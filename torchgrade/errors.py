@@ -114,15 +114,20 @@ class BadAnswer(SubmissionFault):
 
 
 class WorkerDied(SubmissionFault):
-    """The submission's process ended in the middle of a call."""
+    """The submission's process ended in the middle of a call; ``starved``: it was killed, and not by its own limits."""
+
+    def __init__(self, message: str, starved: bool = False) -> None:
+        super().__init__(message)
+        self.starved = starved
 
 
 class TimedOut(SubmissionFault):
-    """The submission needed more than ``limit`` seconds."""
+    """The submission needed more than ``limit`` seconds; ``starved``: by the clock, it had not computed so long."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, starved: bool = False) -> None:
         super().__init__(f"{limit:g} s")
         self.limit = limit
+        self.starved = starved
 
 
 class OutOfMemory(SubmissionFault):

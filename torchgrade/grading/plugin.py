@@ -21,6 +21,7 @@ from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
 from torchgrade.errors import CourseError, Unavailable
+from torchgrade.grading.alone import Machine, smells_of_resources
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.job import Job
@@ -67,6 +68,8 @@ class GradingPlugin:
         self.calibration_file = Calibration.load(task.folder / "calibration.json")
         self.results: list[JobResult] = []
         self.error: str = ""
+        self.machine = Machine()
+        self.starved = False  # whether the check that ran last may have failed by the machine's fault
 
     # --- what a suite may ask for --------------------------------------------------------------------------
 
@@ -158,10 +161,12 @@ class GradingPlugin:
         started = time.monotonic()
         verdict, output = PASSED, ""
         for attempt in range(spec.tries):
-            verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
-            if verdict.status is Status.BROKEN:  # our own fault: once more, on a fresh worker
-                sandbox.close()
+            with self.machine.beside_others():
                 verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
+            if verdict.status is Status.BROKEN or self.starved:  # once more, on a fresh worker
+                sandbox.restart()
+                with self.machine.alone():
+                    verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
             if verdict.status is not Status.FAILED:
                 break
         return self._outcome(item, spec, device, verdict, time.monotonic() - started, output)
@@ -192,6 +197,7 @@ class GradingPlugin:
             where = _where(run.submission.torchgrade_client.seen.where)
         verdict = self._verdict(run, where) or self._blame(item, run, where)
         output = shorten(sandbox.output(), 4000)
+        self.starved = smells_of_resources(run.error)
         self.run = None
         return verdict, output
 

@@ -67,6 +67,11 @@ class Sandbox:
     def output(self) -> str:
         return self.client.line.output() if self.client is not None else ""
 
+    def restart(self) -> None:
+        """Forget the worker and what it complained of."""
+        self.close()
+        self.failed = None
+
     def close(self) -> None:
         if self.client is not None:
             self.client.line.close()

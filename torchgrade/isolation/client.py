@@ -122,7 +122,7 @@ class WorkerLine:
         wall = time.monotonic() - self._started
         used = wall - (_run_delay(self.process.pid) - self._waited)
         if used > self.seconds or wall > 5 * self.seconds:
-            raise TimedOut(self.seconds)
+            raise TimedOut(self.seconds, starved=used <= self.seconds)
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + MEMORY_TICK
@@ -158,7 +158,8 @@ class WorkerLine:
         if exit.out_of_space:
             return WorkerDied(f"its process wrote more than {self.limits.file_mb} MB of files")
         if exit.signal is not None:
-            return WorkerDied(_SIGNALS.get(exit.signal, f"its process was ended by signal {exit.signal}"))
+            text = _SIGNALS.get(exit.signal, f"its process was ended by signal {exit.signal}")
+            return WorkerDied(text, starved=exit.signal == 9 and not exit.out_of_time)
         return WorkerDied(f"its process ended with exit status {exit.code} in the middle of the check")
 
     def close(self) -> None:

@@ -119,16 +119,16 @@ class MemoryWatch:
 def tree(first: int) -> list[int]:
     """``first`` and its descendants. Without /proc (macOS) as `ps` knows them."""
     found, waiting = [first], [first]
-    children = None if sys.platform.startswith("linux") else _children_by_ps()
+    known = None if sys.platform.startswith("linux") else _children_by_ps()
     while waiting:
         pid = waiting.pop()
-        below = _children(pid) if children is None else children.get(pid, [])
+        below = children_of(pid) if known is None else known.get(pid, [])
         found += below
         waiting += below
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     """Children of all threads of ``pid``."""
     found: list[int] = []
     with contextlib.suppress(OSError):

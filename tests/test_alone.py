@@ -1,0 +1,94 @@
+"""A failure that smells of a short machine is tried once more, alone, before it counts."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from support import ROOT, checks_of, result_of
+
+from torchgrade.errors import LoadFailed, Mismatch, TimedOut, WorkerDied
+from torchgrade.grading.alone import Machine, smells_of_resources
+from torchgrade.isolation import watch
+
+
+def hold(folder, alone, seconds, log):
+    machine = Machine(folder)
+    with machine.alone() if alone else machine.beside_others():
+        log.put(("in", alone, time.monotonic()))
+        time.sleep(seconds)
+        log.put(("out", alone, time.monotonic()))
+
+
+def test_one_that_must_be_alone_waits_for_the_others_and_holds_back_the_next(tmp_path):
+    """Two share the room; the third waits for both to leave, and the fourth, who came later, waits for the third."""
+    context = multiprocessing.get_context("fork")
+    log = context.Queue()
+    running = []
+    for alone in (False, False, True, False):
+        running.append(context.Process(target=hold, args=(tmp_path, alone, 0.6, log)))
+        running[-1].start()
+        time.sleep(0.15)
+    for process in running:
+        process.join(20)
+        assert process.exitcode == 0
+    told = sorted((log.get(timeout=5) for _ in range(8)), key=lambda entry: entry[2])
+    assert [entry[:2] for entry in told] == [
+        ("in", False), ("in", False), ("out", False), ("out", False),
+        ("in", True), ("out", True), ("in", False), ("out", False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "smells"), [
+    (TimedOut(5.0, starved=True), True), (TimedOut(5.0), False), (WorkerDied("killed", starved=True), True),
+    (WorkerDied("exit"), False), (LoadFailed("late", fault=TimedOut(5.0, starved=True)), True),
+    (Mismatch("wrong"), False), (None, False),
+])  # fmt: skip
+def test_what_smells(error, smells):
+    assert smells_of_resources(error) is smells
+
+
+def slow(mini, body):
+    """The solution with a ``scale`` that does something first."""
+    solution = (mini / "solutions" / "task01_scale.py").read_text()
+    text = solution.replace("return x * factor", f"{body}\n    return x * factor")
+    (mini / "exercises" / "task01_scale.py").write_text(text)
+
+
+def kill_first_worker(grader, killed):
+    """SIGKILL the first process that is three forks below a grader: its zygote's supervisor's worker."""
+    while not killed and grader.poll() is None:
+        below = [grader.pid]
+        for _ in range(4):
+            below = [child for pid in below for child in watch.children_of(pid)]
+        if below:
+            time.sleep(0.5)  # it is in the middle of its nap
+            os.kill(below[0], signal.SIGKILL)
+            killed.append(below[0])
+        time.sleep(0.02)
+
+
+def test_a_worker_that_somebody_killed_gets_a_second_chance(mini):
+    """As the kernel does when memory runs out: the check runs again on a fresh worker, and passes."""
+    slow(mini, "import time; time.sleep(1.5)")
+    command = [sys.executable, str(ROOT / "grade.py"), "task01", "--isolation", "process", "--json", "-"]
+    grader = subprocess.Popen(command, cwd=mini, stdout=subprocess.PIPE, text=True)
+    killed = []
+    killer = threading.Thread(target=kill_first_worker, args=(grader, killed))
+    killer.start()
+    document, _ = grader.communicate(timeout=120)
+    killer.join()
+    assert len(killed) == 1
+    assert {check["status"] for check in json.loads(document)["tasks"][0]["checks"]} == {"passed"}
+
+
+def test_a_process_that_dies_each_time_counts(mini):
+    """A submission that kills itself does so again when it is alone."""
+    slow(mini, "import os; os.kill(os.getpid(), 9)")
+    check = checks_of(result_of("task01", cwd=mini, code=1))["test_scale"]
+    assert (check["status"], check["message"]) == ("crashed", "its process was killed")

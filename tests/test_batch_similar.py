@@ -4,7 +4,9 @@ import pytest
 
 pytest.importorskip("copydetect", reason="the extra torchgrade[similar] is not installed")
 
-from torchgrade.course_tools.similar import own_lines, similar
+from torchgrade.course_tools.fingerprints import Reader, document, own_lines
+from torchgrade.course_tools.similar import similar
+from torchgrade.isolation.launch import Launcher
 from torchgrade.report.similar_page import similar_csv, similar_html
 
 STUB = '''"""Task: pool and normalise."""
@@ -46,17 +48,32 @@ def plain(number):
 CLASS = {"ann": fill(ODD), "bob": fill(RENAMED), **{f"s{i}": plain(i) for i in range(12)}}
 
 
+def read(texts):
+    return {student: document(text, STUB) for student, text in texts.items()}
+
+
+def test_a_confined_worker_reads_the_same_and_survives_a_hostile_text(monkeypatch):
+    """Ten thousand equal lines keep a comparison busy; that text is left out, and the next one is read."""
+    monkeypatch.setattr("torchgrade.course_tools.fingerprints.SECONDS", 8.0)
+    with Launcher() as launcher, Reader(launcher) as reader:
+        ann, same = reader(CLASS["ann"], STUB), document(CLASS["ann"], STUB)
+        assert (ann.lines, ann.numbers) == (same.lines, same.numbers)
+        assert reader("x = 1\n" * 10_000, "x = 1\n" * 10_000) is None
+        bob = reader(CLASS["bob"], STUB)
+        assert len(ann.places.keys() & bob.places.keys()) > 3
+
+
 def test_only_the_gaps_are_compared():
     assert own_lines(STUB, STUB) == ((), ())
     lines, numbers = own_lines(fill("    return 1", "    return 2"), STUB)
     assert lines == ("    return 1", "    return 2")
     assert numbers == (8, 13)
-    assert similar(dict.fromkeys(("a", "b"), STUB), STUB) == []
+    assert similar(read(dict.fromkeys(("a", "b"), STUB))) == []
 
 
 def test_renamed_work_is_found_and_common_work_is_not():
     """The pair with the odd loop comes first, with its lines side by side; the shared norm weighs nothing."""
-    first, *others = similar(CLASS, STUB)
+    first, *others = similar(read(CLASS))
 
     assert (first.left, first.right, first.identical) == ("ann", "bob", False)
     assert all(pair.weight < first.weight for pair in others)
@@ -69,19 +86,19 @@ def test_renamed_work_is_found_and_common_work_is_not():
 
 
 def test_equal_texts_are_told_and_the_number_of_pairs_is_kept():
-    pairs = similar({**CLASS, "eve": fill(ODD)}, STUB, pairs=2)
+    pairs = similar(read({**CLASS, "eve": fill(ODD)}), pairs=2)
     assert len(pairs) == 2
     assert (pairs[0].left, pairs[0].right, pairs[0].identical) == ("ann", "eve", True)
 
 
 @pytest.mark.parametrize("text", ["", "\x00", "def f(:\n  'unclosed", "🙂" * 50, "x" * 100_000, STUB + '"""'])
 def test_odd_texts_do_no_harm(text):
-    assert isinstance(similar({"a": text, "b": text, "c": fill(ODD)}, STUB), list)
+    assert isinstance(similar(read({"a": text, "b": text, "c": fill(ODD)})), list)
 
 
 def test_the_page_and_the_table_are_harmless_and_give_no_verdict():
     evil = "<script>alert(1)</script>\x1b[31m"
-    found = {"task01_x": similar(CLASS, STUB), "task02_y": []}
+    found = {"task01_x": similar(read(CLASS)), "task02_y": []}
     page = similar_html("c " + evil, found, {"ann": evil}, {"task01_x": 14, "task02_y": 0})
     assert "<script" not in page
     assert "\x1b" not in page

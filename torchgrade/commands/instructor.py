@@ -9,13 +9,16 @@ from torchgrade.batch.gradebook import Gradebook
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.commands.publish import write
 from torchgrade.course import Course
+from torchgrade.course_tools.fingerprints import Reader
 from torchgrade.course_tools.release import release as write_edition
 from torchgrade.course_tools.similar import Pair
 from torchgrade.course_tools.similar import similar as compare
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch import Launcher
 from torchgrade.isolation.source import Unreadable, decode
 from torchgrade.model import ExitCode
+from torchgrade.report.escape import plain
 from torchgrade.report.similar_page import similar_csv, similar_html
 
 
@@ -23,17 +26,26 @@ def similar(options: argparse.Namespace, course: Course) -> int:
     """Compare what learners wrote in the gaps; writes similar.html and similar.csv, gives no verdict."""
     found: dict[str, list[Pair]] = {}
     sizes = {}
-    with Gradebook(existing_gradebook(options.out)) as book:
+    with (
+        Gradebook(existing_gradebook(options.out)) as book,
+        Launcher() as launcher,
+        Reader(launcher) as read,
+    ):
         names = {student.key: student.shown for student in book.students()}
         known = {info.task for info in book.tasks()}
         for task in course.select(options.tasks or ()):
             if task.stem not in known:
                 continue
-            texts = _texts(book, task.stem)
-            found[task.stem] = compare(texts, stub_text(task), options.pairs)
-            sizes[task.stem] = len(texts)
+            stub = stub_text(task)
+            documents = {student: read(text, stub) for student, text in _texts(book, task.stem).items()}
+            for student in [student for student, document in documents.items() if document is None]:
+                say(_("{task}: {student} is left out, reading it takes too long").format(
+                    task=task.stem, student=plain(names[student])))  # fmt: skip
+            readable = {student: document for student, document in documents.items() if document is not None}
+            found[task.stem] = compare(readable, options.pairs)
+            sizes[task.stem] = len(readable)
             say(_("{task}: {students} students, {pairs} pairs share something rare").format(
-                task=task.stem, students=len(texts), pairs=len(found[task.stem])))  # fmt: skip
+                task=task.stem, students=len(readable), pairs=len(found[task.stem])))  # fmt: skip
     write(options.out / "similar.html", similar_html(course.title, found, names, sizes))
     write(options.out / "similar.csv", similar_csv(found))
     return int(ExitCode.PASSED)

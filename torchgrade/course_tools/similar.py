@@ -1,22 +1,18 @@
 """Who wrote alike: fingerprints of what learners put into the gaps, weighted by rarity. No verdict.
 
-copydetect (winnowing, the algorithm of MOSS) makes the fingerprints: names, strings, comments and layout do
-not matter to it. What the stub already holds is left out before, and what many students share weighs little.
+The fingerprints come from fingerprints.py. What the stub already holds is left out before, and what many students
+share weighs little.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
-from torchgrade.errors import UsageError
+from torchgrade.course_tools.fingerprints import Document
 
-KGRAM = 25  # characters after normalisation; copydetect's own defaults: shorter matches are noise,
-WINDOW = 6  # and every match of KGRAM + WINDOW - 1 = 30 characters is found
 CROWD = 50  # a fragment that more people share says nothing about two of them
 FRAGMENTS = 5
 
@@ -42,18 +38,8 @@ class Pair:
     fragments: tuple[Fragment, ...]
 
 
-@dataclass(frozen=True)
-class _Document:
-    """A student's own lines, their numbers in the file, and where each fingerprint begins in the lines' text."""
-
-    lines: tuple[str, ...]
-    numbers: tuple[int, ...]
-    places: Mapping[int, tuple[int, int]]  # fingerprint -> first and last index of ``lines``
-
-
-def similar(texts: Mapping[str, str], stub: str, pairs: int = 30) -> list[Pair]:
-    """The ``pairs`` most alike pairs of one task, rarest agreement first. ``texts`` maps a student to a module."""
-    documents = {student: _document(text, stub) for student, text in texts.items()}
+def similar(documents: Mapping[str, Document], pairs: int = 30) -> list[Pair]:
+    """The ``pairs`` most alike pairs of one task, rarest agreement first. ``documents`` maps students to texts."""
     holders: dict[int, list[str]] = {}
     for student, document in documents.items():
         for mark in document.places:
@@ -79,44 +65,8 @@ def similar(texts: Mapping[str, str], stub: str, pairs: int = 30) -> list[Pair]:
     ]  # fmt: skip
 
 
-def own_lines(text: str, stub: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The lines that are not the stub's, and their numbers; blank lines are left out."""
-    mine = [line.rstrip() for line in text.splitlines()]
-    theirs = [line.strip() for line in stub.splitlines()]
-    matcher = difflib.SequenceMatcher(None, theirs, [line.strip() for line in mine], autojunk=False)
-    numbers = [
-        number
-        for kind, _, _, begin, end in matcher.get_opcodes()
-        if kind in ("insert", "replace")
-        for number in range(begin, end)
-        if mine[number].strip()
-    ]
-    return tuple(mine[number] for number in numbers), tuple(number + 1 for number in numbers)
-
-
-def _document(text: str, stub: str) -> _Document:
-    tools = _tools()
-    lines, numbers = own_lines(text, stub)
-    # Line by line: so every character of the normalised text knows its line.
-    parts = [tools.filter_code(line + "\n", "answer.py", language="python")[0] for line in lines]
-    line_of = [number for number, part in enumerate(parts) for _ in part]
-    if len(line_of) < KGRAM:
-        return _Document(lines, numbers, {})
-    _, index = tools.get_document_fingerprints("".join(parts), KGRAM, WINDOW)
-    places = {int(m): (line_of[int(at[0])], line_of[int(at[0]) + KGRAM - 1]) for m, at in index.items()}
-    return _Document(lines, numbers, places)
-
-
-def _tools() -> Any:
-    try:
-        from copydetect import utils
-    except ImportError:
-        raise UsageError("`similar` needs copydetect: pip install 'torchgrade[similar]'") from None
-    return utils
-
-
 def _fragments(
-    left: _Document, right: _Document, marks: Sequence[int], holders: Mapping[int, Sequence[str]]
+    left: Document, right: Document, marks: Sequence[int], holders: Mapping[int, Sequence[str]]
 ) -> tuple[Fragment, ...]:
     """The rarest shared stretches, neighbouring fingerprints joined."""
     spans: list[list[int]] = []
@@ -132,5 +82,5 @@ def _fragments(
     return tuple(Fragment(_cut(left, s[0], s[1]), _cut(right, s[2], s[3]), s[4]) for s in spans[:FRAGMENTS])
 
 
-def _cut(document: _Document, first: int, last: int) -> tuple[int, str]:
+def _cut(document: Document, first: int, last: int) -> tuple[int, str]:
     return document.numbers[first], "\n".join(document.lines[first : last + 1])

@@ -27,9 +27,14 @@ def serve(end: socket.socket) -> None:
 
 def ask(end: socket.socket, text: str, seconds: float = 20.0) -> Any:
     """In the grader: run ``text`` in the worker. EOFError when it ended, TimeoutError when it is late."""
+    return exchange(end, text.encode(), seconds)
+
+
+def exchange(end: socket.socket, request: bytes, seconds: float) -> Any:
+    """Send a message and return what the JSON in the answer says; errors as of ``ask``."""
     deadline = time.monotonic() + seconds
     end.settimeout(seconds)
-    send(end, text.encode())
+    send(end, request)
     answer = receive(end, deadline)
     if answer is None:
         raise EOFError("the worker has ended")

@@ -67,6 +67,11 @@ def as_fit(result):
     return result
 
 
+def numbers_of(history):
+    """What can be drawn of a history."""
+    return [float(value) for value in history if isinstance(value, (int, float))]
+
+
 def as_history(result, epochs, likely=None):
     """The history of a fit: plain finite numbers that come down, one for each epoch."""
     history = as_fit(result)["history"]
@@ -319,9 +324,10 @@ def test_whole_batch(submission, dataset, device):
 @check(
     "fit_linear with mini-batches comes near least squares", points=2, category="convergence", after=test_whole_batch
 )
-def test_mini_batch(submission, dataset, calibration):
+def test_mini_batch(submission, dataset, calibration, pictures):
     x, y, line = line_data(dataset, 2000, noise=1.0)
     fit = as_fit(submission.fit_linear(x, y, lr=0.1, batch_size=25, epochs=10))
+    pictures.curves("mini_batch", "epoch", {"mean squared error": numbers_of(fit["history"])})
     # Measured in powers of ten, since what slips leave behind is a hundred and a thousand times as large.
     excess = math.log10(error_of(dataset, x, y, fit) / line.mse)
     calibration.record("mini_batch", excess)

@@ -953,7 +953,7 @@ def test_optimum(submission, dataset):
 
 
 @check("on z-scored x the optimum is 1, 21 and 228 steps away", points=1, category="convergence", after=test_optimum)
-def test_step_counts(submission, dataset):
+def test_step_counts(submission, dataset, pictures):
     # From (0, 0) the error of both parameters shrinks by 1 - 2 lr in each step, so within 1 % means that the loss has
     # come within 1e-4 of its way down to least squares.
     x, y, line = line_data(dataset, 10_000)
@@ -970,10 +970,11 @@ def test_step_counts(submission, dataset):
             factor * (line.mse + (start - line.mse) * shrink ** (2 * step)) for step in range(first, first + steps[lr])
         ]
 
-    found = [
-        counted(as_run(submission.run_regression(x, y, "SGD", lr, "zscore", steps[lr]), steps[lr])["losses"])
-        for lr in steps
-    ]
+    losses = {
+        lr: as_run(submission.run_regression(x, y, "SGD", lr, "zscore", steps[lr]), steps[lr])["losses"] for lr in steps
+    }
+    pictures.curves("sgd", "update", {f"loss, lr {lr}": losses[lr] for lr in steps})
+    found = [counted(losses[lr]) for lr in steps]
     expect.equal(
         found,
         [counted(ideal(lr)) for lr in steps],

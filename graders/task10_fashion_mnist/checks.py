@@ -502,13 +502,15 @@ def choose_data(dataset):
     seconds=75,
     tries=2,
 )  # fmt: skip
-def test_accuracy(submission, device, dataset, calibration):
+def test_accuracy(submission, device, dataset, calibration, pictures):
     (images, labels), (unseen, answers), name = choose_data(dataset)
     order = np.argsort(labels[300:], kind="stable")  # the training set is sorted by class
     train = images[300:][order], labels[300:][order]
     train_loader, test_loader = submission.make_loaders(train, (images[:300], labels[:300]), batch_size=32)
     net = submission.FashionCNN()
     history = submission.fit(net, train_loader, test_loader, 4, 1e-3, device)
+    shown = {key.replace("_", " "): history[key] for key in ("train_loss", "train_accuracy", "test_accuracy")}
+    pictures.curves(name, "epoch", shown)
     unlabelled = unseen, np.zeros(len(unseen), np.int64)
     _, hidden_loader = submission.make_loaders(train, unlabelled, batch_size=100)
     scores = submission.probes.scores(net, hidden_loader, device)

@@ -473,13 +473,17 @@ def test_resnet_step(submission):
 # Results
 
 
-def pixel_error(submission, net, images, truth):
-    """Mean |error| in pixels; the truth stays here."""
+def points_found(submission, net, images, truth):
+    """What the net finds, in pixels, in the shape of the truth, which stays here."""
     scaled = torch.from_numpy(np.moveaxis(images, -1, 0).copy()).unsqueeze(1).float() / 255
     output = submission.probes.predictions(net, scaled)
     expect.shape(output, truth.shape)
-    found = submission.decode_keypoints(output)
-    error = (found.detach().double() - torch.from_numpy(truth).double()).abs()
+    return submission.decode_keypoints(output).detach()
+
+
+def pixel_error(found, truth):
+    """Mean |error| in pixels over the coordinates that are known."""
+    error = (found.double() - torch.from_numpy(truth).double()).abs()
     return float(error[~torch.from_numpy(truth).isnan()].mean())
 
 
@@ -508,7 +512,7 @@ def test_overfit(submission, dataset, calibration):
     net = submission.KeypointCNN()
     loader = submission.probes.shuffled(submission.KeypointDataset(images, points), 8)
     submission.train_regressor(net, loader, 60, 1e-3, "cpu")
-    error = pixel_error(submission, net, images, points)
+    error = pixel_error(points_found(submission, net, images, points), points)
     calibration.record("overfit_pixel_error", error)
     expect.between(error, 0.0, calibration["overfit_pixel_error"].ceiling, unit="pixels (mean error on these faces)")
 
@@ -522,14 +526,17 @@ def test_overfit(submission, dataset, calibration):
     seconds=90,
     tries=2,
 )
-def test_accuracy(submission, device, dataset, calibration):
+def test_accuracy(submission, device, dataset, calibration, pictures):
     (images, points), (unseen, truth), name = choose_data(dataset)
     known = points.copy()
     known[torch.rand(points.shape).numpy() < 0.03] = np.nan  # as in real files, some are missing
     net = submission.KeypointCNN()
     loader = submission.probes.shuffled(submission.KeypointDataset(images, known), 32)
-    submission.train_regressor(net, loader, 12, 1e-3, device)
-    error = pixel_error(submission, net, unseen, truth)
+    losses = submission.train_regressor(net, loader, 12, 1e-3, device)
+    pictures.curves(f"{name}_training", "epoch", {"training loss": losses})
+    found = points_found(submission, net, unseen, truth)
+    pictures.keypoints(name, torch.from_numpy(np.moveaxis(unseen, -1, 0).copy()), found, torch.from_numpy(truth))
+    error = pixel_error(found, truth)
     mean = float(np.nanmean(np.abs(truth - np.nanmean(points, 0))))
     calibration.record(name, error / mean)
     ceiling = calibration[name].ceiling * mean

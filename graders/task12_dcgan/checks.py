@@ -433,7 +433,8 @@ def test_sample_mode(submission):
 
 # Results
 
-STEPS, BATCH, NOISE, WIDTH = 200, 32, 32, 8
+STEPS, BATCH, NOISE, WIDTH = 160, 16, 16, 8
+RATE_G, RATE_D = 2e-3, 5e-4  # a small discriminator wins too early at equal rates
 
 
 def pooled(images):
@@ -441,7 +442,7 @@ def pooled(images):
 
 
 @check(
-    "200 steps draw faces that are about right on average, and differ",
+    "160 steps draw faces that are about right on average, and differ",
     points=3,
     category="convergence",
     after=[test_generator_values, test_discriminator_values, test_init, test_loss_finite, test_step_leftovers,
@@ -450,17 +451,19 @@ def pooled(images):
     seconds=110,
     tries=2,
 )  # fmt: skip
-def test_training(submission, device, dataset, calibration):
+def test_training(submission, device, dataset, calibration, pictures):
     faces, _ = dataset("faces").portraits(800, seed=any_seed(), size=96)
     images = submission.resize_faces(faces)
     probes = submission.probes
     net = probes.initialised(submission.weights_init, submission.Generator(NOISE, WIDTH, 1)).to(device)
     judge = probes.initialised(submission.weights_init, submission.Discriminator(1, WIDTH)).to(device)
-    reports = probes.train(submission.train_step, net, judge, images, STEPS, BATCH, NOISE, 1e-3, device)
+    reports = probes.train(submission.train_step, net, judge, images, STEPS, BATCH, NOISE, RATE_G, RATE_D, device)
     values = torch.tensor([list(report.values()) for report in reports])
+    pictures.curves("training", "step", {key: [report[key] for report in reports] for key in reports[0]})
     expect.true(bool(values.isfinite().all()), expected="finite losses and probabilities", got="NaN or infinity")
     drawn = submission.sample(net, 300, generator=probes.generator_of_chance(any_seed())).cpu()
     expect.shape(drawn, (300, 1, 64, 64))
+    pictures.grid("drawn_faces", drawn)
     off = float((drawn.mean(0) - images.mean(0)).square().mean().sqrt())
     variety = float(torch.pdist(pooled(drawn)).mean() / torch.pdist(pooled(images[:300])).mean())
     calibration.record("mean_face_rmse", off)

@@ -109,10 +109,10 @@ def maps(net, x):
     return recorder.shapes
 
 
-def train(step, g, d, images, steps, batch, nz, lr, device):
+def train(step, g, d, images, steps, batch, nz, rate_g, rate_d, device):
     """The training loop: ``steps`` calls of train_step on random batches; returns what they report."""
     images = images.to(device)
-    opt_g, opt_d = adam(g, lr, 0.5), adam(d, lr, 0.5)
+    opt_g, opt_d = adam(g, rate_g, 0.5), adam(d, rate_d, 0.5)
     reports = []
     for _ in range(steps):
         real = images[torch.randint(len(images), (batch,), device=device)]

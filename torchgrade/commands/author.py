@@ -69,11 +69,13 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
 
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools import calibrate as tool
+    from torchgrade.grading.pictures import write_bands
 
     versions = {name: version(name) for name in ("torch", "numpy")}
     for task in course.select(options.tasks):
         entries = {}
-        for name, seen in sorted(tool.calibrate(course, task, options.runs, run_options(options)).items()):
+        found, bands = tool.calibrate(course, task, options.runs, run_options(options))
+        for name, seen in sorted(found.items()):
             proposal = tool.propose(seen, seen.tries)
             entries[name] = tool.entry_of(proposal, seen, options.data, versions, seen.tries)
             words = _(
@@ -85,8 +87,12 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
             print(words.format(task=task.stem, name=name, side=side, threshold=proposal.threshold, **facts))
             for sabotage in proposal.unseen:
                 print("  " + _("does not see {sabotage}; give it a direct check").format(sabotage=sabotage))
-        if not entries:
+        for name in bands:
+            print(_("{task} {name}: the band of {runs} runs").format(task=task.stem, name=name, runs=options.runs))
+        if not entries and not bands:
             print(_("{task}: no check records a statistic").format(task=task.stem))
-        elif not options.dry_run:
+        if entries and not options.dry_run:
             tool.write_entries(task.folder / "calibration.json", entries)
+        if bands and not options.dry_run:
+            write_bands(task.folder / "curves.json", bands)
     return int(ExitCode.PASSED)

@@ -7,16 +7,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torchgrade.course import Course, Task
+from torchgrade.grading.pictures import read_bands
+from torchgrade.grading.pool import Event
 from torchgrade.grading.run import Options, grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.i18n import translate as _
 from torchgrade.model import Result
 from torchgrade.progress import record_result
 from torchgrade.report import scoreboard
+from torchgrade.report.pictures import demand, draw
 from torchgrade.submission import Submission, read_submission
 
 
@@ -29,16 +33,46 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
     titles = [task.stem[:6] for task in tasks]
+    gallery = Gallery(course, options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
-        result = grade_tasks(course, submission, tasks, run_options(options), progress.observe)
+
+        def observe(event: Event) -> None:
+            progress.observe(event)
+            if gallery is not None and event.kind == "picture":
+                gallery.draw(event.data)
+
+        result = grade_tasks(course, submission, tasks, run_options(options), observe)
     _write(options, result)
     if not options.debug and not options.solutions and options.submission is None:
         record_result(course.root, result)
     if not to_stdout:
         scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
+        for path in gallery.files if gallery is not None else ():
+            print(_("picture  {path}").format(path=path))
         _tell_hidden(course, tasks)
     sys.stdout.flush()
     return int(result.exit_code)
+
+
+class Gallery:
+    """Draws the pictures of a run into a folder. UsageError where nothing can be drawn."""
+
+    def __init__(self, course: Course, folder: Path) -> None:
+        demand()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.course = course
+        self.folder = folder
+        self.files: list[Path] = []
+
+    def draw(self, data: Mapping[str, Any]) -> None:
+        """One picture of the event ``data``; a later one of the same name replaces it."""
+        task, picture = self.course.find(data["task"]), data["picture"]
+        device = "" if data["device"] == "cpu" else f"_{data['device']}"
+        path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
+        title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
+        draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
+        if path not in self.files:
+            self.files.append(path)
 
 
 def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
@@ -68,6 +102,7 @@ def run_options(options: argparse.Namespace) -> Options:
         jobs=options.jobs or os.cpu_count() or 1,
         debug=getattr(options, "debug", False),
         pdb=getattr(options, "pdb", False),
+        pictures=getattr(options, "save", None) is not None,
     )
 
 

@@ -22,12 +22,14 @@ from torchgrade.course_tools.variants import read_alternatives, read_mutants, so
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import CALIBRATION_SCHEMA
 from torchgrade.grading.job import Job
+from torchgrade.grading.pictures import band_of
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.run import Options
 from torchgrade.grading.seeds import derive
 from torchgrade.submission import Source
 
 REJECT_AT_MOST = 1e-3  # the aim for a right submission, all tries counted
+TELLING = (("calibration", "record"), ("pictures", "curves"))  # calls that report something of a run
 SEEN_AT_MOST = 0.05  # a sabotage that passes more often than this is not seen by the threshold
 
 
@@ -184,8 +186,13 @@ def _indented(value: Any) -> str:
     return "{\n" + ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()) + "\n  }"
 
 
-def calibrate(course: Course, task: Task, runs: int, options: Options) -> dict[str, Distributions]:
-    """Grade solution, alternatives and sabotaged mutants with ``runs`` seeds: the values that their checks record."""
+def calibrate(
+    course: Course, task: Task, runs: int, options: Options
+) -> tuple[dict[str, Distributions], dict[str, dict[str, Any]]]:
+    """Grade solution, alternatives and sabotaged mutants with ``runs`` seeds.
+
+    Returns the values that their checks record, and the band that the solution's curves keep to, both by name.
+    """
     variants = list(_variants(task))
     jobs: list[Job] = []
     owners: list[tuple[str, str]] = []
@@ -196,6 +203,7 @@ def calibrate(course: Course, task: Task, runs: int, options: Options) -> dict[s
             jobs.append(_job(len(jobs), task, source, seed, options))
             owners.append((name, kind))
     found: dict[str, Distributions] = {}
+    curves: dict[str, list[dict[str, list[float]]]] = {}
     with Pool(course.root, options.jobs) as pool:
         for event in pool.events(jobs):
             if event.kind == "recorded" and event.job is not None:
@@ -203,9 +211,13 @@ def calibrate(course: Course, task: Task, runs: int, options: Options) -> dict[s
                 name, kind = owners[event.job]
                 values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
                 values.append(float(event.data["value"]))
+            elif event.kind == "picture" and event.job is not None and owners[event.job][1] == "reference":
+                picture = event.data["picture"]
+                if picture["kind"] == "curves":
+                    curves.setdefault(picture["name"], []).append(picture["series"])
             elif event.kind == "broken":
                 raise CourseError(f"{task.stem}: a run could not be graded: {event.data.get('message')}")
-    return found
+    return found, {name: band_of(drawn) for name, drawn in curves.items()}
 
 
 def _variants(task: Task) -> Iterator[tuple[str, str, str]]:
@@ -227,17 +239,18 @@ def _job(number: int, task: Task, source: Source, seed: int, options: Options) -
         timeout_scale=options.timeout_scale,
         isolation=options.isolation,
         data=options.data,
+        pictures=True,
         only=tuple(recording_checks(task)),
     )
 
 
 def recording_checks(task: Task) -> list[str]:
-    """The names of the checks that report a statistic, from the text of the suite."""
+    """The names of the checks that report a statistic or a curve, from the text of the suite."""
     tree = ast.parse(task.suite.read_text(encoding="utf-8"))
     names = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
-            if any(c.attr == "record" and getattr(c.value, "id", "") == "calibration" for c in calls):
+            if any((getattr(c.value, "id", ""), c.attr) in TELLING for c in calls):
                 names.append(node.name)
     return names

@@ -63,6 +63,8 @@ def _write_task(task: Task, target: Path) -> int:
     if task.probes.is_file():
         text = public_probes(task.probes.read_text(encoding="utf-8"), suite)
         (folder / "probes.py").write_text(text, encoding="utf-8")
+    if (task.folder / "curves.json").is_file():
+        shutil.copy2(task.folder / "curves.json", folder / "curves.json")
     calibration = task.folder / "calibration.json"
     if calibration.is_file():
         _write_floors(calibration, folder / "calibration.json", suite)

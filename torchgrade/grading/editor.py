@@ -15,6 +15,7 @@ import torch
 from torchgrade.course import Course, Task, find_root
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
+from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.seeds import LEARNER_SEED, derive
 from torchgrade.isolation.client import Client
 from torchgrade.isolation.local import LocalLine
@@ -56,3 +57,8 @@ def dataset(request: pytest.FixtureRequest) -> Datasets:
 @pytest.fixture
 def calibration(request: pytest.FixtureRequest) -> Calibration:
     return Calibration.load(task_of(request).folder / "calibration.json")
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    return Pictures()

@@ -22,6 +22,7 @@ class Job:
     isolation: str = "auto"
     data: str = "auto"
     proving: bool = False  # refuse expectations that junk would satisfy
+    pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
 
     def to_data(self) -> dict[str, Any]:

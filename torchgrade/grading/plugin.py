@@ -26,6 +26,7 @@ from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
+from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
@@ -91,6 +92,15 @@ class GradingPlugin:
     @pytest.fixture
     def calibration(self) -> Calibration:
         return self.calibration_file
+
+    @pytest.fixture
+    def pictures(self) -> Pictures:
+        assert self.run is not None
+        run = self.run
+        if not run.job.pictures:
+            return Pictures()
+        where = {"job": run.job.id, "task": self.task.stem, "device": run.device}
+        return Pictures(lambda picture: self.emit("picture", {**where, "picture": picture}))
 
     # --- the run -------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class Options:
     debug: bool = False
     pdb: bool = False
     proving: bool = False
+    pictures: bool = False
 
 
 def grade_tasks(
@@ -48,6 +49,7 @@ def grade_tasks(
             isolation=options.isolation,
             data=options.data,
             proving=options.proving,
+            pictures=options.pictures,
         )
         for number, task in enumerate(tasks)
         if task.stem in submission.sources

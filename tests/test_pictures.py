@@ -1,0 +1,68 @@
+"""``--save``: what a run showed as PNG files, and the band of the reference's own runs."""
+
+import importlib.util
+import math
+import struct
+
+import pytest
+import torch
+from support import ROOT, grade_py
+
+from torchgrade.errors import UsageError
+from torchgrade.grading.pictures import Pictures, band_of, read_bands, write_bands
+from torchgrade.report import pictures
+
+
+def size_of(path):
+    """(width, height) of a PNG file; fails when it is none."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", data[16:24])
+
+
+def test_the_scoreboard_names_the_files(tmp_path):
+    """The real command on a real task: the curve is drawn, and where it lies is said."""
+    pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
+    done = grade_py("task02", "--solutions", "--save", tmp_path / "seen", cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    path = tmp_path / "seen" / "task02_mini_batch.png"
+    assert f"picture  {path}" in done.stdout
+    assert min(size_of(path)) > 200
+
+
+def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else found(name))
+    with pytest.raises(UsageError, match=r"--save needs matplotlib: pip install 'torchgrade\[pictures\]'"):
+        pictures.demand()
+
+
+def test_every_kind_is_drawn(tmp_path):
+    """Curves with a hole and of the length zero, a grid, and faces with a missing point."""
+    pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
+    shown = []
+    fixture = Pictures(shown.append)
+    fixture.curves("loss", "epoch", {"train": [1000.0, math.nan, 1.0], "test": []})
+    fixture.grid("faces", torch.rand(70, 1, 8, 8))
+    points = torch.rand(3, 4, 2) * 8
+    points[0, 0, 0] = math.nan
+    fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
+    assert shown[1]["images"]["shape"] == [64, 8, 8]
+    for number, picture in enumerate(shown):
+        path = tmp_path / f"{number}.png"
+        pictures.draw(picture, "a title", path, {"train": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]})
+        assert min(size_of(path)) > 50
+
+
+def test_where_nobody_looks_nothing_is_told():
+    Pictures().curves("loss", "epoch", {"train": [1.0]})  # would raise if it were sent anywhere
+
+
+def test_the_band_holds_every_run_and_is_read_back(tmp_path):
+    band = band_of([{"loss": [3.0, 1.0]}, {"loss": [2.0, 2.0]}, {"loss": [4.0, 1.5]}])
+    assert band == {"loss": [[2.0, 1.0], [4.0, 2.0]]}
+    path = tmp_path / "curves.json"
+    write_bands(path, {"fit": band})
+    write_bands(path, {"other": {}})
+    assert read_bands(path) == {"fit": band, "other": {}}
+    assert read_bands(tmp_path / "nothing.json") == {}

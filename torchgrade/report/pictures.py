@@ -1,0 +1,68 @@
+"""Draws what a run showed as PNG files, with matplotlib (an optional extra)."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torchgrade.errors import UsageError
+from torchgrade.i18n import translate as _
+
+COLUMNS = 8
+
+
+def demand() -> None:
+    """UsageError where nothing can be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(_("--save needs matplotlib: pip install 'torchgrade[pictures]'"))
+
+
+def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, Any]) -> None:
+    """Write one picture. ``band``: {label: [lowest, highest]} of the reference's runs, for curves."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure = _curves(pyplot, picture, band) if picture["kind"] == "curves" else _images(pyplot, picture)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any]) -> Any:
+    """One panel for each line, so that lines of different units stay readable."""
+    series = picture["series"]
+    figure, panels = pyplot.subplots(1, len(series), figsize=(4.5 * len(series), 3.4), squeeze=False)
+    for panel, (label, values) in zip(panels[0], series.items(), strict=True):
+        steps = range(1, len(values) + 1)
+        if label in band:
+            low, high = band[label]
+            panel.fill_between(range(1, len(low) + 1), low, high, alpha=0.25, label=_("reference"))
+        panel.plot(steps, values, marker="o" if len(values) <= 20 else None, color="tab:red", label=_("yours"))
+        finite = [value for value in values if math.isfinite(value)]
+        if finite and min(finite) > 0 and max(finite) > 100 * min(finite):
+            panel.set_yscale("log")
+        panel.set(xlabel=picture["xlabel"], title=label)
+        panel.legend()
+    return figure
+
+
+def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    images = np.frombuffer(picture["images"]["pixels"], np.uint8).reshape(picture["images"]["shape"])
+    rows = max(1, math.ceil(len(images) / COLUMNS))
+    figure, panels = pyplot.subplots(rows, COLUMNS, figsize=(COLUMNS * 1.1, rows * 1.15), squeeze=False)
+    for panel in panels.flat:
+        panel.axis("off")
+    for number, (panel, image) in enumerate(zip(panels.flat, images, strict=False)):
+        panel.imshow(image, cmap="gray", vmin=0, vmax=255)
+        for key, colour, mark in (("truth", "tab:green", "+"), ("found", "tab:red", "x")):
+            if key in picture:
+                x, y = zip(*picture[key][number], strict=True)
+                panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
+    return figure

@@ -29,6 +29,7 @@ except ImportError:  # Windows: everything travels through the socket
 PREFIX = struct.Struct(">BI")
 PLAIN, SHARED, WANT = 0, 1, 2
 ALIGN = 64
+TOGETHER = AHEAD = 1 << 16  # bytes that are worth a copy to save a system call
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and fcntl is not None
 
 
@@ -48,13 +49,17 @@ class Channel:
         self.caps = caps
         self.makes_files = makes_files
         self.fds: list[int] = []
+        self._ahead = bytearray()  # what has been read and not been asked for yet
 
     def send(self, frame: Frame) -> None:
         header = frame.header()[4:]
         large = [view for view in frame.raw if len(view) >= SHARED_FROM] if HAS_MEMORY_FILES else []
         small = [view for view in frame.raw if not large or len(view) < SHARED_FROM]
         if not large:
-            self._send_all(PREFIX.pack(PLAIN, len(header)) + header)
+            start = PREFIX.pack(PLAIN, len(header)) + header
+            if sum(map(len, small)) <= TOGETHER:  # one message wakes the other side once
+                start, small = b"".join([start, *small]), []
+            self._send_all(start)
         elif self.makes_files:
             fd = _filled_file(large)
             try:
@@ -75,7 +80,7 @@ class Channel:
 
     def receive(self) -> tuple[Any, list[Any]]:
         """The body of the next frame and its buffers (memoryviews that may be written)."""
-        kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size, with_fds=not self.makes_files))
+        kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
         file: int | None = None
         if kind == WANT and self.makes_files and HAS_MEMORY_FILES:
             file = self._offer(length)
@@ -120,7 +125,7 @@ class Channel:
         return fd
 
     def _recv_file(self) -> int:
-        self._recv_exact(1, with_fds=True)
+        self._recv_exact(1)
         if not self.fds:
             raise Violation("no memory file")
         return self.fds.pop(0)
@@ -143,18 +148,23 @@ class Channel:
                 self.wait(write=True)
         self._send_all(data[sent:])
 
-    def _recv_exact(self, size: int, with_fds: bool = False) -> bytearray:
-        data = bytearray(size)
-        view, got = memoryview(data), 0
+    def _recv_exact(self, size: int) -> bytearray:
+        data = self._ahead[:size]
+        del self._ahead[:size]
+        got = len(data)
+        if got == size:
+            return data
+        data += bytes(size - got)
+        view = memoryview(data)
         while got < size:
             try:
-                if with_fds:
-                    chunk, fds, _, _ = socket.recv_fds(self.sock, size - got, 1)
-                    self.fds += fds
-                    view[got : got + len(chunk)] = chunk
-                    count = len(chunk)
-                else:
+                if size - got >= AHEAD:
                     count = self.sock.recv_into(view[got:])
+                else:
+                    chunk = self._recv_some()
+                    count = min(len(chunk), size - got)
+                    view[got : got + count] = chunk[:count]
+                    self._ahead += chunk[count:]
             except BlockingIOError:
                 self.wait(write=False)
                 continue
@@ -162,6 +172,14 @@ class Channel:
                 raise EOFError("the other side closed the connection")
             got += count
         return data
+
+    def _recv_some(self) -> bytes:
+        """What is there, up to the next message that carries a descriptor, which only the worker is sent."""
+        if self.makes_files:
+            return self.sock.recv(AHEAD)
+        chunk, fds, _, _ = socket.recv_fds(self.sock, AHEAD, 1)
+        self.fds += fds
+        return chunk
 
 
 def _layout(sizes: Sequence[int]) -> tuple[list[int], int]:

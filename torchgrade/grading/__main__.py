@@ -90,7 +90,10 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
     def emit(kind: str, data: dict[str, Any]) -> None:
         rest = memoryview(msgpack.packb({"event": kind, **{key: _plain(value) for key, value in data.items()}}))
         while rest:
-            rest = rest[out.write(rest) :]
+            try:
+                rest = rest[out.write(rest) :]
+            except BrokenPipeError:
+                os._exit(3)  # the command has ended: nobody listens
 
     def jobs() -> Iterator[Job]:
         unpacker = msgpack.Unpacker(max_buffer_size=1 << 30)

@@ -1,0 +1,146 @@
+"""The storm: a real class, graders and workers that die, a coordinator that is killed, a disk that is full.
+
+`test_batch_scheduler.py` does the same in seconds with an executor that grades nothing; this one grades.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from support import MINI, ROOT, copy_of_mini
+
+from torchgrade.batch.gradebook import Gradebook
+from torchgrade.isolation import watch
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
+KINDS = (
+    SOLUTION,
+    SOLUTION.replace("x * factor", "x + factor"),
+    SOLUTION.replace("    return x.sum()", "    raise ValueError('no')"),
+    SOLUTION.replace("    return x.sum()", "    import os; os._exit(0)"),
+    "def scale(x:\n",
+    "",
+)
+DEEP = 4  # command, nursery, zygote, supervisor: what lies below is a worker
+
+
+def write_class(folder, size):
+    rng = random.Random(3)
+    for number in range(size):
+        place = folder / f"s{number:03d}" / "task01_scale.py"
+        place.parent.mkdir(parents=True)
+        place.write_text(rng.choice(KINDS) + f"# {number}\n")
+
+
+def start(course, folder, out):
+    command = [sys.executable, str(ROOT / "grade.py"), "batch", str(folder), "--out", str(out), "--task", "task01"]
+    return subprocess.Popen(
+        [*command, "--jobs", "2", "--isolation", "standard", "--seed", "11"],
+        cwd=course, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )  # fmt: skip
+
+
+def workers_of(pid):
+    """Processes at least DEEP below the command."""
+    level = [pid]
+    for _ in range(DEEP):
+        level = [child for one in level for child in watch.children_of(one)]
+    return level
+
+
+def kill_workers(process, rng, killed, stop):
+    while not stop.is_set() and process.poll() is None:
+        time.sleep(rng.uniform(0.3, 1.5))
+        for pid in workers_of(process.pid)[:1]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+            except ProcessLookupError:
+                pass
+
+
+def known(out):
+    place = out / "gradebook.sqlite"
+    if not place.exists():
+        return 0
+    try:
+        with Gradebook(place) as book:
+            return book.db.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+    except Exception:
+        return 0
+
+
+def verdicts(out):
+    """All that does not depend on the clock."""
+    with Gradebook(out / "gradebook.sqlite") as book:
+        gradings = book.db.execute(
+            "SELECT task, source, status, points, max_points, isolation FROM gradings WHERE done ORDER BY task, source"
+        ).fetchall()
+        outcomes = book.db.execute(
+            "SELECT g.source, o.id, o.status, o.points, json_extract(o.document, '$.message') FROM outcomes o"
+            " JOIN gradings g USING (grading) ORDER BY g.source, o.id"
+        ).fetchall()
+        assert book.db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert book.db.execute("PRAGMA foreign_key_check").fetchall() == []
+    return gradings, outcomes
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own, which can be filled."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_storm_changes_no_verdict(tmp_path, small_disk):
+    """200 submissions: workers killed at random, the coordinator 20 times, the disk full once; then to the end."""
+    rng, killed = random.Random(7), []
+    course = copy_of_mini(tmp_path)
+    write_class(tmp_path / "class", 200)
+    quiet, stormy = tmp_path / "quiet", small_disk / "stormy"
+    undisturbed = start(course, tmp_path / "class", quiet)
+    text, _ = undisturbed.communicate(timeout=1200)
+    assert undisturbed.returncode == 0, text
+
+    for number in range(20):
+        process, stop = start(course, tmp_path / "class", stormy), threading.Event()
+        goal, deadline = known(stormy) + rng.randrange(5, 60), time.monotonic() + 60
+        killer = threading.Thread(target=kill_workers, args=(process, rng, killed, stop))
+        killer.start()
+        while known(stormy) < goal and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(rng.uniform(0.01, 0.2))
+        process.send_signal(signal.SIGKILL)
+        stop.set()
+        killer.join()
+        process.communicate()
+        if number == 10:
+            before = known(stormy)
+            filler = small_disk / "filler"
+            with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(1 << 16))
+            full = start(course, tmp_path / "class", stormy)
+            said, _ = full.communicate(timeout=300)
+            assert full.returncode != 0
+            assert "Traceback" not in said, said
+            filler.unlink()
+            assert known(stormy) >= before
+    final = start(course, tmp_path / "class", stormy)
+    text, _ = final.communicate(timeout=1200)
+    assert final.returncode == 0, text
+
+    assert len(killed) >= 5
+    assert verdicts(quiet) == verdicts(stormy)
+    assert len(verdicts(quiet)[0]) == 200

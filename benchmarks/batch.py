@@ -71,10 +71,11 @@ def text_of(kind: str, solution: str, stub: str) -> str:
     }[kind]  # fmt: skip
 
 
-def batch(course: Path, submissions: Path, out: Path, jobs: int, *more: str) -> Run:
+def batch(course: Path, submissions: Path, out: Path, jobs: int, *more: str, level: str = "standard") -> Run:
     """Run the command, watching the memory of its processes."""
     command = [sys.executable, str(ROOT / "grade.py"), "batch", str(submissions), "--out", str(out)]
-    command += ["--jobs", str(jobs), "--isolation", "standard", "--seed", "7", *more]
+    command += ["--jobs", str(jobs), "--seed", "7", *more]
+    command += ["--i-trust-these-submissions"] if level == "process" else ["--isolation", level]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=course, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
@@ -170,6 +171,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=5, help="fresh pytest processes to compare with")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--task", default=None, help="a task of the real course instead of the miniature one")
+    parser.add_argument("--levels", action="store_true", help="compare isolation strict with process instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -177,9 +179,25 @@ def main() -> int:
         solution = (course / "solutions" / f"{stem}.py").read_text()
         stub = (course / "exercises" / f"{stem}.py").read_text()
         make_class(folder / "class", solution, stub, stem, options.size, options.seed)
+        if options.levels:
+            return report(levels(course, folder, stem))
         first, second = (batch(course, folder / "class", folder / f"out{n}", n, "--task", stem) for n in (1, 2))
         fresh = one_by_one(course, folder / "class", stem, options.sample, options.seed)
     return report(figures(options.size, first, second, fresh))
+
+
+def levels(course: Path, folder: Path, stem: str) -> list[tuple[str, float, str, bool]]:
+    """What confinement costs a class: submissions a minute at level 3 against level 1, in turn."""
+    rates: dict[str, list[float]] = {"strict": [], "process": []}
+    for turn in range(4):
+        level = ("strict", "process", "process", "strict")[turn]
+        out = folder / f"{level}{turn}"
+        rates[level].append(steady(batch(course, folder / "class", out, 2, "--task", stem, level=level)))
+    strict, process = (statistics.fmean(rates[level]) for level in ("strict", "process"))
+    return [
+        ("submissions a minute at level 3", 60 * strict, "-", True),
+        ("level 3 / level 1", strict / process, ">= 0.9", strict >= 0.9 * process),
+    ]
 
 
 def prepare(folder: Path, task: str | None) -> tuple[Path, str]:

@@ -45,8 +45,7 @@ FILES = {
 _LAYOUTS = ("", "fashion-mnist", "fashion_mnist", "FashionMNIST/raw")
 _LARGEST = 256 * 2**20  # bytes an idx file may unpack to; the largest real one has 47 million
 _GET = (
-    'where a network exists: python -c "import torchvision; '
-    "torchvision.datasets.FashionMNIST('data', download=True)\""
+    "where a network exists: python -c \"import torchvision; torchvision.datasets.FashionMNIST('data', download=True)\""
 )
 
 
@@ -84,9 +83,7 @@ def load():
         content = _unpack(path)
         array = parse_idx(content, path)
         if hashlib.sha256(content).hexdigest() != digest:
-            raise Unavailable(
-                f"Cannot use {path}: its content is not the published {name}; fetch the file again"
-            )
+            raise Unavailable(f"Cannot use {path}: its content is not the published {name}; fetch the file again")
         parts[part] = array
     return parts
 

@@ -216,9 +216,7 @@ def _as_bytes(array, path):
 
 def _check_header(header, path):
     pairs = list(zip(header[::2], header[1::2], strict=False))
-    paired = len(header) % 2 == 0 and all(
-        a.endswith("_x") and b.endswith("_y") and a[:-2] == b[:-2] for a, b in pairs
-    )
+    paired = len(header) % 2 == 0 and all(a.endswith("_x") and b.endswith("_y") and a[:-2] == b[:-2] for a, b in pairs)
     if not paired or len(set(header)) != len(header):
         raise Unavailable(f"Cannot read {path}: the header is not pairs of columns <point>_x, <point>_y")
 

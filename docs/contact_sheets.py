@@ -45,9 +45,7 @@ def save(image, name):
     with open(DOCS / "images" / name, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         for kind, data in chunks:
-            file.write(
-                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-            )
+            file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
 
 
 def main():

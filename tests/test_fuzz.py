@@ -18,7 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from torchgrade.isolation.channel import PLAIN, PREFIX, SHARED, WANT, Channel
-from torchgrade.isolation.protocol import Decoder, Encoder, Violation
+from torchgrade.isolation.decoding import Decoder
+from torchgrade.isolation.encoding import Encoder
+from torchgrade.isolation.protocol import Violation
 from torchgrade.isolation.watch import own_anonymous_mb
 
 FRAMES = 100  # of one example

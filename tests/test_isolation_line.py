@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
 from torchgrade.isolation.client import Client, WorkerLine
+from torchgrade.isolation.decoding import Decoder
+from torchgrade.isolation.encoding import Encoder
 from torchgrade.isolation.launch import Launcher, Limits
-from torchgrade.isolation.protocol import Decoder, Encoder, Unsendable, Violation, unpack_header
+from torchgrade.isolation.protocol import Unsendable, Violation, unpack_header
 from torchgrade.isolation.proxy import Handle, RemoteTensor, Submission
 from torchgrade.submission import Source
 

@@ -33,8 +33,10 @@ from torchgrade.errors import (
     Frame as TraceFrame,
 )
 from torchgrade.isolation.channel import Channel
+from torchgrade.isolation.decoding import Decoder
+from torchgrade.isolation.encoding import Encoder
 from torchgrade.isolation.launch import Limits, WorkerProcess
-from torchgrade.isolation.protocol import Caps, Decoder, Encoder, Frame, ObjectSpec, Unsendable, Violation
+from torchgrade.isolation.protocol import Caps, Frame, ObjectSpec, Unsendable, Violation
 from torchgrade.isolation.watch import peak_mb
 from torchgrade.submission import Source
 

@@ -24,9 +24,11 @@ import torchgrade.isolation.probes  # noqa: F401  (importing them registers them
 from torchgrade.errors import Mismatch
 from torchgrade.isolation import compat, submitted
 from torchgrade.isolation.channel import Channel, blocking_wait
+from torchgrade.isolation.decoding import Decoder
+from torchgrade.isolation.encoding import Encoder
 from torchgrade.isolation.graphs import Graphs
 from torchgrade.isolation.objects import Held, Objects
-from torchgrade.isolation.protocol import Decoder, Encoder, Frame, Unsendable, Violation
+from torchgrade.isolation.protocol import Frame, Unsendable, Violation
 from torchgrade.isolation.registry import PROBES
 from torchgrade.isolation.source import Siblings, Unreadable, compile_text, execute, load
 from torchgrade.isolation.traces import describe_exception

@@ -34,7 +34,7 @@ from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.job import Limits
 
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
-LOOK_SECONDS = 0.25  # between two looks at the job's files
+LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes
 CALLS, STATUS = 3, 4  # the worker's descriptors
 FATAL = {signal.SIGKILL, getattr(signal, "SIGSTOP", signal.SIGKILL)}
 
@@ -128,7 +128,7 @@ def _watch(
     status: socket.socket, wake: socket.socket, worker: int, deadline: float, cleaner: Cleaner | None
 ) -> dict[str, Any]:
     """Until the worker ends, the grader says kill or goes away, or a limit is passed: the last message."""
-    pause, why = LOOK_SECONDS, ""
+    pause, why = LOOK_SECONDS[0], ""
     while not why:
         code = _reap(wake, worker)
         if code is not None:
@@ -142,7 +142,7 @@ def _watch(
         elif not ready and cleaner is not None:
             start = time.monotonic()
             why = "files" if cleaner.overfull() else ""
-            pause = max(LOOK_SECONDS, 20 * (time.monotonic() - start))
+            pause = min(max(LOOK_SECONDS[0], 20 * (time.monotonic() - start)), LOOK_SECONDS[1])
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker, signal.SIGKILL)
     return _end(-int(signal.SIGKILL), why)

@@ -217,6 +217,7 @@ def mutate(pool: Pool, task: Task, options: Options, limit: int | None, seed: in
             timeout_scale=options.timeout_scale,
             isolation=options.isolation,
             data=options.data,
+            first_failure=True,
         )
         for number, edit in enumerate(found)
     ]

@@ -24,6 +24,7 @@ class Job:
     proving: bool = False  # refuse expectations that junk would satisfy
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
+    first_failure: bool = False  # stop there: whether something fails is all that is asked
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)

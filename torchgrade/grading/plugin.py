@@ -152,6 +152,8 @@ class GradingPlugin:
                     if sandboxes[device].failed is not None:
                         blocked = _("waits for the file to be loaded")
                     yield outcome
+                    if job.first_failure and outcome.status is not Status.PASSED:
+                        return
         finally:
             for sandbox in sandboxes.values():
                 sandbox.close()

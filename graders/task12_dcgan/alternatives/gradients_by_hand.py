@@ -1,4 +1,4 @@
-"""torch.autograd.grad fills the gradients of each half by hand; losses by BCE on clamped log-probabilities."""
+"""torch.autograd.grad fills the gradients of each half by hand; losses by logaddexp."""
 
 # It is appended to the solution, whose helpers it may use.
 

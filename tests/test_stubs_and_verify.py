@@ -36,7 +36,7 @@ def test_a_stray_marker_is_an_error(text: str) -> None:
 
 
 def test_a_proved_course_is_clean() -> None:
-    done = grade_py("verify", cwd=MINI)
+    done = grade_py("verify", "--timeout-scale", "5", cwd=MINI)
     assert (done.returncode, done.stdout.strip()) == (0, "every fact holds")
 
 
@@ -97,6 +97,12 @@ def test_edits_are_small_and_have_names() -> None:
     names = [edit.name for edit in edits((MINI / "solutions" / "task01_scale.py").read_text())]
     assert "scale: x * factor -> x / factor" in names
     assert len(names) == len(set(names))
+
+
+def test_one_mutant_can_be_proved_alone(mini: Path) -> None:
+    edit(mini / "graders" / "task01_scale" / "mutants.yaml", '"x[0].sum()"', '"x.sum(dim=None)"')  # no mutant at all
+    said = grade_py("verify", "task01", "--only", "mutant no_bias", "--timeout-scale", "5", cwd=mini)
+    assert (said.returncode, said.stdout.strip()) == (0, "every fact holds")
 
 
 def test_machine_made_mutants_are_graded() -> None:

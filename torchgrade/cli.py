@@ -118,6 +118,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
+    verify.add_argument("--only", default="", metavar="TEXT", help=_("only cases that have this in their name"))
     calibrate = commands.add_parser("calibrate", help=_("measure reference and sabotaged runs; propose floors"))
     calibrate.add_argument("tasks", nargs="+", metavar="TASK")
     calibrate.add_argument("--runs", type=int, default=20, metavar="N", help=_("seeds (default 20)"))

@@ -33,7 +33,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
     if options.mutate:
         return _mutate(options, course)
     problems = 0
-    for problem in verify_tasks(course, course.select(options.tasks), run_options(options), options.repeat):
+    tasks = course.select(options.tasks)
+    for problem in verify_tasks(course, tasks, run_options(options), options.repeat, options.only):
         print(problem, flush=True)
         problems += 1
     if not problems:
@@ -51,7 +52,7 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
     settings = run_options(options)
     with Pool(course.root, settings.jobs) as pool:
         for task in course.select(options.tasks):
-            score = mutate(pool, task, settings, options.max)
+            score = mutate(pool, task, settings, options.max, options.only)
             explained = sum(reason is not None for _name, reason in score.survivors)
             words = _("{task}: {killed} of {total} killed, {explained} equivalent, {share:.1%} of the rest")
             facts = {"killed": score.killed, "total": score.total, "explained": explained, "share": score.share}

@@ -201,9 +201,9 @@ def equivalents(task: Task) -> dict[str, str]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
-def mutate(pool: Pool, task: Task, options: Options, limit: int | None, seed: int = 0) -> Score:
-    """Grade up to ``limit`` mutants of the task's solution, drawn evenly with ``seed``."""
-    found = edits(solution_text(task))
+def mutate(pool: Pool, task: Task, options: Options, limit: int | None, only: str = "", seed: int = 0) -> Score:
+    """Grade up to ``limit`` mutants of the task's solution, drawn evenly with ``seed`` of those named like ``only``."""
+    found = [edit for edit in edits(solution_text(task)) if only in edit.name]
     if limit is not None and len(found) > limit:
         found = sorted(random.Random(seed).sample(found, limit), key=lambda edit: edit.line)
     name = f"{task.stem}.py"

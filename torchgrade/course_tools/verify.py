@@ -48,14 +48,16 @@ class Case:
     seed: int = 0
 
 
-def verify_tasks(course: Course, tasks: Sequence[Task], options: Options, repeat: int = 0) -> Iterator[str]:
-    """Yields a line for each fact that does not hold."""
+def verify_tasks(
+    course: Course, tasks: Sequence[Task], options: Options, repeat: int = 0, only: str = ""
+) -> Iterator[str]:
+    """Yields a line for each fact that does not hold. ``only``: of the graded cases, those with it in their name."""
     yield from _folders(course)
     with Pool(course.root, options.jobs) as pool:
         for task in tasks:
             try:
                 yield from _static_facts(task)
-                yield from _graded_facts(pool, task, options, repeat)
+                yield from _graded_facts(pool, task, options, repeat, only)
             except CourseError as error:
                 yield f"{task.stem}: {error}"
 
@@ -101,9 +103,9 @@ def _static_facts(task: Task) -> Iterator[str]:
         yield f"{task.stem}: a mutant names {name}, which is no check"
 
 
-def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int) -> Iterator[str]:
+def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int, only: str) -> Iterator[str]:
     printed: set[str] = set()
-    cases = list(_cases(task, options, repeat, printed))
+    cases = [case for case in _cases(task, options, repeat, printed) if only in case.name]
     jobs = [
         Job(
             id=number,
@@ -123,6 +125,8 @@ def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int) -> Iter
         lines.update(_judge(event, cases))
     for number in sorted(lines):
         yield from lines[number]
+    if only:
+        return
     for sentence in sorted(likely_sentences(task.suite.read_text(encoding="utf-8")) - printed):
         yield f"{task.stem}: no mutant reaches the likely sentence {sentence!r}"
 

@@ -39,9 +39,11 @@ from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
 
 # What torch imports at the first meta kernel or cotangent (half a second). It is imported here once the first worker
-# runs and nobody asks for another, so that it delays nobody and every later worker has it.
+# runs and nobody asks for another, so that it delays nobody and every later worker has it; in a class, where somebody
+# always asks, before the fifth.
 WHEN_IDLE = ("torch.fx.experimental.symbolic_shapes",)
 IDLE_SECONDS = 0.5
+MANY = 4
 
 LINUX = sys.platform.startswith("linux")
 
@@ -121,7 +123,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
-    idle = [*WHEN_IDLE]
+    idle, forked = [*WHEN_IDLE], 0
     while True:
         pause = IDLE_SECONDS if idle and supervisors else None
         ready, _, _ = select.select([control, wake], [], [], pause)
@@ -135,7 +137,8 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        prepare(life, request["preload"])
+        prepare(life, [*request["preload"], *(idle if forked >= MANY else ())])
+        forked += 1
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)

@@ -55,7 +55,7 @@ def leaky_relu(x, negative_slope=0.01):
 def prelu(x, weight):
     """Leaky ReLU with a learned slope: x where x is positive, weight * x elsewhere.
 
-    `weight` is a tensor with one value, or with one value for each channel, (C,), of x (N, C, ...).
+    `weight` is a tensor with one value, () or (1,), or with one value for each channel, (C,), of x (N, C, ...).
     Gradients reach `weight`, too.
     """
     # TODO: lay the weight along axis 1, then choose between the two lines.

@@ -68,13 +68,13 @@ def leaky_relu(x, negative_slope=0.01):
 def prelu(x, weight):
     """Leaky ReLU with a learned slope: x where x is positive, weight * x elsewhere.
 
-    `weight` is a tensor with one value, or with one value for each channel, (C,), of x (N, C, ...).
+    `weight` is a tensor with one value, () or (1,), or with one value for each channel, (C,), of x (N, C, ...).
     Gradients reach `weight`, too.
     """
     # TODO: lay the weight along axis 1, then choose between the two lines.
     # BEGIN SOLUTION
-    if weight.numel() > 1:
-        weight = weight.reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ..., 1)
+    axes = () if weight.numel() == 1 else (-1, *[1] * (x.ndim - 2))  # or (C, 1, ..., 1)
+    weight = weight.reshape(axes)
     return torch.where(x > 0, x, weight * x)
     # END SOLUTION
 

@@ -48,9 +48,10 @@ def conv2d_output_size(size, kernel_size, stride=1, padding=0, dilation=1) -> tu
     axes = zip(pair(size), pair(kernel_size), pair(stride), pair(padding), pair(dilation), strict=True)
     for length, k, step, pad, d in axes:
         span = d * (k - 1) + 1
-        room = length + 2 * pad - span  # how far the kernel can travel
+        padded = length + 2 * pad
+        room = padded - span  # how far the kernel can travel
         if room < 0:
-            raise ValueError(f"a kernel that spans {span} pixels does not fit into {length + 2 * pad}")
+            raise ValueError(f"a kernel that spans {span} pixels does not fit into {padded}")
         counts.append(room // step + 1)
     return counts[0], counts[1]
     # END SOLUTION

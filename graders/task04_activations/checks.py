@@ -116,8 +116,9 @@ def test_prelu(submission):
         given="x (2, 4, 3, 4), weight (4,)",
         likely={"the weight lies along the columns, not along axis 1": torch.where(x > 0, x, weight * x)},
     )
-    x = torch.randn(5, 4)
-    expect.close(submission.prelu(x, weight), F.prelu(x, weight), given="x (5, 4), weight (4,)")
+    for shape in ((5, 4), (3, 2, 2)):
+        x, given = torch.randn(shape), f"x {shape}, weight ({shape[1]},)"
+        expect.close(submission.prelu(x, weight[: shape[1]]), F.prelu(x, weight[: shape[1]]), given=given)
 
 
 @check("relu6 agrees with PyTorch", points=0.5, category="values")
@@ -346,14 +347,23 @@ def test_unknown_name(submission):
 # --- far out ---------------------------------------------------------------------------------------------
 
 FAR = (-1000.0, -100, -89, -0.3, 0.3, 89, 100, 1000)
+FAR_TEXT = "±0.3, ±89, ±100, ±1000"
+# A small alpha and a large beta take the exponent far out even where x is near 0.
+STEEP_CELU = ("celu", lambda x: exact_celu(x, 0.002), (0.002,), "celu with alpha=0.002")
+STEEP_SOFTPLUS = ("softplus", lambda x: exact_softplus(x, 500.0), (500.0,), "softplus with beta=500")
+
+
+def far_cases(oracles, *steep):
+    """Name, oracle, further arguments and description of what is called far out."""
+    return [*((name, oracle, (), name) for name, oracle in oracles.items()), *steep]
 
 
 @check("sigmoid, tanh and their kin stay finite up to ±1000", points=1, category="robustness", after=SMOOTH_CHECKS)
 def test_far_smooth(submission):
     x = torch.tensor(FAR)
-    for name, oracle in SMOOTH.items():
-        given = f"{name} at ±0.3, ±89, ±100, ±1000"
-        expect.close(getattr(submission, name)(x), oracle(x), rtol=1e-5, atol=1e-6, given=given)
+    for name, oracle, arguments, words in far_cases(SMOOTH, STEEP_SOFTPLUS):
+        got = getattr(submission, name)(x, *arguments)
+        expect.close(got, oracle(x), rtol=1e-5, atol=1e-6, given=f"{words} at {FAR_TEXT}")
 
 
 @check(
@@ -428,6 +438,10 @@ def test_shapes(submission):
     for name in ORACLES:
         for shape in ((), (0,), (2, 0, 3), (2, 1, 3, 2, 2)):
             expect.shape(getattr(submission, name)(torch.ones(shape)), shape, given=f"{name}, x {shape}")
+    for weight in (torch.tensor(0.25), torch.tensor([0.25])):
+        for shape in ((), (0,), (2, 0, 3)):
+            given = f"prelu, x {shape}, weight {tuple(weight.shape)}"
+            expect.shape(submission.prelu(torch.ones(shape), weight), shape, given=given)
     expect.shape(submission.softmax(torch.ones(0, 3), 1), (0, 3), given="softmax along axis 1, x (0, 3)")
 
 
@@ -489,11 +503,11 @@ def test_softmax_gradients(submission):
 )
 def test_far_gradients(submission):
     incoming = torch.rand(len(FAR)) + 0.5
-    for name, oracle in ORACLES.items():
+    for name, oracle, arguments, words in far_cases(ORACLES, STEEP_CELU, STEEP_SOFTPLUS):
         x = torch.tensor(FAR, requires_grad=True)
         expected = gradient_of(oracle(x), x, incoming)
-        got = gradient_of(getattr(submission, name)(x), x, incoming, given=f"{name} at ±0.3, ±89, ±100, ±1000")
-        expect.close(got, expected, rtol=1e-5, atol=1e-6, given=f"the slope of {name} at ±0.3, ±89, ±100, ±1000")
+        got = gradient_of(getattr(submission, name)(x, *arguments), x, incoming, given=f"{words} at {FAR_TEXT}")
+        expect.close(got, expected, rtol=1e-5, atol=1e-6, given=f"the slope of {words} at {FAR_TEXT}")
 
 
 # --- rules -----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 
 def prelu(x, weight):
-    channels = weight if weight.numel() == 1 else weight.view(weight.numel(), *(1,) * (x.ndim - 2))
+    channels = weight.squeeze() if weight.numel() == 1 else weight.view(weight.numel(), *(1,) * (x.ndim - 2))
     return torch.where(x.ge(0), x, torch.mul(channels, x))
 
 

@@ -34,7 +34,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 def prelu(x, weight):
     slopes = weight if weight.numel() == 1 or x.ndim < 2 else weight.view(1, -1, *(1 for _ in x.shape[2:]))
-    return x.clamp(min=0) + slopes * x.clamp(max=0)
+    return (x.clamp(min=0) + slopes * x.clamp(max=0)).reshape(x.shape)
 
 
 def elu(x, alpha=1.0):

@@ -103,6 +103,8 @@ def test_one_mutant_can_be_proved_alone(mini: Path) -> None:
     edit(mini / "graders" / "task01_scale" / "mutants.yaml", '"x[0].sum()"', '"x.sum(dim=None)"')  # no mutant at all
     said = grade_py("verify", "task01", "--only", "mutant no_bias", "--timeout-scale", "5", cwd=mini)
     assert (said.returncode, said.stdout.strip()) == (0, "every fact holds")
+    said = grade_py("verify", "task01", "--only", "no_byas", cwd=mini)
+    assert (said.returncode, said.stdout.strip()) == (1, "task01_scale: no case has 'no_byas' in its name")
 
 
 def test_machine_made_mutants_are_graded() -> None:

@@ -122,6 +122,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     calibrate = commands.add_parser("calibrate", help=_("measure reference and sabotaged runs; propose floors"))
     calibrate.add_argument("tasks", nargs="+", metavar="TASK")
     calibrate.add_argument("--runs", type=int, default=20, metavar="N", help=_("seeds (default 20)"))
+    calibrate.add_argument("--table", action="store_true", help=_("only print what is stored, as a table"))
     calibrate.add_argument("--dry-run", action="store_true", help=_("print, and leave calibration.json as it is"))
     add_run_options(calibrate)
     calibrate.set_defaults(run=_lazy("torchgrade.commands.author", "calibrate"))

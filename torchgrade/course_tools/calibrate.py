@@ -168,6 +168,31 @@ def entry_of(proposal: Proposal, seen: Distributions, data: str, versions: Mappi
     }
 
 
+def table_of(task: Task) -> list[str]:
+    """The stored thresholds of a task as rows of Markdown: what right and sabotaged runs reached, and the rates."""
+    path = task.folder / "calibration.json"
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return [_row(task, name, entry) for name, entry in entries.items() if name != "schema"]
+
+
+def _row(task: Task, name: str, entry: Mapping[str, Any]) -> str:
+    is_floor = "floor" in entry
+    threshold = f"≥ {entry['floor']:g}" if is_floor else f"≤ {entry['ceiling']:g}"
+    right = [value for values in (entry["runs"], *entry["alternatives"].values()) for value in values]
+    wrong = [v for key, values in entry["sabotaged"].items() if key not in entry["unseen"] for v in values]
+    cells = (
+        task.stem[:6],
+        name,
+        threshold,
+        f"{min(right):.3g} … {max(right):.3g}",
+        f"{min(wrong):.3g} … {max(wrong):.3g}" if wrong else "",
+        f"{entry['false_reject']:.0e}",
+        f"{entry['false_accept']:.0e}",
+        f"{entry['margin_sd']:g}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _plain(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.4g}") for value in values]
 

@@ -16,6 +16,7 @@ import yaml
 
 from torchgrade.course import Task
 from torchgrade.course_tools.variants import solution_text
+from torchgrade.errors import CourseError
 from torchgrade.grading.job import Job
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.run import Options
@@ -204,6 +205,8 @@ def equivalents(task: Task) -> dict[str, str]:
 def mutate(pool: Pool, task: Task, options: Options, limit: int | None, only: str = "", seed: int = 0) -> Score:
     """Grade up to ``limit`` mutants of the task's solution, drawn evenly with ``seed`` of those named like ``only``."""
     found = [edit for edit in edits(solution_text(task)) if only in edit.name]
+    if only and not found:
+        raise CourseError(f"{task.stem}: no mutant has {only!r} in its name")
     if limit is not None and len(found) > limit:
         found = sorted(random.Random(seed).sample(found, limit), key=lambda edit: edit.line)
     name = f"{task.stem}.py"

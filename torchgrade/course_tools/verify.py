@@ -106,6 +106,8 @@ def _static_facts(task: Task) -> Iterator[str]:
 def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int, only: str) -> Iterator[str]:
     printed: set[str] = set()
     cases = [case for case in _cases(task, options, repeat, printed) if only in case.name]
+    if not cases:
+        raise CourseError(f"no case has {only!r} in its name")
     jobs = [
         Job(
             id=number,

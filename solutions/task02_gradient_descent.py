@@ -124,7 +124,7 @@ def fit_linear(
     history = []
     for epoch in range(epochs):
         order = torch.randperm(len(z), generator=generator).to(z.device)
-        total = torch.zeros_like(w, requires_grad=False)
+        total = torch.zeros_like(w)
         for batch in order.split(batch_size or len(z)):
             loss = mse_loss(w * z[batch] + b, y[batch])
             loss.backward()

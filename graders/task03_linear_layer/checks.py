@@ -396,10 +396,10 @@ def test_mlp_learns_xor(submission):
 # collapse_linear
 
 
-@check("collapse_linear makes one layer that computes the same", points=2, category="values")
-def test_collapse(submission):
-    (w1, b1), (w2, b2), layer = collapsed(submission, 4, 4, 4)
-    x = numbers(6, 4)
+@check("collapse_linear makes one layer that computes the same", points=2, category="values", devices="all")
+def test_collapse(submission, device):
+    (w1, b1), (w2, b2), layer = collapsed(submission, 4, 4, 4, device=device)
+    x = numbers(6, 4, device=device)
     expect.close(
         layer(x),
         F.linear(F.linear(x, w1, b1), w2, b2),
@@ -411,9 +411,11 @@ def test_collapse(submission):
             "the bias of the first layer must pass through the second weight": F.linear(x, w2 @ w1, b1 + b2),
         },
     )
-    (w1, b1), (w2, b2), layer = collapsed(submission, 5, 3, 2)
-    x = numbers(2, 6, 5)
-    expect.close(layer(x), F.linear(F.linear(x, w1, b1), w2, b2), **EXACT, given="two layers 5 → 3 → 2")
+    for inner, middle, outer in ((5, 3, 2), (1, 3, 1)):
+        (w1, b1), (w2, b2), layer = collapsed(submission, inner, middle, outer, device=device)
+        x = numbers(2, 6, inner, device=device)
+        given = f"two layers {inner} → {middle} → {outer}"
+        expect.close(layer(x), F.linear(F.linear(x, w1, b1), w2, b2), **EXACT, given=given)
 
 
 @check("collapse_linear takes layers without a bias", points=0.5, category="robustness", after=test_collapse)
@@ -425,7 +427,7 @@ def test_collapse_without_bias(submission):
         expect.close(layer(x), F.linear(F.linear(x, w1, b1), w2, b2), **EXACT, given=given)
 
 
-@check("collapse_linear returns an nn.Linear of its own", points=1, category="robustness", after=test_collapse)
+@check("collapse_linear returns an nn.Linear of its own", points=0.5, category="robustness", after=test_collapse)
 def test_collapse_owns(submission):
     first, second = submission.probes.linear(5, 3, False), submission.probes.linear(3, 2)
     before = first.state_dict(), second.state_dict()
@@ -438,11 +440,21 @@ def test_collapse_owns(submission):
     expect.close((first.state_dict(), second.state_dict()), before, given=given)
 
 
-def collapsed(submission, inner, middle, outer, biases=(True, True)):
+@check("collapse_linear makes its layer where the two layers are", points=0.5, category="devices", after=test_collapse)
+def test_collapse_device(submission):
+    found = submission.probes.collapsed_devices(submission.collapse_linear)
+    expect.true(
+        "meta" not in found,
+        expected="parameters on the device of the two layers",
+        got="parameters on the default device, whatever the device of the two layers",
+    )
+
+
+def collapsed(submission, inner, middle, outer, biases=(True, True), device="cpu"):
     """Weight and bias (or None) of two random layers, and what the submission makes of the layers."""
     layers = [
-        submission.probes.linear(inner, middle, biases[0]),
-        submission.probes.linear(middle, outer, biases[1]),
+        submission.probes.linear(inner, middle, biases[0]).to(device),
+        submission.probes.linear(middle, outer, biases[1]).to(device),
     ]
     states = [layer.state_dict() for layer in layers]
     layer = submission.collapse_linear(*layers)

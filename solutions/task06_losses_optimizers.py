@@ -102,7 +102,7 @@ def nll_loss(
     kept = target != ignore_index
     index = target.where(kept, 0)  # a class number that can be looked up, also for the ignored
     picked = -log_probs.gather(1, index.unsqueeze(1)).squeeze(1)  # the shape of target
-    share = kept.to(picked.dtype) if weight is None else weight[index] * kept
+    share = kept if weight is None else weight[index] * kept
     losses = (picked * share).where(kept, 0.0)
     return losses.sum() / share.sum() if reduction == "mean" else reduce_loss(losses, reduction)
     # END SOLUTION
@@ -410,10 +410,9 @@ def run_regression(
     w, b = (torch.zeros((), dtype=z.dtype, device=z.device, requires_grad=True) for _ in range(2))
     kinds = {kind.__name__: kind for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)}
     optimizer = kinds[optimizer_name]([w, b], lr=lr)
-    losses, earlier = [], (0.0, 0.0)
-    for step in range(steps):
-        if step == steps * 9 // 10:
-            earlier = (w.item(), b.item())
+    losses, path = [], []
+    for _ in range(steps):
+        path.append((w.item(), b.item()))
         loss = mse_loss(w * z + b, y)
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
@@ -421,13 +420,14 @@ def run_regression(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    slope = w.item() / scale
-    at_rest = all(abs(now.item() - then) <= 1e-3 * abs(now.item()) for now, then in zip((w, b), earlier, strict=True))
+    line, earlier = (w.item(), b.item()), path[len(path) * 9 // 10]
+    slope = line[0] / scale
+    at_rest = all(abs(now - then) <= 1e-3 * abs(now) for now, then in zip(line, earlier, strict=True))
     if not math.isfinite(losses[-1]) or losses[-1] > losses[0]:
         status = "diverged"
     else:
         status = "converged" if at_rest else "running"
-    return {"w": slope, "b": b.item() - slope * shift, "losses": losses, "status": status}
+    return {"w": slope, "b": line[1] - slope * shift, "losses": losses, "status": status}
     # END SOLUTION
 
 

@@ -217,6 +217,9 @@ def test_ignored(submission):
             "ignored targets",
             ignore_index=ignored,
         )
+    each_reduction(
+        submission, "nll_loss", (draw(3, 1), torch.tensor([0, -100, 0])), "a single class, one ignored target"
+    )
     nothing = submission.cross_entropy(logits, torch.full((7,), -100))
     expect.close(
         nothing,
@@ -256,6 +259,7 @@ def test_weights(submission):
         },
         label_smoothing=0.3,
     )
+    each_reduction(submission, "cross_entropy", (logits, target), "label_smoothing = 1", label_smoothing=1.0)
     target[:2] = -100
     each_reduction(
         submission,
@@ -287,6 +291,12 @@ def test_dense(submission):
                 **options,
             )
         expect.close(submission.nll_loss(logits, target), F.nll_loss(logits, target), given=f"nll_loss, axes {shape}")
+    expect.close(
+        submission.cross_entropy(draw(2, 1, 3), torch.tensor([[0, -100, 0]] * 2), label_smoothing=0.1),
+        torch.tensor(0.0, dtype=torch.float64),
+        trivial="the softmax over a single class is 1, and its logarithm 0",
+        given="cross_entropy, a single class, 2 of 6 targets ignored",
+    )
 
 
 @check("binary_cross_entropy_with_logits agrees with PyTorch", points=1, category="values", devices="all")
@@ -985,6 +995,44 @@ def test_step_counts(submission, dataset, pictures):
         },
         given="lr 0.5, 0.1 and 0.01: updates until both parameters are within 1 % of least squares",
     )
+    run = as_run(submission.run_regression(x, y, "SGD", 0.1, "zscore", 1), 1)
+    expect.true(
+        run["status"] != "diverged",
+        expected='"converged" or "running"',
+        got='"diverged"',
+        given="a single update: the last loss is the first",
+    )
+    expect.close(run["losses"], [start], rtol=1e-9, atol=0.0, given="the losses of a single update")
+    expect.close(run["w"], 0.2 * line.w, rtol=2e-3, atol=0.0, given="w after a single update with lr 0.1")
+
+
+@check(
+    "run_regression scales x as it is asked to, and works in float64",
+    points=0.5,
+    category="values",
+    after=test_step_counts,
+)
+def test_scaling(submission):
+    x = 2.0 + 3.0 * torch.rand(40).double()
+    y, steps = 4.0 * x - 7.0 + draw(40), 8
+    zscored = (x - x.mean()) / x.std()
+    cases = {
+        ("minmax", 0.4): (
+            (x - x.min()) / (x.max() - x.min()),
+            {"x is divided by its largest value: the smallest has to become 0": x / x.max()},
+        ),
+        ("none", 0.02): (x, {"raw x is scaled all the same": zscored}),
+    }
+    for (normalize, lr), (scaled, wrong) in cases.items():
+        run = as_run(submission.run_regression(x, y, "SGD", lr, normalize, steps), steps)
+        expect.close(
+            torch.tensor(run["losses"], dtype=torch.float64),
+            line_losses(torch_sgd(lr=lr), scaled, y, steps),
+            rtol=1e-9,
+            atol=0.0,
+            likely={text: line_losses(torch_sgd(lr=lr), other, y, steps) for text, other in wrong.items()},
+            given=f'normalize="{normalize}", lr={lr}: the losses of {steps} steps, for tensors x from 2 to 5',
+        )
 
 
 @check(
@@ -995,23 +1043,21 @@ def test_step_counts(submission, dataset, pictures):
 )
 def test_optimizer_choice(submission, dataset):
     x, y, _ = line_data(dataset, 1000)
-    steps = 20
+    z, goal, steps = torch.from_numpy((x - x.mean()) / x.std()), torch.from_numpy(y), 20
     for name, lr in {"SGD": 0.05, "Adagrad": 20.0, "RMSprop": 5.0, "Adam": 5.0, "AdamW": 5.0}.items():
         run = as_run(submission.run_regression(x, y, name, lr, "zscore", steps), steps)
         expect.close(
             torch.tensor(run["losses"], dtype=torch.float64),
-            line_losses(TORCH[name](lr=lr), x, y, steps),
+            line_losses(TORCH[name](lr=lr), z, goal, steps),
             rtol=2e-3,
             atol=0.0,
-            likely={"every run uses SGD": line_losses(torch_sgd(lr=lr), x, y, steps)} if name == "Adagrad" else None,
+            likely={"every run uses SGD": line_losses(torch_sgd(lr=lr), z, goal, steps)} if name == "Adagrad" else None,
             given=f"the losses of {steps} steps of {name}, lr = {lr}, z-scored x",
         )
 
 
-def line_losses(update, x, y, steps):
-    """The losses before each step of a full-batch run on z-scored x, from (0, 0)."""
-    x, y = torch.from_numpy(x), torch.from_numpy(y)
-    z = (x - x.mean()) / x.std()
+def line_losses(update, z, y, steps):
+    """The losses before each step of a full-batch run on the scaled x ``z``, from (0, 0)."""
     line, memory, losses = [torch.zeros(2, dtype=torch.float64)], {}, []
     for _ in range(steps):
         residual = line[0][0] * z + line[0][1] - y
@@ -1055,6 +1101,46 @@ def test_statuses(submission, dataset):
         "running",
         likely={"a loss that is small, or still falling, is called converged": "converged"},
         given="x scaled to [0, 1], lr 0.01, 400 steps: w has more than half of its way to go",
+    )
+    # In each step the error of w grows 3.8 times while that of b shrinks: the loss falls from 405 to 75, then rises.
+    x, y = four_points(2.0, 1.0, 20.0)
+    grown = as_run(submission.run_regression(x, y, "SGD", 0.6, "none", 12), 12)
+    expect.equal(
+        grown["status"],
+        "diverged",
+        likely={"a finite loss is never called diverged, wherever it began": "running"},
+        given="four points, raw x, lr 0.6, 12 steps: the loss falls once and ends far above its first value",
+    )
+
+
+def four_points(size, slope, intercept):
+    """x = ±size and y = slope · x + intercept ± 1, so that plain descent moves w and b independently of each other.
+
+    In a step the error of w shrinks by 1 - 2 lr size² and that of b by 1 - 2 lr.
+    """
+    x = size * torch.tensor([-1.0, 1.0, -1.0, 1.0], dtype=torch.float64)
+    return x, slope * x + intercept + torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64)
+
+
+@check("a run has converged when both w and b are at rest", points=0.5, category="convergence", after=test_statuses)
+def test_rest(submission):
+    cases = {"b": (30.0, 1.0, 20.0, 0.00025), "w": (1 / 30, 600.0, 20.0, 0.225)}
+    for moving, (size, slope, intercept, lr) in cases.items():
+        x, y = four_points(size, slope, intercept)
+        run = as_run(submission.run_regression(x, y, "SGD", lr, "none", 1000), 1000)
+        expect.equal(
+            run["status"],
+            "running",
+            likely={"one of w and b has come to rest, which is taken for both": "converged"},
+            given=f"four points, lr {lr}, 1000 steps: {moving} alone still moves and has 60 % of its way to go",
+        )
+    x, y = four_points(1.0, 0.0, 5.0)
+    run = as_run(submission.run_regression(x, y, "SGD", 0.1, "none", 200), 200)
+    expect.equal(
+        run["status"],
+        "converged",
+        likely={"a slope that stays 0 is not called at rest": "running"},
+        given="four points around a level line, lr 0.1, 200 steps: w is 0 from the first step to the last",
     )
 
 

@@ -44,6 +44,26 @@ def test_one_that_must_be_alone_waits_for_the_others_and_holds_back_the_next(tmp
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_suspended_one_is_not_waited_for_for_ever(tmp_path, alone):
+    context = multiprocessing.get_context("fork")
+    log = context.Queue()
+    holder = context.Process(target=hold, args=(tmp_path, True, 30.0, log))
+    holder.start()
+    assert log.get(timeout=10)[0] == "in"
+    os.kill(holder.pid, signal.SIGSTOP)
+    try:
+        impatient = Machine(tmp_path, patience=0.3)
+        with impatient.alone() if alone else impatient.beside_others():
+            entered = True
+        assert entered
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.join(10)
+    with Machine(tmp_path, patience=5.0).alone():  # the kernel gave it back
+        pass
+
+
 @pytest.mark.parametrize(("error", "smells"), [
     (TimedOut(5.0, starved=True), True), (TimedOut(5.0), False), (WorkerDied("killed", starved=True), True),
     (WorkerDied("exit"), False), (LoadFailed("late", fault=TimedOut(5.0, starved=True)), True),

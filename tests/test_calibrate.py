@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from support import checks_of, copy_of_mini, grade_py, result_of
 
 from torchgrade.course_tools.calibrate import (
     Distributions,
@@ -113,3 +114,28 @@ def test_entries_are_read_by_the_suite(tmp_path):
     assert calibration["test_accuracy"].floor == entry["floor"]
     assert calibration["other"].floor == 0.1
     assert json.loads(path.read_text())["test_accuracy"]["runs"] == GOOD
+
+
+def test_a_new_statistic_is_measured_once_a_run_and_then_held_to(tmp_path):
+    """The command on a suite whose threshold nobody knows yet, though its check has a second try."""
+    course = copy_of_mini(tmp_path)
+    task = course / "graders" / "task02_train"
+    suite = task / "checks.py"
+    text = suite.read_text().replace('category="convergence")', 'category="convergence", tries=2)')
+    text = text.replace("(submission):", "(submission, calibration):")
+    text = text.replace("    expect.between(history[-1], 0.0, 1e-3)", '    calibration.record("loss", history[-1])\n'
+                        '    expect.between(history[-1], 0.0, calibration["loss"].ceiling)')  # fmt: skip
+    suite.write_text(text)
+    with (task / "mutants.yaml").open("a") as file:
+        file.write("  sabotage: true\n")
+    unknown = checks_of(result_of("task02", "--solutions", cwd=course, code=3))["test_converges"]
+    assert unknown["status"] == "broken"
+    assert "run: python grade.py calibrate" in unknown["message"]
+    done = grade_py("calibrate", "task02", "--runs", "3", cwd=course)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("task02_train loss") == 6
+    entry = json.loads((task / "calibration.json").read_text())["loss"]
+    assert [len(entry["runs"]), len(entry["sabotaged"]["no_step"])] == [3, 3]
+    assert max(entry["runs"]) < entry["ceiling"] < min(entry["sabotaged"]["no_step"])
+    assert checks_of(result_of("task02", "--solutions", cwd=course, code=0))["test_converges"]["status"] == "passed"
+    assert "| task02 | loss | ≤ " in grade_py("calibrate", "task02", "--table", cwd=course).stdout

@@ -7,6 +7,7 @@ import yaml
 from support import ROOT, grade_py, result_of
 
 from torchgrade.course import Course
+from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.variants import check_names, read_alternatives, read_mutants
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
@@ -52,3 +53,11 @@ def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     assert {name for mutant in mutants for name in mutant.fails} == checks
     assert len(mutants) >= 8
     assert len(read_alternatives(found)) >= 3
+
+
+def test_the_table_of_thresholds_is_that_of_the_files() -> None:
+    """docs/measured.md shows what calibration.json of each task holds."""
+    page = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+    rows = [row for task in Course.load(ROOT).tasks for row in table_of(task)]
+    assert len(rows) >= 6
+    assert [row for row in rows if row not in page] == []

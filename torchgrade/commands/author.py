@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from torchgrade.course import Course
 from torchgrade.course_tools.stubs import stub_text
@@ -64,6 +65,10 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)
 
 
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def calibrate(options: argparse.Namespace, course: Course) -> int:
     """Measure, propose, store: one line for each statistic, and one for each sabotage that it does not see."""
     from importlib.metadata import version
@@ -78,7 +83,7 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
     versions = {name: version(name) for name in ("torch", "numpy")}
     for task in course.select(options.tasks):
         entries = {}
-        found, bands = tool.calibrate(course, task, options.runs, run_options(options))
+        found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
         for name, seen in sorted(found.items()):
             proposal = tool.propose(seen, seen.tries)
             entries[name] = tool.entry_of(proposal, seen, options.data, versions, seen.tries)

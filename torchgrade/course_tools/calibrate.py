@@ -12,7 +12,7 @@ import ast
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,11 +212,12 @@ def _indented(value: Any) -> str:
 
 
 def calibrate(
-    course: Course, task: Task, runs: int, options: Options
+    course: Course, task: Task, runs: int, options: Options, tell: Callable[[str], None] = lambda line: None
 ) -> tuple[dict[str, Distributions], dict[str, dict[str, Any]]]:
     """Grade solution, alternatives and sabotaged mutants with ``runs`` seeds.
 
     Returns the values that their checks record, and the band that the solution's curves keep to, both by name.
+    ``tell`` gets a line for each value, as it is known.
     """
     variants = list(_variants(task))
     jobs: list[Job] = []
@@ -236,6 +237,7 @@ def calibrate(
                 name, kind = owners[event.job]
                 values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
                 values.append(float(event.data["value"]))
+                tell(f"{task.stem} {event.data['name']} {values[-1]:.4g}  {name}")
             elif event.kind == "picture" and event.job is not None and owners[event.job][1] == "reference":
                 picture = event.data["picture"]
                 if picture["kind"] == "curves":
@@ -264,6 +266,7 @@ def _job(number: int, task: Task, source: Source, seed: int, options: Options) -
         timeout_scale=options.timeout_scale,
         isolation=options.isolation,
         data=options.data,
+        measuring=True,
         pictures=True,
         only=tuple(recording_checks(task)),
     )

@@ -2,13 +2,15 @@
 
 All graders of a user share one file with two locked bytes: a check holds ROOM together with others, a check that must
 be alone holds it by itself. Whoever wants ROOM passes the GATE first, so that one who waits to be alone is not starved
-by those who come after. The kernel gives the locks back whatever happens to a grader.
+by those who come after. The kernel gives the locks back whatever happens to a grader; for one that is suspended in
+the middle of a check, nobody waits longer than PATIENCE.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from torchgrade.errors import LoadFailed, SubmissionRaised, TimedOut, WorkerDied
 
 GATE, ROOM = 0, 1
+PATIENCE = 120.0  # seconds; after that a check runs beside whatever is there
 SMELLS = ("can't start new thread", "Resource temporarily unavailable", "Cannot allocate memory", "No space left")
 
 
@@ -30,7 +33,8 @@ def smells_of_resources(error: BaseException | None) -> bool:
 class Machine:
     """This grader's place among those that run on this machine."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, patience: float = PATIENCE) -> None:
+        self.patience = patience
         owner = os.getuid() if hasattr(os, "getuid") else 0
         place = (folder or Path(tempfile.gettempdir())) / f"torchgrade-{owner}.lock"
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -55,12 +59,27 @@ class Machine:
         except ImportError:  # Windows: one grader at a time is the rule there
             yield
             return
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, GATE)
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, 1, ROOM)
-        finally:
+        deadline = time.monotonic() + self.patience
+        gate = self._take(fcntl.LOCK_EX, GATE, deadline)
+        room = gate and self._take(fcntl.LOCK_SH if shared else fcntl.LOCK_EX, ROOM, deadline)
+        if gate:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, GATE)
         try:
             yield
         finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, ROOM)
+            if room:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, ROOM)
+
+    def _take(self, kind: int, place: int, deadline: float) -> bool:
+        """Whether the lock was had in time."""
+        import fcntl
+
+        while True:
+            try:
+                fcntl.lockf(self._file, kind | fcntl.LOCK_NB, 1, place)
+            except OSError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.02)
+            else:
+                return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,13 @@ class Floor:
 
 @dataclass
 class Calibration:
-    """The floors of one task by name; ``on_record`` learns what checks measure, for ``calibrate``."""
+    """The floors of one task by name; ``on_record`` learns what checks measure, for ``calibrate``.
+
+    ``measuring``: no threshold refuses anything, so that every run reports one value and needs no second try.
+    """
 
     floors: dict[str, Any] = field(default_factory=dict)
+    measuring: bool = False
     on_record: Callable[[str, float], None] = lambda name, value: None
 
     @classmethod
@@ -41,6 +46,8 @@ class Calibration:
         return cls(data)
 
     def __getitem__(self, name: str) -> Floor:
+        if self.measuring:
+            return Floor(name, -math.inf, math.inf, 0.0, 1.0)
         if name not in self.floors:
             raise CourseError(f"calibration.json has no {name!r}; run: python grade.py calibrate")
         entry = self.floors[name]

@@ -22,6 +22,7 @@ class Job:
     isolation: str = "auto"
     data: str = "auto"
     proving: bool = False  # refuse expectations that junk would satisfy
+    measuring: bool = False  # calibrate: what is recorded counts, no threshold refuses
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
     first_failure: bool = False  # stop there: whether something fails is all that is asked

@@ -175,7 +175,7 @@ class GradingPlugin:
         for attempt in range(spec.tries):
             with self.machine.beside_others():
                 verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
-            if verdict.status is Status.BROKEN or self.starved:  # once more, on a fresh worker
+            if verdict.status is Status.BROKEN or (self.starved and not job.first_failure):  # on a fresh worker
                 sandbox.restart()
                 with self.machine.alone():
                     verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
@@ -187,6 +187,7 @@ class GradingPlugin:
         self, item: pytest.Item, spec: CheckSpec, device: str, job: Job, sandbox: Sandbox, attempt: int
     ) -> tuple[Verdict, str]:
         self.run = run = Run(job, spec, device, sandbox)
+        self.calibration_file.measuring = job.measuring
         self.calibration_file.on_record = lambda name, value: self.emit(
             "recorded", {"job": job.id, "name": name, "value": value, "tries": spec.tries}
         )

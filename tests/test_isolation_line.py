@@ -256,6 +256,7 @@ BODIES = [
     ["T", 9, "float32", [1], None, "cpu", False],
     ["T", 0, "float32", [1 << 50], None, "cpu", False],
     ["T", 0, "float32", [2], [10**9], "cpu", False],
+    ["T", -1, "float32", [0, 1 << 39, 1 << 39], None, "meta", False],
     ["T", 0, "float32", [1], None, "cuda:77", False],
     ["T", 0, "bool", [4], None, "cpu", False],
     ["A", 0, "|O8", [1], None, 0, True],

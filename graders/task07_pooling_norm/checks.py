@@ -679,6 +679,10 @@ def test_affine(submission):
                 "weight and bias are left out": normalised,
             },
         )
+    plain = submission.LayerNorm((3, 4), elementwise_affine=False)
+    expect.close(plain(x), F.layer_norm(x, (3, 4)), given="LayerNorm((3, 4), elementwise_affine=False)")
+    plain = submission.GroupNorm(2, 4, affine=False)
+    expect.close(plain(x), F.group_norm(x, 2), given="GroupNorm(2, 4, affine=False)")
 
 
 @check(

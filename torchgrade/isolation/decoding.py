@@ -136,6 +136,8 @@ def _product(shape: Any) -> int:
         raise Violation("shape")
     if any(type(n) is not int or not 0 <= n < 1 << 40 for n in shape):
         raise Violation("shape")
+    if math.prod(max(n, 1) for n in shape) >= 1 << 56:  # a length of 0 hides the others, but strides count them
+        raise Violation("shape")
     return math.prod(shape)
 
 

@@ -73,7 +73,7 @@ def t_tail(x: float, freedom: float) -> float:
             return math.exp(log_c) * freedom if freedom == 1 else 0.0
         return math.exp(log_c - (freedom + 1) / 2 * math.log1p(1 / (u * u * freedom))) / (u * u)
 
-    steps = 2000
+    steps = 400
     width = 1 / x / steps
     inner = sum((4 if k % 2 else 2) * density(k * width) for k in range(1, steps))
     return (density(0) + inner + density(1 / x)) * width / 3

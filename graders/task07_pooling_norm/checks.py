@@ -658,7 +658,7 @@ def test_group_norm_limits(submission):
     "weight and bias scale and shift whole channels",
     points=0.5,
     category="values",
-    after=[test_state_dict, test_batch_norm_values, test_instance_norm, test_group_norm_limits],
+    after=[test_state_dict, test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm_limits],
 )
 def test_affine(submission):
     x = 30 * torch.randn(2, 4, 3, 4)  # as many columns as channels: a vector laid along the wrong axis fits, too

@@ -38,10 +38,10 @@ from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
 
-# What torch imports at the first meta kernel or cotangent (half a second). It is imported here once the first worker
-# runs and nobody asks for another, so that it delays nobody and every later worker has it; in a class, where somebody
-# always asks, before the fifth.
-WHEN_IDLE = ("torch.fx.experimental.symbolic_shapes",)
+# What torch imports at the first optimizer, meta kernel or cotangent (two seconds and more). It is imported here once
+# the first worker runs and nobody asks for another, so that it delays nobody and every later worker has it; in a class,
+# where somebody always asks, before the fifth.
+WHEN_IDLE = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")
 IDLE_SECONDS = 0.5
 MANY = 4
 

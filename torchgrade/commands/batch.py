@@ -116,7 +116,7 @@ def existing_gradebook(out: Path) -> Path:
 
 def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
     settings = Settings(_devices(options), options.timeout_scale, _isolation(options), options.data)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     stop = Stop(console)
     with contextlib.ExitStack() as stack:
         stack.enter_context(stop)
@@ -212,7 +212,7 @@ class Stop:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        self.console.print(_("finishing what is running; once more Ctrl-C stops at once"), markup=False)
+        self.console.print(_("finishing what is running; once more Ctrl-C stops at once"))
 
 
 # What is said at the end

@@ -53,17 +53,14 @@ class BatchProgress:
             also = f" (+{work.people - 1})" if work.people > 1 else ""
             score = f"{WORDS[grade.status].lower():<6} {grade.points:g}/{grade.max_points:g}"
             name = plain(work.label, lines=False)
-            self._say(f"{self.done}/{self.total}  {score}  {took:.1f} s  {name}{also}")
+            self.console.print(f"{self.done}/{self.total}  {score}  {took:.1f} s  {name}{also}")
         self._show()
 
     def retried(self, work: Work, reason: str) -> None:
         self.running -= 1
-        self._say(_("our own fault, tried again: {name}: {reason}").format(
+        self.console.print(_("our own fault, tried again: {name}: {reason}").format(
             name=plain(work.label, lines=False), reason=plain(reason, lines=False)))  # fmt: skip
         self._show()
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self) -> None:
         words = _("{running} running, {failed} failed, {broken} broken").format(

@@ -38,7 +38,7 @@ def hint(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
     hints = task.manifest.hints
     number = next_hint(course.root, task.stem, len(hints))
-    make_console().print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}", markup=False)
+    make_console().print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
     return int(ExitCode.PASSED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -32,7 +32,7 @@ STYLES = {
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
     """80 columns where there is no terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are rich's business."""
-    console = Console(stderr=stderr, no_color=no_color or None, highlight=False, soft_wrap=False)
+    console = Console(stderr=stderr, no_color=no_color or None, highlight=False, markup=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH
     return console
@@ -95,20 +95,21 @@ def show(console: Console, result: Result, quiet: bool = False, verbose: bool = 
     total = points_text(result.points, result.max_points)
     share = result.points / result.max_points if result.max_points else 0.0
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
-    console.print(_next_line(result), soft_wrap=True)
+    for line in _next_lines(result):
+        console.print(line, soft_wrap=True)
 
 
 def _task_table(result: Result) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(_("task"), no_wrap=True, min_width=6)
     table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(_("points"), justify="right", no_wrap=True, min_width=9)
     table.add_column(_("status"), no_wrap=True, min_width=11)
-    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
     for task in result.tasks:
         first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])
-        todo = Text(first.title if first is not None else "", style="dim")
+        todo = first.title if first is not None else ""
         table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
     return table
 
@@ -161,24 +162,25 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
             console.print(Text(line), soft_wrap=True)
 
 
-def _next_line(result: Result) -> str:
-    """One line that says what to do next."""
+def _next_lines(result: Result) -> Iterator[str]:
+    """What to do next, and where there is help with it."""
     broken = [task for task in result.tasks if task.status is Status.BROKEN]
     if broken:
         sentence = _("{task} could not be graded: the fault is the grader's, not yours; it costs no points.")
-        return sentence.format(task=broken[0].task)
+        yield sentence.format(task=broken[0].task)
+        return
     for task in result.tasks:
         for outcome in task.checks:
             if outcome.status in (Status.PASSED, Status.SKIPPED):
                 continue
-            if outcome.status is Status.TODO:
-                where = outcome.where or task.task
-                return _("next: fill the gap at {where}   (stuck? python grade.py hint {task})").format(
-                    where=where.split("  ")[0], task=task.task[:6]
-                )
             if outcome.status is Status.UNAVAILABLE:
-                return _("next: run it again where this is at hand: {what}").format(what=outcome.message)
-            return _('next: "{title}"   (stuck? python grade.py hint {task})').format(
-                title=outcome.title, task=task.task[:6]
-            )
-    return _("everything asked for passed.")
+                yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
+                return
+            if outcome.status is Status.TODO:
+                where = (outcome.where or task.task).split("  ")[0]
+                yield _("next: fill the gap at {where}").format(where=where)
+            else:
+                yield _('next: "{title}"').format(title=outcome.title)
+            yield _("stuck? python grade.py hint {task}").format(task=task.task[:6])
+            return
+    yield _("everything asked for passed.")

@@ -26,8 +26,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import torch  # noqa: E402
 
 from torchgrade.isolation import snippet, watch  # noqa: E402
-from torchgrade.isolation.client import Client, WorkerLine  # noqa: E402
+from torchgrade.isolation.client import Client  # noqa: E402
 from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess  # noqa: E402
+from torchgrade.isolation.line import WorkerLine  # noqa: E402
 from torchgrade.isolation.proxy import Submission  # noqa: E402
 from torchgrade.submission import Source  # noqa: E402
 

@@ -88,8 +88,9 @@ def calls(runs: int) -> tuple[float, float, float]:
     """Milliseconds of a 1 KB call, a 100 MB call as a ratio to a copy of it, MB of one more idle worker."""
     import torch
 
-    from torchgrade.isolation.client import Client, WorkerLine
+    from torchgrade.isolation.client import Client
     from torchgrade.isolation.launch import Launcher, Limits
+    from torchgrade.isolation.line import WorkerLine
     from torchgrade.isolation.proxy import Submission
     from torchgrade.submission import Source
 

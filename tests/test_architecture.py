@@ -83,7 +83,7 @@ def test_no_place_of_one_machine_is_named() -> None:
 
 def test_worker_code_imports_nothing_above() -> None:
     """What a worker may read: isolation, errors and i18n only (the grader's side of it excepted)."""
-    grader_side = {"client.py", "proxy.py", "local.py", "launch.py"}
+    grader_side = {"client.py", "line.py", "proxy.py", "local.py", "launch.py"}
     for path in sorted((PACKAGE / "isolation").rglob("*.py")):
         if path.name not in grader_side:
             for name in imports(path, top_only=True):

@@ -28,9 +28,10 @@ from hostile.attempt import Payload
 from torchgrade.authoring import expect, parameter_count
 from torchgrade.errors import Mismatch, SubmissionFault
 from torchgrade.isolation import watch
-from torchgrade.isolation.client import Client, WorkerLine
+from torchgrade.isolation.client import Client
 from torchgrade.isolation.confine.plan import ENGINE
 from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.line import WorkerLine
 from torchgrade.isolation.proxy import Submission
 from torchgrade.submission import Source
 

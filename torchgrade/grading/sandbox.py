@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchgrade.errors import LoadFailed
-from torchgrade.isolation.client import Client, WorkerLine
+from torchgrade.isolation.client import Client
 from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.line import WorkerLine
 from torchgrade.isolation.local import LocalLine
 from torchgrade.isolation.proxy import Submission
 from torchgrade.submission import Source

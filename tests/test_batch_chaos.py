@@ -56,8 +56,9 @@ def workers_of(pid):
 
 
 def kill_workers(process, rng, killed, stop):
+    """A failed check is run once more, alone; who is killed then, too, has failed: so the kills lie apart."""
     while not stop.is_set() and process.poll() is None:
-        time.sleep(rng.uniform(0.3, 1.5))
+        time.sleep(rng.uniform(2.0, 4.0))
         for pid in workers_of(process.pid)[:1]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -142,5 +143,8 @@ def test_a_storm_changes_no_verdict(tmp_path, small_disk):
     assert final.returncode == 0, text
 
     assert len(killed) >= 5
-    assert verdicts(quiet) == verdicts(stormy)
+    for expected, got in zip(verdicts(quiet), verdicts(stormy), strict=True):
+        changed = [row for row in expected if row not in got], [row for row in got if row not in expected]
+        assert changed == ([], [])
+        assert len(expected) == len(got)
     assert len(verdicts(quiet)[0]) == 200

@@ -31,6 +31,12 @@ def write_index(x):
     return y
 
 
+def running_total(x):
+    total = torch.tensor(0.0)
+    total += x.detach().sum()
+    return x * 2
+
+
 def home_and_back(x):
     return torch.from_numpy(x.detach().cpu().numpy() + 1).to(x.device)
 
@@ -56,6 +62,7 @@ MIXED = {
     "embedding": lambda x: F.embedding(CPU_INDEX, x.reshape(-1, 4)),
     "gather": lambda x: x.gather(3, torch.zeros(2, 3, 4, 1, dtype=torch.long)),
     "swallowed": swallow,
+    "running total": running_total,
 }
 
 PORTABLE = {

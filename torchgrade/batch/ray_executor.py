@@ -98,11 +98,17 @@ class RayExecutor:
 
     def room(self, memory_mb: float) -> bool:
         """One grader for each processor of the cluster as it is now; Ray itself minds the memory of each machine."""
+        self._look()
+        return sum(slot.job is not None for slot in self._slots) < self._size
+
+    def _look(self) -> None:
+        """How large the cluster is now. Where it has shrunk, an idle grader holds what a waiting one needs."""
         if time.monotonic() - self._looked > _PATIENCE:
             resources = self._ray.cluster_resources()
             whole = resources.get("GPU", 0) / self._gpu_share if self._gpu_share else resources.get("CPU", 0)
             self._size, self._looked = int(whole), time.monotonic()
-        return sum(slot.job is not None for slot in self._slots) < self._size
+            if len(self._slots) > self._size:
+                self._make_way()
 
     def submit(self, job: Job, memory_mb: float) -> None:
         """To an idle grader that has enough memory, one that knows the task first; else to a new one."""
@@ -123,12 +129,13 @@ class RayExecutor:
         return remote.options(**needs).remote(self._root)
 
     def _make_way(self) -> None:
-        """End idle graders that are too small for the next job: they hold its processor."""
+        """End idle graders: they hold the processor of one that waits for it, or are too small for the next job."""
         for slot in [slot for slot in self._slots if slot.job is None]:
             self._end(slot)
 
     def news(self, timeout: float) -> list[News]:
         """Take what the streams have; a stream that breaks is a machine or an actor that died."""
+        self._look()
         deadline = time.monotonic() + timeout
         found: list[News] = []
         while not found and time.monotonic() < deadline:

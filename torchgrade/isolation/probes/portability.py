@@ -5,7 +5,8 @@ there under two modes. The dispatch mode refuses an operator that mixes a ``meta
 one or more dimensions, as CUDA would; plain ``meta`` lets some of them pass (matmul, convolution, embedding,
 gather). The function mode sees what no operator shows: ``.numpy()`` of a tensor that is not on the CPU.
 
-Legal, as on CUDA: CPU tensors without dimensions, CPU tensors as an index, and copies between devices.
+Legal, as on CUDA: CPU tensors without dimensions (but not to write into, as in ``total += loss``), CPU tensors as
+an index, and copies between devices.
 
 What ``meta`` cannot decide is ``inconclusive`` and no failure: code that needs values (``.item()``,
 ``if t.any()``, boolean masks as an index), and a mix after a copy to the CPU or in code that asks which devices
@@ -30,6 +31,7 @@ from torchgrade.isolation.registry import probe
 PORTABLE, MIXED, INCONCLUSIVE = "portable", "mixed", "inconclusive"
 INDEXING = ("index", "_unsafe_index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index_put")
 COPIES = ("copy_", "_to_copy", "copy")
+IN_PLACE = ("add_", "sub_", "mul_", "div_", "pow_", "logical_and_", "logical_or_")  # the left side is the output, too
 ASKS_FOR_DEVICES = ("is_available", "device_count", "current_accelerator")
 
 
@@ -99,7 +101,8 @@ class _StrictMeta(QuietDispatchMode):
             return func(*args, **kwargs)
         if name in INDEXING:
             given = [args[0], *tensors_in(args[2:])]  # without the list of indices
-        strangers = [t for t in given if t.device.type == "cpu" and t.ndim]
+        output = args[0] if name in IN_PLACE else None
+        strangers = [t for t in given if t.device.type == "cpu" and (t.ndim or t is output)]
         if strangers and any(t.is_meta for t in given):
             sentence = f"{name} meets a CPU tensor of shape {list(strangers[0].shape)}"
             self.found.append(f"{sentence} and one on the device")

@@ -4,8 +4,8 @@ N]``.
 A class is made up (right, typical mistakes, stubs, crashes, exits, syntax errors, huge, empty; seeded) for
 the miniature course, or for a task of the real one with ``--task``. Measured: submissions a minute against a
 fresh ``pytest`` process for each, processor time against the time inside checks, two jobs against one, memory
-of one more grader, the rate from the first tenth to the last, and the coordinator's memory. Prints a table;
-exits 1 when a limit is missed.
+of one more grader, the rate from the first tenth to the last, and the coordinator's memory. ``--levels`` and
+``--ray`` compare ways of running a class instead. Prints a table; exits 1 when a limit is missed.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--task", default=None, help="a task of the real course instead of the miniature one")
     parser.add_argument("--levels", action="store_true", help="compare isolation strict with process instead")
+    parser.add_argument("--ray", action="store_true", help="compare Ray on two nodes with two local jobs instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -181,6 +182,8 @@ def main() -> int:
         make_class(folder / "class", solution, stub, stem, options.size, options.seed)
         if options.levels:
             return report(levels(course, folder, stem))
+        if options.ray:
+            return report(on_ray(course, folder, stem))
         first, second = (batch(course, folder / "class", folder / f"out{n}", n, "--task", stem) for n in (1, 2))
         fresh = one_by_one(course, folder / "class", stem, options.sample, options.seed)
     return report(figures(options.size, first, second, fresh))
@@ -197,6 +200,26 @@ def levels(course: Path, folder: Path, stem: str) -> list[tuple[str, float, str,
     return [
         ("submissions a minute at level 3", 60 * strict, "-", True),
         ("level 3 / level 1", strict / process, ">= 0.9", strict >= 0.9 * process),
+    ]
+
+
+def on_ray(course: Path, folder: Path, stem: str) -> list[tuple[str, float, str, bool]]:
+    """The same class on a Ray cluster of two nodes with one core each, and with two local jobs, in turn."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    rates: dict[str, list[float]] = {"ray": [], "local": []}
+    for turn, kind in enumerate(("ray", "local", "local", "ray")):
+        more = ("--ray", cluster.address) if kind == "ray" else ()
+        run = batch(course, folder / "class", folder / f"{kind}{turn}", 2, "--task", stem, *more)
+        rates[kind].append(steady(run))
+    cluster.shutdown()
+    ray, local = (statistics.fmean(rates[kind]) for kind in ("ray", "local"))
+    return [
+        ("submissions a minute on Ray", 60 * ray, "-", True),
+        ("Ray, two nodes / two local jobs", ray / local, ">= 0.8", ray >= 0.8 * local),
     ]
 
 

@@ -1042,7 +1042,7 @@ def test_scaling(submission):
     after=[test_optimum, test_adagrad, test_rmsprop, test_adamw],
 )
 def test_optimizer_choice(submission, dataset):
-    x, y, _ = line_data(dataset, 1000)
+    x, y, _ = line_data(dataset, 20_000)
     z, goal, steps = torch.from_numpy((x - x.mean()) / x.std()), torch.from_numpy(y), 20
     for name, lr in {"SGD": 0.05, "Adagrad": 20.0, "RMSprop": 5.0, "Adam": 5.0, "AdamW": 5.0}.items():
         run = as_run(submission.run_regression(x, y, name, lr, "zscore", steps), steps)

@@ -34,6 +34,7 @@ from torchgrade.model import Outcome, Status
 from torchgrade.submission import Source
 
 Emit = Callable[[str, dict[str, Any]], None]
+AGAIN = 2  # a worker may be killed by chance, and the next one, too; after that the submission kills it
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
 
 
@@ -175,8 +176,10 @@ class GradingPlugin:
         for attempt in range(spec.tries):
             with self.machine.beside_others():
                 verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
-            if verdict.status is Status.BROKEN or (self.starved and not job.first_failure):  # on a fresh worker
-                sandbox.restart()
+            for _again in range(AGAIN):
+                if verdict.status is not Status.BROKEN and (not self.starved or job.first_failure):
+                    break
+                sandbox.restart()  # on a fresh worker
                 with self.machine.alone():
                     verdict, output = self._attempt(item, spec, device, job, sandbox, attempt)
             if verdict.status is not Status.FAILED:

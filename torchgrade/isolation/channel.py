@@ -82,12 +82,13 @@ class Channel:
         """The body of the next frame and its buffers (memoryviews that may be written)."""
         kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
         file: int | None = None
-        if kind == WANT and self.makes_files and HAS_MEMORY_FILES:
-            file = self._offer(length)
-            kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
-        elif kind == SHARED and self.fds:
-            file = self.fds.pop(0)
         try:
+            if kind == WANT and self.makes_files and HAS_MEMORY_FILES:
+                file = self._wanted_file(length)
+                self._send_with(b"M", file)
+                kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
+            elif kind == SHARED and self.fds:
+                file = self.fds.pop(0)
             if kind not in (PLAIN, SHARED) or (kind == SHARED) != (file is not None):
                 raise Violation("frame kind")
             if not 0 < length <= self.caps.header:
@@ -117,12 +118,10 @@ class Channel:
         view = memoryview(mmap.mmap(file, total, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
         return [view[start : start + size] for start, size in zip(offsets, sizes, strict=True)]
 
-    def _offer(self, size: int) -> int:
+    def _wanted_file(self, size: int) -> int:
         if not 0 < size <= self.caps.data + ALIGN * 8192:
             raise Violation("memory file size")
-        fd = _new_file(size)
-        self._send_with(b"M", fd)
-        return fd
+        return _new_file(size)
 
     def _recv_file(self) -> int:
         self._recv_exact(1)

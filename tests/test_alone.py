@@ -12,8 +12,8 @@ import time
 import pytest
 from support import ROOT, checks_of, result_of
 
-from torchgrade.errors import LoadFailed, Mismatch, TimedOut, WorkerDied
-from torchgrade.grading.alone import Machine, smells_of_resources
+from torchgrade.errors import LoadFailed, Mismatch, SubmissionRaised, TimedOut, WorkerDied
+from torchgrade.grading.alone import Machine, reruns
 from torchgrade.isolation import watch
 
 
@@ -64,13 +64,14 @@ def test_a_suspended_one_is_not_waited_for_for_ever(tmp_path, alone):
         pass
 
 
-@pytest.mark.parametrize(("error", "smells"), [
-    (TimedOut(5.0, starved=True), True), (TimedOut(5.0), False), (WorkerDied("killed", starved=True), True),
-    (WorkerDied("exit"), False), (LoadFailed("late", fault=TimedOut(5.0, starved=True)), True),
-    (Mismatch("wrong"), False), (None, False),
+@pytest.mark.parametrize(("error", "times"), [
+    (TimedOut(5.0, starved=True), 1), (TimedOut(5.0), 0), (WorkerDied("killed", starved=True), 2),
+    (WorkerDied("exit"), 0), (LoadFailed("late", fault=TimedOut(5.0, starved=True)), 1),
+    (SubmissionRaised(["RuntimeError"], "can't start new thread", []), 1),
+    (SubmissionRaised(["RuntimeError"], "shapes do not match", []), 0), (Mismatch("wrong"), 0), (None, 0),
 ])  # fmt: skip
-def test_what_smells(error, smells):
-    assert smells_of_resources(error) is smells
+def test_what_is_tried_again(error, times):
+    assert reruns(error) == times
 
 
 def slow(mini, body):

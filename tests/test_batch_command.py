@@ -43,7 +43,7 @@ CLASS = {
     "crash/task01_scale.py": broken_by("raise ValueError('=cmd <script> \\x1b[31m')"),
     "hang/task01_scale.py": broken_by("while True: pass"),
     "exit/task01_scale.py": broken_by("import os; os._exit(0)"),
-    "greedy/task01_scale.py": broken_by("y = [bytearray(1 << 28) for _ in range(400)]"),
+    "greedy/task01_scale.py": broken_by("y = [torch.empty(1 << 26) for _ in range(400)]"),
     "syntax/task01_scale.py": "def scale(x:\n",
     "empty/task01_scale.py": "",
     "nul/task01_scale.py": "\x00\x01",

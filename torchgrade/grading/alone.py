@@ -22,12 +22,17 @@ PATIENCE = 120.0  # seconds; after that a check runs beside whatever is there
 SMELLS = ("can't start new thread", "Resource temporarily unavailable", "Cannot allocate memory", "No space left")
 
 
-def smells_of_resources(error: BaseException | None) -> bool:
-    """Whether the fault may come from a machine that was short of something: it says nothing certain of the code."""
+def reruns(error: BaseException | None) -> int:
+    """How often a check that ended with ``error`` is tried again: where a machine short of something may be to blame.
+
+    A worker may be killed by chance, and the next one, too; after that the submission kills it.
+    """
     fault = error.fault if isinstance(error, LoadFailed) else error
-    if isinstance(fault, (TimedOut, WorkerDied)):
-        return fault.starved
-    return isinstance(fault, SubmissionRaised) and any(words in str(fault) for words in SMELLS)
+    if isinstance(fault, WorkerDied):
+        return 2 if fault.starved else 0
+    if isinstance(fault, TimedOut):
+        return 1 if fault.starved else 0
+    return 1 if isinstance(fault, SubmissionRaised) and any(words in str(fault) for words in SMELLS) else 0
 
 
 class Machine:

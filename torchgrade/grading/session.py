@@ -16,7 +16,8 @@ import torch
 from torchgrade.course import Course, Task
 from torchgrade.errors import CourseError
 from torchgrade.grading.job import Job
-from torchgrade.grading.plugin import Emit, GradingPlugin, JobResult
+from torchgrade.grading.plugin import GradingPlugin, JobResult
+from torchgrade.grading.runner import Emit
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.isolation.launch import Launcher, Limits
 from torchgrade.model import TaskGrade

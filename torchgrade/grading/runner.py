@@ -1,0 +1,209 @@
+"""Runs one check for one submission: its seeds, its time, its attempts, and whom to blame when it raised."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from _pytest.runner import runtestprotocol
+
+from torchgrade import expect
+from torchgrade.authoring import CheckSpec
+from torchgrade.course import Task
+from torchgrade.errors import Unavailable
+from torchgrade.grading.alone import Machine, reruns
+from torchgrade.grading.calibration import Calibration
+from torchgrade.grading.job import Job
+from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
+from torchgrade.grading.sandbox import Sandbox
+from torchgrade.grading.seeds import derive
+from torchgrade.i18n import translate as _
+from torchgrade.model import Outcome, Status
+from torchgrade.submission import Source
+
+Emit = Callable[[str, dict[str, Any]], None]
+MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
+
+
+@dataclass
+class Run:
+    """A check that is running for a job: on what, and what it raised."""
+
+    item: pytest.Item
+    device: str
+    job: Job
+    sandbox: Sandbox
+    submission: Any = None
+    error: BaseException | None = None
+
+    @property
+    def spec(self) -> CheckSpec:
+        return check_of(self.item)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a check went once, what the submission printed, and how often to try again alone."""
+
+    verdict: Verdict
+    output: str = ""
+    reruns: int = 0
+
+
+class CheckRunner:
+    """Turns a collected check into an outcome; ``run`` is what the check's fixtures see meanwhile."""
+
+    def __init__(self, task: Task, make_sandbox: MakeSandbox, emit: Emit) -> None:
+        self.task = task
+        self.make_sandbox = make_sandbox
+        self.emit = emit
+        self.run: Run | None = None
+        self.calibration = Calibration.load(task.folder / "calibration.json")
+        self.machine = Machine()
+
+    def outcome(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox) -> Outcome:
+        started = time.monotonic()
+        attempt = Attempt(PASSED)
+        for number in range(check_of(item).tries):
+            attempt = self._until_certain(item, device, job, sandbox, number)
+            if attempt.verdict.status is not Status.FAILED:
+                break
+        return outcome_of(item, device, attempt.verdict, time.monotonic() - started, attempt.output)
+
+    def _until_certain(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
+        with self.machine.beside_others():
+            attempt = self._attempt(Run(item, device, job, sandbox), number)
+        spent = 0
+        while spent < attempt.reruns:
+            spent += 1
+            sandbox.restart()  # on a fresh worker
+            with self.machine.alone():
+                attempt = self._attempt(Run(item, device, job, sandbox), number)
+        return attempt
+
+    def _attempt(self, run: Run, number: int) -> Attempt:
+        self.run, job = run, run.job
+        self.calibration.measuring = job.measuring
+        self.calibration.on_record = lambda name, value: self.emit(
+            "recorded", {"job": job.id, "name": name, "value": value, "tries": run.spec.tries}
+        )
+        where = None
+        try:
+            if run.device == "cuda" and not torch.cuda.is_available():
+                raise Unavailable(_("this machine has no CUDA device"))
+            run.submission = run.sandbox.submission()
+            seconds = run.spec.seconds or self.task.manifest.check_seconds
+            client = self._begin(run, number, seconds * job.timeout_scale)
+            with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext():
+                runtestprotocol(run.item, log=False, nextitem=None)
+        except Exception as error:
+            run.error = error
+        if run.submission is not None:
+            where = _where(run.submission.torchgrade_client.seen.where)
+        verdict = self._verdict(run, where) or self._blame(run, where)
+        self.run = None
+        again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(run.error)
+        return Attempt(verdict, shorten(run.sandbox.output(), 4000), again)
+
+    def _begin(self, run: Run, number: int, seconds: float) -> Any:
+        """Seed both sides and start the clock of the submission's worker; its client."""
+        job, name, client = run.job, run.item.name, run.submission.torchgrade_client
+        seed = derive(job.seed, self.task.stem, name, number)
+        random.seed(seed)
+        np.random.seed(seed % (1 << 32))
+        torch.manual_seed(seed)
+        client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
+        return client
+
+    def _verdict(self, run: Run, where: str | None) -> Verdict | None:
+        if run.error is None:
+            return PASSED
+        if isinstance(run.error, (KeyboardInterrupt, SystemExit)):
+            raise run.error
+        if isinstance(run.error, pytest.skip.Exception):
+            return Verdict(Status.UNAVAILABLE, str(run.error))
+        return verdict_of(run.error, where)
+
+    def _blame(self, run: Run, where: str | None) -> Verdict:
+        """The suite itself raised: over a value that it could not use, or through our own fault?
+
+        The reference decides where it is at hand: when the check passes for it, the value was to blame. Without a
+        reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
+        """
+        assert run.error is not None
+        text = shorten(f"{type(run.error).__name__}: {run.error}", 500)
+        origin = _origin(run.error)
+        answered = run.submission is not None and run.submission.torchgrade_client.seen.answered
+        blameless = self.task.solution.is_file() and self._passes_for_reference(run)
+        if blameless or (answered and not self.task.solution.is_file() and "torchgrade" not in origin):
+            got = _("a value that cannot be used where it is needed ({error})").format(error=text)
+            return Verdict(Status.FAILED, got=got, where=where)
+        return Verdict(Status.BROKEN, text, where=origin)
+
+    def _passes_for_reference(self, run: Run) -> bool:
+        name = f"{self.task.stem}.py"
+        source = Source(name, {name: self.task.solution.read_bytes()})
+        if run.job.source.hash == source.hash:
+            return False
+        sandbox = self.make_sandbox(replace(run.job, source=source), run.device, lambda steps: None)
+        self.run = again = replace(run, sandbox=sandbox, submission=None, error=None)
+        try:
+            again.submission = sandbox.submission()
+            self._begin(again, 0, 600.0)
+            runtestprotocol(run.item, log=False, nextitem=None)
+        except Exception as error:
+            again.error = error
+        finally:
+            sandbox.close()
+            self.run = run
+        return again.error is None
+
+
+def check_of(item: pytest.Item) -> CheckSpec:
+    return item.obj.check  # type: ignore[attr-defined, no-any-return]
+
+
+def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float = 0.0, output: str = "") -> Outcome:
+    spec = check_of(item)
+    return Outcome(
+        id=item.name,
+        title=_(spec.title),
+        category=spec.category,
+        device=device,
+        status=verdict.status,
+        points=0.0,
+        max_points=spec.points,
+        hidden=spec.hidden,
+        seconds=round(seconds, 3),
+        message=shorten(verdict.message),
+        given=_short(verdict.given),
+        expected=_short(verdict.expected),
+        got=_short(verdict.got),
+        likely=_(verdict.likely) if verdict.likely else None,
+        where=verdict.where,
+        hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
+        output=output,
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return shorten(text) if text else None
+
+
+def _where(place: tuple[str, int, str] | None) -> str | None:
+    return shorten(f"{place[0]}:{place[1]}  {place[2]}", 300) if place else None
+
+
+def _origin(error: BaseException) -> str:
+    """File and line of our own code that raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"

@@ -8,6 +8,7 @@ from support import checks_of, copy_of_mini, grade_py, result_of
 
 from torchgrade.course_tools.calibrate import (
     Distributions,
+    belongs,
     entry_of,
     propose,
     rate_beyond,
@@ -101,6 +102,13 @@ def test_a_second_try_is_counted():
     once, twice = rates(0.91, True, seen, 1), rates(0.91, True, seen, 2)
     assert twice.false_reject == pytest.approx(once.false_reject**2)
     assert twice.false_accept > once.false_accept
+
+
+@pytest.mark.parametrize(("name", "data", "stored"), [
+    ("accuracy@real", "real", True), ("loss", "real", False), ("loss", "generated", True), ("accuracy@real", "auto", True),
+])  # fmt: skip
+def test_with_real_data_only_what_comes_from_it_is_stored(name, data, stored):
+    assert belongs(name, data) is stored
 
 
 def test_entries_are_read_by_the_suite(tmp_path):

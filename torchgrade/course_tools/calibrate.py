@@ -232,7 +232,7 @@ def calibrate(
     curves: dict[str, list[dict[str, list[float]]]] = {}
     with Pool(course.root, options.jobs) as pool:
         for event in pool.events(jobs):
-            if event.kind == "recorded" and event.job is not None:
+            if event.kind == "recorded" and event.job is not None and belongs(event.data["name"], options.data):
                 seen = found.setdefault(event.data["name"], Distributions(tries=event.data["tries"]))
                 name, kind = owners[event.job]
                 values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
@@ -240,11 +240,16 @@ def calibrate(
                 tell(f"{task.stem} {event.data['name']} {values[-1]:.4g}  {name}")
             elif event.kind == "picture" and event.job is not None and owners[event.job][1] == "reference":
                 picture = event.data["picture"]
-                if picture["kind"] == "curves":
+                if picture["kind"] == "curves" and belongs(picture["name"], options.data):
                     curves.setdefault(picture["name"], []).append(picture["series"])
             elif event.kind == "broken":
                 raise CourseError(f"{task.stem}: a run could not be graded: {event.data.get('message')}")
     return found, {name: band_of(drawn) for name, drawn in curves.items()}
+
+
+def belongs(name: str, data: str) -> bool:
+    """Whether a statistic is one of ``data``: of a real set its name ends in @real, the others are drawn anyway."""
+    return data != "real" or name.endswith("@real")
 
 
 def _variants(task: Task) -> Iterator[tuple[str, str, str]]:

@@ -76,7 +76,18 @@ def test_transform(submission):
 # Points
 
 
-@check("decode_keypoints undoes encode_keypoints", points=1, category="values")
+@check("encoded points lie between -2 and 2", points=1, category="values")
+def test_code_range(submission):
+    for size in (96, 48):
+        corners = torch.tensor([0.0, 0.0, size - 1, 0.0, 0.0, size - 1, size - 1, size - 1])
+        code = submission.encode_keypoints(corners, size=size)
+        low, high = float(code.min()), float(code.max())
+        given = f"the corners of a {size}x{size} image"
+        expect.true(low >= -2.0 and high <= 2.0, "numbers from -2 to 2", f"{low:.4g} to {high:.4g}", given=given)
+        expect.true(high - low > 0.2, "the corners far from each other", f"{low:.4g} to {high:.4g}", given=given)
+
+
+@check("decode_keypoints undoes encode_keypoints", points=1, category="values", after=test_code_range)
 def test_codec(submission):
     for size in (96, 64):
         xy = torch.rand(6, 8, dtype=torch.float64) * (size - 1)
@@ -95,17 +106,6 @@ def test_codec(submission):
                 likely={"decode_keypoints does nothing": code},
                 given=f"points of a {size}x{size} image",
             )
-
-
-@check("encoded points lie between -2 and 2", points=1, category="values", after=test_codec)
-def test_code_range(submission):
-    for size in (96, 48):
-        corners = torch.tensor([0.0, 0.0, size - 1, 0.0, 0.0, size - 1, size - 1, size - 1])
-        code = submission.encode_keypoints(corners, size=size)
-        low, high = float(code.min()), float(code.max())
-        given = f"the corners of a {size}x{size} image"
-        expect.true(low >= -2.0 and high <= 2.0, "numbers from -2 to 2", f"{low:.4g} to {high:.4g}", given=given)
-        expect.true(high - low > 0.2, "the corners far from each other", f"{low:.4g} to {high:.4g}", given=given)
 
 
 @check("hflip_keypoints mirrors image and points, and exchanges the eyes", points=1, category="values")
@@ -161,7 +161,9 @@ def test_loss_values(submission):
     expect.close(submission.masked_mse(pred, target), F.mse_loss(pred, target), given="every coordinate is known")
 
 
-@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients")
+@check(
+    "masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients", after=test_loss_values
+)
 def test_loss_gradient(submission):
     pred = torch.randn(2, 8, requires_grad=True)
     target = torch.randn(2, 8)
@@ -275,7 +277,13 @@ def test_error_mode(submission):
         expect.equal(model.training, training, because="the mode in which the model came", given=given)
 
 
-@check("train_regressor returns one finite loss per epoch", points=1, category="values", devices="all")
+@check(
+    "train_regressor returns one finite loss per epoch",
+    points=1,
+    category="values",
+    after=test_loss_gradient,
+    devices="all",
+)
 def test_history(submission, device):
     _, points = stack(18)
     images = torch.rand(18, 1, 96, 96)
@@ -451,7 +459,7 @@ def test_resnet_frozen(submission):
 
 
 @check("training a frozen network changes its head only", points=1, category="values",
-       after=[test_resnet_frozen, test_clip])  # fmt: skip
+       after=[test_resnet_frozen, test_train_mode, test_clip])  # fmt: skip
 def test_resnet_step(submission):
     net = submission.build_resnet18_regressor(freeze_backbone=True)
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -503,7 +511,7 @@ def choose_data(dataset):
     "KeypointCNN learns sixteen faces by heart",
     points=1,
     category="convergence",
-    after=[test_cnn_gradients, test_train_mode, test_clip],
+    after=[test_item_values, test_codec, test_cnn_gradients, test_train_mode, test_clip],
     seconds=30,
 )
 def test_overfit(submission, dataset, calibration):
@@ -521,7 +529,7 @@ def test_overfit(submission, dataset, calibration):
     "the trained network finds the points of faces it has never seen",
     points=3,
     category="accuracy",
-    after=[test_item_values, test_code_range, test_loss_gradient, test_overfit],
+    after=test_overfit,
     devices="all",
     seconds=90,
     tries=2,

@@ -1,7 +1,7 @@
 """The pytest plugin: collects the checks of a suite once, then runs them for one submission after another.
 
-It replaces pytest's run loop by a loop over jobs. For each job it runs every check on every device asked for,
-and turns what the check raised into an outcome. It writes no report of its own: outcomes are events.
+It replaces pytest's run loop by a loop over jobs. For each job it has every check run on every device asked for,
+unless the check waits for another. It writes no report of its own: outcomes are events.
 """
 
 from __future__ import annotations

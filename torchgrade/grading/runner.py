@@ -78,6 +78,7 @@ class CheckRunner:
         return outcome_of(item, device, attempt.verdict, time.monotonic() - started, attempt.output)
 
     def _until_certain(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
+        """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
             attempt = self._attempt(Run(item, device, job, sandbox), number)
         spent = 0

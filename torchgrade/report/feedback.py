@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,7 @@ from torchgrade.report.learner_view import learner_result
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+@cache  # each template is compiled once
 def environment() -> Environment:
     """Templates that escape everything, and that fail where a value is missing."""
     made = Environment(

@@ -7,7 +7,6 @@ import functools
 import linecache
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from torchgrade.isolation.registry import probe
 
 @probe
 def source_names(target: Any) -> list[dict[str, Any]]:
-    """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, ``line``.
+    """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, its first ``line``.
 
     ``F.conv2d`` is named torch.nn.functional.conv2d. ``target`` is a function, class, instance or module.
     ``same_as`` is where the object says that it was defined, "" where that is unknown. Modules that the file
@@ -28,9 +27,9 @@ def source_names(target: Any) -> list[dict[str, Any]]:
         if module.__name__ in done:
             continue
         done.add(module.__name__)
-        reader = _Reader(_text_of(module), module)
+        reader = _reader_of(_text_of(module), (module.__package__ or "").strip("."))
         file = Path(str(module.__file__)).name
-        for name, line in reader.names():
+        for name, line in reader.first_lines.items():
             rows.append({"name": name, "same_as": canonical(name), "file": file, "line": line})
         waiting += _neighbours(module, reader)
     return rows
@@ -74,6 +73,11 @@ def _text_of(module: types.ModuleType) -> str:
     return text
 
 
+@functools.lru_cache(maxsize=16)  # several checks of a suite ask for the same file
+def _reader_of(text: str, package: str) -> _Reader:
+    return _Reader(text, package)
+
+
 def _neighbours(module: types.ModuleType, reader: _Reader) -> list[types.ModuleType]:
     folder = Path(str(module.__file__)).parent
     loaded = [sys.modules.get(name) for name in reader.imported]
@@ -85,21 +89,19 @@ def _neighbours(module: types.ModuleType, reader: _Reader) -> list[types.ModuleT
 class _Reader:
     """One file's names. First it learns what each local name stands for, then it lists the uses."""
 
-    def __init__(self, text: str, module: types.ModuleType) -> None:
-        self.tree = ast.parse(text)
-        self.package = (module.__package__ or "").strip(".")
+    def __init__(self, text: str, package: str) -> None:
+        self.package = package
         self.aliases: dict[str, str] = {}
         self.stars: list[str] = []
         self.imported: set[str] = set()
-        for node in ast.walk(self.tree):
+        self.first_lines: dict[str, int] = {}  # of dotted names, as they stand in the file
+        nodes = list(ast.walk(ast.parse(text)))
+        for node in nodes:
             self._learn(node)
-
-    def names(self) -> Iterator[tuple[str, int]]:
-        """Dotted names and their lines, as they stand in the file."""
-        for node in ast.walk(self.tree):
-            line = getattr(node, "lineno", 0)
+        for node in nodes:
             for name in self._of(node):
-                yield name, line
+                line = getattr(node, "lineno", 0)
+                self.first_lines[name] = min(line, self.first_lines.get(name, line))
 
     def _learn(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):

@@ -5,12 +5,9 @@ An author sees a check fail in the editor and can stop in it. Verdicts come from
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-import torch
 
 from torchgrade.course import Course, Task, find_root
 from torchgrade.grading.calibration import Calibration
@@ -20,6 +17,7 @@ from torchgrade.grading.seeds import LEARNER_SEED, derive
 from torchgrade.isolation.client import Client
 from torchgrade.isolation.local import LocalLine
 from torchgrade.isolation.proxy import Submission
+from torchgrade.isolation.seeding import seed_everything
 from torchgrade.submission import Source
 
 
@@ -36,10 +34,7 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Submission]:
     name = f"solutions/{task.stem}.py"
     probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
     client.load(task.stem, Source(name, {name: task.solution.read_bytes()}), probes)
-    seed = derive(LEARNER_SEED, task.stem, request.node.name, 0)
-    random.seed(seed)
-    np.random.seed(seed % (1 << 32))
-    torch.manual_seed(seed)
+    seed_everything(derive(LEARNER_SEED, task.stem, request.node.name, 0))
     yield Submission(client)
     client.line.close()
 

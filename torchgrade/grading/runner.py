@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from _pytest.runner import runtestprotocol
@@ -25,6 +23,7 @@ from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.seeding import seed_everything
 from torchgrade.model import Outcome, Status
 from torchgrade.submission import Source
 
@@ -116,10 +115,7 @@ class CheckRunner:
     def _begin(self, run: Run, number: int, seconds: float) -> Any:
         """Seed both sides and start the clock of the submission's worker; its client."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
-        seed = derive(job.seed, self.task.stem, name, number)
-        random.seed(seed)
-        np.random.seed(seed % (1 << 32))
-        torch.manual_seed(seed)
+        seed_everything(derive(job.seed, self.task.stem, name, number))
         client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
         return client
 

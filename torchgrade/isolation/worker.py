@@ -10,14 +10,12 @@ import ast
 import difflib
 import gc
 import os
-import random
 import socket
 import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 
 import torchgrade.isolation.probes  # noqa: F401  (importing them registers them)
@@ -30,6 +28,7 @@ from torchgrade.isolation.graphs import Graphs
 from torchgrade.isolation.objects import Held, Objects
 from torchgrade.isolation.protocol import Frame, Unsendable, Violation
 from torchgrade.isolation.registry import PROBES
+from torchgrade.isolation.seeding import seed_everything
 from torchgrade.isolation.source import Siblings, Unreadable, compile_text, execute, load
 from torchgrade.isolation.traces import describe_exception
 
@@ -127,9 +126,7 @@ class Server:
         torch.set_grad_enabled(True)
         if torch.are_deterministic_algorithms_enabled():  # the call imports the inductor: never without need
             torch.use_deterministic_algorithms(False)
-        random.seed(seed)
-        np.random.seed(seed % (1 << 32))
-        torch.manual_seed(seed)
+        seed_everything(seed)
         gc.collect(0)
 
     def op_flush(self) -> None:

@@ -49,6 +49,14 @@ answer = {name: importlib.util.find_spec(name) is not None for name in names}
     assert found == {"torch": True, "numpy": True, "graders": False, "solutions": False, "grade": False}
 
 
+@pytest.mark.parametrize("isolation", ["process", "auto"])
+def test_workers_that_need_no_torch_do_without_it(isolation):
+    with Launcher(isolation, torch=False) as launcher:
+        worker = launcher.start(Limits(), serve=SNIPPET)
+        assert snippet.ask(worker.socket, "import sys; answer = 'torch' in sys.modules") is False
+        worker.close()
+
+
 def test_environment_of_the_grader_stays_there(monkeypatch):
     monkeypatch.setenv("COURSE_PASSWORD", "secret")
     with Launcher("process") as launcher:
@@ -222,6 +230,39 @@ def test_many_workers_leave_nothing_behind(launcher):
         snippet.ask(worker.socket, "answer = 1")
         worker.close()
     assert len(os.listdir("/proc/self/fd")) <= len(before)
+
+
+def test_huge_pages_keep_what_is_in_memory_and_a_fork_still_copies():
+    text = """
+import os, platform
+from pathlib import Path
+from torchgrade.isolation.confine import libc
+def huge():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages"))
+data = bytearray(os.urandom(1 << 20) * 64)
+before, copy = huge(), bytes(data)
+libc.use_huge_pages()
+child = os.fork()
+if child == 0:
+    data[:] = bytes(len(data))
+    os._exit(0)
+os.waitpid(child, 0)
+print(huge() - before, data == copy)
+"""
+    if not sys.platform.startswith("linux") or _kernel() < (6, 1):
+        pytest.skip("gathering pages needs Linux 6.1")
+    run = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
+    gathered, same = run.stdout.split()
+    assert same == "True"
+    if int(gathered) == 0:
+        pytest.skip("this kernel gathers no pages")
+    assert int(gathered) >= 60 * 1024  # kB; the ends of 64 MB are not aligned
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(filter(str.isdigit, minor)) or 0)
 
 
 def test_spawned_worker_has_the_same_interface(monkeypatch):

@@ -143,7 +143,7 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
 
 def _demand(settings: Settings) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
-    with Launcher(settings.isolation, settings.devices[0]) as launcher:
+    with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
         if settings.isolation != "process":
             demand(launcher)
 
@@ -158,7 +158,7 @@ class Openers:
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation)
+        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.unpacker:serve")
 
     def __enter__(self) -> Openers:

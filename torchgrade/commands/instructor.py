@@ -28,7 +28,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
     sizes = {}
     with (
         Gradebook(existing_gradebook(options.out)) as book,
-        Launcher() as launcher,
+        Launcher(torch=False) as launcher,
         Reader(launcher) as read,
     ):
         names = {student.key: student.shown for student in book.students()}

@@ -75,7 +75,7 @@ class Zygote:
         return end, output, Status(status_end)
 
     def _expect_ready(self) -> float:
-        """Its memory in MB once torch is imported. The message stays, for every fork of this process."""
+        """Its memory in MB once it can fork. The message stays, for every fork of this process."""
         message = self._next(START_SECONDS, keep=True)
         if message is None or "ready" not in message:
             reason = (message or {}).get("error") or self._last_words()

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torchgrade.errors import IsolationError
@@ -34,7 +35,8 @@ class Launcher:
     """Starts confined workers. ``isolation``: "auto" takes the best level there is, the others demand one.
 
     ``readable`` are files and folders that a worker may read (data sets); ``hidden`` are those that must never be
-    (beside graders/, solutions/ and exercises/ of this checkout). ``level`` and ``memory_bound`` wait until the
+    (beside graders/, solutions/ and exercises/ of this checkout). ``torch``: whether workers
+    find it imported; those that run none of a learner's code do without. ``level`` and ``memory_bound`` wait until the
     level has been tried. IsolationError comes from these two and from ``start``.
     """
 
@@ -44,6 +46,7 @@ class Launcher:
         device: str = "cpu",
         readable: Sequence[Path] = (),
         hidden: Sequence[Path] = (),
+        torch: bool = True,
     ) -> None:
         if isolation not in SETTINGS:
             raise IsolationError(f"isolation is one of {', '.join(SETTINGS)}, not {isolation!r}")
@@ -51,6 +54,7 @@ class Launcher:
         self._device = device
         self._readable = tuple(Path(p).resolve() for p in readable)
         self._hidden = tuple(Path(p) for p in hidden)
+        self._torch = torch
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
         self._slot: levels.Slot | None = None
@@ -143,7 +147,8 @@ class Launcher:
         reason = levels.obstacle(level)
         if reason is None:
             user = self._slot.user if self._slot is not None else None
-            zygote = Zygote(levels.plan(level, self._device, self._readable, self._hidden, user))
+            plan = levels.plan(level, self._device, self._readable, self._hidden, user)
+            zygote = Zygote(replace(plan, torch=self._torch))
             if zygote.missing is None:
                 return zygote
             reason = levels.explain(level, zygote.missing)

@@ -6,7 +6,7 @@ Started by launch.py as a fresh interpreter (inside bubblewrap at level 3), its 
 descriptor. On the control socket, first a socket on which nothing is ever sent: the grader's life. Then JSON lines:
 
     {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
-    {"ready": true, "baseline": MB}    torch is imported
+    {"ready": true, "baseline": MB}    it can fork; torch is imported where the plan says so
     {"limits": ..., "preload": [...], "serve": "module:function", "user": N} + [calls, output, status]
                                        from a grader, once per worker
 
@@ -59,7 +59,9 @@ def main(descriptor: int, settings: dict[str, Any]) -> NoReturn:
             tell(control, {"level": plan.level, "missing": missing})
             if missing:
                 os._exit(1)
-            warm_up()
+            if plan.torch:
+                warm_up()
+            settle()
         tell(control, {"ready": True, "baseline": watch.own_anonymous_mb()})
         serve(control, life, plan)
     except (BrokenPipeError, ConnectionResetError):
@@ -83,14 +85,12 @@ def warm_up() -> None:
     (leaf @ leaf).sum().backward()
     with contextlib.suppress(ModuleNotFoundError):  # its absence is told when it is asked for
         importlib.import_module("torchgrade.isolation.worker")
-    settle()
 
 
 def settle() -> None:
     """Before forking: one thread, no CUDA, and no object that the collector would touch in a fork."""
-    import torch
-
-    if torch.cuda.is_initialized():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         raise RuntimeError("the zygote has initialised CUDA, which does not survive a fork")
     threads = len(os.listdir("/proc/self/task")) if LINUX else threading.active_count()
     if threads != 1:
@@ -123,7 +123,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
-    idle, forked = [*WHEN_IDLE], 0
+    idle, forked = [*WHEN_IDLE] if plan.torch else [], 0
     while True:
         pause = IDLE_SECONDS if idle and supervisors else None
         ready, _, _ = select.select([control, wake], [], [], pause)
@@ -138,6 +138,8 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
             os._exit(0)
         request = json.loads(message)
         prepare(life, [*request["preload"], *(idle if forked >= MANY else ())])
+        if forked == MANY:
+            libc.use_huge_pages()  # 0.1 s once; each fork, and each end of one, takes a third of the time
         forked += 1
         pid = os.fork()
         if pid == 0:

@@ -6,15 +6,18 @@ not Linux each call raises OSError(ENOSYS).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import sys
+from pathlib import Path
 
 LINUX = sys.platform.startswith("linux")
 _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
+MADV_COLLAPSE, HUGE = 25, 1 << 21
 PR_SET_SECCOMP, PR_SET_SECUREBITS, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 22, 28, 36, 38
 
 
@@ -57,6 +60,24 @@ def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent has ended; Linux only."""
     if LINUX:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def use_huge_pages() -> None:
+    """Gather this process's own memory in pages of 2 MB, of which a fork copies an entry each instead of 512.
+
+    Linux 6.1 and newer can; elsewhere, and for pages that it refuses, nothing changes. A fork still copies 4 KB where
+    it writes.
+    """
+    if not LINUX:
+        return
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        bounds, mode, _offset, _device, _inode, *name = line.split()
+        if mode != "rw-p" or name not in ([], ["[heap]"]):
+            continue
+        first, last = (int(bound, 16) for bound in bounds.split("-"))
+        for address in range(-(-first // HUGE) * HUGE, last // HUGE * HUGE, HUGE):
+            with contextlib.suppress(OSError):
+                call("madvise", address, HUGE, MADV_COLLAPSE)
 
 
 def _text(value: str | None) -> bytes | None:

@@ -18,12 +18,14 @@ NEEDED = ("torch", "numpy", "msgpack")
 class Plan:
     """``user``: what a job becomes where the grader is root. ``search``: sys.path without the engine.
 
-    ``engine``: the folder torchgrade/. ``rules``: path to Landlock mode (landlock.py), without the scratch folder.
+    ``torch``: whether the zygote imports it before it forks. ``engine``: the folder torchgrade/. ``rules``: path to
+    Landlock mode (landlock.py), without the scratch folder.
     """
 
     level: int = 1
     user: int | None = None
     device: str = "cpu"
+    torch: bool = True
     engine: str = str(ENGINE)
     search: tuple[str, ...] = ()
     rules: dict[str, str] = field(default_factory=dict)

@@ -106,11 +106,9 @@ def run_worker(plan: Plan, limits: Limits, name: str, folder: str, told: socket.
         become(plan.user)
     libc.die_with_parent()
     scratch.enter(folder)
-    serve = prepare(limits, name)
-    if plan.level > 1:
-        from torchgrade.isolation.confine import sharing  # imports torch: not before the trial
-
-        sharing.install(sockets=plan.level == 3)
+    if plan.torch:
+        set_torch_up(plan, limits)
+    serve = find(name)
     confine(plan, limits, folder)
     told.sendall(b'{"confined": {}}\n')
     told.close()
@@ -137,11 +135,19 @@ def confine(plan: Plan, limits: Limits, folder: str) -> None:
     seccomp.install(seccomp.program(plan.level, cuda=plan.gpu))
 
 
-def prepare(limits: Limits, name: str) -> Serve:
-    """Find the serving function ``module:function`` and set torch up for this worker."""
+def set_torch_up(plan: Plan, limits: Limits) -> None:
+    """For this worker: its threads, and how its processes share tensors."""
     import torch
 
     torch.set_num_threads(limits.threads)
+    if plan.level > 1:
+        from torchgrade.isolation.confine import sharing  # imports torch: not before the trial
+
+        sharing.install(sockets=plan.level == 3)
+
+
+def find(name: str) -> Serve:
+    """The serving function ``module:function``."""
     module, _, function = name.partition(":")
     serve: Serve = getattr(importlib.import_module(module), function)
     return serve

@@ -502,6 +502,8 @@ def test_summary(submission):
             "the rows are in the order of registration": [rows[4], rows[2], rows[3], rows[1], rows[0]],
         },
     )
+    double = tidy(submission.layer_summary(submission.probes.small_residual().double(), (3, 10, 12)))
+    expect.equal(double, rows, given="the same network in float64")
 
 
 @check(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import portable
+from torchgrade.authoring import moves_to_device, portable
 
 X = torch.randn(2, 3, 4, 4)
 CPU_INDEX = torch.tensor([0, 1])
@@ -172,3 +172,42 @@ def test_code_that_asks_which_devices_there_are_is_inconclusive(tmp_path, monkey
     import asks
 
     assert portable(asks.f, X)["verdict"] == "inconclusive"
+
+
+def epoch(net, batches, optimizer, device, moved=("x", "y")):
+    for x, y in batches:
+        x = x.to(device) if "x" in moved else x
+        y = y.to(device) if "y" in moved else y
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+
+@pytest.mark.parametrize(
+    ("moved", "verdict", "detail"),
+    [
+        (("x", "y"), "inconclusive", "item"),
+        (("y",), "mixed", "addmm meets a CPU tensor of shape [2, 4] and one on the device"),
+        (("x",), "mixed", "nll_loss_forward meets a CPU tensor of shape [2] and one on the device"),
+    ],
+)
+def test_loops_have_to_move_their_batches(moved, verdict, detail):
+    net = nn.Linear(4, 3).to("meta")
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    batches = [(torch.randn(2, 4), CPU_INDEX)]
+
+    result = moves_to_device(epoch, net, batches, optimizer, "meta", moved)
+
+    assert result["verdict"] == verdict, result
+    assert detail in result["detail"]
+
+
+def test_loops_have_to_move_their_model():
+    def fit(net, batches, device):
+        epoch(net, batches, torch.optim.SGD(net.parameters(), 0.1), device)
+
+    result = moves_to_device(fit, nn.Linear(4, 3), [(torch.randn(2, 4), CPU_INDEX)], "meta")
+
+    assert result["verdict"] == "mixed"

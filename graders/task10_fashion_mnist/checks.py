@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, parameter_count, portable
+from torchgrade.authoring import check, expect, moves_to_device, parameter_count, portable
 
 CONVOLUTIONS, LINEARS = ["convolution"] * 4, ["linear"] * 2
 
@@ -33,7 +33,7 @@ def joined(batches):
 
 def clothes(count):
     """Images with 784 random grey levels, and labels that tell them apart: 0, 1, 2, ..."""
-    return random_bytes(count, 28, 28), np.arange(count)
+    return random_bytes(count, 28, 28), np.arange(count, dtype=np.uint8)
 
 
 # Files
@@ -227,7 +227,7 @@ def test_gradients(submission):
     expect.gradient_flow(net(torch.rand(6, 1, 28, 28)), module=net)
 
 
-@check("nothing in the network is tied to one device", points=1, category="devices", after=test_output_shape)
+@check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_output_shape)
 def test_portable(submission):
     result = portable(submission.FashionCNN, torch.rand(2, 1, 28, 28))
     expect.true(result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"])
@@ -470,6 +470,33 @@ def test_fit_in_place(submission, device):
     expect.equal(model.gain.device.type, device, because="fit moves the model there")
     gain = float(model.state_dict()["gain"])
     expect.true(gain != 1.0, expected="a parameter that was trained: it was 1", got="1, as before")
+
+
+@check(
+    "training and evaluation move every batch to the device",
+    points=0.5,
+    category="devices",
+    after=[test_epoch_steps, test_evaluate_values],
+)
+def test_moves(submission):
+    images, _, labels = toy_set(20, 9)
+    loader, loss = submission.probes.loader(images, labels, 16), submission.probes.cross_entropy()
+    model = submission.probes.linear_model(torch.randn(10, 12), torch.randn(10))  # on the CPU: fit moves it
+    moved = submission.probes.linear_model(torch.randn(10, 12), torch.randn(10)).to("meta")
+    optimizer = submission.probes.sgd(moved, 0.1)
+    runs = {
+        "train_one_epoch": (submission.train_one_epoch, moved, loader, loss, optimizer, "meta"),
+        "evaluate": (submission.evaluate, moved, loader, loss, "meta"),
+        "fit": (submission.fit, model, loader, loader, 1, 0.1, "meta"),
+    }
+    for name, call in runs.items():
+        result = moves_to_device(*call)
+        expect.true(
+            result["verdict"] != "mixed",
+            expected="the model and each batch on the device that is given",
+            got=result["detail"],
+            given=f"{name} with batches on the CPU and another device",
+        )
 
 
 @check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history)

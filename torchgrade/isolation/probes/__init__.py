@@ -15,7 +15,7 @@ from torchgrade.isolation.probes.modules import (
     parameter_count,
     registered_parameters,
 )
-from torchgrade.isolation.probes.portability import on_meta, portable
+from torchgrade.isolation.probes.portability import moves_to_device, on_meta, portable
 from torchgrade.isolation.probes.recorders import operator_growth, operators
 from torchgrade.isolation.probes.sharing import shares_memory
 from torchgrade.isolation.probes.sources import source_names
@@ -27,6 +27,7 @@ __all__ = [
     "fill_by_shape",
     "flops",
     "modes_seen",
+    "moves_to_device",
     "on_meta",
     "operator_growth",
     "operators",

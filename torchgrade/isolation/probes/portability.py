@@ -54,6 +54,16 @@ def portable(target: Any, *inputs: Any, build: Sequence[Any] = ()) -> dict[str, 
     return _try(moved, _to_meta(inputs), target)
 
 
+@probe
+def moves_to_device(target: Any, *inputs: Any) -> dict[str, str]:
+    """Call ``target(*inputs)``, code that is told a device and has to move there what it is given.
+
+    The inputs go in as they are: batches on the CPU, a model and its optimizer on ``meta``, "meta" as the device.
+    What is told is that of ``portable``; the first value that the code asks for ends the run.
+    """
+    return _try(target, list(inputs), target)
+
+
 def _try(moved: Callable[..., Any], inputs: list[Any], target: Any) -> dict[str, str]:
     strict, calls = _StrictMeta(), _NumpyWatch()
     problem = ""

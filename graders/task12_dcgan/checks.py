@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, fill_by_shape, parameter_count, portable
+from torchgrade.authoring import check, expect, fill_by_shape, moves_to_device, parameter_count, portable
 
 # (nz, width, nc): parameters of the generator and of the discriminator
 COUNTS = {
@@ -424,7 +424,19 @@ def test_sample(submission):
     expect.true(not torch.allclose(images, again), expected="other images from other noise", got="the same images")
 
 
-@check("sample runs in evaluation mode and gives the mode back", points=1, category="values", after=test_sample)
+@check("sample moves its noise to the generator", points=0.5, category="devices", after=test_sample)
+def test_sample_device(submission):
+    net = submission.Generator(nz=6, ngf=2, nc=1).to("meta")
+    result = moves_to_device(submission.sample, net, 3)
+    expect.true(
+        result["verdict"] != "mixed",
+        expected="noise on the device of the generator",
+        got=result["detail"],
+        given="a generator that is on another device than the CPU",
+    )
+
+
+@check("sample runs in evaluation mode and gives the mode back", points=0.5, category="values", after=test_sample)
 def test_sample_mode(submission):
     for training in (True, False):
         net = submission.probes.painter(torch.randn(2, 1, 4, 4))

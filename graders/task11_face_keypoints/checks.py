@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, parameter_count, portable, registered_parameters
+from torchgrade.authoring import check, expect, moves_to_device, parameter_count, portable, registered_parameters
 
 NAN = float("nan")
 
@@ -210,7 +210,7 @@ def test_cnn_gradients(submission):
     expect.gradient_flow(net(torch.rand(5, 1, 96, 96)), module=net)
 
 
-@check("nothing in the network is tied to one device", points=1, category="devices", after=test_cnn_shape)
+@check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape)
 def test_portable(submission):
     result = portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
     expect.true(result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"])
@@ -324,6 +324,28 @@ def test_clip(submission):
         got=f"{worst:.4g} at one step: clipping before backward clips the gradients of the step before",
     )
     expect.true(least > 1e-6, expected="gradients at every step", got=f"a norm of {least:.2g} at one step")
+
+
+@check(
+    "training and measurement move every batch to the device",
+    points=0.5,
+    category="devices",
+    after=[test_portable, test_history],
+)
+def test_moves(submission):
+    loader = submission.probes.loader(torch.rand(4, 1, 96, 96), torch.rand(4, 8) * 90, 2)
+    runs = {
+        "train_regressor": (submission.train_regressor, submission.KeypointCNN(), loader, 1, 1e-3, "meta"),
+        "mean_pixel_error": (submission.mean_pixel_error, submission.KeypointCNN().to("meta"), loader),
+    }
+    for name, call in runs.items():
+        result = moves_to_device(*call)
+        expect.true(
+            result["verdict"] != "mixed",
+            expected="the model and each batch on one device",
+            got=result["detail"],
+            given=f"{name} with batches on the CPU and another device",
+        )
 
 
 # ResNet-18

@@ -28,8 +28,8 @@ def stack(count):
 @check("an item is a float image (1, 96, 96) and eight coordinates", points=1, category="shapes")
 def test_item_shapes(submission):
     images, points = stack(5)
-    for array in (images, images.astype(np.float64)):
-        dataset = submission.KeypointDataset(array, points)
+    for array, given in ((images, points), (images.astype(np.float64), points.astype(np.float64))):
+        dataset = submission.KeypointDataset(array, given)
         expect.equal(len(dataset), 5, likely={"the first axis was counted: the samples are on the last one": 96})
         image, xy = submission.probes.item(dataset, 4)
         expect.shape(image, (1, 96, 96), likely={"the channel axis is missing": (96, 96)})
@@ -159,6 +159,9 @@ def test_loss_values(submission):
     )
     pred, target = torch.randn(4, 8), torch.randn(4, 8)
     expect.close(submission.masked_mse(pred, target), F.mse_loss(pred, target), given="every coordinate is known")
+    lonely = torch.full((2, 8), NAN)
+    lonely[1, 3] = 4.0
+    expect.close(submission.masked_mse(pred[:2], lonely), (pred[1, 3] - 4).square(), given="1 of 16 is known")
 
 
 @check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients")
@@ -296,7 +299,26 @@ def test_history(submission, device):
         expect.true(bool(np.isfinite(losses).all()), expected="finite losses", got=str(losses))
 
 
-@check("train_regressor trains the model it got, in training mode", points=1, category="values", after=test_history)
+@check("train_regressor reports the mean loss of its samples", points=0.5, category="values", after=test_history)
+def test_reported_loss(submission):
+    images, points = torch.rand(8, 1, 96, 96), torch.rand(8, 8) * 90
+
+    def reported(times, size):
+        model = submission.probes.reader()
+        loader = submission.probes.loader(torch.cat([images] * times), torch.cat([points] * times), size)
+        (loss,) = submission.train_regressor(model, loader, 1, 1e-9, "cpu")
+        gain = float(model.state_dict()["gain"])
+        expect.close(gain, 1.0, rtol=0, atol=1e-5, given="a weight that was 1, after training with lr=1e-9")
+        return loss
+
+    once = reported(1, 4)
+    expect.true(once > 0, expected="a loss above 0 for predictions that are wrong", got=f"{once:.4g}")
+    for times, size in ((2, 4), (2, 8), (1, 8), (1, 2)):
+        given = f"8 faces, {times} times in batches of {size}, against once in batches of 4"
+        expect.close(reported(times, size), once, rtol=1e-3, atol=0, given=given)
+
+
+@check("train_regressor trains the model it got, in training mode", points=0.5, category="values", after=test_history)
 def test_train_mode(submission):
     images, points = torch.rand(10, 1, 96, 96), torch.rand(10, 8) * 90
     model = submission.probes.reader().eval()  # as a measurement may have left it
@@ -375,6 +397,27 @@ def norm_shapes(name, width):
     return parts | {f"{name}.num_batches_tracked": ()}
 
 
+def resnet18_answer(weights, x):
+    """What ResNet-18 makes of images (N, channels, H, W) in evaluation mode; He et al. 2015, table 1."""
+
+    def norm(name, x):
+        parts = ("running_mean", "running_var", "weight", "bias")
+        return F.batch_norm(x, *(weights[f"{name}.{part}"] for part in parts))
+
+    x = norm("bn1", F.conv2d(x, weights["conv1.weight"], stride=2, padding=3)).relu()
+    x = F.max_pool2d(x, 3, stride=2, padding=1)
+    for layer in range(1, 5):
+        for block in range(2):
+            name, stride = f"layer{layer}.{block}", 2 if layer > 1 and block == 0 else 1
+            out = norm(f"{name}.bn1", F.conv2d(x, weights[f"{name}.conv1.weight"], stride=stride, padding=1)).relu()
+            out = norm(f"{name}.bn2", F.conv2d(out, weights[f"{name}.conv2.weight"], padding=1))
+            if stride == 2:
+                shortcut = F.conv2d(x, weights[f"{name}.downsample.0.weight"], stride=stride)
+                x = norm(f"{name}.downsample.1", shortcut)
+            x = (x + out).relu()
+    return F.linear(x.mean((2, 3)), weights["fc.weight"], weights["fc.bias"])
+
+
 def resnet18_weights():
     """Weights of a ResNet18 as a file would hold them; variances positive."""
     weights = {}
@@ -421,7 +464,10 @@ def test_resnet_weights(submission):
         if not name.startswith("fc."):
             expect.true(torch.equal(loaded[name], value), expected=f"the given {name}", got="other values")
     bare = {name: value for name, value in weights.items() if not name.startswith("fc.")}
-    submission.build_resnet18_regressor(bare)
+    net = submission.build_resnet18_regressor(bare, in_channels=3).eval()
+    image = torch.rand(2, 3, 41, 64)
+    answer = resnet18_answer(net.state_dict(), image)
+    expect.close(net(image).detach(), answer, rtol=1e-3, atol=1e-3 * float(answer.abs().max()))
 
 
 @check("the grey stem answers as the colour stem to repeated channels", points=1, category="values",
@@ -465,11 +511,18 @@ def test_resnet_refuses(submission):
 @check("a frozen backbone leaves only the head to train", points=1, category="parameters", after=test_resnet_parameters)
 def test_resnet_frozen(submission):
     net = submission.build_resnet18_regressor(freeze_backbone=True)
+    expect.equal(submission.probes.norms_in_training(net), 0, given="the frozen network as it is built")
     trained = sorted(row["name"] for row in registered_parameters(net) if row["requires_grad"])
     expect.equal(trained, ["fc.bias", "fc.weight"], because="512 x 8 weights + 8 biases = 4,104")
     free = submission.build_resnet18_regressor(freeze_backbone=False)
     count = parameter_count(free, trainable=True)
     expect.equal(count, 11_174_344, likely={"frozen without being asked": 4_104}, given="freeze_backbone=False")
+    expect.equal(
+        submission.probes.norms_in_training(free.train()),
+        20,
+        because="each batch normalisation follows train()",
+        given="freeze_backbone=False",
+    )
 
 
 @check("training a frozen network changes its head only", points=1, category="values",

@@ -55,6 +55,11 @@ def reader(moody=False):
     return Reader(moody)
 
 
+def norms_in_training(model):
+    """How many batch normalisations would use the statistics of their batch."""
+    return sum(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d))
+
+
 def modes(model):
     """The mode of every forward pass so far of a Reader."""
     return list(model.modes)

@@ -10,7 +10,8 @@ from support import ROOT, grade_py, result_of
 
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
-from torchgrade.course_tools.variants import check_names, read_alternatives, read_mutants
+from torchgrade.course_tools.mutate import edits, equivalents
+from torchgrade.course_tools.variants import check_names, read_alternatives, read_mutants, solution_text
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
 EXEMPLARS = ("task01_tensors_numpy", "task05_convolution", "task07_pooling_norm")
@@ -66,6 +67,13 @@ def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     assert {name for mutant in mutants for name in mutant.fails} == checks
     assert len(mutants) >= 8
     assert len(read_alternatives(found)) >= 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_explained_survivor_is_an_edit_of_the_solution(task: str) -> None:
+    found = Course.load(ROOT).find(task)
+    made = {edit.name for edit in edits(solution_text(found))}
+    assert set(equivalents(found)) - made == set()
 
 
 def test_the_table_of_thresholds_is_that_of_the_files() -> None:

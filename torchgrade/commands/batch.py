@@ -143,9 +143,10 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
 
 def _demand(settings: Settings) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
+    if settings.isolation == "process":
+        return  # nothing is promised
     with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
-        if settings.isolation != "process":
-            demand(launcher)
+        demand(launcher)
 
 
 class Openers:

@@ -35,9 +35,9 @@ class Launcher:
     """Starts confined workers. ``isolation``: "auto" takes the best level there is, the others demand one.
 
     ``readable`` are files and folders that a worker may read (data sets); ``hidden`` are those that must never be
-    (beside graders/, solutions/ and exercises/ of this checkout). ``torch``: whether workers
-    find it imported; those that run none of a learner's code do without. ``level`` and ``memory_bound`` wait until the
-    level has been tried. IsolationError comes from these two and from ``start``.
+    (beside graders/, solutions/ and exercises/ of this checkout). ``torch``: whether workers find it imported; those
+    that run none of a learner's code do without (a spawned worker has it anyway). ``level`` and ``memory_bound`` wait
+    until the level has been tried. IsolationError comes from these two and from ``start``.
     """
 
     def __init__(

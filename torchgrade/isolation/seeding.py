@@ -12,7 +12,7 @@ def seed_everything(seed: int) -> None:
     """Seed ``random``, NumPy (with the lower 32 bits) and torch.
 
     ``torch.manual_seed`` formats a stack for every kind of device that this torch lacks, which takes longer than many
-    a check; without CUDA its CPU generator is all there is.
+    a check; without CUDA its CPU generator is all that a check draws from.
     """
     random.seed(seed)
     np.random.seed(seed % (1 << 32))

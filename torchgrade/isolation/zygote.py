@@ -139,7 +139,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         request = json.loads(message)
         prepare(life, [*request["preload"], *(idle if forked >= MANY else ())])
         if forked == MANY:
-            libc.use_huge_pages()  # 0.1 s once; each fork, and each end of one, takes a third of the time
+            libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
         forked += 1
         pid = os.fork()
         if pid == 0:

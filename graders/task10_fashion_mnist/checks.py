@@ -229,8 +229,7 @@ def test_gradients(submission):
 
 @check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_output_shape)
 def test_portable(submission):
-    result = portable(submission.FashionCNN, torch.rand(2, 1, 28, 28))
-    expect.true(result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"])
+    expect.one_device(portable(submission.FashionCNN, torch.rand(2, 1, 28, 28)))
 
 
 @check(
@@ -490,13 +489,8 @@ def test_moves(submission):
         "fit": (submission.fit, model, loader, loader, 1, 0.1, "meta"),
     }
     for name, call in runs.items():
-        result = moves_to_device(*call)
-        expect.true(
-            result["verdict"] != "mixed",
-            expected="the model and each batch on the device that is given",
-            got=result["detail"],
-            given=f"{name} with batches on the CPU and another device",
-        )
+        given = f"{name} with batches on the CPU and another device"
+        expect.one_device(moves_to_device(*call), "the model and each batch on the device that is given", given=given)
 
 
 @check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history)

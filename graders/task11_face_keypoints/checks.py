@@ -215,8 +215,7 @@ def test_cnn_gradients(submission):
 
 @check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape)
 def test_portable(submission):
-    result = portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
-    expect.true(result["verdict"] != "mixed", expected="every tensor on the device of the input", got=result["detail"])
+    expect.one_device(portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96)))
 
 
 # Measuring and training
@@ -361,13 +360,8 @@ def test_moves(submission):
         "mean_pixel_error": (submission.mean_pixel_error, submission.KeypointCNN().to("meta"), loader),
     }
     for name, call in runs.items():
-        result = moves_to_device(*call)
-        expect.true(
-            result["verdict"] != "mixed",
-            expected="the model and each batch on one device",
-            got=result["detail"],
-            given=f"{name} with batches on the CPU and another device",
-        )
+        given = f"{name} with batches on the CPU and another device"
+        expect.one_device(moves_to_device(*call), "the model and each batch on one device", given=given)
 
 
 # ResNet-18

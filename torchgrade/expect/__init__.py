@@ -7,6 +7,7 @@ from torchgrade.expect.behaviour import (
     converges,
     no_grad_leak,
     not_mutated,
+    one_device,
     raises,
     true,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "gradients",
     "no_grad_leak",
     "not_mutated",
+    "one_device",
     "parameters",
     "proving",
     "raises",

@@ -106,9 +106,12 @@ def watching(pid: int) -> Iterator[dict[str, float]]:
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(0.5):
+        pause = 0.5
+        while not done.wait(pause):
+            started = time.perf_counter()
             peak["coordinator"] = max(peak["coordinator"], pss(pid))
             peak["all"] = max(peak["all"], sum(pss(one) for one in family(pid)))
+            pause = max(0.5, 50 * (time.perf_counter() - started))  # looking takes time from who is looked at
 
     thread = threading.Thread(target=look)
     thread.start()

@@ -53,6 +53,17 @@ def test_a_failure_reads_as_documented(mini: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_verbose_shows_what_a_passed_check_printed(mini: Path) -> None:
+    """A passed check has a second line only for what the table does not say."""
+    talking = SOLUTION.replace("return x * factor", "print('hello'); return x * factor")
+    (mini / "exercises" / "task01_scale.py").write_text(talking)
+    done = grade_py("task01", "--verbose", cwd=mini)
+    assert done.stdout.count("scale multiplies every element") == 2
+    assert re.search(r"printed +hello", done.stdout)
+    quiet = grade_py("task01", "--verbose", "--solutions", cwd=mini)
+    assert quiet.stdout.count("scale multiplies every element") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [("task03", "task01_scale"), ("tsak01", "task01_scale"), ("scale", "task01_scale"), ("task0", "task02_train")],

@@ -15,7 +15,7 @@ from rich.text import Text
 from torchgrade.grading.pool import Event
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.report.feedback_text import WIDTH, WORDS, outcome_lines, points_text
+from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines, points_text
 
 STYLES = {
     Status.PASSED: "green",
@@ -148,7 +148,11 @@ def _word(outcome: Outcome) -> Text:
 
 def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
     calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
-    shown = [out for out in task.checks if verbose or out.status not in calm]
+
+    def says_more(outcome: Outcome) -> bool:
+        return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
+
+    shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
     if not shown:
         return
     console.print()

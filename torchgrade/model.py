@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -157,19 +157,18 @@ class Result:
 
 def as_json(value: Outcome | TaskGrade | Result) -> dict[str, Any]:
     """Plain dicts, lists and strings; tuples become lists and statuses their names."""
-    return {key: _plain(item) for key, item in asdict(value).items()}
+    return {key: _plain(item) for key, item in vars(value).items()}
 
 
 def _plain(item: Any) -> Any:
     if isinstance(item, Status):
         return item.value
-    if isinstance(item, dict):
-        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, (Outcome, TaskGrade)):
+        return as_json(item)
     if isinstance(item, (list, tuple)):
         return [_plain(value) for value in item]
     return item
 
 
 def _known(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(cls)}
-    return {key: value for key, value in data.items() if key in names}
+    return {key: value for key, value in data.items() if key in cls.__dataclass_fields__}

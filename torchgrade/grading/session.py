@@ -66,6 +66,7 @@ class Session:
         if not task.suite.is_file():
             raise CourseError(f"there is no suite graders/{task.stem}/checks.py")
         arguments = [*PYTEST_OPTIONS, *self.pytest_extra, "--rootdir", str(task.root), "-c", os.devnull]
+        arguments += ["--confcutdir", str(task.suite.parent)]  # else every folder above it is listed, up to the root
         code = pytest.main([*arguments, str(task.suite)], plugins=[plugin])
         if plugin.error or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             reason = plugin.error.strip().splitlines()[-1:] or [f"pytest ended with {code!r}"]

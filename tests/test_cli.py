@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -296,6 +297,21 @@ def test_pdb_stops_where_the_code_raised(mini: Path) -> None:
 
 def test_the_course_is_found_from_below(mini: Path) -> None:
     assert "Multiply and add" in grade_py("list", cwd=mini / "graders" / "task01_scale").stdout
+
+
+def test_a_course_below_a_folder_that_cannot_be_listed() -> None:
+    """Homes often lie in a folder that may be entered only; root may list everything, so somebody else grades."""
+    command = [sys.executable, str(ROOT / "grade.py"), "--solutions", "task01"]
+    if os.getuid() == 0:
+        command = [sys.executable, str(ROOT / "tests" / "ordinary.py"), *command]
+    with tempfile.TemporaryDirectory() as name:
+        course = copy_of_mini(Path(name))
+        for path in (course, *course.rglob("*")):
+            path.chmod(0o777)
+        Path(name).chmod(0o311)
+        done = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=240, check=False)
+        Path(name).chmod(0o700)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_course_here(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class Sandbox:
         launcher: Launcher | None,
         limits: Limits,
         preload: Sequence[str],
+        preload_idle: Sequence[str],
         source: Source,
         name: str,
         probes: str | None,
@@ -31,6 +32,7 @@ class Sandbox:
         self.launcher = launcher
         self.limits = limits
         self.preload = preload
+        self.preload_idle = preload_idle
         self.source = source
         self.name = name
         self.probes = probes
@@ -63,7 +65,8 @@ class Sandbox:
     def _line(self) -> Any:
         if self.launcher is None:
             return LocalLine()
-        return WorkerLine(self.launcher.start(self.limits, preload=self.preload), self.limits, self.on_steps)
+        process = self.launcher.start(self.limits, self.preload, preload_idle=self.preload_idle)
+        return WorkerLine(process, self.limits, self.on_steps)
 
     def output(self) -> str:
         return self.client.line.output() if self.client is not None else ""

@@ -7,8 +7,8 @@ descriptor. On the control socket, first a socket on which nothing is ever sent:
 
     {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
     {"ready": true, "baseline": MB}    it can fork; torch is imported where the plan says so
-    {"limits": ..., "preload": [...], "serve": "module:function", "user": N} + [calls, output, status]
-                                       from a grader, once per worker
+    {"limits": ..., "preload": [...], "preload_idle": [...], "serve": "module:function", "user": N}
+    + [calls, output, status]          from a grader, once per worker
 
 Graders that were forked from one process share the control socket: a request with its descriptors arrives whole.
 It runs one thread and never touches CUDA: neither survives a fork. It ends when the last grader's ends close.
@@ -38,12 +38,8 @@ from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
 
-# What torch imports at the first optimizer, meta kernel or cotangent (two seconds and more). It is imported here once
-# the first worker runs and nobody asks for another, so that it delays nobody and every later worker has it; in a class,
-# where somebody always asks, before the fifth.
-WHEN_IDLE = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")
 IDLE_SECONDS = 0.5
-MANY = 4
+MANY = 4  # workers, after which somebody always asks for another
 
 LINUX = sys.platform.startswith("linux")
 
@@ -123,7 +119,8 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
-    idle, forked = [*WHEN_IDLE] if plan.torch else [], 0
+    idle: list[str] = []
+    forked = 0
     while True:
         pause = IDLE_SECONDS if idle and supervisors else None
         ready, _, _ = select.select([control, wake], [], [], pause)
@@ -137,7 +134,9 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
+        idle = request["preload_idle"]
         prepare(life, [*request["preload"], *(idle if forked >= MANY else ())])
+        idle = [name for name in idle if name not in sys.modules]
         if forked == MANY:
             libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
         forked += 1

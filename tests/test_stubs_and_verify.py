@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_stray_marker_is_an_error(text: str) -> None:
 def test_a_proved_course_is_clean() -> None:
     done = grade_py("verify", "--timeout-scale", "5", cwd=MINI)
     assert (done.returncode, done.stdout.strip()) == (0, "every fact holds")
+    counted = re.findall(r"(task0\d)_\w+: (\d+) of (\d+) cases graded", done.stderr)
+    assert [(task, done == cases) for task, done, cases in counted] == [("task01", True), ("task02", True)]
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -34,6 +34,7 @@ from torchgrade.submission import Source
 
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 Judge = Callable[[TaskGrade], Iterator[str]]
+Tell = Callable[[str, int, int], None]  # a task, how many of its cases are graded, of how many
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Case:
 
 
 def verify_tasks(
-    course: Course, tasks: Sequence[Task], options: Options, repeat: int = 0, only: str = ""
+    course: Course, tasks: Sequence[Task], options: Options, tell: Tell, repeat: int = 0, only: str = ""
 ) -> Iterator[str]:
     """Yields a line for each fact that does not hold. ``only``: of the graded cases, those with it in their name."""
     yield from _folders(course)
@@ -57,7 +58,7 @@ def verify_tasks(
         for task in tasks:
             try:
                 yield from _static_facts(task)
-                yield from _graded_facts(pool, task, options, repeat, only)
+                yield from _graded_facts(pool, task, options, tell, repeat, only)
             except CourseError as error:
                 yield f"{task.stem}: {error}"
 
@@ -103,7 +104,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         yield f"{task.stem}: a mutant names {name}, which is no check"
 
 
-def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int, only: str) -> Iterator[str]:
+def _graded_facts(pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str) -> Iterator[str]:
     printed: set[str] = set()
     cases = [case for case in _cases(task, options, repeat, printed) if only in case.name]
     if not cases:
@@ -124,7 +125,10 @@ def _graded_facts(pool: Pool, task: Task, options: Options, repeat: int, only: s
     ]
     lines: dict[int, list[str]] = {}
     for event in pool.events(jobs):
-        lines.update(_judge(event, cases))
+        judged = _judge(event, cases)
+        lines.update(judged)
+        if judged:
+            tell(task.stem, len(lines), len(cases))
     for number in sorted(lines):
         yield from lines[number]
     if only:

@@ -93,7 +93,8 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
         found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
         for name, seen in sorted(found.items()):
             proposal = tool.propose(seen, seen.tries)
-            entries[name] = tool.entry_of(proposal, seen, options.data, versions, seen.tries)
+            data = "real" if name.endswith("@real") else "generated"
+            entries[name] = tool.entry_of(proposal, seen, data, versions, seen.tries)
             words = _(
                 "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, "
                 "false reject {reject:.1e}, false accept {accept:.1e}"

@@ -179,9 +179,9 @@ def test_an_idle_preload_delays_nobody_and_every_later_worker_has_it():
 
 
 def test_an_idle_preload_is_not_put_off_for_ever(launcher):
-    text = "import sys; answer = 'this' in sys.modules"
+    text = "import sys; answer = 'tabnanny' in sys.modules"
     for _ in range(6):
-        worker = launcher.start(Limits(), preload_idle=["this"], serve=SNIPPET)
+        worker = launcher.start(Limits(), preload_idle=["tabnanny"], serve=SNIPPET)
         found = snippet.ask(worker.socket, text)
         worker.close()
     assert found

@@ -134,9 +134,9 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        idle = request["preload_idle"]
-        prepare(life, [*request["preload"], *(idle if forked >= MANY else ())])
-        idle = [name for name in idle if name not in sys.modules]
+        later = request["preload_idle"]
+        prepare(life, [*request["preload"], *(later if forked >= MANY else ())])
+        idle = [name for name in later if name not in sys.modules]
         if forked == MANY:
             libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
         forked += 1

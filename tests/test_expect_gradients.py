@@ -72,6 +72,18 @@ def test_a_wrong_slope_is_found(factor):
     assert "central differences" in caught.value.expected
 
 
+def test_a_wrong_slope_beside_a_steep_right_one_is_found():
+    with pytest.raises(Mismatch) as caught:
+        expect.gradients(lambda a, x: WrongSlope.apply(x, 1.01) + 1e3 * a, (draw(4), draw(4)))
+    assert "input 1" in caught.value.expected
+
+
+def test_right_inputs_are_moved_together():
+    calls = []
+    expect.gradients(lambda *inputs: (calls.append(inputs), sum(inputs))[1], tuple(draw(3) for _ in range(5)))
+    assert len(calls) == 6, "two rounds: a call for the gradients, a step ahead, a step back"
+
+
 def test_an_error_that_a_sum_would_hide_is_found():
     def softmax_without_the_second_term(x):
         y = torch.softmax(x.detach(), -1)

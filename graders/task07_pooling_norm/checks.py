@@ -49,13 +49,13 @@ def four_layers(submission, **settings):
 
 
 def expect_pooled_sizes(pool):
-    x = torch.randn(20, 16, 50, 32)
-    expect.shape(pool(x, 3, stride=2), (20, 16, 24, 15), given="a (20, 16, 50, 32) input, window 3, stride 2")
+    x = torch.randn(4, 3, 50, 32)
+    expect.shape(pool(x, 3, stride=2), (4, 3, 24, 15), given="a (4, 3, 50, 32) input, window 3, stride 2")
     expect.shape(
         pool(x, (3, 2), stride=(2, 1)),
-        (20, 16, 24, 31),
-        given="a (20, 16, 50, 32) input, window (3, 2), stride (2, 1)",
-        likely={"rows and columns are swapped": (20, 16, 49, 15)},
+        (4, 3, 24, 31),
+        given="a (4, 3, 50, 32) input, window (3, 2), stride (2, 1)",
+        likely={"rows and columns are swapped": (4, 3, 49, 15)},
     )
     x = torch.randn(2, 3, 9, 5)
     expect.shape(
@@ -813,11 +813,12 @@ def test_inputs_unchanged(submission):
 def test_layouts(submission):
     x = torch.randn(2, 4, 3, 5)
     for name, function, arguments in every_call(submission):
+        expected = function(x, *arguments)
         for layout, strided in (
             ("channels last", x.contiguous(memory_format=torch.channels_last)),
             ("a transposed view", x.transpose(2, 3).contiguous().transpose(2, 3)),
         ):
-            expect.close(function(strided, *arguments), function(x, *arguments), given=f"{name} on {layout}")
+            expect.close(function(strided, *arguments), expected, given=f"{name} on {layout}")
 
 
 @check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency")

@@ -13,7 +13,7 @@ from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.probes import operators as recorded
 from torchgrade.isolation.probes import source_names
-from torchgrade.isolation.probes.sources import canonical
+from torchgrade.isolation.probes.sources import canonical, is_use
 
 SHORT_FOR = {"F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy"}
 
@@ -74,12 +74,12 @@ def avoids(
 
 
 def _avoids_names(fn: Callable[..., Any], names: list[str], instead: str, given: str | None) -> None:
-    rows = source_names(fn)
+    rows = source_names(fn, [_full(name) for name in names])
     for name in names:
         full = _full(name)
         same = canonical(full)
         for row in rows:
-            if f".{full}." in f".{row['name']}." or (same and same == row["same_as"]):
+            if is_use(row, full, same):
                 got = _("{name} in line {line} of {file}").format(name=name, line=row["line"], file=row["file"])
                 fail(_broken([name], got, instead), given=given)
 

@@ -39,6 +39,7 @@ class Sandbox:
         self.load_seconds = load_seconds
         self.on_steps = on_steps
         self.client: Client | None = None
+        self.loaded: Submission | None = None  # as one object for all checks: it asks for a name once
         self.failed: LoadFailed | None = None
         self.peak_mb = 0.0  # of the workers that have ended
 
@@ -46,10 +47,11 @@ class Sandbox:
         """The loaded submission; raises LoadFailed, the same each time."""
         if self.failed is not None:
             raise self.failed
-        if self.client is None or getattr(self.client.line, "dead", None) is not None:
+        if self.loaded is None or self.client is None or getattr(self.client.line, "dead", None) is not None:
             self.close()
             self.client = self._start()
-        return Submission(self.client)
+            self.loaded = Submission(self.client)
+        return self.loaded
 
     def _start(self) -> Client:
         client = Client(self._line())
@@ -80,4 +82,4 @@ class Sandbox:
         if self.client is not None:
             self.client.line.close()
             self.peak_mb = max(self.peak_mb, self.client.line.peak_mb)
-            self.client = None
+            self.client = self.loaded = None

@@ -52,28 +52,29 @@ class Client:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.seen = Seen()
+        self._seed: int | None = None  # of a check that has asked nothing yet
         self.dropped_graphs: list[int] = []
         self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
         self._unused: set[int] = set()
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
-    def load(self, name: str, source: Source, probes: str | None) -> dict[str, Any]:
+    def load(self, name: str, source: Source, probes: str | None) -> None:
         """Open, convert and execute the submission in the worker; raises LoadFailed."""
         archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
         files = dict(source.files)
         try:
-            answer = self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
+            self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
         except SubmissionRaised as fault:
             raise LoadFailed(str(fault), fault.frames, fault) from fault
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
             raise LoadFailed(str(fault), (), fault) from fault
-        return dict(answer)
 
     def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
+        """A new check: its first request will undo there what the last one left, and seed."""
         self.seen = Seen(sent=[] if proving else None)
         self.line.begin(seconds)
-        self.request("begin", seed=seed)
+        self._seed = seed
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
@@ -103,8 +104,9 @@ class Client:
         request |= {"drop_objects": unused} if unused else {}
         if self.dropped_graphs:
             request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
+        begin, self._seed = [] if self._seed is None else [self._seed], None
         try:
-            frame = Encoder(self._refer, keep_strides=True).encode([sequence, request])
+            frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
         except Unsendable as error:
             raise AuthoringError(f"a check tried to send {error}") from None
         body, buffers = self.line.exchange(frame, sequence)

@@ -38,6 +38,10 @@ class Encoder:
             return value if -(1 << 63) <= value < 1 << 63 else ["x", "int", _text(hex(value), self.caps)]
         if kind is str:
             return _text(value, self.caps)
+        if kind is torch.Tensor:
+            return self._tensor(value)
+        if kind is list or kind is tuple:
+            return ["l" if kind is list else "t", *self._parts(value, depth)]
         if kind is bytes:
             if len(value) > self.caps.text:
                 raise Unsendable(f"a bytes object of {len(value):,} bytes")

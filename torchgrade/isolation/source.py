@@ -6,7 +6,6 @@ same second would otherwise grade the old version.
 
 from __future__ import annotations
 
-import ast
 import io
 import linecache
 import sys
@@ -69,8 +68,7 @@ def compile_text(text: str, filename: str) -> types.CodeType:
     if not text.strip():
         raise Unreadable("the file is empty")
     try:
-        tree = ast.parse(text, filename)
-        return compile(tree, filename, "exec", dont_inherit=True)
+        return compile(text, filename, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise Unreadable(_explain(error, text)) from None
     except (RecursionError, MemoryError):
@@ -124,19 +122,20 @@ class Siblings(MetaPathFinder, Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         filename, text = self.texts[module.__name__]
         module.__file__ = filename
-        execute(module, text, filename)
+        execute(module, compile_text(text, filename), text)
 
 
-def execute(module: types.ModuleType, text: str, filename: str) -> None:
-    code = compile_text(text, filename)
+def execute(module: types.ModuleType, code: types.CodeType, text: str) -> None:
+    """Run compiled ``text`` as the module; tracebacks will show its lines."""
+    filename = code.co_filename
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     exec(code, module.__dict__)
 
 
-def load(name: str, text: str, filename: str) -> types.ModuleType:
+def load(name: str, code: types.CodeType, text: str) -> types.ModuleType:
     """Execute ``text`` as module ``name``; it stands in ``sys.modules`` before it runs, as dataclasses need."""
     module = types.ModuleType(name)
-    module.__file__ = filename
+    module.__file__ = code.co_filename
     sys.modules[name] = module
-    execute(module, text, filename)
+    execute(module, code, text)
     return module

@@ -6,7 +6,6 @@ submission lives in the grader's own process. A request is a dict with an ``op``
 
 from __future__ import annotations
 
-import ast
 import difflib
 import gc
 import os
@@ -63,6 +62,8 @@ class Server:
         self.raised = None
         try:
             leaves: list[torch.Tensor] = []
+            if len(body) > 3:  # before tensors are made: a default device may have been left
+                _begin(body[3])
 
             def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
                 if grad:
@@ -102,7 +103,7 @@ class Server:
 
     def op_load(
         self, name: str, main: str, files: dict[str, bytes], archive: torch.Tensor | None, probes: str | None
-    ) -> dict[str, Any]:
+    ) -> None:
         """Execute the submission. ``files`` maps shown file names to source bytes, ``main`` is the task's."""
         compat.install()
         blob = archive.numpy().tobytes() if archive is not None else None
@@ -111,23 +112,12 @@ class Server:
         text = texts.pop(filename)
         siblings = {os.path.basename(shown)[:-3]: (shown, other) for shown, other in texts.items()}
         sys.meta_path.insert(0, Siblings(siblings))
-        compile_text(text, filename)
+        code = compile_text(text, filename)
         if probes is not None:
             self.probes = self.objects.probes = types.ModuleType("torchgrade_task_probes")
             sys.modules[self.probes.__name__] = self.probes
-            execute(self.probes, probes, "probes.py")
-        self.module = load(name, text, filename)
-        return {"defines": _definitions(text)}
-
-    def op_begin(self, seed: int) -> None:
-        """Undo what a check may have left switched on, and seed."""
-        torch.set_default_dtype(torch.float32)
-        torch.set_default_device(None)
-        torch.set_grad_enabled(True)
-        if torch.are_deterministic_algorithms_enabled():  # the call imports the inductor: never without need
-            torch.use_deterministic_algorithms(False)
-        seed_everything(seed)
-        gc.collect(0)
+            execute(self.probes, compile_text(probes, "probes.py"), probes)
+        self.module = load(name, code, text)
 
     def op_flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -222,12 +212,15 @@ class Server:
         register_optimizer_step_post_hook(after_step)
 
 
-def _definitions(text: str) -> list[str]:
-    return [
-        node.name
-        for node in ast.parse(text).body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-    ]
+def _begin(seed: int) -> None:
+    """A new check: undo what the last one may have left switched on, and seed."""
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_grad_enabled(True)
+    if torch.are_deterministic_algorithms_enabled():  # the call imports the inductor: never without need
+        torch.use_deterministic_algorithms(False)
+    seed_everything(seed)
+    gc.collect(0)
 
 
 def _lacks(target: Any, name: str) -> bool:

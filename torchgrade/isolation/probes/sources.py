@@ -7,6 +7,7 @@ import functools
 import linecache
 import sys
 import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from torchgrade.isolation.registry import probe
 
 
 @probe
-def source_names(target: Any) -> list[dict[str, Any]]:
+def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, its first ``line``.
 
     ``F.conv2d`` is named torch.nn.functional.conv2d. ``target`` is a function, class, instance or module.
     ``same_as`` is where the object says that it was defined, "" where that is unknown. Modules that the file
-    imports from its own folder are read, too. Raises OSError when the text cannot be found.
+    imports from its own folder are read, too. ``among`` keeps the uses of these names, as written or as
+    the same object. Raises OSError when the text cannot be found.
     """
     waiting, done, rows = [_module_of(target)], set[str](), list[dict[str, Any]]()
     while waiting:
@@ -32,7 +34,13 @@ def source_names(target: Any) -> list[dict[str, Any]]:
         for name, line in reader.first_lines.items():
             rows.append({"name": name, "same_as": canonical(name), "file": file, "line": line})
         waiting += _neighbours(module, reader)
-    return rows
+    wanted = [(full, canonical(full)) for full in among]
+    return [row for row in rows if any(is_use(row, *pair) for pair in wanted)] if among else rows
+
+
+def is_use(row: Mapping[str, Any], full: str, same: str) -> bool:
+    """Whether a row of ``source_names`` uses ``full``, whose canonical name is ``same``, or what lies in it."""
+    return f".{full}." in f".{row['name']}." or (bool(same) and same == row["same_as"])
 
 
 def canonical(dotted: str) -> str:

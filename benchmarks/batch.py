@@ -3,11 +3,11 @@ N]``.
 
 A class is made up (right, typical mistakes, stubs, crashes, exits, syntax errors, huge, empty; seeded) for
 the miniature course, or for a task of the real one with ``--task``. Measured: submissions a minute against a
-fresh ``pytest`` process for each, processor time against the time inside checks and the two imports of torch
-(grader and zygote), two jobs against one (in turn: 1, 2, 2, 1), memory of one more grader, the rate from the
-first tenth to the last, and the coordinator's memory. ``--long`` measures the last two only, which is quicker for
-thousands; ``--levels`` and ``--ray`` compare ways of running a class instead. Prints a table; exits 1 when a limit
-is missed.
+fresh ``pytest`` process for each (some of the class, two at a time, between the batches), processor time against
+the time inside checks and the two imports of torch (grader and zygote), two jobs against one (in turn: 1, 2, 2, 1),
+memory of one more grader, the rate from the first tenth to the last, and the coordinator's memory. ``--long``
+measures the last two only, which is quicker for thousands; ``--levels`` and ``--ray`` compare ways of running a
+class instead. Prints a table; exits 1 when a limit is missed.
 """
 
 from __future__ import annotations
@@ -148,20 +148,18 @@ def pss(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
-def one_by_one(course: Path, submissions: Path, stem: str, count: int, seed: int) -> float:
-    """Seconds for a submission with a fresh pytest process for each: the same checks, in process."""
-    rng = random.Random(seed)
-    target = course / "solutions" / f"{stem}.py"
-    kept = target.read_bytes()
-    taken = []
-    for place in rng.sample(sorted(submissions.glob("*/*.py")), count):
-        target.write_bytes(place.read_bytes())
-        started = time.perf_counter()
+def pair_of_fresh(courses: list[Path], submission: Path, stem: str) -> float:
+    """Seconds until two fresh pytest processes, side by side, have run the same checks on one submission, each in
+    process and in a course of its own."""
+    processes = []
+    started = time.perf_counter()
+    for course in courses:
+        shutil.copyfile(submission, course / "solutions" / f"{stem}.py")
         command = [sys.executable, "-m", "pytest", "-q", str(course / "graders" / stem / "checks.py")]
-        subprocess.run(command, cwd=course, env=ENVIRONMENT, capture_output=True, check=False)
-        taken.append(time.perf_counter() - started)
-    target.write_bytes(kept)
-    return statistics.fmean(taken)
+        processes.append(subprocess.Popen(command, cwd=course, env=ENVIRONMENT, stdout=subprocess.DEVNULL))
+    for process in processes:
+        process.wait()
+    return time.perf_counter() - started
 
 
 def import_seconds() -> float:
@@ -183,7 +181,7 @@ def report(rows: list[tuple[str, float, str, bool]]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=300)
-    parser.add_argument("--sample", type=int, default=5, help="fresh pytest processes to compare with")
+    parser.add_argument("--sample", type=int, default=8, help="submissions for fresh pytest processes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--task", default=None, help="a task of the real course instead of the miniature one")
     parser.add_argument("--long", action="store_true", help="only what may grow with the class, in one batch")
@@ -203,10 +201,13 @@ def main() -> int:
         if options.long:
             return report(growth(batch(course, folder / "class", folder / "out", 2, "--task", stem)))
         runs: dict[int, list[Run]] = {1: [], 2: []}
+        fresh: list[float] = []
+        courses = [shutil.copytree(course, folder / f"fresh{n}" / "course") for n in range(2)]
+        sample = random.Random(options.seed).sample(sorted((folder / "class").glob("*/*.py")), options.sample)
         for turn, jobs in enumerate((1, 2, 2, 1)):
+            fresh += [pair_of_fresh(courses, submission, stem) for submission in sample[turn::4]]
             runs[jobs].append(batch(course, folder / "class", folder / f"out{turn}", jobs, "--task", stem))
-        fresh = one_by_one(course, folder / "class", stem, options.sample, options.seed)
-    return report(figures(runs[1], runs[2], fresh))
+    return report(figures(runs[1], runs[2], statistics.fmean(fresh)))
 
 
 def levels(course: Path, folder: Path, stem: str) -> list[tuple[str, float, str, bool]]:
@@ -263,7 +264,7 @@ def figures(one: list[Run], two: list[Run], fresh: float) -> list[tuple[str, flo
     single, rate = (statistics.fmean(map(steady, runs)) for runs in (one, two))
     cpu, inside = sum(run.cpu for run in one), sum(sum(run.checks) for run in one)
     overhead = cpu / (inside + 2 * len(one) * import_seconds())
-    speed = fresh / 2 * rate  # fresh processes, two at a time on the same two cores
+    speed = fresh / 2 * rate  # a pair took so long
     more_mb = statistics.fmean(run.graders_mb for run in two) - statistics.fmean(run.graders_mb for run in one)
     return [
         ("submissions a minute, two jobs", 60 * rate, "-", True),

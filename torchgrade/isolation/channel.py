@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import socket
 import struct
 from collections.abc import Sequence
@@ -40,10 +39,13 @@ class Wait(Protocol):
 
 
 class Channel:
-    """Sends and receives frames on a non-blocking socket; ``wait`` decides how long."""
+    """Sends and receives frames; ``wait`` decides how long. Without it the channel blocks as long as it takes: for
+    the worker, whose time the grader keeps."""
 
-    def __init__(self, sock: socket.socket, wait: Wait, caps: Caps = CAPS, makes_files: bool = False) -> None:
-        sock.setblocking(False)
+    def __init__(
+        self, sock: socket.socket, wait: Wait | None = None, caps: Caps = CAPS, makes_files: bool = False
+    ) -> None:
+        sock.setblocking(wait is None)
         self.sock = sock
         self.wait = wait
         self.caps = caps
@@ -135,7 +137,7 @@ class Channel:
             try:
                 sent += self.sock.send(view[sent : sent + (1 << 20)])
             except BlockingIOError:
-                self.wait(write=True)
+                self._ready(write=True)
 
     def _send_with(self, data: bytes, fd: int) -> None:
         """Send ``data`` with a descriptor beside its first byte."""
@@ -144,7 +146,7 @@ class Channel:
                 sent = socket.send_fds(self.sock, [data], [fd])
                 break
             except BlockingIOError:
-                self.wait(write=True)
+                self._ready(write=True)
         self._send_all(data[sent:])
 
     def _recv_exact(self, size: int) -> bytearray:
@@ -156,6 +158,7 @@ class Channel:
         data += bytes(size - got)
         view = memoryview(data)
         while got < size:
+            self._ready(write=False)
             try:
                 if size - got >= AHEAD:
                     count = self.sock.recv_into(view[got:])
@@ -164,13 +167,16 @@ class Channel:
                     count = min(len(chunk), size - got)
                     view[got : got + count] = chunk[:count]
                     self._ahead += chunk[count:]
-            except BlockingIOError:
-                self.wait(write=False)
+            except BlockingIOError:  # ready for nothing
                 continue
             if not count:
                 raise EOFError("the other side closed the connection")
             got += count
         return data
+
+    def _ready(self, *, write: bool) -> None:
+        if self.wait is not None:
+            self.wait(write=write)
 
     def _recv_some(self) -> bytes:
         """What is there, up to the next message that carries a descriptor, which only the worker is sent."""
@@ -206,12 +212,3 @@ def _fill(fd: int, views: Sequence[memoryview]) -> None:
     with mmap.mmap(fd, total) as target:
         for start, view in zip(offsets, views, strict=True):
             target[start : start + len(view)] = view
-
-
-def blocking_wait(sock: socket.socket) -> Wait:
-    """Wait without a limit: for the worker, whose time the grader keeps."""
-
-    def wait(*, write: bool) -> None:
-        select.select([] if write else [sock], [sock] if write else [], [])
-
-    return wait

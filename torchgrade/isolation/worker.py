@@ -20,7 +20,7 @@ import torch
 import torchgrade.isolation.probes  # noqa: F401  (importing them registers them)
 from torchgrade.errors import Mismatch
 from torchgrade.isolation import compat, submitted
-from torchgrade.isolation.channel import Channel, blocking_wait
+from torchgrade.isolation.channel import Channel
 from torchgrade.isolation.decoding import Decoder
 from torchgrade.isolation.encoding import Encoder
 from torchgrade.isolation.graphs import Graphs
@@ -237,7 +237,7 @@ def _public_names(target: Any) -> list[str]:
 
 def serve(sock: socket.socket) -> None:
     """Answer requests until the grader closes the connection; then leave at once."""
-    channel = Channel(sock, blocking_wait(sock))
+    channel = Channel(sock)
     server = Server()
     server.notify = _notifier(channel)
     while True:

@@ -1,5 +1,7 @@
 """gradients and gradient_flow: right functions pass, each wrong gradient is named."""
 
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,9 @@ from torch.nn import functional as F
 
 from torchgrade import expect
 from torchgrade.errors import AuthoringError, Mismatch
+from torchgrade.isolation.client import Client
+from torchgrade.isolation.local import LocalLine
+from torchgrade.isolation.proxy import Submission
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +147,35 @@ def test_parameters_of_a_module_are_examined_and_put_back():
 
     assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
     assert all(p.grad is None for p in net.parameters())
+
+
+class Counted(nn.Linear):
+    """Counts its calls; ``picky`` reads its weight only where it is a parameter."""
+
+    calls, picky = 0, False
+
+    def forward(self, x):
+        self.calls += 1
+        if self.picky and not isinstance(self.weight, nn.Parameter):
+            raise TypeError("where is my weight?")
+        return super().forward(x)
+
+
+def test_parameters_go_in_by_value_where_the_module_allows_it():
+    layer = Counted(4, 3).double()
+    expect.gradients(layer, (draw(2, 4),), module=layer)
+    assert layer.calls == 6, "two rounds: a call for the gradients, a step ahead, a step back"
+
+
+def test_a_module_that_insists_on_its_own_parameters_is_examined_in_place():
+    layer = Counted(4, 3).double()
+    layer.picky = True
+    local = LocalLine()
+    client = Client(local)
+    local.server.module = types.SimpleNamespace(layer=layer)
+    held = Submission(client).layer
+    expect.gradients(held, (draw(2, 4),), module=held)
+    assert layer.calls == 1 + 6
 
 
 def test_a_wrong_parameter_gradient_is_named():

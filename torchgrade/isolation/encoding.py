@@ -12,6 +12,7 @@ from torchgrade.isolation.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps,
 
 USUAL = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64"}  # sent without a detour
 AS_THEY_ARE = frozenset((type(None), bool, float))
+OTHERS = (torch.Size, torch.dtype, torch.device, np.dtype, complex, slice, type(...), int, float, str, set, frozenset)
 
 
 class Encoder:
@@ -42,6 +43,8 @@ class Encoder:
             return self._tensor(value)
         if kind is list or kind is tuple:
             return ["l" if kind is list else "t", *self._parts(value, depth)]
+        if kind is dict:
+            return ["d", *self._parts([part for pair in value.items() for part in pair], depth)]
         if kind is bytes:
             if len(value) > self.caps.text:
                 raise Unsendable(f"a bytes object of {len(value):,} bytes")
@@ -56,7 +59,7 @@ class Encoder:
             return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
         if isinstance(value, dict):
             return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
-        other = _encode_other(value)
+        other = _encode_other(value) if isinstance(value, OTHERS) else None
         return other if other is not None else ["o", *self.refer(value)]
 
     def _parts(self, items: list[Any], depth: int) -> list[Any]:

@@ -6,7 +6,7 @@ come by value, and ``backward`` through the result asks the worker for the vecto
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,11 @@ from torch.autograd.function import once_differentiable
 from torchgrade.errors import BadAnswer
 from torchgrade.isolation.client import Client
 from torchgrade.isolation.protocol import TORCH_DTYPES, ObjectSpec
+
+# Every module has these, and suites call them again and again.
+MODULE_METHODS = frozenset(
+    ("double", "eval", "float", "half", "load_state_dict", "requires_grad_", "state_dict", "to", "train", "zero_grad")
+)
 
 
 class Handle:
@@ -55,7 +60,17 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        if name in MODULE_METHODS and self.is_a("torch.nn.modules.module.Module"):
+            return self._method(name)
         return self._client.request("get", on=self, name=name)
+
+    def _method(self, name: str) -> Callable[..., Any]:
+        """Asks for the method and calls it in one exchange."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._client.differentiable("call", on=self, method=name, args=list(args), kwargs=kwargs)
+
+        return call
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._client.request("set", on=self, name=name, value=value)

@@ -173,8 +173,11 @@ class Server:
 
     # --- calls and gradients -----------------------------------------------------------------------------
 
-    def op_call(self, on: Any, args: Any, kwargs: Any, leaves: list[torch.Tensor]) -> Any:
-        return self._remembered(on(*args, **kwargs), leaves)
+    def op_call(
+        self, on: Any, args: Any, kwargs: Any, leaves: list[torch.Tensor], method: str | None = None
+    ) -> list[Any]:
+        function = on if method is None else getattr(on, method)
+        return self._remembered(function(*args, **kwargs), leaves)
 
     def op_probe(self, name: str, args: Any, kwargs: Any, leaves: list[torch.Tensor]) -> Any:
         function = PROBES.get(name)

@@ -3,6 +3,7 @@
 from torchgrade.isolation.probes.cost import flops, peak_memory
 from torchgrade.isolation.probes.filling import fill_by_shape
 from torchgrade.isolation.probes.gradients import (
+    call_with,
     clear_gradients,
     parameter_gradients,
     parameter_values,
@@ -22,6 +23,7 @@ from torchgrade.isolation.probes.sources import source_names
 
 __all__ = [
     "buffers",
+    "call_with",
     "clear_gradients",
     "feature_maps",
     "fill_by_shape",

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from torchgrade.isolation.probes.modules import need_module
 from torchgrade.isolation.registry import probe
@@ -25,6 +26,12 @@ def set_parameters(module: Any, values: Mapping[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, value in values.items():
             parameters[name].copy_(value)
+
+
+@probe
+def call_with(module: Any, values: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
+    """``module(*inputs)`` with the values in place of the parameters that have these names; it keeps its own."""
+    return functional_call(need_module(module), dict(values), inputs)
 
 
 @probe

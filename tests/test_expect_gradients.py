@@ -86,7 +86,7 @@ def test_a_wrong_slope_beside_a_steep_right_one_is_found():
 def test_right_inputs_are_moved_together():
     calls = []
     expect.gradients(lambda *inputs: (calls.append(inputs), sum(inputs))[1], tuple(draw(3) for _ in range(5)))
-    assert len(calls) == 6, "two rounds: a call for the gradients, a step ahead, a step back"
+    assert len(calls) == 9, "three rounds: a call for the gradients, a step ahead, a step back"
 
 
 def test_an_error_that_a_sum_would_hide_is_found():
@@ -152,19 +152,22 @@ def test_parameters_of_a_module_are_examined_and_put_back():
 class Counted(nn.Linear):
     """Counts its calls; ``picky`` reads its weight only where it is a parameter."""
 
-    calls, picky = 0, False
+    own, by_value, picky = 0, 0, False
 
     def forward(self, x):
-        self.calls += 1
-        if self.picky and not isinstance(self.weight, nn.Parameter):
-            raise TypeError("where is my weight?")
+        if isinstance(self.weight, nn.Parameter):
+            self.own += 1
+        else:
+            self.by_value += 1
+            if self.picky:
+                raise TypeError("where is my weight?")
         return super().forward(x)
 
 
 def test_parameters_go_in_by_value_where_the_module_allows_it():
     layer = Counted(4, 3).double()
     expect.gradients(layer, (draw(2, 4),), module=layer)
-    assert layer.calls == 6, "two rounds: a call for the gradients, a step ahead, a step back"
+    assert (layer.by_value, layer.own) == (6, 3), "the last round sees what arrives in the parameters themselves"
 
 
 def test_a_module_that_insists_on_its_own_parameters_is_examined_in_place():
@@ -175,7 +178,13 @@ def test_a_module_that_insists_on_its_own_parameters_is_examined_in_place():
     local.server.module = types.SimpleNamespace(layer=layer)
     held = Submission(client).layer
     expect.gradients(held, (draw(2, 4),), module=held)
-    assert layer.calls == 1 + 6
+    assert (layer.by_value, layer.own) == (1, 9)
+
+
+def test_a_hook_on_a_parameter_that_spoils_its_gradient_is_seen():
+    layer = nn.Linear(4, 3).double()
+    layer.weight.register_hook(lambda gradient: 2 * gradient)
+    assert "parameter weight" in found(expect.gradients, layer, (draw(2, 4),), module=layer).expected
 
 
 def test_a_wrong_parameter_gradient_is_named():

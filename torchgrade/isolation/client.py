@@ -32,6 +32,7 @@ from torchgrade.isolation.decoding import Decoder
 from torchgrade.isolation.encoding import Encoder
 from torchgrade.isolation.line import Line
 from torchgrade.isolation.protocol import ObjectSpec, Unsendable, Violation
+from torchgrade.isolation.remote_call import attach
 from torchgrade.submission import Source
 
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
@@ -84,8 +85,6 @@ class Client:
 
     def differentiable(self, op: str, **request: Any) -> Any:
         """A request whose tensors carry gradients from here to the worker and back."""
-        from torchgrade.isolation.proxy import attach  # proxies need the client, too
-
         inputs = [t for t in _tensors([request["args"], request["kwargs"]]) if t.requires_grad]
         if self.seen.sent is not None:
             self.seen.sent += [t.detach().clone() for t in _tensors([request["args"], request["kwargs"]])]

@@ -12,7 +12,6 @@ from torchgrade.isolation.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps,
 
 USUAL = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64"}  # sent without a detour
 AS_THEY_ARE = frozenset((type(None), bool, float))
-OTHERS = (torch.Size, torch.dtype, torch.device, np.dtype, complex, slice, type(...), int, float, str, set, frozenset)
 
 
 class Encoder:
@@ -39,27 +38,21 @@ class Encoder:
             return value if -(1 << 63) <= value < 1 << 63 else ["x", "int", _text(hex(value), self.caps)]
         if kind is str:
             return _text(value, self.caps)
-        if kind is torch.Tensor:
-            return self._tensor(value)
-        if kind is list or kind is tuple:
-            return ["l" if kind is list else "t", *self._parts(value, depth)]
-        if kind is dict:
-            return ["d", *self._parts([part for pair in value.items() for part in pair], depth)]
         if kind is bytes:
             if len(value) > self.caps.text:
                 raise Unsendable(f"a bytes object of {len(value):,} bytes")
             return value
+        if isinstance(value, (list, tuple)):
+            return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
+        if isinstance(value, dict):
+            return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
         if isinstance(value, torch.Tensor) and not _stays(value):
             return self._tensor(value)
         if isinstance(value, np.ndarray):
             return self._array(np.asarray(value), "A")
         if isinstance(value, np.generic):
             return self._array(np.asarray(value), "S")
-        if isinstance(value, (list, tuple)):
-            return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
-        if isinstance(value, dict):
-            return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
-        other = _encode_other(value) if isinstance(value, OTHERS) else None
+        other = _encode_other(value)
         return other if other is not None else ["o", *self.refer(value)]
 
     def _parts(self, items: list[Any], depth: int) -> list[Any]:

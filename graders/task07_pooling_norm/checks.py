@@ -763,12 +763,30 @@ def test_half(submission, device):
     "gradients flow through batch statistics, weight and bias",
     points=1,
     category="gradients",
-    after=[test_eval_frozen, test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm],
+    after=[test_eval_frozen, test_eps],
 )
 def test_norm_gradients(submission):
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    for name, layer, _ in four_layers(submission):
+    cotangent = torch.randn_like(x)
+
+    def gradient(y):
+        return torch.autograd.grad((y * cotangent).sum(), x, retain_graph=True)[0]
+
+    for name, layer, axes in four_layers(submission):
         layer.double()
+        y = layer(x)
+        expect.gradient_flow(y, x, given=name)
+        mean, root = x.mean(axes, keepdim=True), torch.sqrt(x.var(axes, correction=0, keepdim=True) + 1e-5)
+        expect.close(
+            gradient(y),
+            gradient(standardised(x, axes)),
+            given=f"the gradient that reaches x through {name}",
+            likely={
+                "mean and variance are cut off from the graph: gradients flow through both": cotangent / root.detach(),
+                "the mean is cut off from the graph": gradient((x - mean.detach()) / root),
+                "the variance is cut off from the graph": gradient((x - mean) / root.detach()),
+            },
+        )
         expect.gradients(layer, (x,), module=layer, given=name)
     layer = submission.BatchNorm2d(4).double()
     layer.eval()

@@ -7,6 +7,8 @@ from copy import deepcopy
 
 import torch
 
+from torchgrade.isolation.probes.stand_ins import StandIns
+
 
 def writes_seen(convert, source, new_source, new_result, **options):
     """Convert, write into the source, then into the result; return what the other side shows each time.
@@ -45,4 +47,5 @@ def backward_after(convert, x, weight, cotangent):
 
 def landing_place(to_model_input, image, device):
     """The kind of device on which the result lies."""
-    return to_model_input(image, device=device).device.type
+    with StandIns():
+        return to_model_input(image, device=device).device.type

@@ -2,6 +2,8 @@
 
 import torch
 
+from torchgrade.isolation.probes.stand_ins import StandIns
+
 
 def replay(optimizer_class, starts, gradients, options):
     """Give an optimiser fresh leaves, from a generator, and one set of gradients after the other.
@@ -43,9 +45,10 @@ def strangers(optimizer_class, device, options):
     """Make two steps with parameters on the device; return the devices and dtypes of everything remembered."""
     params = [torch.zeros(3, dtype=torch.float64, device=device, requires_grad=True) for _ in range(2)]
     optimizer = optimizer_class(params, **options)
-    for _ in range(2):
-        give_gradients(params, [torch.ones_like(param) for param in params])
-        optimizer.step()
+    with StandIns():
+        for _ in range(2):
+            give_gradients(params, [torch.ones_like(param) for param in params])
+            optimizer.step()
     return sorted({f"{tensor.dtype} on {tensor.device.type}" for tensor in kept(vars(optimizer)) if tensor.ndim})
 
 

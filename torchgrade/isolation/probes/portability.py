@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from torchgrade.isolation.probes import stand_ins
 from torchgrade.isolation.probes.dispatch import QuietDispatchMode
 from torchgrade.isolation.probes.recorders import function_name, operator_name, tensors_in
 from torchgrade.isolation.probes.sources import source_names
@@ -117,7 +118,7 @@ class _StrictMeta(QuietDispatchMode):
             sentence = f"{name} meets a CPU tensor of shape {list(strangers[0].shape)}"
             self.found.append(f"{sentence} and one on the device")
             raise Mixed(self.found[-1])
-        return func(*args, **kwargs)
+        return stand_ins.run(func, args, kwargs)
 
 
 class _NumpyWatch(TorchFunctionMode):

@@ -163,30 +163,6 @@ def test_preload_happens_once_in_the_zygote(launcher):
     loaded.close()
 
 
-def test_an_idle_preload_delays_nobody_and_every_later_worker_has_it():
-    text = "import sys; answer = 'colorsys' in sys.modules"
-    with Launcher("process") as launcher:
-        first = launcher.start(Limits(), preload_idle=["colorsys"], serve=SNIPPET)
-        assert snippet.ask(first.socket, text) is False
-        deadline, found = time.monotonic() + 30, False
-        while not found and time.monotonic() < deadline:
-            time.sleep(1)  # nobody asks for a worker
-            later = launcher.start(Limits(), serve=SNIPPET)
-            found = snippet.ask(later.socket, text)
-            later.close()
-        first.close()
-    assert found
-
-
-def test_an_idle_preload_is_not_put_off_for_ever(launcher):
-    text = "import sys; answer = 'tabnanny' in sys.modules"
-    for _ in range(6):
-        worker = launcher.start(Limits(), preload_idle=["tabnanny"], serve=SNIPPET)
-        found = snippet.ask(worker.socket, text)
-        worker.close()
-    assert found
-
-
 def test_unknown_serve_function_is_an_isolation_error(launcher):
     with pytest.raises(IsolationError, match="no_such"):
         launcher.start(Limits(), serve="torchgrade.isolation.no_such:serve")

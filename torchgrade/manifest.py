@@ -18,7 +18,7 @@ class Manifest:
     """One task's facts. ``check_seconds`` is the default limit of a check, ``memory_mb`` that of the worker.
 
     ``preload`` are modules that nearly every submission imports: they are imported once, before the first worker is
-    forked; ``preload_idle`` while it runs, so that they delay nobody, or before it where many are to follow.
+    forked.
     """
 
     title: str
@@ -29,7 +29,6 @@ class Manifest:
     check_seconds: float = 10.0
     memory_mb: int = 2048
     preload: tuple[str, ...] = ()
-    preload_idle: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
 
 
@@ -48,7 +47,7 @@ def parse_manifest(text: str, name: str) -> Manifest:
     for key in ("title", "summary"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise CourseError(f"{name}: {key} must be a sentence")
-    values = {**data, **{key: _texts(data, key, name) for key in ("hints", "preload", "preload_idle", "data")}}
+    values = {**data, **{key: _texts(data, key, name) for key in ("hints", "preload", "data")}}
     if not values["hints"]:
         raise CourseError(f"{name}: hints must hold at least one sentence")
     if values.get("difficulty", "middle") not in DIFFICULTIES:

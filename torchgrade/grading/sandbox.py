@@ -22,7 +22,6 @@ class Sandbox:
         launcher: Launcher | None,
         limits: Limits,
         preload: Sequence[str],
-        preload_idle: Sequence[str],
         source: Source,
         name: str,
         probes: str | None,
@@ -32,7 +31,6 @@ class Sandbox:
         self.launcher = launcher
         self.limits = limits
         self.preload = preload
-        self.preload_idle = preload_idle
         self.source = source
         self.name = name
         self.probes = probes
@@ -67,7 +65,7 @@ class Sandbox:
     def _line(self) -> Any:
         if self.launcher is None:
             return LocalLine()
-        process = self.launcher.start(self.limits, self.preload, preload_idle=self.preload_idle)
+        process = self.launcher.start(self.limits, self.preload)
         return WorkerLine(process, self.limits, self.on_steps)
 
     def output(self) -> str:

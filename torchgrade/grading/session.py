@@ -117,7 +117,6 @@ class Session:
                 launcher=self.launchers(job.isolation, device),
                 limits=limits,
                 preload=manifest.preload,
-                preload_idle=manifest.preload_idle,
                 source=job.source,
                 name=task.stem,
                 probes=probes,

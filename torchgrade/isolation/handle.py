@@ -53,7 +53,7 @@ class Zygote:
         return self._process.poll() is None
 
     def fork(
-        self, limits: Limits, preload: Sequence[str], preload_idle: Sequence[str], serve: str, user: int | None
+        self, limits: Limits, preload: Sequence[str], serve: str, user: int | None
     ) -> tuple[socket.socket, int, Status]:
         """Ask for a worker: the grader's ends for calls, output and status. ``user``: what the job becomes."""
         if not self._ready:
@@ -62,8 +62,7 @@ class Zygote:
         (end, calls), (status_end, status) = socket.socketpair(), socket.socketpair()
         output, output_end = os.pipe()
         os.set_blocking(output, False)
-        modules = {"preload": list(preload), "preload_idle": list(preload_idle)}
-        request = {"limits": limits.to_json(), **modules, "serve": serve, "user": user}
+        request = {"limits": limits.to_json(), "preload": list(preload), "serve": serve, "user": user}
         descriptors = [calls.fileno(), output_end, status.fileno()]
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)

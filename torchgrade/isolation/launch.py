@@ -61,7 +61,6 @@ class Launcher:
         self._cgroups: Cgroups | None = None
         self._failure: IsolationError | None = None
         self._closed = False
-        self._shared = False
         self.missing: dict[int, str] = {}  # level to what it lacks here
         self.spawns = not hasattr(os, "fork") or os.environ.get("TORCHGRADE_START") == "spawn"
         if self.spawns and isolation not in ("auto", "process"):
@@ -87,22 +86,15 @@ class Launcher:
         limits: Limits,
         preload: Sequence[str] = (),
         serve: str = "torchgrade.isolation.worker:serve",
-        preload_idle: Sequence[str] = (),
     ) -> WorkerProcess:
-        """A new confined worker that runs ``serve``.
-
-        ``preload``: modules imported once, before forking. ``preload_idle``: modules imported once it runs and nobody
-        asks for another; in a launcher that is shared, before it.
-        """
+        """A new confined worker that runs ``serve``; the modules of ``preload`` are imported once, before forking."""
         if self.spawns:
             plan = levels.plan(1, self._device, self._readable, self._hidden, None)
             return spawn.spawn(plan, limits, preload, serve)
         zygote = self._ready_zygote()
-        if self._shared:
-            preload, preload_idle = [*preload, *preload_idle], ()
         with self._lock:
             user = self._slot.user if self._slot is not None else None
-            end, output, status = zygote.fork(limits, preload, preload_idle, serve, user)
+            end, output, status = zygote.fork(limits, preload, serve, user)
             memory = self._memory_watch(limits, zygote.baseline_mb)
             return _handshake(end, output, status, memory, whole=zygote.plan.level == 3)
 
@@ -115,7 +107,6 @@ class Launcher:
         """In a fork of the process that made it: share the zygote, with a lock and a user of one's own."""
         self._lock = threading.Lock()
         self._slot = None if self.spawns else levels.Slot()
-        self._shared = True
 
     def close(self) -> None:
         """End the zygote; workers that still run end with it."""

@@ -7,7 +7,7 @@ descriptor. On the control socket, first a socket on which nothing is ever sent:
 
     {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
     {"ready": true, "baseline": MB}    it can fork; torch is imported where the plan says so
-    {"limits": ..., "preload": [...], "preload_idle": [...], "serve": "module:function", "user": N}
+    {"limits": ..., "preload": [...], "serve": "module:function", "user": N}
     + [calls, output, status]          from a grader, once per worker
 
 Graders that were forked from one process share the control socket: a request with its descriptors arrives whole.
@@ -38,8 +38,7 @@ from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
 
-IDLE_SECONDS = 0.5
-MANY = 4  # workers, after which somebody always asks for another
+MANY = 4  # workers, after which a class is being graded
 
 LINUX = sys.platform.startswith("linux")
 
@@ -119,13 +118,9 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
-    idle: list[str] = []
     forked = 0
     while True:
-        pause = IDLE_SECONDS if idle and supervisors else None
-        ready, _, _ = select.select([control, wake], [], [], pause)
-        if not ready:
-            import_all([idle.pop()])
+        ready, _, _ = select.select([control, wake], [], [])
         if wake in ready:
             reap(wake, supervisors)
         if control not in ready:
@@ -134,9 +129,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        later = request["preload_idle"]
-        prepare(life, [*request["preload"], *(later if forked >= MANY else ())])
-        idle = [name for name in later if name not in sys.modules]
+        prepare(life, request["preload"])
         if forked == MANY:
             libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
         forked += 1
@@ -154,18 +147,14 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
 def prepare(life: socket.socket, modules: list[str]) -> None:
     """Import ``modules`` here, once, so that every later worker has them."""
     missing = [name for name in modules if name not in sys.modules]
-    if missing:
-        with dying_with(life):
-            import_all(missing)
-
-
-def import_all(names: list[str]) -> None:
-    """Import; a module that asks for the temporary folder gets its name, though only a worker may write there."""
-    tempfile.tempdir = "/tmp" if os.name == "posix" else None
-    for name in names:
-        importlib.import_module(name)
-    tempfile.tempdir = None
-    settle()
+    if not missing:
+        return
+    tempfile.tempdir = "/tmp" if os.name == "posix" else None  # a module may ask for its name; only workers write there
+    with dying_with(life):
+        for name in missing:
+            importlib.import_module(name)
+        tempfile.tempdir = None
+        settle()
 
 
 def reap(wake: socket.socket, supervisors: set[int]) -> None:

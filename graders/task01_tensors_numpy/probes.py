@@ -41,7 +41,7 @@ def backward_after(convert, x, weight, cotangent):
     found = {"leaf": convert(leaf), "product": convert(product)}
     attached = leaf.requires_grad and product.requires_grad
     if attached:
-        product.backward(cotangent)
+        (product * cotangent).sum().backward()
     return {**found, "attached": attached, "gradient": leaf.grad}
 
 

@@ -187,13 +187,14 @@ def _handshake(
         for role in ("supervisor", "worker"):
             if role in message:
                 found[role] = _named(message[role], status)
-        if "supervisor" in message:
+        if "worker" in message:
             try:
-                memory.attach(found["supervisor"].pid)
+                memory.attach(found["worker"].pid)
+            except ProcessLookupError:
+                continue  # it has ended: its last message says why
             except OSError as error:
                 reason = f"it cannot enter its control group: {error}"
                 break
-            status.send(b"go")
     else:
         return WorkerProcess(end, output, status, found["supervisor"], found["worker"], memory, whole)
     for process in found.values():

@@ -92,7 +92,7 @@ class MemoryWatch:
         self._baseline = baseline_mb  # anonymous memory of the zygote, which every fork of it shares
 
     def attach(self, first: int) -> None:
-        """Called with the job's first process before it starts the worker."""
+        """Called with the worker before it reads a submission."""
 
     def used_mb(self, first: int) -> float:
         """MB of the tree under ``first``: exact (PSS) where the kernel shows it, else an upper estimate."""

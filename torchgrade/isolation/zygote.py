@@ -36,7 +36,7 @@ from typing import Any, NoReturn
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.confine.start import enter_zygote, start_job, trial
+from torchgrade.isolation.confine.start import enter_zygote, prepare, start_job, trial
 
 MANY = 4  # workers, after which a class is being graded
 
@@ -56,6 +56,7 @@ def main(descriptor: int, settings: dict[str, Any]) -> NoReturn:
                 os._exit(1)
             if plan.torch:
                 warm_up()
+            prepare(plan)
             settle()
         tell(control, {"ready": True, "baseline": watch.own_anonymous_mb()})
         serve(control, life, plan)
@@ -129,7 +130,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        prepare(life, request["preload"])
+        import_all(life, request["preload"])
         if forked == MANY:
             libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
         forked += 1
@@ -144,7 +145,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
             os.close(descriptor)
 
 
-def prepare(life: socket.socket, modules: list[str]) -> None:
+def import_all(life: socket.socket, modules: list[str]) -> None:
     """Import ``modules`` here, once, so that every later worker has them."""
     missing = [name for name in modules if name not in sys.modules]
     if not missing:

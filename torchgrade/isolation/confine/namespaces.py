@@ -50,8 +50,8 @@ def private_folders(size_mb: int, shared: Iterable[str] = SHARED, hide_proc: boo
 
 def drop_capabilities() -> None:
     """No capability, now or later, by whatever program is started."""
-    for number in range(LAST_CAPABILITY + 1):
-        with contextlib.suppress(OSError):  # numbers beyond the kernel's last, or no right to drop
+    with contextlib.suppress(OSError):  # the kernel's last is passed, or there is no right to drop
+        for number in range(LAST_CAPABILITY + 1):
             libc.prctl(libc.PR_CAPBSET_DROP, number)
     with contextlib.suppress(OSError):
         libc.prctl(libc.PR_SET_SECUREBITS, KEEP_NOTHING)

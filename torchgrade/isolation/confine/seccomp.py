@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import struct
 from collections.abc import Iterable
 
@@ -79,6 +80,7 @@ def _conditions(level: int, cuda: bool) -> dict[str, bytes]:
     }
 
 
+@functools.cache
 def program(level: int, cuda: bool = False, architecture: str | None = None) -> bytes:
     """The filter for a worker at ``level`` (3 or 2). OSError where the table lacks the architecture."""
     architecture = architecture or syscalls.machine()

@@ -43,6 +43,17 @@ def enter_zygote(plan: Plan) -> None:
             raise OSError(f"user {plan.user} cannot reach Python or the engine: {error}") from None
 
 
+def prepare(plan: Plan) -> None:
+    """In the zygote, once for all workers: the filter of system calls, and how processes share tensors."""
+    if plan.level == 1:
+        return
+    seccomp.program(plan.level, cuda=plan.gpu)
+    if plan.torch:
+        from torchgrade.isolation.confine import sharing  # imports torch: not before the trial
+
+        sharing.install(sockets=plan.level == 3)
+
+
 def become(user: int) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -107,7 +118,9 @@ def run_worker(plan: Plan, limits: Limits, name: str, folder: str, told: socket.
     libc.die_with_parent()
     scratch.enter(folder)
     if plan.torch:
-        set_torch_up(plan, limits)
+        import torch
+
+        torch.set_num_threads(limits.threads)
     serve = find(name)
     confine(plan, limits, folder)
     told.sendall(b'{"confined": {}}\n')
@@ -133,17 +146,6 @@ def confine(plan: Plan, limits: Limits, folder: str) -> None:
     if plan.level == 3 or plan.user is not None:  # the watch of an ordinary user reads the memory of its own
         libc.prctl(libc.PR_SET_DUMPABLE, 0)
     seccomp.install(seccomp.program(plan.level, cuda=plan.gpu))
-
-
-def set_torch_up(plan: Plan, limits: Limits) -> None:
-    """For this worker: its threads, and how its processes share tensors."""
-    import torch
-
-    torch.set_num_threads(limits.threads)
-    if plan.level > 1:
-        from torchgrade.isolation.confine import sharing  # imports torch: not before the trial
-
-        sharing.install(sockets=plan.level == 3)
 
 
 def find(name: str) -> Serve:

@@ -4,9 +4,9 @@
 
 On the status socket, JSON lines out and plain words in:
 
-    {"supervisor": pid} + pidfd     first message: the grader may now move it into a cgroup
-    go                              fork the worker
-    {"worker": pid} + pidfd         of the parent; {"confined": {}} or {"error": text} of the worker
+    {"supervisor": pid} + pidfd     first message
+    {"worker": pid} + pidfd         of the parent: the grader moves it into a control group while it confines itself
+    {"confined": {}}                of the worker, or {"error": text}
     kill                            end the job
     {"exit": code, "cpu": s, "rss": MB, "why": "" | "kill" | "time" | "files"}
 
@@ -66,8 +66,6 @@ def supervise(
     if cleaner is not None:
         libc.adopt_orphans()
     announce(status, {"supervisor": os.getpid()}, os.getpid())
-    if status.recv(3) != b"go\n":
-        os._exit(1)
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)

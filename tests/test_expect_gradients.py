@@ -149,6 +149,17 @@ def test_parameters_of_a_module_are_examined_and_put_back():
     assert all(p.grad is None for p in net.parameters())
 
 
+def test_frozen_parameters_are_left_alone():
+    class Halved(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + self.bias.detach()  # wrong, if the bias were to learn
+
+    net = Halved(4, 3).double()
+    assert "parameter bias" in found(expect.gradients, net, (draw(6, 4),), module=net).expected
+    net.bias.requires_grad_(False)
+    expect.gradients(net, (draw(6, 4),), module=net)
+
+
 class Counted(nn.Linear):
     """Counts its calls; ``picky`` reads its weight only where it is a parameter."""
 

@@ -20,7 +20,7 @@ from torchgrade.authoring import (
     registered_parameters,
     shares_memory,
 )
-from torchgrade.errors import Mismatch, SubmissionRaised
+from torchgrade.errors import BadAnswer, Mismatch, SubmissionRaised
 from torchgrade.isolation.client import Client
 from torchgrade.isolation.local import LocalLine
 from torchgrade.isolation.proxy import Submission
@@ -132,6 +132,23 @@ def test_gradients_cross_the_line(submission):
     assert "graph is cut" in found(expect.gradients, submission.cut, (X.clone().requires_grad_(),)).got
     leaf = X.clone().requires_grad_()
     expect.gradient_flow(submission.softmax(leaf), leaf)
+
+
+def test_a_round_of_gradients_is_two_exchanges(submission, monkeypatch):
+    softmax, client = submission.softmax, submission._client
+    asked = []
+    exchange = client.line.exchange
+    monkeypatch.setattr(client.line, "exchange", lambda *frame: (asked.append(frame), exchange(*frame))[1])
+    expect.gradients(softmax, (X.clone().requires_grad_(),))
+    assert len(asked) == 6, "three rounds: the calls, and the product"
+
+
+def test_answers_that_are_not_one_for_each_call_are_a_bad_answer(submission, monkeypatch):
+    softmax, client = submission.softmax, submission._client
+    probed = client.probe
+    monkeypatch.setattr(client, "probe", lambda *request: probed(*request)[:2])
+    with pytest.raises(BadAnswer):
+        expect.gradients(softmax, (X.clone().requires_grad_(),))
 
 
 def test_parameters_beside_the_submission_are_examined(submission):

@@ -16,10 +16,10 @@ import torch
 
 from torchgrade.errors import AuthoringError, Mismatch, SubmissionRaised
 from torchgrade.expect.likely import fail
-from torchgrade.expect.slopes import Place, Point, agree, floating, place_name, slope_difference, weighted
+from torchgrade.expect.slopes import Look, Point, agree, floating, place_name, slope_difference, weighted
 from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import call_with, clear_gradients, parameter_gradients
+from torchgrade.isolation.probes import clear_gradients, parameter_gradients
 
 ROUNDS = 3  # each with a call, a cotangent and directions of its own
 
@@ -48,40 +48,32 @@ def gradients(
     point.need_something()
     seen = ROUNDS - 1 if fn is module and _agrees_by_value(point, ROUNDS - 1, rtol) else 0
     for _round in range(seen, ROUNDS):
-        outputs, cotangents, places = _examined(point, given)
-        if agree(point, places, cotangents, rtol):
+        look = _look(point, given)
+        if agree(point, look, rtol):
             continue
-        for place in places:
-            found = slope_difference(place, *point.growth([place], cotangents), rtol)
+        for place in look.places:
+            found = slope_difference(place, *point.growth([place], look.cotangents), rtol)
             if found is not None:
-                fail(point.explained(found, outputs), given=given)
+                fail(point.explained(found, look.outputs), given=given)
 
 
-def _examined(point: Point, given: str | None = None) -> tuple[list[torch.Tensor], list[torch.Tensor], list[Place]]:
+def _look(point: Point, given: str | None = None) -> Look:
     """Outputs, a random cotangent for each, and the places with the gradients that arrive there."""
-    outputs = point.outputs()
+    places = point.places()
+    outputs, sides = point.called(places)
     _need_graph(outputs, given)
     cotangents = [torch.randn_like(output) for output in outputs]
-    return outputs, cotangents, point.places(outputs, cotangents)
+    return Look(outputs, sides, cotangents, point.with_gradients(places, outputs, cotangents))
 
 
 def _agrees_by_value(point: Point, rounds: int, rtol: float) -> bool:
     """Whether the module shows no error as a function of its inputs and of its parameters, which takes a third of the
     calls. One that reads its parameters in a way of its own may fail here and be right; what arrives in the
     parameters themselves is for another round."""
-    names, count = list(point.parameters), len(point.inputs)
-
-    def fn(*values: Any) -> Any:
-        return call_with(point.module, dict(zip(names, values[count:], strict=True)), *values[:count])
-
     parameters = [value.clone().requires_grad_() for value in point.parameters.values()]
-    by_value = Point(fn, [*point.inputs, *parameters], None)
+    by_value = Point(point.module, [*point.inputs, *parameters], None, tuple(point.parameters))
     with suppress(Mismatch, SubmissionRaised):
-        for _round in range(rounds):
-            _outputs, cotangents, places = _examined(by_value)
-            if not agree(by_value, places, cotangents, rtol):
-                return False
-        return True
+        return all(agree(by_value, _look(by_value), rtol) for _round in range(rounds))
     return False
 
 

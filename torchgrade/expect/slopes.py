@@ -8,18 +8,18 @@ module are moved where they live, by probes, and put back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from torchgrade.errors import AuthoringError
+from torchgrade.errors import AuthoringError, BadAnswer
 from torchgrade.expect.describe import describe, number_pair
 from torchgrade.expect.likely import fail
 from torchgrade.expect.tensors import Difference, wrong_kind
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import clear_gradients, parameter_gradients, parameter_values, set_parameters
+from torchgrade.isolation.probes import calls, clear_gradients, parameter_gradients, parameter_values, set_parameters
 
 STEP = 1e-6  # of the input's own size, or of 1 when that is larger
 ROUNDING = 1e-9  # what remains of float64 in a difference quotient with this step, relative to the sum's terms
@@ -38,7 +38,7 @@ class Place:
     value: torch.Tensor
     direction: torch.Tensor
     step: float  # how far along the direction
-    gradient: torch.Tensor | None  # what arrived there
+    gradient: torch.Tensor | None = None  # what arrived there
 
     @property
     def slope(self) -> float:
@@ -51,13 +51,32 @@ class Place:
         return 0.0 if self.gradient is None else float(self.gradient.norm())
 
 
-class Point:
-    """The function, and the place in the space of inputs and parameters where its slope is examined."""
+Outputs = list[torch.Tensor]
+Sides = tuple[Outputs, Outputs]  # ahead, and behind: after every place took its step, or the same step back
 
-    def __init__(self, fn: Callable[..., Any], inputs: list[Any], module: Any) -> None:
+
+@dataclass(frozen=True)
+class Look:
+    """What one round sees: outputs, those at the sides where they are known, cotangents, places with gradients."""
+
+    outputs: Outputs
+    sides: Sides | None
+    cotangents: list[torch.Tensor]
+    places: list[Place]
+
+
+class Point:
+    """The function, and the place in the space of inputs and parameters where its slope is examined.
+
+    ``module`` has parameters that are examined where they live. With ``names`` the function is a module, and the last
+    inputs are the values of its parameters that have these names.
+    """
+
+    def __init__(self, fn: Any, inputs: list[Any], module: Any, names: Sequence[str] = ()) -> None:
         self.fn = fn
         self.inputs = inputs
         self.module = module
+        self.names = names
         self.examined = [n for n, x in enumerate(inputs) if isinstance(x, torch.Tensor) and x.requires_grad]
         self.parameters: dict[str, torch.Tensor] = {}
         if module is not None:
@@ -73,50 +92,72 @@ class Point:
             if value.dtype not in (torch.float64, torch.complex128):
                 raise AuthoringError(f"expect.gradients needs float64, not {value.dtype}: differences lose the rest.")
 
-    def outputs(self) -> list[torch.Tensor]:
-        return floating(self.fn(*self.inputs))
+    def places(self) -> list[Place]:
+        """What is examined, each with a random direction."""
+        inputs = [_place_at(n, self.inputs[n]) for n in self.examined]
+        return inputs + [_place_at(name, value) for name, value in self.parameters.items()]
 
-    def places(self, outputs: list[torch.Tensor], cotangents: list[torch.Tensor]) -> list[Place]:
-        """What is examined, with a direction and with the gradient that arrives there."""
+    def called(self, places: list[Place]) -> tuple[Outputs, Sides | None]:
+        """The outputs; in the same exchange those at the sides, unless parameters have to be moved where they live."""
+        if self.parameters:
+            return self._outputs([{}])[0], None
+        here, ahead, behind = self._outputs([{}, _moved(places, 1.0), _moved(places, -1.0)])
+        return here, (ahead, behind)
+
+    def with_gradients(self, places: list[Place], outputs: Outputs, cotangents: list[torch.Tensor]) -> list[Place]:
+        """The places with the gradients of <c, outputs> that arrive there."""
         head = weighted(outputs, cotangents)
         wanted = [self.inputs[n] for n in self.examined]
         if self.module is None:
-            arrived = torch.autograd.grad(head, wanted, allow_unused=True)
-            return [_place_at(n, x, grad) for n, x, grad in zip(self.examined, wanted, arrived, strict=True)]
-        head.backward()
-        rows = [_place_at(n, x, x.grad) for n, x in zip(self.examined, wanted, strict=True)]
-        rows += [_place_at(name, self.parameters[name], g) for name, g in parameter_gradients(self.module).items()]
-        clear_gradients(self.module)
-        for leaf in wanted:
-            leaf.grad = None
-        return rows
+            arrived: list[torch.Tensor | None] = list(torch.autograd.grad(head, wanted, allow_unused=True))
+        else:
+            head.backward()
+            arrived = [leaf.grad for leaf in wanted]
+            reached = parameter_gradients(self.module)
+            arrived += [reached.get(name) for name in self.parameters]
+            clear_gradients(self.module)
+            for leaf in wanted:
+                leaf.grad = None
+        return [replace(place, gradient=gradient) for place, gradient in zip(places, arrived, strict=True)]
 
-    def growth(self, places: list[Place], cotangents: list[torch.Tensor]) -> tuple[float, float]:
+    def growth(
+        self, places: list[Place], cotangents: list[torch.Tensor], sides: Sides | None = None
+    ) -> tuple[float, float]:
         """By how much <c, fn> grows when each place takes its step, and how much of it may be rounding."""
-        moved = [place.key for place in places if isinstance(place.key, str)]
-        try:
-            ahead, behind = (self._at(places, sign) for sign in (1.0, -1.0))
-        finally:
-            if moved:
-                set_parameters(self.module, {name: self.parameters[name] for name in moved})
+        ahead, behind = sides or self._sides(places)
         total, terms = 0.0, 0.0
         for one, other, cotangent in zip(ahead, behind, cotangents, strict=True):
+            one, other = one.detach(), other.detach()
             total += float(((one - other) * cotangent.conj()).real.sum()) / 2
             terms += float((one.abs() * cotangent.abs()).sum())
         return total, ROUNDING * terms * min(place.step for place in places)
 
-    def _at(self, places: list[Place], sign: float) -> list[torch.Tensor]:
-        """The outputs after the places took their step; parameters stay where they were moved."""
-        moved = {place.key: place.value + sign * place.step * place.direction for place in places}
-        inputs = [moved[n].requires_grad_() if n in moved else value for n, value in enumerate(self.inputs)]
-        changed = {key: value for key, value in moved.items() if isinstance(key, str)}
-        if changed:
-            set_parameters(self.module, changed)
-        return [output.detach() for output in floating(self.fn(*inputs))]
+    def _sides(self, places: list[Place]) -> Sides:
+        moves = [_moved(places, sign) for sign in (1.0, -1.0)]
+        changed = [place.key for place in places if isinstance(place.key, str)]
+        if not changed:
+            ahead, behind = self._outputs(moves)
+            return ahead, behind
+        sides = []
+        try:
+            for move in moves:
+                set_parameters(self.module, {name: move[name] for name in changed})
+                sides += self._outputs([move])
+        finally:
+            set_parameters(self.module, {name: self.parameters[name] for name in changed})
+        return sides[0], sides[1]
 
-    def explained(self, found: Difference, outputs: list[torch.Tensor]) -> Difference:
+    def _outputs(self, moves: Sequence[Mapping[int | str, torch.Tensor]]) -> list[Outputs]:
+        """For each of ``moves`` the outputs with these inputs in place of those that stand there."""
+        arguments = [[move.get(n, value) for n, value in enumerate(self.inputs)] for move in moves]
+        values = calls(self.fn, arguments, self.names)
+        if type(values) is not list or len(values) != len(moves):
+            raise BadAnswer("results that are not one for each call")
+        return [floating(value) for value in values]
+
+    def explained(self, found: Difference, outputs: Outputs) -> Difference:
         """The same difference, unless the function is not even a function of its inputs."""
-        again = self.outputs()
+        again = self._outputs([{}])[0]
         same = len(again) == len(outputs) and all(
             one.shape == other.shape and torch.allclose(one, other, equal_nan=True)
             for one, other in zip(again, outputs, strict=True)
@@ -127,17 +168,23 @@ class Point:
         return Difference(wanted, _("different results"), _("the result is not reproducible"))
 
 
-def _place_at(key: int | str, value: torch.Tensor, gradient: torch.Tensor | None) -> Place:
+def _place_at(key: int | str, value: torch.Tensor) -> Place:
     value = value.detach()
     size = float(value.abs().square().mean().sqrt()) if value.numel() else 1.0
-    return Place(key, value, torch.randn_like(value), STEP * max(1.0, size), gradient)
+    return Place(key, value, torch.randn_like(value), STEP * max(1.0, size))
 
 
-def agree(point: Point, places: list[Place], cotangents: list[torch.Tensor], rtol: float) -> bool:
+def _moved(places: list[Place], sign: float) -> dict[int | str, torch.Tensor]:
+    """The values after each place took its step; they want gradients, as the inputs do."""
+    return {place.key: (place.value + sign * place.step * place.direction).requires_grad_() for place in places}
+
+
+def agree(point: Point, look: Look, rtol: float) -> bool:
     """Whether moving everything at once shows no error that any place would be blamed for, moved alone."""
+    places = look.places
     if any(place.gradient is None or not math.isfinite(place.norm) for place in places):
         return False
-    growth, noise = point.growth(places, cotangents)
+    growth, noise = point.growth(places, look.cotangents, look.sides)
     error = abs(growth - sum(place.step * place.slope for place in places))
     return error <= rtol * min(place.step * place.norm for place in places) + noise
 

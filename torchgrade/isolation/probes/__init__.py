@@ -3,7 +3,7 @@
 from torchgrade.isolation.probes.cost import flops, peak_memory
 from torchgrade.isolation.probes.filling import fill_by_shape
 from torchgrade.isolation.probes.gradients import (
-    call_with,
+    calls,
     clear_gradients,
     parameter_gradients,
     parameter_values,
@@ -23,7 +23,7 @@ from torchgrade.isolation.probes.sources import source_names
 
 __all__ = [
     "buffers",
-    "call_with",
+    "calls",
     "clear_gradients",
     "feature_maps",
     "fill_by_shape",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,8 +15,9 @@ from torchgrade.isolation.registry import probe
 
 @probe
 def parameter_values(module: Any) -> dict[str, torch.Tensor]:
-    """A copy of each registered parameter."""
-    return {name: p.detach().clone() for name, p in nn.Module.named_parameters(need_module(module))}
+    """A copy of each registered parameter that wants a gradient."""
+    named = nn.Module.named_parameters(need_module(module))
+    return {name: p.detach().clone() for name, p in named if p.requires_grad}
 
 
 @probe
@@ -29,9 +30,17 @@ def set_parameters(module: Any, values: Mapping[str, torch.Tensor]) -> None:
 
 
 @probe
-def call_with(module: Any, values: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
-    """``module(*inputs)`` with the values in place of the parameters that have these names; it keeps its own."""
-    return functional_call(need_module(module), dict(values), inputs)
+def calls(function: Any, arguments: Sequence[Sequence[Any]], names: Sequence[str] = ()) -> list[Any]:
+    """``function(*args)`` for each of ``arguments``, in one exchange.
+
+    With ``names`` the function is a module, and the last of each ``args`` are used in place of its parameters that
+    have these names; it keeps its own.
+    """
+    if not names:
+        return [function(*args) for args in arguments]
+    module, inputs = need_module(function), len(arguments[0]) - len(names)
+    values = [dict(zip(names, args[inputs:], strict=True)) for args in arguments]
+    return [functional_call(module, own, tuple(args[:inputs])) for own, args in zip(values, arguments, strict=True)]
 
 
 @probe

@@ -18,7 +18,7 @@ from torchgrade.isolation import watch
 from torchgrade.isolation.job import Limits
 
 MB = 2**20
-SLACK_MB = 64  # the supervisor, the kernel's own memory for the job
+SLACK_MB = 64  # the kernel's own memory for the job
 PREFIX = "torchgrade-"
 _numbers = itertools.count()
 

@@ -76,7 +76,7 @@ def _students(
         result = student_result(student, table[student.key], tasks, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
         mine = table[student.key], marks[student.key]
-        write(folder / "results.json", json.dumps(seen.to_json(), indent=1, ensure_ascii=True) + "\n")
+        write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
         write(folder / "gradescope.json", platforms.gradescope_json(result))
         write(folder / "junit.xml", junit.junit_xml(seen))
         write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))

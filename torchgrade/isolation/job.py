@@ -161,7 +161,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End and reap every process of the job. The output stays readable. Calling it twice is harmless."""
-        self._cpu = self.cpu_seconds()
+        if self._job.whole:  # its supervisor cannot tell any more: it is killed, too
+            self._cpu = self.cpu_seconds()
         self.exit(0.0)
         self._job.kill()
         self.socket.close()

@@ -33,7 +33,7 @@ def gradescope_json(result: Result) -> str:
     }
     if not is_open:
         document["score"] = seen.points
-    return json.dumps(document, indent=1, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _test(task: TaskGrade, check: Outcome) -> dict[str, Any]:

@@ -168,12 +168,12 @@ def sweep(patience: float = 8.0) -> None:
     """Kill and reap every descendant of this process. Their number is limited, so each pass leaves fewer."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        for pid in watch.tree(os.getpid())[1:]:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
-            return
+            return  # orphans are adopted: without a child there is no descendant
+        for pid in watch.tree(os.getpid())[1:]:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.001)

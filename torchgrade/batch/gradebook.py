@@ -80,15 +80,21 @@ class Gradebook(Storage):
     def add_outcome(self, key: Key, position: int, outcome: Outcome) -> None:
         """Keep one check's outcome at once; the same check again replaces it."""
         with self.transaction() as db:
-            db.execute(f"INSERT OR IGNORE INTO gradings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", key)
-            (grading,) = db.execute(f"SELECT grading FROM gradings WHERE {_KEY}", key).fetchone()
+            grading = self._grading(key)
             db.execute(_INSERT_OUTCOME, _outcome_row(grading, position, outcome))
+
+    def _grading(self, key: Key) -> int:
+        """The number of the row of ``key``, which is made where there is none."""
+        row = self.db.execute(f"SELECT grading FROM gradings WHERE {_KEY}", key).fetchone()
+        if row is None:
+            made = self.db.execute(f"INSERT INTO gradings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", key)
+            row = (made.lastrowid,)
+        return int(row[0])
 
     def finish(self, key: Key, grade: TaskGrade, *, reason: str = "") -> None:
         """Keep the grade, and exactly its outcomes."""
         with self.transaction() as db:
-            db.execute(f"INSERT OR IGNORE INTO gradings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", key)
-            (grading,) = db.execute(f"SELECT grading FROM gradings WHERE {_KEY}", key).fetchone()
+            grading = self._grading(key)
             db.execute("DELETE FROM outcomes WHERE grading = ?", (grading,))
             rows = [_outcome_row(grading, position, outcome) for position, outcome in enumerate(grade.checks)]
             db.executemany(_INSERT_OUTCOME, rows)

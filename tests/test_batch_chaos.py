@@ -58,7 +58,7 @@ def workers_of(pid):
 def kill_workers(process, rng, killed, stop):
     """A failed check is run once more, alone; who is killed then, too, has failed: so the kills lie apart."""
     while not stop.is_set() and process.poll() is None:
-        time.sleep(rng.uniform(2.0, 4.0))
+        time.sleep(rng.uniform(0.5, 1.5))
         for pid in workers_of(process.pid)[:1]:
             try:
                 os.kill(pid, signal.SIGKILL)

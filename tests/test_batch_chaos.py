@@ -145,6 +145,6 @@ def test_a_storm_changes_no_verdict(tmp_path, small_disk):
     assert len(killed) >= 5
     for expected, got in zip(verdicts(quiet), verdicts(stormy), strict=True):
         changed = [row for row in expected if row not in got], [row for row in got if row not in expected]
-        assert changed == ([], [])
+        assert changed == ([], []), changed
         assert len(expected) == len(got)
     assert len(verdicts(quiet)[0]) == 200

@@ -137,9 +137,9 @@ class CheckRunner:
         assert run.error is not None
         text = shorten(f"{type(run.error).__name__}: {run.error}", 500)
         origin = _origin(run.error)
-        answered = run.submission.torchgrade_client.seen.answered
         if run.submission is None:  # no worker could be had: nothing has come from the submission yet
             return Verdict(Status.BROKEN, text, where=origin)
+        answered = run.submission.torchgrade_client.seen.answered
         blameless = self.task.solution.is_file() and self._passes_for_reference(run)
         if blameless or (answered and not self.task.solution.is_file() and "torchgrade" not in origin):
             got = _("a value that cannot be used where it is needed ({error})").format(error=text)

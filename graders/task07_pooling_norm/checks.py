@@ -599,6 +599,7 @@ def test_instance_norm(submission, device):
         likely={
             "the statistics run over the batch, too: this is batch norm": standardised(x, (0, 2, 3)),
             "the statistics run over the channels, too: this is layer norm": standardised(x, (1, 2, 3)),
+            "the variance divides by N - 1, not by N": standardised(x, (2, 3), correction=1),
         },
     )
     layer.eval()

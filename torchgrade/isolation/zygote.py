@@ -150,11 +150,11 @@ def import_all(life: socket.socket, modules: list[str]) -> None:
     missing = [name for name in modules if name not in sys.modules]
     if not missing:
         return
-    tempfile.tempdir = "/tmp" if os.name == "posix" else None  # a module may ask for its name; only workers write there
+    found, tempfile.tempdir = tempfile.tempdir, "/tmp"  # a module may ask for its name; only workers write there
     with dying_with(life):
         for name in missing:
             importlib.import_module(name)
-        tempfile.tempdir = None
+        tempfile.tempdir = found
         settle()
 
 

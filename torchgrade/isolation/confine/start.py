@@ -17,9 +17,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from torchgrade.isolation.confine import landlock, libc, mounts, namespaces, rlimits, scratch, seccomp
@@ -44,7 +44,10 @@ def enter_zygote(plan: Plan) -> None:
 
 
 def prepare(plan: Plan) -> None:
-    """In the zygote, once for all workers: the filter of system calls, and how processes share tensors."""
+    """In the zygote, once for all workers: where their folders are, the filter of system calls, and how processes
+    share tensors."""
+    if plan.level < 3:
+        tempfile.gettempdir()  # finds it by writing a file
     if plan.level == 1:
         return
     seccomp.program(plan.level, cuda=plan.gpu)
@@ -93,7 +96,9 @@ def start_job(plan: Plan, request: dict[str, Any], calls: int, output: int, stat
 def first_to_die() -> None:
     """When the machine runs out of memory, the kernel ends jobs before anything else."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(score, b"1000")
+        os.close(score)
 
 
 def keep(channel: socket.socket, calls: int, output: int) -> None:

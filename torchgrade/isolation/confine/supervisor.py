@@ -36,8 +36,8 @@ from torchgrade.isolation.job import Limits
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
 LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes
 CALLS, STATUS = 3, 4  # the worker's descriptors
-FATAL = {signal.SIGKILL, getattr(signal, "SIGSTOP", signal.SIGKILL)}
-
+UNHEARD = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}
+DYING_SECONDS = 1.0  # a killed worker has ended well before
 
 Worker = Callable[[socket.socket], NoReturn]
 
@@ -55,9 +55,7 @@ def supervise(
     its own end of the status socket, which it closes before it reads a submission. ``cleaner``
     measures and removes its files; None: this is pid 1 of a namespace, and the kernel does that.
     """
-    for number in signal.valid_signals() - FATAL:
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
     wake, woken = socket.socketpair()
     wake.setblocking(False)
     woken.setblocking(False)
@@ -98,12 +96,9 @@ def run_worker(status: socket.socket, ends: tuple[int, int], worker: Worker) -> 
     """The worker's side of the fork; a failure before it serves is told, and fatal."""
     status = take_descriptors(status, *ends)
     try:
-        for number in signal.valid_signals() - FATAL:
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-        for name in ("SIGPIPE", "SIGXFSZ"):  # as Python itself does: an OSError tells more than a silent end
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
         worker(status)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -143,6 +138,8 @@ def _watch(
             pause = min(max(LOOK_SECONDS[0], 20 * (time.monotonic() - start)), LOOK_SECONDS[1])
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker, signal.SIGKILL)
+    select.select([wake], [], [], DYING_SECONDS)  # what sweeps need not look for it then
+    _reap(wake, worker)
     return _end(-int(signal.SIGKILL), why)
 
 

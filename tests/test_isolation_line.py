@@ -145,6 +145,15 @@ def test_large_tensors_travel_by_shared_memory(submission: Submission) -> None:
     assert all(torch.equal(a, b) for a, b in zip(mixed, [sent, torch.ones(3), sent[:400_000]], strict=True))
 
 
+def test_an_answer_may_be_larger_than_a_file(launcher: Launcher) -> None:
+    client = Client(WorkerLine(launcher.start(Limits(file_mb=2)), Limits()))
+    client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
+    client.begin(1, 60.0)
+    sent = torch.randn(3_000_001)  # 12 MB
+    assert torch.equal(Submission(client).twice(sent), 2 * sent)
+    client.line.close()
+
+
 def test_a_call_never_changes_what_was_sent(submission: Submission) -> None:
     for size in (5, 2_000_000):
         sent = torch.zeros(size)

@@ -11,6 +11,7 @@ before it looks, so that a worker that kept a mapping cannot change what has bee
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import socket
@@ -208,7 +209,13 @@ def _filled_file(views: Sequence[memoryview]) -> int:
 
 
 def _fill(fd: int, views: Sequence[memoryview]) -> None:
-    offsets, total = _layout([len(view) for view in views])
-    with mmap.mmap(fd, total) as target:
-        for start, view in zip(offsets, views, strict=True):
-            target[start : start + len(view)] = view
+    """Write rather than map: a mapping faults for every page, which takes twice as long."""
+    offsets, _ = _layout([len(view) for view in views])
+    for start, view in zip(offsets, views, strict=True):
+        done = 0
+        with contextlib.suppress(OSError):  # a worker may not write beyond its limit for files
+            while done < len(view):
+                done += os.pwrite(fd, view[done:], start + done)
+        if done < len(view):
+            with mmap.mmap(fd, 0) as target:
+                target[start + done : start + len(view)] = view[done:]

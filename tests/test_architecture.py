@@ -13,7 +13,7 @@ from support import ROOT
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
     "manifest": 1, "checks": 1, "scoring": 1, "marks": 1,
-    "course": 2, "progress": 2,
+    "policy": 2, "course": 2, "progress": 2,
     "submission": 3,
     "isolation": 4,
     "expect": 5,
@@ -67,10 +67,10 @@ def test_torch_stays_below(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_modules_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 420, "split the module at its seam"
+    assert len(text.splitlines()) <= 250, "split the module at its seam"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno <= 60, f"{node.name} is too long"
+            assert (node.end_lineno or 0) - node.lineno <= 43, f"{node.name} is too long"
 
 
 def test_no_place_of_one_machine_is_named() -> None:

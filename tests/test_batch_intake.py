@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from torchgrade.batch.bundle import Bundle
+from torchgrade.batch.file_names import split_single
 from torchgrade.batch.folder import open_class
 from torchgrade.batch.intake import read_class
-from torchgrade.batch.layouts import recognise, split_single
+from torchgrade.batch.layouts import recognise
 from torchgrade.batch.matching import by_name, definitions, match
 from torchgrade.batch.roster import Identity, Roster, parse_roster, read_roster
 from torchgrade.batch.unfold import ConfinedUnfolder, Unfolder, _receive

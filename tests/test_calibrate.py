@@ -6,17 +6,8 @@ import math
 import pytest
 from support import checks_of, copy_of_mini, grade_py, result_of
 
-from torchgrade.course_tools.calibrate import (
-    Distributions,
-    belongs,
-    entry_of,
-    propose,
-    rate_beyond,
-    rates,
-    spread_of,
-    t_tail,
-    write_entries,
-)
+from torchgrade.course_tools.calibrate import belongs, entry_of, write_entries
+from torchgrade.course_tools.thresholds import Distributions, propose, rate_beyond, rates, spread_of, t_tail
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import Calibration
 

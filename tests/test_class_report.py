@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from class_support import EVIL, TASKS, make_class
 
-from torchgrade.marks import Policy
+from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.class_report import ClassFacts, class_report
 

@@ -21,8 +21,9 @@ from markdown_it import MarkdownIt
 
 import torchgrade.report
 from torchgrade.errors import CourseError
-from torchgrade.marks import Policy, Row, Student, TaskInfo, counting, dated, total
+from torchgrade.marks import Row, Student, TaskInfo, counting
 from torchgrade.model import Outcome, Result, Status
+from torchgrade.policy import Policy, dated, total
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
 

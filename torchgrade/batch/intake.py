@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torchgrade.batch.bundle import Bundle
+from torchgrade.batch.file_names import is_junk
 from torchgrade.batch.folder import Entry, Files
-from torchgrade.batch.layouts import Layout, Owner, is_junk, metadata_path, recognise
+from torchgrade.batch.layouts import Layout, Owner, metadata_path, recognise
 from torchgrade.batch.matching import match
 from torchgrade.batch.roster import Roster
 from torchgrade.batch.storage import Handin, Unmatched, source_hash

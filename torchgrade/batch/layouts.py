@@ -18,16 +18,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from torchgrade.batch.file_names import attempt_number, is_junk, names_somebody, split_single, without_attempt
 from torchgrade.batch.roster import Identity
 from torchgrade.errors import UsageError
 
 METADATA = "submission_metadata.yml"
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?P<kind>file|onlinetext)(?:_(?P<file>.*))?")
 _CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>[^/]+)")
-_COPY = re.compile(r"(?:-(\d{1,2})|[ _]?\((\d{1,2})\)|[_ -](?:v|attempt|versuch|try)[_ -]?(\d{1,2}))$", re.IGNORECASE)
-_TASK = re.compile(r"(?:^|[\s_.-])task[\s_-]?\d{1,2}(?!\d)", re.IGNORECASE)
-_JUNK = re.compile(r"(^|/)(__MACOSX|__pycache__|\.git|\.ipynb_checkpoints|\.idea|\.vscode|\.venv)(/|$)|(^|/)(\._[^/]*"
-                   r"|\.DS_Store|Thumbs\.db|desktop\.ini)$|\.pyc$", re.IGNORECASE)  # fmt: skip
 _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 
 
@@ -52,11 +49,6 @@ class Layout:
     name: str
     owners: Mapping[str, Owner]
     unmatched: Mapping[str, str]
-
-
-def is_junk(path: str) -> bool:
-    """Whether an operating system or an editor left this file."""
-    return bool(_JUNK.search(path))
 
 
 def metadata_path(paths: Iterable[str]) -> str | None:
@@ -102,13 +94,9 @@ def _holds_one(name: str) -> bool:
     """A file one folder deep that by its own name holds a whole hand-in of somebody."""
     base = posixpath.basename(name)
     return name.count("/") == 1 and bool(
-        _CANVAS.fullmatch(base) or _MOODLE.fullmatch(base) or (_TASK.search(base) and not _starts_with_task(base))
+        _CANVAS.fullmatch(base) or _MOODLE.fullmatch(base) or names_somebody(base)
         or base.lower().endswith((".zip", ".tar.gz", ".tgz", ".tar", ".tar.xz"))
     )  # fmt: skip
-
-
-def _starts_with_task(base: str) -> bool:
-    return bool(re.match(r"task[\s_-]?\d", base, re.IGNORECASE))
 
 
 def _each(kind: str, inner: Sequence[str], prefix: str, read: Any) -> Layout:
@@ -130,7 +118,7 @@ def _moodle(path: str) -> Owner | None:
     # Two people may have one name; the number tells them apart.
     who = Identity(id=f"Participant {found['number']}", name=found["name"].strip())
     file = rest or found["file"]
-    return Owner((who,), file, _order(file))
+    return Owner((who,), file, attempt_number(file))
 
 
 def _canvas(path: str) -> Owner | None:
@@ -139,53 +127,15 @@ def _canvas(path: str) -> Owner | None:
         return None
     who = Identity(id=found["id"], name=found["name"])
     late = found["late"] is not None
-    return Owner((who,), _without_order(found["file"]), _order(found["file"]), late=late)
+    return Owner((who,), without_attempt(found["file"]), attempt_number(found["file"]), late=late)
 
 
 def _plain(path: str) -> Owner | None:
     top, _, rest = path.partition("/")
     if rest:
-        return Owner((Identity(id=top.strip()),), rest, _order(rest))
+        return Owner((Identity(id=top.strip()),), rest, attempt_number(rest))
     student, file = split_single(top)
-    return Owner((Identity(id=student),), file, _order(file)) if student else None
-
-
-def split_single(name: str) -> tuple[str, str]:
-    """(student, file) of a file that lies alone: what stands before the task, else behind it, else the name."""
-    stem, suffix = _split_suffix(name)
-    bare = _COPY.sub("", stem)
-    found = _TASK.search(bare)
-    if not found:
-        return bare.strip(" _-."), name
-    before = bare[: found.start()].strip(" _-.")
-    if before:
-        return before, bare[found.start() :].strip(" _-.") + stem[len(bare) :] + suffix
-    behind = bare[found.end() :].strip(" _-.")
-    return behind.rsplit("_", 1)[-1] if behind else "", name
-
-
-def _split_suffix(name: str) -> tuple[str, str]:
-    lower = name.lower()
-    double = next((s for s in (".tar.gz", ".tar.bz2", ".tar.xz") if lower.endswith(s)), "")
-    cut = len(name) - len(double) if double else len(posixpath.splitext(name)[0])
-    return name[:cut], name[cut:]
-
-
-def _order(path: str) -> int:
-    """The attempt number that a platform or a person put behind a name; folders count too."""
-    for part in reversed(path.split("/")):
-        found = _COPY.search(_split_suffix(part)[0])
-        if found:
-            return int(next(group for group in found.groups() if group))
-        folder = re.fullmatch(r"(?:attempt|versuch|try|v)[_ -]?(\d{1,2})", part, re.IGNORECASE)
-        if folder:
-            return int(folder[1])
-    return 0
-
-
-def _without_order(name: str) -> str:
-    stem, suffix = _split_suffix(name)
-    return _COPY.sub("", stem) + suffix
+    return Owner((Identity(id=student),), file, attempt_number(file)) if student else None
 
 
 # Gradescope
@@ -204,7 +154,7 @@ def _gradescope(names: Sequence[str], root: str, metadata: str) -> Layout:
             unmatched[name] = f"{METADATA} does not name its folder"
             continue
         people, when = table[folder]
-        owners[name] = Owner(people, rest, _order(rest), when)
+        owners[name] = Owner(people, rest, attempt_number(rest), when)
     return Layout("Gradescope", owners, unmatched)
 
 
@@ -256,7 +206,7 @@ def _by_pattern(names: Sequence[str], pattern: str) -> Layout:
         owners[name] = Owner(
             (Identity(values["student"], values["name"], values["email"]),),
             values["file"] or posixpath.basename(name),
-            int(number) if number.isdigit() else _order(name),
+            int(number) if number.isdigit() else attempt_number(name),
             values["date"], task=values["task"],
         )  # fmt: skip
     return Layout("--pattern", owners, unmatched)

@@ -82,6 +82,7 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
 
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools import calibrate as tool
+    from torchgrade.course_tools.thresholds import propose
     from torchgrade.grading.pictures import write_bands
 
     if options.table:
@@ -92,7 +93,7 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
         entries = {}
         found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
         for name, seen in sorted(found.items()):
-            proposal = tool.propose(seen, seen.tries)
+            proposal = propose(seen, seen.tries)
             data = "real" if name.endswith("@real") else "generated"
             entries[name] = tool.entry_of(proposal, seen, data, versions, seen.tries)
             words = _(

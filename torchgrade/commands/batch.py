@@ -7,9 +7,8 @@ import contextlib
 import getpass
 import os
 import shutil
-import signal
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +23,7 @@ from torchgrade.batch.scheduler import Settings
 from torchgrade.batch.unfold import ConfinedUnfolder
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.publish import publish
+from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.i18n import translate as _
@@ -189,31 +189,6 @@ def _isolation(options: argparse.Namespace) -> str:
     if options.i_trust_these_submissions:
         return "process"
     return str(options.isolation)
-
-
-class Stop:
-    """Ctrl-C: the first lets what is running finish, the second stops at once."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._asked = False
-        self._before: Callable[..., object] | int | None = None
-
-    def asked(self) -> bool:
-        return self._asked
-
-    def __enter__(self) -> Stop:
-        self._before = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _on_signal(self, *_unused: object) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        self.console.print(_("finishing what is running; once more Ctrl-C stops at once"))
 
 
 # What is said at the end

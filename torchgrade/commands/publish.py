@@ -13,7 +13,8 @@ from torchgrade.batch.ledger import Change, rows
 from torchgrade.batch.run import class_rows, counted_titles
 from torchgrade.batch.storage import now
 from torchgrade.course import Course
-from torchgrade.marks import Policy, Row, Student, TaskInfo, dated
+from torchgrade.marks import Row, Student, TaskInfo
+from torchgrade.policy import Policy, dated
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, class_report
 from torchgrade.report.escape import file_name

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from torchgrade.isolation.protocol import Frame, unpack_header
-from torchgrade.isolation.worker import Server
+from torchgrade.isolation.server import Server
 
 
 class LocalLine:

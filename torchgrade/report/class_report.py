@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchgrade.marks import OPEN, Policy, Row, Student, TaskInfo, Total
+from torchgrade.marks import OPEN, Row, Student, TaskInfo
 from torchgrade.model import Status
+from torchgrade.policy import Policy, Total
 from torchgrade.report import statistics
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.feedback import TEMPLATES, environment

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from torchgrade.marks import Row, Student, Total
+from torchgrade.marks import Row, Student
 from torchgrade.model import Outcome, Result
+from torchgrade.policy import Total
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
 from torchgrade.report.learner_view import learner_result

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from torchgrade.marks import OPEN, Policy, Student, TaskInfo
+from torchgrade.marks import OPEN, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
+from torchgrade.policy import Policy
 from torchgrade.report.escape import plain
 from torchgrade.report.feedback_text import details
 from torchgrade.report.learner_view import learner_result

@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from torchgrade.marks import Policy, Row, Student, TaskInfo, Total, total
+from torchgrade.marks import Row, Student, TaskInfo
+from torchgrade.policy import Policy, Total, total
 from torchgrade.report.escape import cell
 
 Class = Mapping[str, Mapping[str, Row]]

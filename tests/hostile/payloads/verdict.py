@@ -101,10 +101,9 @@ def scale(x, factor=2.0):
         "worker_says_ok",
         "make the worker's own server answer that all is well",
         """
-from torchgrade.isolation import worker
-from torchgrade.isolation.protocol import Frame
-worker.Server.op_call = lambda self, *a, **k: [True, None]
-worker.Server.op_probe = lambda self, *a, **k: [True, None]
+from torchgrade.isolation.server import Server
+Server.op_call = lambda self, *a, **k: [True, None]
+Server.op_probe = lambda self, *a, **k: [True, None]
 """,
         1,
         proof="exam",

@@ -65,6 +65,15 @@ def test_verbose_shows_what_a_passed_check_printed(mini: Path) -> None:
     assert quiet.stdout.count("scale multiplies every element") == 1
 
 
+def test_what_numpy_warns_of_in_a_suite_is_no_news(mini: Path) -> None:
+    suite = mini / "graders" / "task01_scale" / "checks.py"
+    text = suite.read_text().replace("import torch\n", "import numpy as np\nimport torch\n", 1)
+    suite.write_text(text.replace("x = torch.randn(2, 5)", "x = torch.randn(2, 5) + float(np.float64(1) / 0)"))
+    done = grade_py("task01", "--solutions", cwd=mini)
+    assert "total sums all elements" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [("task03", "task01_scale"), ("tsak01", "task01_scale"), ("scale", "task01_scale"), ("task0", "task02_train")],

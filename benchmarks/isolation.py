@@ -114,17 +114,18 @@ def first_call(worker: WorkerProcess, calls: int = 1) -> None:
     line.close()
 
 
-def compute(inside: Launcher, outside: Launcher, rounds: int = 6) -> None:
-    """The same work in both, in turn."""
+def compute(inside: Launcher, outside: Launcher, rounds: int = 24) -> None:
+    """The same work in both, in turn; the ratio is the median of the rounds', for the machine changes its speed."""
     workers = [launcher.start(LIMITS, serve=SNIPPET) for launcher in (inside, outside)]
     for name, work in WORK.items():
-        text = SETUP + TIME.format(repeats=60, work=work)
+        text = SETUP + TIME.format(repeats=20, work=work)
         times: list[list[float]] = [[], []]
-        for _ in range(rounds):
-            for kept, worker in zip(times, workers, strict=True):
-                kept.append(snippet.ask(worker.socket, text, 120))
-        within, without = (min(kept) for kept in times)
-        print(f"{name:<28} {within * 1e3:8.3f} ms inside, {without * 1e3:8.3f} ms at level 1: {within / without:.3f}")
+        for turn in range(rounds):
+            for side in (0, 1) if turn % 2 else (1, 0):
+                times[side].append(snippet.ask(workers[side].socket, text, 120))
+        within, without = (statistics.median(kept) for kept in times)
+        ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
+        print(f"{name:<28} {within * 1e3:8.3f} ms inside, {without * 1e3:8.3f} ms at level 1: {ratio:.3f}")
     for worker in workers:
         worker.close()
 

@@ -70,7 +70,7 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
     assert len(text.splitlines()) <= 250, "split the module at its seam"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno <= 43, f"{node.name} is too long"
+            assert (node.end_lineno or 0) - node.lineno <= 42, f"{node.name} is too long"
 
 
 def test_no_place_of_one_machine_is_named() -> None:

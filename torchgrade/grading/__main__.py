@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -98,15 +99,8 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
             except BrokenPipeError:
                 os._exit(3)  # the command has ended: nobody listens
 
-    def jobs() -> Iterator[Job]:
-        unpacker = msgpack.Unpacker(max_buffer_size=1 << 30)
-        while data := os.read(given, 1 << 16):
-            unpacker.feed(data)
-            for item in unpacker:
-                yield Job.from_data(item)
-
     code = 0
-    queue = jobs()
+    queue = jobs_from(given)
     try:
         course = Course.load(root)
         first = next(queue, None)
@@ -120,14 +114,21 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
         emit("broken", {"message": str(error)})
         code = 3
     except BaseException as error:
-        import traceback
-
         traceback.print_exc()
         emit("broken", {"message": f"{type(error).__name__}: {error}"})
         code = 3
     launchers.close()
     sys.stderr.flush()
     os._exit(code)  # leaving an interpreter that has torch loaded costs half a second
+
+
+def jobs_from(given: int) -> Iterator[Job]:
+    """The jobs that arrive on a descriptor, until it is closed."""
+    unpacker = msgpack.Unpacker(max_buffer_size=1 << 30)
+    while data := os.read(given, 1 << 16):
+        unpacker.feed(data)
+        for item in unpacker:
+            yield Job.from_data(item)
 
 
 def nursery(control: socket.socket, root: Path, launchers: Launchers) -> NoReturn:

@@ -101,6 +101,16 @@ answer["io_uring"] = libc.syscall(425, 1, 0)
     assert set(run(text).values()) == {-1}
 
 
+def test_a_submission_hears_signals_as_any_program_does(run):
+    """Its supervisor is deaf to them; what a submission starts must not be."""
+    text = """
+import signal
+answer = [sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))]
+answer += [int(signal.getsignal(getattr(signal, name))) for name in ("SIGTERM", "SIGCHLD", "SIGPIPE", "SIGXFSZ")]
+"""
+    assert run(text) == [[], 0, 0, 1, 1]  # Python itself ignores the last two
+
+
 def test_unknown_system_calls_do_not_exist_and_known_ones_are_not_permitted(run):
     text = """
 import ctypes

@@ -36,7 +36,7 @@ from torchgrade.isolation.job import Limits
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
 LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes
 CALLS, STATUS = 3, 4  # the worker's descriptors
-UNHEARD = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}
+UNHEARD = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}  # nobody but the grader ends a supervisor
 DYING_SECONDS = 1.0  # a killed worker has ended well before
 
 Worker = Callable[[socket.socket], NoReturn]
@@ -138,7 +138,7 @@ def _watch(
             pause = min(max(LOOK_SECONDS[0], 20 * (time.monotonic() - start)), LOOK_SECONDS[1])
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker, signal.SIGKILL)
-    select.select([wake], [], [], DYING_SECONDS)  # what sweeps need not look for it then
+    select.select([wake], [], [], DYING_SECONDS)  # a sweep that finds it gone need not read /proc
     _reap(wake, worker)
     return _end(-int(signal.SIGKILL), why)
 

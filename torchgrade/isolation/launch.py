@@ -106,6 +106,8 @@ class Launcher:
     def inherit(self) -> None:
         """In a fork of the process that made it: share the zygote, with a lock and a user of one's own."""
         self._lock = threading.Lock()
+        if self._slot is not None:
+            self._slot.close()  # this process's end of it: who forked us keeps the user
         self._slot = None if self.spawns else levels.Slot()
 
     def close(self) -> None:

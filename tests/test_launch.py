@@ -232,6 +232,17 @@ def test_many_workers_leave_nothing_behind(launcher):
     assert len(os.listdir("/proc/self/fd")) <= len(before)
 
 
+def test_seeding_imports_nothing_in_a_worker(worker):
+    text = """
+import sys
+before = set(sys.modules)
+from torchgrade.isolation.seeding import seed_everything
+seed_everything(1)
+answer = sorted(set(sys.modules) - before)
+"""
+    assert snippet.ask(worker.socket, text) == []
+
+
 def test_huge_pages_keep_what_is_in_memory_and_a_fork_still_copies():
     text = """
 import mmap, os

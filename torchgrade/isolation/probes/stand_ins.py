@@ -38,7 +38,7 @@ def run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     given = tensors_in([args, kwargs])
     concerned = made_there or any(tensor.is_meta for tensor in given)
     mixed = any(not tensor.is_meta and tensor.ndim for tensor in given)  # torch knows what may be mixed
-    if not concerned or mixed or not _can_be_told(func):
+    if not concerned or mixed or not (_can_be_told(func) or _picks_by_number(func, args)):
         return func(*args, **kwargs)
     try:
         kwargs_there = {**kwargs, "device": "cpu"} if made_there else kwargs
@@ -55,6 +55,13 @@ def _can_be_told(func: Any) -> bool:
     if func._schema.is_mutable:  # in place: the first argument is the result
         return name.endswith("_") and len(func._schema.returns) == 1
     return not any(result.alias_info for result in func._schema.returns)
+
+
+def _picks_by_number(func: Any, args: Sequence[Any]) -> bool:
+    """``x[rows, columns]``: only a mask makes the shape depend on values."""
+    if func._schema.name != "aten::index":
+        return False
+    return not any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
 
 
 def _stand_in(tensor: torch.Tensor) -> torch.Tensor:

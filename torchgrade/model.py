@@ -157,7 +157,10 @@ class Result:
 
 def as_json(value: Outcome | TaskGrade | Result) -> dict[str, Any]:
     """Plain dicts, lists and strings; tuples become lists and statuses their names."""
-    return {key: _plain(item) for key, item in vars(value).items()}
+    return {key: _plain(item) if type(item) in _NOT_PLAIN else item for key, item in vars(value).items()}
+
+
+_NOT_PLAIN = (Status, tuple, list)
 
 
 def _plain(item: Any) -> Any:

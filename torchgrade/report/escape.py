@@ -18,7 +18,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$:@/])")
 
 def plain(text: str, *, lines: bool = True) -> str:
     """Printable text: control, format and lone surrogate characters are replaced. ``lines`` keeps line breaks."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and (text.replace("\n", "") if lines else text).isprintable():
         return text if lines else " ".join(text.split())
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     kept = "".join(c if _printable(c) or (lines and c == "\n") else REPLACEMENT for c in text)

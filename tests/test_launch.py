@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from torchgrade.errors import IsolationError
-from torchgrade.isolation import snippet
-from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess
+from torchgrade.isolation import snippet, watch
+from torchgrade.isolation.launch import MANY, Launcher, Limits, WorkerProcess
 
 SNIPPET = "torchgrade.isolation.snippet:serve"
 ROOT = Path(__file__).resolve().parents[1]
@@ -192,7 +192,7 @@ import os, time
 if os.fork() == 0:
     time.sleep(1000)
 ''')
-print(launcher._zygote._process.pid, *worker.processes(), flush=True)
+print(launcher._zygote._process.pid, worker._job.supervisor.pid, *worker.processes(), flush=True)
 time.sleep(1000)
 """
     grader = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
@@ -230,6 +230,144 @@ def test_many_workers_leave_nothing_behind(launcher):
         snippet.ask(worker.socket, "answer = 1")
         worker.close()
     assert len(os.listdir("/proc/self/fd")) <= len(before)
+
+
+def supervisor_of(worker: WorkerProcess) -> int:
+    return worker._job.supervisor.pid
+
+
+@pytest.fixture
+def confining(isolation: str) -> Iterator[Launcher]:
+    with Launcher(isolation) as made:
+        try:
+            level = made.level
+        except IsolationError as error:
+            pytest.skip(str(error))
+        if level == 1:
+            pytest.skip("at level 1 each worker has a supervisor of its own")
+        yield made
+
+
+@pytest.mark.parametrize("isolation", ["strict", "standard"])
+def test_a_supervisor_starts_one_worker_after_another_and_none_finds_a_trace(confining):
+    leave = """
+import builtins, os, sys, tempfile
+builtins.kept = os.environ["KEPT"] = sys.modules["kept"] = "here"
+for folder in (os.getcwd(), tempfile.gettempdir()):
+    open(os.path.join(folder, "torchgrade-kept"), "w").write("here")
+if os.fork() == 0:
+    os.setsid()
+    import time
+    time.sleep(1000)
+answer = os.getpid()
+"""
+    look = """
+import builtins, os, sys, tempfile
+folders = (os.getcwd(), tempfile.gettempdir())
+found = [hasattr(builtins, "kept"), "KEPT" in os.environ, "kept" in sys.modules]
+answer = found + [os.path.exists(os.path.join(folder, "torchgrade-kept")) for folder in folders]
+"""
+    first = confining.start(Limits(), serve=SNIPPET)
+    snippet.ask(first.socket, leave)
+    supervisor, left = supervisor_of(first), first.processes()
+    assert len(left) == 2
+    first.close()
+    assert not any(alive(pid) for pid in left)
+    second = confining.start(Limits(), serve=SNIPPET)
+    assert snippet.ask(second.socket, look) == [False] * 5
+    assert supervisor_of(second) == supervisor
+    assert len(second.processes()) == 1
+    second.close()
+    confining.close()
+    assert not alive(supervisor)
+
+
+def test_where_nothing_confines_each_worker_has_a_supervisor_of_its_own(launcher):
+    first = launcher.start(Limits(), serve=SNIPPET)
+    supervisor = supervisor_of(first)
+    first.close()
+    assert not alive(supervisor)
+    second = launcher.start(Limits(), serve=SNIPPET)
+    assert supervisor_of(second) != supervisor
+    second.close()
+
+
+@pytest.mark.parametrize("isolation", ["auto"])
+def test_a_worker_is_not_charged_for_those_before_it(confining):
+    first = confining.start(Limits(), serve=SNIPPET)
+    snippet.ask(first.socket, "import torch; x = torch.ones(300 * 2**18); y = sum(range(3 * 10**7))")
+    first.kill()
+    second = confining.start(Limits(), serve=SNIPPET)
+    assert supervisor_of(second) == supervisor_of(first)
+    assert second.cpu_seconds() < first.cpu_seconds() / 2
+    with pytest.raises(EOFError):
+        snippet.ask(second.socket, "import os; os._exit(0)")
+    assert second.exit(5).cpu_seconds < first.exit(0).cpu_seconds / 2
+    assert second.exit(0).max_rss_mb < first.exit(0).max_rss_mb - 200
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("isolation", ["standard"])
+def test_what_earlier_workers_wrote_does_not_count(confining):
+    write = """
+import os, time
+with open("data", "wb", buffering=0) as file:
+    for _ in range(12):
+        file.seek(0)
+        file.write(bytes(2**20))
+        os.fsync(file)
+time.sleep(0.6)
+answer = "lives"
+"""
+    for _ in range(2):
+        worker = confining.start(Limits(file_mb=1), serve=SNIPPET)
+        assert snippet.ask(worker.socket, write) == "lives"
+        if watch.written_bytes(supervisor_of(worker)) == 0:
+            pytest.skip("the system does not tell what a process writes to a disk")
+        worker.close()
+
+
+@pytest.mark.parametrize("isolation", ["auto"])
+def test_a_worker_that_has_ended_by_itself_is_not_killed_in_the_next(confining):
+    first = confining.start(Limits(), serve=SNIPPET)
+    with pytest.raises(EOFError):
+        snippet.ask(first.socket, "import os; os._exit(3)")
+    first._job.supervisor.end_job()  # as when the grader has not heard of it yet
+    first.close()
+    second = confining.start(Limits(), serve=SNIPPET)
+    assert supervisor_of(second) == supervisor_of(first)
+    assert snippet.ask(second.socket, "import time; time.sleep(0.3); answer = 1") == 1
+    second.close()
+
+
+@pytest.mark.parametrize("isolation", ["auto"])
+def test_a_supervisor_that_was_killed_is_replaced(confining):
+    first = confining.start(Limits(), serve=SNIPPET)
+    first.close()
+    supervisor = supervisor_of_idle(confining)
+    os.kill(supervisor, signal.SIGKILL)
+    assert wait_for(lambda: not alive(supervisor), 5)
+    second = confining.start(Limits(), serve=SNIPPET)
+    assert snippet.ask(second.socket, "answer = 1") == 1
+    assert supervisor_of(second) != supervisor
+    second.close()
+
+
+def supervisor_of_idle(launcher: Launcher) -> int:
+    (idle,) = launcher._idle
+    return idle.pid
+
+
+@pytest.mark.parametrize("isolation", ["auto"])
+def test_a_class_gets_a_supervisor_whose_memory_is_gathered(confining):
+    supervisors = []
+    for _ in range(MANY + 3):
+        worker = confining.start(Limits(), serve=SNIPPET)
+        supervisors.append(supervisor_of(worker))
+        worker.close()
+    assert [len(set(part)) for part in (supervisors[:MANY], supervisors[MANY:], supervisors)] == [1, 1, 2]
+    assert not alive(supervisors[0])
 
 
 def test_seeding_imports_nothing_in_a_worker(worker):

@@ -124,6 +124,8 @@ class Arena:
         line.close()
         damage += self._damage(pids)
         line.process.close()
+        reused = self.level == 1 or any(idle.alive() for idle in self.launcher._idle)
+        damage += [] if reused else ["its supervisor has ended"]
         damage += ["the grader waited too long"] if late else []
         growth = grown() - before
         damage += [f"the grader grew by {growth:.0f} MB"] if growth > MOST_GROWTH_MB else []

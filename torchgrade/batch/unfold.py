@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from torchgrade.errors import TorchGradeError
-from torchgrade.isolation.job import WorkerProcess
+from torchgrade.isolation.launch import WorkerProcess
 
 _HEADER = 8 << 20
 _TOTAL = 300 << 20

@@ -15,8 +15,7 @@ from typing import Any
 
 from torchgrade.errors import UsageError
 from torchgrade.isolation import snippet
-from torchgrade.isolation.job import Limits, WorkerProcess
-from torchgrade.isolation.launch import Launcher
+from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess
 
 KGRAM = 25  # characters after normalisation; copydetect's own defaults: shorter matches are noise,
 WINDOW = 6  # and every match of KGRAM + WINDOW - 1 = 30 characters is found

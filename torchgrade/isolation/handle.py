@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import command
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.job import Limits, Status
+from torchgrade.isolation.status import Status
+from torchgrade.isolation.supervisor import Supervisor
 
 START_SECONDS = 180.0  # import torch from a cold disk, on a very busy machine
 
@@ -52,27 +51,28 @@ class Zygote:
         """For the process that started it."""
         return self._process.poll() is None
 
-    def fork(
-        self, limits: Limits, preload: Sequence[str], serve: str, user: int | None
-    ) -> tuple[socket.socket, int, Status]:
-        """Ask for a worker: the grader's ends for calls, output and status. ``user``: what the job becomes."""
+    def fork(self, modules: frozenset[str], user: int | None, many: bool) -> Supervisor:
+        """Ask for a supervisor whose workers find ``modules`` imported.
+
+        ``user``: what they become. ``many``: there will be so many that making forks cheap pays.
+        """
+        self.wait_ready()
+        end, theirs = socket.socketpair()
+        request = {"preload": sorted(modules), "user": user, "many": many}
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
+        except OSError as error:
+            end.close()
+            raise IsolationError(f"The zygote has ended: {error}\n{self._last_words()}") from None
+        finally:
+            theirs.close()
+        return Supervisor(Status(end), modules, many)
+
+    def wait_ready(self) -> None:
+        """Until it can fork; IsolationError if it never can."""
         if not self._ready:
             self.baseline_mb = self._expect_ready()
             self._ready = True
-        (end, calls), (status_end, status) = socket.socketpair(), socket.socketpair()
-        output, output_end = os.pipe()
-        os.set_blocking(output, False)
-        request = {"limits": limits.to_json(), "preload": list(preload), "serve": serve, "user": user}
-        descriptors = [calls.fileno(), output_end, status.fileno()]
-        try:
-            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
-        except OSError as error:
-            raise IsolationError(f"The zygote has ended: {error}\n{self._last_words()}") from None
-        finally:
-            calls.close()
-            status.close()
-            os.close(output_end)
-        return end, output, Status(status_end)
 
     def _expect_ready(self) -> float:
         """Its memory in MB once it can fork. The message stays, for every fork of this process."""

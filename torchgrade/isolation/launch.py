@@ -1,7 +1,7 @@
-"""Starting workers: one zygote per launcher, one fork of it per worker. The trusted side.
+"""Starting workers: one zygote per launcher, one fork below it per worker. The trusted side.
 
-    Launcher ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker      (zygote.py, confine/)
-    WorkerProcess ◀── socket, output, status                            (job.py)
+    Launcher ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker, worker, ...      (zygote.py, confine/)
+    WorkerProcess ◀── socket, output, status                                         (process.py, supervisor.py)
 
 The constructor returns at once; a thread starts the zygote meanwhile, and the first ``start`` waits for it.
 When this process ends in whatever way, the control socket closes, and everything below ends with it.
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +21,13 @@ from torchgrade.isolation import spawn, watch
 from torchgrade.isolation.cgroup import Cgroups
 from torchgrade.isolation.confine import levels
 from torchgrade.isolation.handle import Zygote
-from torchgrade.isolation.job import Exit, Limits, Status, WorkerProcess
+from torchgrade.isolation.job import Exit, Limits
+from torchgrade.isolation.process import Job, WorkerProcess
+from torchgrade.isolation.supervisor import Supervisor
 
 __all__ = ["Exit", "Launcher", "Limits", "WorkerProcess"]
 
-JOB_SECONDS = 120.0  # fork and confine, and the imports that a task asks for, on a very busy machine
+MANY = 4  # workers, after which a class is being graded
 SETTINGS = {"auto": (3, 2, 1), "strict": (3,), "standard": (2,), "process": (1,)}
 
 
@@ -57,6 +57,9 @@ class Launcher:
         self._torch = torch
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
+        self._idle: list[Supervisor] = []
+        self._modules: frozenset[str] = frozenset()  # that the zygote was asked to import
+        self._started = 0
         self._slot: levels.Slot | None = None
         self._cgroups: Cgroups | None = None
         self._failure: IsolationError | None = None
@@ -93,10 +96,34 @@ class Launcher:
             return spawn.spawn(plan, limits, preload, serve)
         zygote = self._ready_zygote()
         with self._lock:
-            user = self._slot.user if self._slot is not None else None
-            end, output, status = zygote.fork(limits, preload, serve, user)
+            zygote.wait_ready()
+            supervisor = self._supervisor(zygote, frozenset(preload))
             memory = self._memory_watch(limits, zygote.baseline_mb)
-            return _handshake(end, output, status, memory, whole=zygote.plan.level == 3)
+            try:
+                end, output, pid = supervisor.start(limits, serve, memory)
+            except BaseException:
+                memory.close()
+                raise
+            self._started += 1
+            return WorkerProcess(end, output, pid, Job(supervisor, memory, self._give_back))
+
+    def _supervisor(self, zygote: Zygote, preload: frozenset[str]) -> Supervisor:
+        """One that is idle and can run the next job, else a new one; idle ones that cannot are ended."""
+        many = self._started >= MANY
+        while self._idle:
+            supervisor = self._idle.pop()
+            if supervisor.alive() and preload <= supervisor.modules and supervisor.many == many:
+                return supervisor
+            supervisor.close()
+        self._modules |= preload
+        user = self._slot.user if self._slot is not None else None
+        return zygote.fork(self._modules, user, many)
+
+    def _give_back(self, supervisor: Supervisor) -> None:
+        if self._closed or self.level == 1:  # where nothing keeps a submission from its supervisor, each has its own
+            supervisor.close()
+        else:
+            self._idle.append(supervisor)
 
     def alive(self) -> bool:
         """Whether its zygote can still fork; waits until the level has been tried."""
@@ -114,6 +141,8 @@ class Launcher:
         """End the zygote; workers that still run end with it."""
         self._closed = True
         self._starter.join()
+        while self._idle:
+            self._idle.pop().close()
         if self._zygote is not None:
             self._zygote.close()
         if self._slot is not None:
@@ -171,48 +200,3 @@ class Launcher:
         if self._zygote is None or self._closed:
             raise IsolationError("This launcher is closed.")
         return self._zygote
-
-
-def _handshake(
-    end: socket.socket, output: int, status: Status, memory: watch.MemoryWatch, whole: bool
-) -> WorkerProcess:
-    """Follow a job's first messages until its worker is confined; IsolationError if it never is."""
-    deadline = time.monotonic() + JOB_SECONDS
-    found: dict[str, watch.Process] = {}
-    confined, reason = False, "no answer"
-    while not (confined and "worker" in found):
-        message = status.read(deadline)
-        if message is None or "error" in message or "exit" in message:
-            reason = (message or {}).get("error", reason)
-            break
-        confined = confined or "confined" in message
-        for role in ("supervisor", "worker"):
-            if role in message:
-                found[role] = _named(message[role], status)
-        if "worker" in message:
-            try:
-                memory.attach(found["worker"].pid)
-            except ProcessLookupError:
-                continue  # it has ended: its last message says why
-            except OSError as error:
-                reason = f"it cannot enter its control group: {error}"
-                break
-    else:
-        return WorkerProcess(end, output, status, found["supervisor"], found["worker"], memory, whole)
-    for process in found.values():
-        process.kill()
-        process.close()
-    memory.close()
-    end.close()
-    status.close()
-    with contextlib.suppress(OSError):
-        reason += "\n" + os.read(output, 4096).decode(errors="replace")
-    os.close(output)
-    raise IsolationError(f"A worker could not be confined: {reason.strip()}")
-
-
-def _named(pid: int, status: Status) -> watch.Process:
-    """The process of a message: by the pidfd that came with it, else by its number."""
-    if status.descriptors:
-        return watch.Process.from_descriptor(status.descriptors.pop(0))
-    return watch.Process(pid)

@@ -24,7 +24,8 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import command, rlimits, scratch
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.job import Exit, Limits, WorkerProcess
+from torchgrade.isolation.job import Exit, Limits
+from torchgrade.isolation.process import WorkerProcess
 
 POSIX = os.name == "posix"
 READY = b"+"

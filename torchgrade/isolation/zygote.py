@@ -1,17 +1,17 @@
 """The process that has imported torch once and forks workers. It holds no submission and no secret.
 
-    grader ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker
+    grader ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker, worker, ...
 
 Started by launch.py as a fresh interpreter (inside bubblewrap at level 3), its control socket as a
 descriptor. On the control socket, first a socket on which nothing is ever sent: the grader's life. Then JSON lines:
 
     {"level": 3, "missing": null}      first, before torch is imported: what a trial confinement lacked
     {"ready": true, "baseline": MB}    it can fork; torch is imported where the plan says so
-    {"limits": ..., "preload": [...], "serve": "module:function", "user": N}
-    + [calls, output, status]          from a grader, once per worker
+    {"preload": [...], "user": N, "many": false} + [status]      from a grader: a supervisor for its workers
 
 Graders that were forked from one process share the control socket: a request with its descriptors arrives whole.
-It runs one thread and never touches CUDA: neither survives a fork. It ends when the last grader's ends close.
+It runs one thread and never touches CUDA: neither survives a fork. It ends when the last grader's ends close and its
+supervisors have left.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,9 +37,9 @@ from typing import Any, NoReturn
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.confine.start import enter_zygote, prepare, start_job, trial
+from torchgrade.isolation.confine.start import enter_zygote, prepare, start_supervisor, trial
 
-MANY = 4  # workers, after which a class is being graded
+LEAVE_SECONDS = 10.0  # as long as a supervisor may take to sweep
 
 LINUX = sys.platform.startswith("linux")
 
@@ -119,27 +120,29 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     signal.set_wakeup_fd(woken.fileno())
     libc.adopt_orphans()
     supervisors: set[int] = set()
-    forked = 0
+    gathered = False
     while True:
         ready, _, _ = select.select([control, wake], [], [])
         if wake in ready:
             reap(wake, supervisors)
         if control not in ready:
             continue
-        message, descriptors, _, _ = socket.recv_fds(control, 65536, 3)
+        message, descriptors = b"", list[int]()
+        with contextlib.suppress(ConnectionResetError):  # closed with our last message unread: it stays for all graders
+            message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
         if not message:
-            os._exit(0)
+            leave(wake, supervisors)
         request = json.loads(message)
         import_all(life, request["preload"])
-        if forked == MANY:
+        if request["many"] and not gathered:
             libc.use_huge_pages()  # costs some ten forks once, and saves two thirds of every later one
-        forked += 1
+            gathered = True
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             for end in (control, life, wake, woken):
                 end.close()
-            start_job(plan, request, *descriptors)
+            start_supervisor(plan, request["user"], *descriptors)
         supervisors.add(pid)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -171,6 +174,17 @@ def reap(wake: socket.socket, supervisors: set[int]) -> None:
         with contextlib.suppress(OSError):
             for pid in {int(word) for word in children.read_text().split()} - supervisors:
                 os.kill(pid, signal.SIGKILL)
+
+
+def leave(wake: socket.socket, supervisors: set[int]) -> NoReturn:
+    """The graders have gone, and their supervisors go: collect them, so that what they used is known, and go too."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while supervisors and time.monotonic() < deadline:
+        select.select([wake], [], [], LEAVE_SECONDS)
+        reap(wake, supervisors)
+    for pid in supervisors:
+        os.kill(pid, signal.SIGKILL)
+    os._exit(0)
 
 
 def tell(control: socket.socket, message: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A job's own user, mount, pid, network, IPC, host name and cgroup namespaces, and its private folders."""
+"""A grader's own user, pid, network, IPC, host name and cgroup namespaces, and for each job its own files."""
 
 from __future__ import annotations
 
@@ -31,21 +31,26 @@ def unshare() -> None:
             file.write(value)
 
 
-def private_folders(size_mb: int, shared: Iterable[str] = SHARED, hide_proc: bool = True) -> None:
-    """In pid 1: one tmpfs of ``size_mb`` holds home and the folders ``shared``; /proc becomes empty.
+def hide_machine(hide_proc: bool = True) -> None:
+    """In pid 1: mounts stay in here, the host has another name, and /proc is empty.
 
     The CUDA driver needs some of /proc: for it Landlock alone hides the rest.
     """
     libc.mount(None, "/", None, PRIVATE)
+    if hide_proc:
+        libc.mount("tmpfs", "/proc", "tmpfs", READONLY | NOSUID | NODEV | NOEXEC, "size=0,mode=0555")
+    libc.call("sethostname", b"box", 3)
+
+
+def private_folders(size_mb: int, shared: Iterable[str] = SHARED) -> None:
+    """In a worker: its own mount namespace, where one tmpfs of ``size_mb`` holds home and the folders ``shared``."""
+    libc.call("unshare", NEWNS)
     libc.mount("tmpfs", HOME, "tmpfs", NOSUID | NODEV, f"size={size_mb}m,nr_inodes=16384,mode=0700")
     for target in shared:
         folder = f"{HOME}/{os.path.basename(target)}"
         os.mkdir(folder, 0o700)
         libc.mount(folder, target, None, BIND)
     os.mkdir(f"{HOME}/work", 0o700)
-    if hide_proc:
-        libc.mount("tmpfs", "/proc", "tmpfs", READONLY | NOSUID | NODEV | NOEXEC, "size=0,mode=0555")
-    libc.call("sethostname", b"box", 3)
 
 
 def drop_capabilities() -> None:

@@ -57,6 +57,7 @@ class Cleaner:
         self.exclusive = owner is not None  # nobody else has this user
         self.size = size_mb * MB
         self.before = _shared_files(self.owner)
+        self.written = watch.written_bytes(os.getpid())  # by earlier jobs of this supervisor
 
     def overfull(self) -> bool:
         """Whether the job holds, or has written, more than it may."""
@@ -69,7 +70,7 @@ class Cleaner:
                     total += os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_blocks * 512
             if total > self.size or files > MOST_FILES:
                 return True
-        return watch.written_bytes(os.getpid()) > REWRITES * self.size
+        return watch.written_bytes(os.getpid()) - self.written > REWRITES * self.size
 
     def remove(self) -> None:
         """The folder, and the shared memory that the job left behind."""

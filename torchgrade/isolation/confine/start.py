@@ -3,8 +3,9 @@
     zygote ─▶ keeper ─▶ supervisor (pid 1) ─▶ worker      level 3: the keeper enters the namespaces
     zygote ─▶ supervisor ─▶ worker                        levels 2 and 1
 
-The order matters: namespaces, folders, no capabilities (supervisor); another user, descriptors, limits, Landlock, not
-traceable, system calls (worker). Only then does the worker read anything that a submission wrote.
+The order matters: namespaces (keeper, supervisor); descriptors, folders of the job's own, no capabilities, another
+user, limits, Landlock, not traceable, system calls (worker). Only then does the worker read anything that a submission
+wrote.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import json
 import os
 import signal
 import socket
@@ -24,10 +24,11 @@ from typing import Any, NoReturn
 
 from torchgrade.isolation.confine import landlock, libc, mounts, namespaces, rlimits, scratch, seccomp
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.confine.supervisor import CALLS, supervise
+from torchgrade.isolation.confine.supervisor import CALLS, Job, supervise
 from torchgrade.isolation.job import Limits
+from torchgrade.isolation.status import Status
 
-WORKER = "torchgrade.isolation.worker:serve"
+WORK = f"{namespaces.HOME}/work"  # at level 3
 Serve = Callable[[socket.socket], None]
 
 
@@ -63,34 +64,39 @@ def become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def start_job(plan: Plan, request: dict[str, Any], calls: int, output: int, status: int) -> NoReturn:
-    """In the zygote's fork: become the supervisor of one worker, or the keeper of that supervisor."""
-    limits = Limits.from_json(request["limits"])
-    plan = replace(plan, user=request["user"])
-    channel = socket.socket(fileno=status)
-    name = request.get("serve", WORKER)
+def start_supervisor(plan: Plan, user: int | None, end: int) -> NoReturn:
+    """In the zygote's fork: become the supervisor of a grader's workers, or its keeper.
+
+    ``user``: what a worker becomes where the grader is root. ``end``: of the status socket.
+    """
+    plan = replace(plan, user=user)
+    status = Status(socket.socket(fileno=end))
     try:
         first_to_die()
         if plan.level == 3:
             namespaces.unshare()
-            keep(channel, calls, output)
-            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED), not plan.gpu)
-            namespaces.drop_capabilities()
+            keep(status)
+            namespaces.hide_machine(hide_proc=not plan.gpu)
             libc.prctl(libc.PR_SET_DUMPABLE, 0)
-            folder, clean = f"{namespaces.HOME}/work", None
-        else:
-            folder = scratch.make(plan.user)
-            clean = scratch.Cleaner(folder, plan.user, limits.file_mb)
-
-        def worker(told: socket.socket) -> NoReturn:
-            run_worker(plan, limits, name, folder, told)
-
-        supervise(channel, (calls, output), limits, worker, clean)
+        supervise(status, lambda request: job_of(plan, request))
     except Exception as error:
         with contextlib.suppress(OSError):
-            channel.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            status.send({"error": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(70)
+
+
+def job_of(plan: Plan, request: dict[str, Any]) -> Job:
+    """What the supervisor runs for a grader's request."""
+    limits, folder, files = Limits.from_json(request["limits"]), WORK, None
+    if plan.level < 3:
+        folder = scratch.make(plan.user)
+        files = scratch.Cleaner(folder, plan.user, limits.file_mb)
+
+    def worker(told: socket.socket) -> NoReturn:
+        run_worker(plan, limits, request["serve"], folder, told)
+
+    return Job(limits, worker, files)
 
 
 def first_to_die() -> None:
@@ -101,15 +107,14 @@ def first_to_die() -> None:
         os.close(score)
 
 
-def keep(channel: socket.socket, calls: int, output: int) -> None:
+def keep(status: Status) -> None:
     """Fork pid 1 of the new namespace and return in it; here wait for its end, holding nothing."""
     pid = os.fork()
     if pid == 0:
         libc.die_with_parent()
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for descriptor in (channel.fileno(), calls, output):
-        os.close(descriptor)
+    status.close()
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     os.waitpid(pid, 0)
     os._exit(0)
@@ -118,7 +123,10 @@ def keep(channel: socket.socket, calls: int, output: int) -> None:
 def run_worker(plan: Plan, limits: Limits, name: str, folder: str, told: socket.socket) -> NoReturn:
     """Confine this process, say so, and serve; never returns."""
     os.setsid()
-    if plan.level < 3 and plan.user is not None:
+    if plan.level == 3:
+        namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
+        namespaces.drop_capabilities()
+    elif plan.user is not None:
         become(plan.user)
     libc.die_with_parent()
     scratch.enter(folder)
@@ -177,20 +185,21 @@ def trial(plan: Plan) -> str | None:
 def _try(plan: Plan, said: int) -> NoReturn:
     """The trial's process: as ``start_job``, with no worker."""
     try:
-        limits, folder = Limits(), f"{namespaces.HOME}/work"
+        limits = Limits()
         if plan.level == 3:
             namespaces.unshare()
             pid = os.fork()
             if pid:
                 os.waitpid(pid, 0)
                 os._exit(0)
-            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED), not plan.gpu)
+            namespaces.hide_machine(hide_proc=not plan.gpu)
+            namespaces.private_folders(limits.file_mb, plan.private(namespaces.SHARED))
             namespaces.drop_capabilities()
         elif plan.user is not None:
             become(plan.user)
         for path in plan.search:
             os.listdir(path) if os.path.isdir(path) else os.stat(path)
-        confine(plan, limits, folder)
+        confine(plan, limits, WORK)
         if plan.gpu and plan.level > 1:
             try_cuda()
         os.write(said, b"holds")

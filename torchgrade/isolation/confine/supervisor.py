@@ -1,24 +1,25 @@
-"""The parent of one worker: starts it, reports its end, ends everything it left behind.
+"""The parent of a grader's workers: starts one after another, reports how each ends, ends everything it left behind.
 
     zygote ─fork─▶ supervisor ─fork─▶ worker ─▶ whatever the submission starts
 
-On the status socket, JSON lines out and plain words in:
+On the status socket, JSON lines (isolation/status.py), each job from the second line on:
 
-    {"supervisor": pid} + pidfd     first message
+    {"supervisor": pid} + pidfd                                                  to the grader, first of all
+    {"limits": ..., "serve": "module:function"} + [calls, output]                from the grader: the next job
     {"worker": pid} + pidfd         of the parent: the grader moves it into a control group while it confines itself
     {"confined": {}}                of the worker, or {"error": text}
-    kill                            end the job
-    {"exit": code, "cpu": s, "rss": MB, "why": "" | "kill" | "time" | "files"}
+    {"kill": true}                  from the grader: end the job; of no meaning when it has ended by itself
+    {"exit": code, "cpu": s, "rss": MB, "why": "" | "kill" | "time" | "files"}   nothing of it is left
 
-Without a pid namespace the supervisor adopts orphans and sweeps until none is left. With one it is pid 1, and
-the kernel ends the rest. When the grader goes away the socket closes: that too is a kill.
+Every worker is a fork of a process that never reads a submission, so none finds what an earlier one did. As pid 1 of a
+namespace the supervisor adopts every orphan by birth, else because it asked to; before it reports, it ends them all.
+When the grader goes away the socket closes: the job ends, and the supervisor with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import select
 import signal
@@ -26,83 +27,111 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
 
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
-from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.job import Limits
+from torchgrade.isolation.status import Status
 
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
 LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes
 CALLS, STATUS = 3, 4  # the worker's descriptors
 UNHEARD = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}  # nobody but the grader ends a supervisor
 DYING_SECONDS = 1.0  # a killed worker has ended well before
+SWEEP_SECONDS = 8.0
 
 Worker = Callable[[socket.socket], NoReturn]
 
 
-def supervise(
-    status: socket.socket,
-    ends: tuple[int, int],
-    limits: Limits,
-    worker: Worker,
-    cleaner: Cleaner | None,
-) -> NoReturn:
-    """Run one job to its end; never returns.
+class Files(Protocol):
+    """What a job writes: measured while it runs, removed when it has ended."""
 
-    ``ends`` are the worker's descriptors for calls and for output. ``worker`` is called in the fork with
-    its own end of the status socket, which it closes before it reads a submission. ``cleaner``
-    measures and removes its files; None: this is pid 1 of a namespace, and the kernel does that.
-    """
+    def overfull(self) -> bool: ...
+    def remove(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """``worker`` is called in the fork with its own end of the status socket, which it closes before it reads a
+    submission. ``files`` is None where a mount namespace holds them: they have a size there, and vanish with it."""
+
+    limits: Limits
+    worker: Worker
+    files: Files | None
+
+
+@dataclass
+class Used:
+    """What the job's processes had used when they were reaped, and the worker's exit code (negative: signal)."""
+
+    worker: int
+    code: int | None = None
+    cpu: float = 0.0
+    rss: float = 0.0
+
+
+def supervise(status: Status, job_of: Callable[[dict[str, Any]], Job]) -> NoReturn:
+    """Run the jobs that are asked for, one after another, until the grader goes away; never returns."""
     signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
     wake, woken = socket.socketpair()
     wake.setblocking(False)
     woken.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken.fileno())
-    if cleaner is not None:
-        libc.adopt_orphans()
+    libc.adopt_orphans()
     announce(status, {"supervisor": os.getpid()}, os.getpid())
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        wake.close()
-        woken.close()
-        run_worker(status, ends, worker)
-    for end in ends:
-        os.close(end)
-    announce(status, {"worker": pid}, pid)
-    last = _watch(status, wake, pid, time.monotonic() + limits.wall_seconds, cleaner)
-    if cleaner is not None:
-        sweep()
-        cleaner.remove()
-    with contextlib.suppress(OSError):
-        status.sendall(json.dumps(last).encode() + b"\n")
+    clean = True
+    while clean and (message := status.read()) is not None:
+        if "serve" in message:
+            clean = run(job_of(message), status, wake)
     os._exit(0)
 
 
-def announce(status: socket.socket, message: dict[str, Any], pid: int) -> None:
+def run(job: Job, status: Status, wake: socket.socket) -> bool:
+    """One job to its end; whether nothing of it is left."""
+    ends, status.descriptors = status.descriptors, []
+    deadline = time.monotonic() + job.limits.wall_seconds
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        run_worker(status, ends, job.worker)
+    for end in ends:
+        os.close(end)
+    announce(status, {"worker": pid}, pid)
+    used = Used(pid)
+    why = _watch(status, wake, used, deadline, job.files)
+    clean = sweep(used)
+    if job.files is not None:
+        job.files.remove()
+    code = -int(signal.SIGKILL) if why or used.code is None else used.code
+    with contextlib.suppress(OSError):
+        status.send({"exit": code, "cpu": used.cpu, "rss": used.rss, "why": why})
+    return clean
+
+
+def announce(status: Status, message: dict[str, Any], pid: int) -> None:
     """Send a message with a pidfd of ``pid``, where the system has pidfds."""
     descriptors = []
     with contextlib.suppress(AttributeError, OSError):
         descriptors = [os.pidfd_open(pid)]
-    socket.send_fds(status, [json.dumps(message).encode() + b"\n"], descriptors)
+    status.send(message, descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
 
 
-def run_worker(status: socket.socket, ends: tuple[int, int], worker: Worker) -> NoReturn:
+def run_worker(status: Status, ends: list[int], worker: Worker) -> NoReturn:
     """The worker's side of the fork; a failure before it serves is told, and fatal."""
-    status = take_descriptors(status, *ends)
+    told = take_descriptors(status.end, *ends)
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
-        worker(status)
+        worker(told)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            status.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            Status(told).send({"error": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(70)
 
@@ -117,60 +146,69 @@ def take_descriptors(status: socket.socket, calls: int, output: int) -> socket.s
     return socket.socket(fileno=STATUS)
 
 
-def _watch(
-    status: socket.socket, wake: socket.socket, worker: int, deadline: float, cleaner: Cleaner | None
-) -> dict[str, Any]:
-    """Until the worker ends, the grader says kill or goes away, or a limit is passed: the last message."""
+def _watch(status: Status, wake: socket.socket, used: Used, deadline: float, files: Files | None) -> str:
+    """Until the worker ends by itself (""), the grader says kill or goes away, or a limit is passed: why it ended."""
     pause, why = LOOK_SECONDS[0], ""
     while not why:
-        code = _reap(wake, worker)
-        if code is not None:
-            return _end(code, "")
+        _drain(wake)
+        _reap(used)
+        if used.code is not None:
+            return ""
         left = max(0.0, deadline - time.monotonic())
-        ready, _, _ = select.select([status, wake], [], [], left if cleaner is None else min(left, pause))
-        if status in ready:
+        ready, _, _ = select.select([status.end, wake], [], [], left if files is None else min(left, pause))
+        if status.end in ready:
+            status.read(0.0)
             why = "kill"
         elif not left:
             why = "time"
-        elif not ready and cleaner is not None:
+        elif not ready and files is not None:
             start = time.monotonic()
-            why = "files" if cleaner.overfull() else ""
+            why = "files" if files.overfull() else ""
             pause = min(max(LOOK_SECONDS[0], 20 * (time.monotonic() - start)), LOOK_SECONDS[1])
     with contextlib.suppress(ProcessLookupError):
-        os.kill(worker, signal.SIGKILL)
+        os.kill(used.worker, signal.SIGKILL)
     select.select([wake], [], [], DYING_SECONDS)  # a sweep that finds it gone need not read /proc
-    _reap(wake, worker)
-    return _end(-int(signal.SIGKILL), why)
+    _drain(wake)
+    return why
 
 
-def _reap(wake: socket.socket, worker: int) -> int | None:
-    """Collect every ended child; the worker's exit code (negative: signal) if it was among them."""
+def _drain(wake: socket.socket) -> None:
     with contextlib.suppress(BlockingIOError):
         while wake.recv(4096):
             pass
-    code = None
-    with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            if ended[0] == worker:
-                code = os.waitstatus_to_exitcode(ended[1])
-    return code
 
 
-def _end(code: int, why: str) -> dict[str, Any]:
-    used = watch.usage(-1)  # RUSAGE_CHILDREN
-    return {"exit": code, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss / RATE, "why": why}
+def _reap(used: Used) -> bool:
+    """Collect every ended child; whether one is left. All that the job started ends up as a child."""
+    try:
+        while (ended := os.wait4(-1, os.WNOHANG))[0]:
+            pid, code, usage = ended
+            used.cpu += usage.ru_utime + usage.ru_stime
+            used.rss = max(used.rss, usage.ru_maxrss / RATE)
+            if pid == used.worker:
+                used.code = os.waitstatus_to_exitcode(code)
+    except ChildProcessError:
+        return False
+    return True
 
 
-def sweep(patience: float = 8.0) -> None:
-    """Kill and reap every descendant of this process. Their number is limited, so each pass leaves fewer."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return  # orphans are adopted: without a child there is no descendant
-        for pid in watch.tree(os.getpid())[1:]:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+def sweep(used: Used) -> bool:
+    """Kill and reap every descendant of this process; whether all are gone. Their number is limited, so each pass
+    leaves fewer."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while _reap(used):
+        if time.monotonic() > deadline:
+            return False
+        with contextlib.suppress(OSError):
+            if os.getpid() == 1:
+                os.kill(-1, signal.SIGKILL)  # everybody in the namespace
+            else:
+                kill_descendants()
         time.sleep(0.001)
+    return True
+
+
+def kill_descendants() -> None:
+    for pid in watch.tree(os.getpid())[1:]:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)

@@ -53,7 +53,7 @@ class BatchProgress:
             also = f" (+{work.people - 1})" if work.people > 1 else ""
             score = f"{WORDS[grade.status].lower():<6} {grade.points:g}/{grade.max_points:g}"
             name = plain(work.label, lines=False)
-            self.console.print(f"{self.done}/{self.total}  {score}  {took:.1f} s  {name}{also}")
+            print(f"{self.done}/{self.total}  {score}  {took:.1f} s  {name}{also}", file=self.console.file, flush=True)
         self._show()
 
     def retried(self, work: Work, reason: str) -> None:
@@ -63,6 +63,8 @@ class BatchProgress:
         self._show()
 
     def _show(self) -> None:
+        if not self.live:
+            return
         words = _("{running} running, {failed} failed, {broken} broken").format(
             running=self.running, failed=self.failed, broken=self.broken
         )

@@ -21,6 +21,7 @@ from torchgrade.model import Outcome, TaskGrade, as_json
 
 _PACKAGE = str(Path(__file__).parents[2])
 _PATIENCE = 1.0  # seconds between two looks at the size of the cluster
+_SOON = 0.02  # seconds in which news of one job travel together
 
 
 class _Remote:
@@ -30,14 +31,23 @@ class _Remote:
         self.local = LocalExecutor(Path(root), 1, memory_mb=float("inf"))
 
     def grade(self, data: dict[str, Any], memory_mb: float) -> Any:
-        """Yield the job's news as plain data, each piece as soon as it is known."""
+        """Yield lists of the job's news as plain data, nearly as soon as they are known."""
         job = Job.from_data(data)
         self.local.submit(job, memory_mb)
-        while True:
-            for news in self.local.news(1.0):
-                yield _to_data(news)
-                if news.outcome is None:
-                    return
+        over = False
+        while not over:
+            found = self._together()
+            over = any(news.outcome is None for news in found)
+            if found:
+                yield [_to_data(news) for news in found]
+
+    def _together(self) -> list[News]:
+        """What is known soon after the first piece: a message costs Ray as much as a small check takes."""
+        found = self.local.news(1.0)
+        deadline = time.monotonic() + _SOON
+        while all(news.outcome is not None for news in found) and time.monotonic() < deadline:
+            found += self.local.news(max(deadline - time.monotonic(), 0.001))
+        return found
 
     def close(self) -> None:
         self.local.close(now=True)
@@ -152,7 +162,7 @@ class RayExecutor:
         number = slot.job
         assert number is not None
         try:
-            news = _from_data(self._ray.get(next(slot.stream)))
+            found = [_from_data(data) for data in self._ray.get(next(slot.stream))]
         except StopIteration:
             slot.job = None
             return [News(number, fault="the grader ended without a verdict")]
@@ -162,9 +172,9 @@ class RayExecutor:
             reason = f"a machine of the cluster or its grader was lost: {type(error).__name__}"
             lost = isinstance(error, (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError))
             return [News(number, fault=reason, blameless=lost)]
-        if news.outcome is None:
+        if any(news.outcome is None for news in found):
             slot.job = None
-        return [news]
+        return found
 
     def _end(self, slot: _Slot) -> None:
         if slot in self._slots:

@@ -44,7 +44,6 @@ class Work:
     losses: int = 0
     known: tuple[Outcome, ...] = ()
     seen: list[Outcome] = field(default_factory=list)
-    bundle: Bundle | None = None  # while it runs
 
 
 class Watcher(Protocol):
@@ -143,8 +142,7 @@ class Scheduler:
             # With nothing left to run the last check is run again, to hear what the grader says of itself.
             only = tuple(check for check in entry.checks if check not in names) or entry.checks[-1:]
             work.known = tuple(outcome for outcome in work.known if outcome.id not in only)
-        work.bundle = Bundle.unpack(self.book.source(work.key.source))
-        source = work.bundle.source(work.key.task)
+        source = Bundle.unpack(self.book.source(work.key.source)).source(work.key.task)
         job = Job(
             self._number, work.key.task, source, self.settings.devices, work.key.seed, self.settings.timeout_scale,
             self.settings.isolation, self.settings.data, only=only,
@@ -196,8 +194,8 @@ class Scheduler:
         )  # fmt: skip
 
     def _finish(self, work: Work, grade: TaskGrade, reason: str = "") -> None:
-        self.book.finish(work.key, work.bundle.place_all(grade) if work.bundle else grade, reason=reason)
-        work.bundle = None
+        bundle = Bundle.unpack(self.book.source(work.key.source))
+        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
         self.watcher.finished(work, grade)
 
 

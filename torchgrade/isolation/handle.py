@@ -56,7 +56,9 @@ class Zygote:
 
         ``user``: what they become. ``many``: there will be so many that making forks cheap pays.
         """
-        self.wait_ready()
+        if not self._ready:
+            self.baseline_mb = self._expect_ready()
+            self._ready = True
         end, theirs = socket.socketpair()
         request = {"preload": sorted(modules), "user": user, "many": many}
         try:
@@ -67,12 +69,6 @@ class Zygote:
         finally:
             theirs.close()
         return Supervisor(Status(end), modules, many)
-
-    def wait_ready(self) -> None:
-        """Until it can fork; IsolationError if it never can."""
-        if not self._ready:
-            self.baseline_mb = self._expect_ready()
-            self._ready = True
 
     def _expect_ready(self) -> float:
         """Its memory in MB once it can fork. The message stays, for every fork of this process."""

@@ -22,7 +22,7 @@ from torchgrade.isolation.cgroup import Cgroups
 from torchgrade.isolation.confine import levels
 from torchgrade.isolation.handle import Zygote
 from torchgrade.isolation.job import Exit, Limits
-from torchgrade.isolation.process import Job, WorkerProcess
+from torchgrade.isolation.process import RunningJob, WorkerProcess
 from torchgrade.isolation.supervisor import Supervisor
 
 __all__ = ["Exit", "Launcher", "Limits", "WorkerProcess"]
@@ -96,7 +96,6 @@ class Launcher:
             return spawn.spawn(plan, limits, preload, serve)
         zygote = self._ready_zygote()
         with self._lock:
-            zygote.wait_ready()
             supervisor = self._supervisor(zygote, frozenset(preload))
             memory = self._memory_watch(limits, zygote.baseline_mb)
             try:
@@ -105,7 +104,7 @@ class Launcher:
                 memory.close()
                 raise
             self._started += 1
-            return WorkerProcess(end, output, pid, Job(supervisor, memory, self._give_back))
+            return WorkerProcess(end, output, pid, RunningJob(supervisor, memory, self._give_back))
 
     def _supervisor(self, zygote: Zygote, preload: frozenset[str]) -> Supervisor:
         """One that is idle and can run the next job, else a new one; idle ones that cannot are ended."""

@@ -23,7 +23,7 @@ from torchgrade.isolation.supervisor import REAP_SECONDS, Supervisor
 class WorkerProcess:
     """A started worker: ``socket`` for calls, ``output`` of stdout and stderr, ``pid`` on the host."""
 
-    def __init__(self, end: socket.socket, output: int, pid: int, job: Job) -> None:
+    def __init__(self, end: socket.socket, output: int, pid: int, job: RunningJob) -> None:
         self.socket = end
         self.output = output
         self.pid = pid
@@ -57,7 +57,7 @@ class WorkerProcess:
         self._finalizer()
 
 
-class Job:
+class RunningJob:
     """What must be ended even when nobody holds the WorkerProcess any more.
 
     ``give_back`` takes the supervisor when nothing of the job is left and it can run another one.
@@ -90,10 +90,14 @@ class Job:
                 self._cpu = self._exit.cpu_seconds
                 self.supervisor.spent += self._cpu
             elif self.supervisor.status.ended:
-                self._exit = Exit(None, int(signal.SIGKILL), self._cpu, 0.0, self.memory.exceeded())
+                self._exit = self._lost()
             elif message is None:
                 return None
         return self._exit
+
+    def _lost(self) -> Exit:
+        """The exit of a job whose supervisor cannot tell any more."""
+        return Exit(None, int(signal.SIGKILL), self._cpu, 0.0, self.memory.exceeded())
 
     def _read_exit(self, message: dict[str, Any]) -> Exit:
         code = message["exit"]
@@ -118,12 +122,12 @@ class Job:
             if ended is not None and self.supervisor.alive():
                 self._give_back(self.supervisor)
             else:
-                self._exit = ended or Exit(None, int(signal.SIGKILL), self._cpu, 0.0, self.memory.exceeded())
+                self._exit = ended or self._lost()
                 self.supervisor.close()
         finally:
             self.memory.close()
 
 
-def _release(job: Job, output: int) -> None:
+def _release(job: RunningJob, output: int) -> None:
     job.end()
     os.close(output)

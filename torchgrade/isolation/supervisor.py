@@ -21,16 +21,15 @@ REAP_SECONDS = 10.0  # a tree of 81 torch forks needed 0.9 s on a busy machine
 
 
 class Supervisor:
-    """Runs one job at a time. ``modules``: what its workers find imported. ``jobs``: how many it has begun.
+    """Runs one job at a time. ``modules``: what its workers find imported. ``spent``: CPU seconds of ended jobs.
 
-    ``spent``: CPU seconds of the jobs that have ended. ``many``: its zygote was made for many forks before it.
+    ``many``: its zygote was made ready for many forks before it.
     """
 
     def __init__(self, status: Status, modules: frozenset[str], many: bool) -> None:
         self.status = status
         self.modules = modules
         self.many = many
-        self.jobs = 0
         self.spent = 0.0
         self._process: watch.Process | None = None  # from its first message on
 
@@ -49,7 +48,6 @@ class Supervisor:
         """
         (end, calls), (output, output_end) = socket.socketpair(), os.pipe()
         os.set_blocking(output, False)
-        self.jobs += 1
         with contextlib.suppress(OSError):  # it has ended: that is read below
             request = {"limits": limits.to_json(), "serve": serve}
             self.status.send(request, (calls.fileno(), output_end))

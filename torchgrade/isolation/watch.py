@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 MB = 2**20
 PROC = Path("/proc")
@@ -207,12 +206,3 @@ def peak_mb(pid: int) -> float:
 def own_anonymous_mb() -> float:
     """Anonymous memory of this process: the baseline of what is forked from it."""
     return _anonymous_mb(os.getpid())
-
-
-def usage(kind: int) -> Any:
-    """``resource.getrusage``, or None where there is no such module."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(kind)

@@ -183,7 +183,7 @@ def trial(plan: Plan) -> str | None:
 
 
 def _try(plan: Plan, said: int) -> NoReturn:
-    """The trial's process: as ``start_job``, with no worker."""
+    """The trial's process: as a supervisor and its worker, in one."""
     try:
         limits = Limits()
         if plan.level == 3:

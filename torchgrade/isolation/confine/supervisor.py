@@ -28,10 +28,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from torchgrade.isolation import watch
 from torchgrade.isolation.confine import libc
+from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.job import Limits
 from torchgrade.isolation.status import Status
 
@@ -45,13 +46,6 @@ SWEEP_SECONDS = 8.0
 Worker = Callable[[socket.socket], NoReturn]
 
 
-class Files(Protocol):
-    """What a job writes: measured while it runs, removed when it has ended."""
-
-    def overfull(self) -> bool: ...
-    def remove(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class Job:
     """``worker`` is called in the fork with its own end of the status socket, which it closes before it reads a
@@ -59,7 +53,7 @@ class Job:
 
     limits: Limits
     worker: Worker
-    files: Files | None
+    files: Cleaner | None
 
 
 @dataclass
@@ -146,7 +140,7 @@ def take_descriptors(status: socket.socket, calls: int, output: int) -> socket.s
     return socket.socket(fileno=STATUS)
 
 
-def _watch(status: Status, wake: socket.socket, used: Used, deadline: float, files: Files | None) -> str:
+def _watch(status: Status, wake: socket.socket, used: Used, deadline: float, files: Cleaner | None) -> str:
     """Until the worker ends by itself (""), the grader says kill or goes away, or a limit is passed: why it ended."""
     pause, why = LOOK_SECONDS[0], ""
     while not why:

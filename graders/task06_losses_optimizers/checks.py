@@ -52,15 +52,19 @@ def classes(samples, count, device="cpu"):
     return numbers[:samples].to(device)
 
 
-def each_reduction(submission, name, args, given, likely=None, **options):
-    """Compare a loss with PyTorch's for every reduction; ``likely``: sentence -> unreduced values of a mistake."""
+def each_reduction(submission, name, args, given, likely=None, of_mean=None, **options):
+    """Compare a loss with PyTorch's for every reduction.
+
+    ``likely``: sentence -> unreduced values of a mistake; ``of_mean``: sentence -> the mean that a mistake comes to.
+    """
     values = getattr(F, name)(*args, reduction="none", **options)
     for reduction in ("mean", "sum", "none"):
         divided = name in ("nll_loss", "cross_entropy")  # their mean is not the mean of what "none" returns
         expect.close(
             getattr(submission, name)(*args, reduction=reduction, **options),
             getattr(F, name)(*args, reduction=reduction, **options) if divided else reduce(values, reduction),
-            likely={text: reduce(wrong, reduction) for text, wrong in (likely or {}).items()},
+            likely={text: reduce(wrong, reduction) for text, wrong in (likely or {}).items()}
+            | (of_mean or {} if reduction == "mean" else {}),
             given=f'{name}, {given}, reduction="{reduction}"',
         )
 
@@ -146,6 +150,7 @@ def test_nll(submission):
         (log_probs, target),
         "6 samples, 4 classes with a weight each",
         {"the weights are ignored": picked},
+        of_mean={"the weighted sum is divided by the number of samples": (picked * weight[target]).mean()},
         weight=weight,
     )
 

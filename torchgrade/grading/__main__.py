@@ -28,6 +28,7 @@ import msgpack
 from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.job import Job
+from torchgrade.isolation.child_signal import ChildSignal
 from torchgrade.isolation.launch import Launcher
 from torchgrade.model import Outcome, TaskGrade, as_json
 
@@ -133,16 +134,12 @@ def jobs_from(given: int) -> Iterator[Job]:
 
 def nursery(control: socket.socket, root: Path, launchers: Launchers) -> NoReturn:
     """Fork graders when asked to, until ``control`` closes; see nursery.py."""
-    wake, woken = socket.socketpair()
-    wake.setblocking(False)
-    woken.setblocking(False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken.fileno())
+    child = ChildSignal()
     running: dict[int, tuple[int, int]] = {}  # number: process and its output
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
-        if wake in ready:
-            _report_ended(wake, running)
+        ready, _, _ = select.select([control, child.end], [], [])
+        if child.end in ready:
+            _report_ended(child, running)
         if control not in ready:
             continue
         lines, descriptors, _, _ = socket.recv_fds(control, 4096, 2)  # descriptors come with the last line
@@ -153,10 +150,8 @@ def nursery(control: socket.socket, root: Path, launchers: Launchers) -> NoRetur
                 given, output = descriptors
                 pid = _fork(launchers, message)
                 if pid == 0:
-                    signal.set_wakeup_fd(-1)
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    for end in (control, wake, woken):
-                        end.close()
+                    control.close()
+                    child.close()
                     for _pid, other in running.values():
                         os.close(other)
                     launchers.inherit()
@@ -183,11 +178,9 @@ def _fork(launchers: Launchers, message: dict[str, Any]) -> int:
     return os.fork()
 
 
-def _report_ended(wake: socket.socket, running: dict[int, tuple[int, int]]) -> None:
+def _report_ended(child: ChildSignal, running: dict[int, tuple[int, int]]) -> None:
     """Write to the output of each ended grader how it ended."""
-    with contextlib.suppress(BlockingIOError):
-        while wake.recv(4096):
-            pass
+    child.drain()
     for number, (pid, output) in list(running.items()):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:

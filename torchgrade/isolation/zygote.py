@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from torchgrade.isolation import watch
+from torchgrade.isolation.child_signal import ChildSignal
 from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, prepare, start_supervisor, trial
@@ -113,25 +114,21 @@ def dying_with(life: socket.socket) -> Iterator[None]:
 
 def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
     """Fork one supervisor for each request; reap the ended ones, and kill what none of them owns any more."""
-    wake, woken = socket.socketpair()
-    wake.setblocking(False)
-    woken.setblocking(False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken.fileno())
+    child = ChildSignal()
     libc.adopt_orphans()
     supervisors: set[int] = set()
     gathered = False
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
-        if wake in ready:
-            reap(wake, supervisors)
+        ready, _, _ = select.select([control, child.end], [], [])
+        if child.end in ready:
+            reap(child, supervisors)
         if control not in ready:
             continue
         message, descriptors = b"", list[int]()
         with contextlib.suppress(ConnectionResetError):  # closed with our last message unread: it stays for all graders
             message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
         if not message:
-            leave(wake, supervisors)
+            leave(child, supervisors)
         request = json.loads(message)
         import_all(life, request["preload"])
         if request["many"] and not gathered:
@@ -139,8 +136,7 @@ def serve(control: socket.socket, life: socket.socket, plan: Plan) -> None:
             gathered = True
         pid = os.fork()
         if pid == 0:
-            signal.set_wakeup_fd(-1)
-            for end in (control, life, wake, woken):
+            for end in (control, life, child):
                 end.close()
             start_supervisor(plan, request["user"], *descriptors)
         supervisors.add(pid)
@@ -161,11 +157,9 @@ def import_all(life: socket.socket, modules: list[str]) -> None:
         settle()
 
 
-def reap(wake: socket.socket, supervisors: set[int]) -> None:
+def reap(child: ChildSignal, supervisors: set[int]) -> None:
     """Collect ended supervisors. A child that is none was orphaned by a killed supervisor: it is killed."""
-    with contextlib.suppress(BlockingIOError):
-        while wake.recv(4096):
-            pass
+    child.drain()
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             supervisors.discard(ended[0])
@@ -176,12 +170,12 @@ def reap(wake: socket.socket, supervisors: set[int]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def leave(wake: socket.socket, supervisors: set[int]) -> NoReturn:
+def leave(child: ChildSignal, supervisors: set[int]) -> NoReturn:
     """The graders have gone, and their supervisors go: collect them, so that what they used is known, and go too."""
     deadline = time.monotonic() + LEAVE_SECONDS
     while supervisors and time.monotonic() < deadline:
-        select.select([wake], [], [], LEAVE_SECONDS)
-        reap(wake, supervisors)
+        select.select([child.end], [], [], LEAVE_SECONDS)
+        reap(child, supervisors)
     for pid in supervisors:
         os.kill(pid, signal.SIGKILL)
     os._exit(0)

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from torchgrade.isolation import watch
+from torchgrade.isolation.child_signal import ChildSignal
 from torchgrade.isolation.confine import libc
 from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.job import Limits
@@ -69,33 +70,29 @@ class Used:
 def supervise(status: Status, job_of: Callable[[dict[str, Any]], Job]) -> NoReturn:
     """Run the jobs that are asked for, one after another, until the grader goes away; never returns."""
     signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
-    wake, woken = socket.socketpair()
-    wake.setblocking(False)
-    woken.setblocking(False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken.fileno())
+    child = ChildSignal()
     libc.adopt_orphans()
     announce(status, {"supervisor": os.getpid()}, os.getpid())
     clean = True
     while clean and (message := status.read()) is not None:
         if "serve" in message:
-            clean = run(job_of(message), status, wake)
+            clean = run(job_of(message), status, child)
     os._exit(0)
 
 
-def run(job: Job, status: Status, wake: socket.socket) -> bool:
+def run(job: Job, status: Status, child: ChildSignal) -> bool:
     """One job to its end; whether nothing of it is left."""
     ends, status.descriptors = status.descriptors, []
     deadline = time.monotonic() + job.limits.wall_seconds
     pid = os.fork()
     if pid == 0:
-        signal.set_wakeup_fd(-1)
+        child.close()
         run_worker(status, ends, job.worker)
     for end in ends:
         os.close(end)
     announce(status, {"worker": pid}, pid)
     used = Used(pid)
-    why = _watch(status, wake, used, deadline, job.files)
+    why = _watch(status, child, used, deadline, job.files)
     clean = sweep(used)
     if job.files is not None:
         job.files.remove()
@@ -119,7 +116,6 @@ def run_worker(status: Status, ends: list[int], worker: Worker) -> NoReturn:
     """The worker's side of the fork; a failure before it serves is told, and fatal."""
     told = take_descriptors(status.end, *ends)
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
         worker(told)
@@ -140,16 +136,17 @@ def take_descriptors(status: socket.socket, calls: int, output: int) -> socket.s
     return socket.socket(fileno=STATUS)
 
 
-def _watch(status: Status, wake: socket.socket, used: Used, deadline: float, files: Cleaner | None) -> str:
+def _watch(status: Status, child: ChildSignal, used: Used, deadline: float, files: Cleaner | None) -> str:
     """Until the worker ends by itself (""), the grader says kill or goes away, or a limit is passed: why it ended."""
     pause, why = LOOK_SECONDS[0], ""
     while not why:
-        _drain(wake)
+        child.drain()
         _reap(used)
         if used.code is not None:
             return ""
         left = max(0.0, deadline - time.monotonic())
-        ready, _, _ = select.select([status.end, wake], [], [], left if files is None else min(left, pause))
+        wait = left if files is None else min(left, pause)
+        ready, _, _ = select.select([status.end, child.end], [], [], wait)
         if status.end in ready:
             status.read(0.0)
             why = "kill"
@@ -161,15 +158,9 @@ def _watch(status: Status, wake: socket.socket, used: Used, deadline: float, fil
             pause = min(max(LOOK_SECONDS[0], 20 * (time.monotonic() - start)), LOOK_SECONDS[1])
     with contextlib.suppress(ProcessLookupError):
         os.kill(used.worker, signal.SIGKILL)
-    select.select([wake], [], [], DYING_SECONDS)  # a sweep that finds it gone need not read /proc
-    _drain(wake)
+    select.select([child.end], [], [], DYING_SECONDS)  # a sweep that finds it gone need not read /proc
+    child.drain()
     return why
-
-
-def _drain(wake: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
-        while wake.recv(4096):
-            pass
 
 
 def _reap(used: Used) -> bool:

@@ -29,14 +29,6 @@ class _Slot:
     heard: float = 0.0
 
 
-class _Heard(queue.Queue[tuple[Grader, Event]]):
-    """What graders say, without what only tells somebody who watches what comes next: half of it."""
-
-    def put(self, item: tuple[Grader, Event], block: bool = True, timeout: float | None = None) -> None:
-        if item[1].kind not in ("started", "check"):
-            super().put(item, block, timeout)
-
-
 class LocalExecutor:
     """Up to ``jobs`` graders; together they promise at most ``memory_mb`` (default: 90 % of what is free)."""
 
@@ -45,7 +37,7 @@ class LocalExecutor:
         self._jobs = jobs
         self._budget = 0.9 * available_mb() if memory_mb is None else memory_mb
         self._silence = silence
-        self._sink = _Heard()
+        self._sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
         self._nursery = Nursery(root) if jobs > 1 and CAN_FORK else None
         self._slots: list[_Slot] = []
 

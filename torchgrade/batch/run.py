@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,9 +190,9 @@ def grade_class(
     return Graded(complete, len(works), broken, tuple(changes(old, rows(book))) if complete and old else ())
 
 
-def class_rows(book: Gradebook) -> list[Row]:
-    """One row for each student and task: the attempt that counts."""
-    return counting(rows(book), book.setting("attempt", "last") or "last")
+def class_rows(book: Gradebook, every: Iterable[Row] | None = None) -> list[Row]:
+    """One row for each student and task: the attempt that counts, of ``every`` row or of those in the gradebook."""
+    return counting(rows(book) if every is None else every, book.setting("attempt", "last") or "last")
 
 
 def counted_titles(course: Course, infos: Mapping[str, TaskInfo]) -> list[TaskInfo]:

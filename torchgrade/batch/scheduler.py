@@ -145,7 +145,7 @@ class Scheduler:
         source = Bundle.unpack(self.book.source(work.key.source)).source(work.key.task)
         job = Job(
             self._number, work.key.task, source, self.settings.devices, work.key.seed, self.settings.timeout_scale,
-            self.settings.isolation, self.settings.data, only=only,
+            self.settings.isolation, self.settings.data, only=only, watched=False,
         )  # fmt: skip
         self.running[self._number] = work
         self.watcher.started(work)

@@ -27,14 +27,15 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     """Write all files below ``out``; returns the rows that count. Each file is complete or the old one."""
     tasks = counted_titles(course, {info.task: info for info in book.tasks()})
     policy = Policy.from_mapping(course.settings.get("marks"), [task.stem for task in course.tasks])
-    students, counted = book.students(), class_rows(book)
-    counted = dated([row for row in counted if row.task in {task.task for task in tasks}], policy.deadlines)
+    students, every = book.students(), dated(rows(book), policy.deadlines)
+    titled = {task.task for task in tasks}
+    counted = [row for row in class_rows(book, every) if row.task in titled]
     table = tables.by_student(counted)
     document = environment_of(book, counted)
     about = _about(course, document, counted)
     links = _students(out, students, table, tasks, policy, about)
     write(out / "grades.csv", tables.grades_csv(students, table, tasks, policy))
-    write(out / "checks.csv", tables.checks_csv(students, dated(rows(book), policy.deadlines)))
+    write(out / "checks.csv", tables.checks_csv(students, every))
     write(out / "canvas.csv", platforms.canvas_csv(students, table, tasks))
     write(out / "moodle.csv", platforms.moodle_csv(students, table, tasks, policy))
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))

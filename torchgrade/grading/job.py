@@ -26,6 +26,7 @@ class Job:
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
     first_failure: bool = False  # stop there: whether something fails is all that is asked
+    watched: bool = True  # tell which check begins, for somebody who follows
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)

@@ -122,7 +122,8 @@ class GradingPlugin:
                     continue
                 for device in job.devices if spec.devices == "all" else job.devices[:1]:
                     waits = blocked or self._waits_for(spec, items, passed, device, job)
-                    self.emit("check", {"job": job.id, "id": item.name, "title": spec.title, "device": device})
+                    if job.watched:
+                        self.emit("check", {"job": job.id, "id": item.name, "title": spec.title, "device": device})
                     if waits:
                         outcome = outcome_of(item, device, Verdict(Status.SKIPPED, waits))
                     else:

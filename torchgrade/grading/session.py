@@ -55,7 +55,7 @@ class Session:
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def grade(self, jobs: Iterable[Job]) -> None:
-        """Emits ``started``, ``check``, ``steps``, ``outcome`` and ``graded`` for each job."""
+        """Emits ``outcome``, ``steps`` and ``graded`` for each job; ``started`` and ``check`` where it is watched."""
         queue = _Peekable(jobs)
         while (head := queue.peek()) is not None:
             task = self.course.find(head.task)
@@ -74,7 +74,8 @@ class Session:
 
     def _announced(self, jobs: Iterator[Job]) -> Iterator[Job]:
         for job in jobs:
-            self.emit("started", {"job": job.id, "task": job.task})
+            if job.watched:
+                self.emit("started", {"job": job.id, "task": job.task})
             yield job
 
     def _forward(self, task: Task) -> Emit:

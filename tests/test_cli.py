@@ -350,6 +350,15 @@ def test_a_suite_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
     assert "cannot be collected" in result["tasks"][0]["checks"][0]["message"]
 
 
+def test_isolation_that_cannot_be_had_is_our_fault(mini: Path, tmp_path: Path) -> None:
+    """No bubblewrap on the path: the sentence says so, and no traceback of pytest does."""
+    arguments = ("task01", "--solutions", "--isolation", "strict")
+    check = result_of(*arguments, cwd=mini, code=3, PATH=str(tmp_path))["tasks"][0]["checks"][0]
+    assert check["status"] == "broken"
+    assert check["message"].startswith("Level 3 (strict) does not hold here: ")
+    assert "INTERNALERROR" not in grade_py(*arguments, cwd=mini, PATH=str(tmp_path)).stderr
+
+
 def test_a_value_that_the_suite_cannot_use_is_the_learners(mini: Path) -> None:
     """``None`` where a tensor is multiplied: failed with a sentence, not broken."""
     source = SOLUTION.replace("return x * factor", "return x * factor if x.dtype == torch.float32 else None")

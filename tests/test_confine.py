@@ -286,6 +286,14 @@ def test_missing_parts_are_named_with_the_repair(monkeypatch):
         assert sorted(launcher.missing) == [2, 3]
 
 
+def test_temporary_files_may_not_lie_where_jobs_see_them(monkeypatch):
+    if levels.obstacle(2):
+        pytest.skip(str(levels.obstacle(2)))
+    monkeypatch.setattr(levels.tempfile, "gettempdir", lambda: "/dev/shm/mine")
+    with Launcher("standard") as launcher, pytest.raises(IsolationError, match="set TMPDIR to another"):
+        launcher.start(Limits())
+
+
 def test_bubblewrap_shows_a_folder_once_and_parents_before(tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -626,6 +626,7 @@ def test_group_norm_parameters(submission):
 )
 def test_group_norm(submission, device):
     x = (torch.randn(2, 6, 3, 5) * torch.arange(20, 80, 10)[:, None, None]).to(device)
+    blocks = x.reshape(2, 2, 3, 3, 5)  # channels 0 1 2 and 3 4 5
     mixed = x.reshape(2, 3, 2, 3, 5).transpose(1, 2)  # channels 0 2 4 and 1 3 5
     expect.close(
         submission.GroupNorm(2, 6).to(device)(x),
@@ -636,6 +637,7 @@ def test_group_norm(submission, device):
             .transpose(1, 2)
             .reshape(x.shape),
             "num_groups is taken for the number of channels in a group": F.group_norm(x, 3),
+            "the variance divides by N - 1, not by N": standardised(blocks, (2, 3, 4), correction=1).reshape(x.shape),
         },
     )
 

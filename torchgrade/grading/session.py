@@ -59,6 +59,10 @@ class Session:
         queue = _Peekable(jobs)
         while (head := queue.peek()) is not None:
             task = self.course.find(head.task)
+            for device in head.devices:
+                launcher = self.launchers(head.isolation, device)
+                if launcher is not None:
+                    launcher.demand()
             self._run_suite(task, queue.while_task(head.task))
 
     def _run_suite(self, task: Task, jobs: Iterator[Job]) -> None:

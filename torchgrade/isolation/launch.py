@@ -71,6 +71,11 @@ class Launcher:
         self._starter = threading.Thread(target=self._start_zygote, name="zygote-starter", daemon=True)
         self._starter.start()
 
+    def demand(self) -> None:
+        """Wait until the level has been tried; IsolationError, with the repair, where none that was asked for holds."""
+        if not self.spawns:
+            self._ready_zygote()
+
     @property
     def level(self) -> int:
         """1, 2 or 3: what holds here, found by trying."""

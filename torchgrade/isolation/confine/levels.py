@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchgrade.isolation.confine import landlock, mounts, syscalls
+from torchgrade.isolation.confine import landlock, mounts, scratch, syscalls
 from torchgrade.isolation.confine.libc import LINUX
 from torchgrade.isolation.confine.plan import Plan, search_path
 
@@ -23,6 +24,7 @@ NO_NAMESPACES = (
     "on others: sysctl -w user.max_user_namespaces=10000"
 )
 NO_LANDLOCK = "Landlock 3 is missing: Linux 6.2 or newer, with `landlock` in the boot parameter lsm="
+TEMPORARY_SHARED = "the folder for temporary files lies in /dev/shm, where jobs see each other's: set TMPDIR to another"
 NO_TABLE = "there is no table of system calls for this processor (x86-64 and aarch64 have one)"
 
 
@@ -46,6 +48,8 @@ def obstacle(level: int) -> str | None:
         return NO_LANDLOCK
     if level == 3 and shutil.which("bwrap") is None:
         return NO_BUBBLEWRAP
+    if level == 2 and Path(tempfile.gettempdir()).resolve().is_relative_to(scratch.SHARED):
+        return TEMPORARY_SHARED
     return None
 
 

@@ -353,7 +353,9 @@ def test_a_suite_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
 def test_isolation_that_cannot_be_had_is_our_fault(mini: Path, tmp_path: Path) -> None:
     """No bubblewrap on the path: the sentence says so, and no traceback of pytest does."""
     arguments = ("task01", "--solutions", "--isolation", "strict")
-    check = result_of(*arguments, cwd=mini, code=3, PATH=str(tmp_path))["tasks"][0]["checks"][0]
+    task = result_of(*arguments, cwd=mini, code=3, PATH=str(tmp_path))["tasks"][0]
+    check = task["checks"][0]
+    assert task["isolation"] == "none"
     assert check["status"] == "broken"
     assert check["message"].startswith("Level 3 (strict) does not hold here: ")
     assert "INTERNALERROR" not in grade_py(*arguments, cwd=mini, PATH=str(tmp_path)).stderr

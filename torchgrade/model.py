@@ -95,8 +95,8 @@ class TaskGrade:
     grader_hash: str
     submission_hash: str
     checks: tuple[Outcome, ...]
-    isolation: str = "process"
-    memory_bound: str = "rlimit"
+    isolation: str = "none"
+    memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
 
     @classmethod

@@ -130,5 +130,7 @@ def place(frames: Sequence[Frame]) -> str | None:
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:
     """Printable and short: all text from a submission is hostile."""
-    clean = "".join(char if char.isprintable() or char == "\n" else " " if char == "\t" else "?" for char in text)
+    clean = text
+    if not text.isprintable():
+        clean = "".join(char if char.isprintable() or char == "\n" else " " if char == "\t" else "?" for char in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torchgrade
@@ -129,5 +129,5 @@ def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
     )
     return TaskGrade(
         *(task.stem, task.manifest.title, status, 0.0, outcome.max_points, 0.0, task.grader_hash, ""),
-        checks=(replace(outcome),),
+        checks=(outcome,),
     )

@@ -85,6 +85,20 @@ def test_an_unknown_task_names_the_near_ones(name: str, near: str) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("name", "meant"), [("bacth", "batch"), ("statistics", "--help lists the commands")])
+def test_a_mistyped_command_is_named_before_its_options(name: str, meant: str) -> None:
+    done = grade_py(name, "class", "--out", "results", cwd=MINI)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"grade.py: there is no task '{name}'; ")
+    assert meant in done.stderr
+
+
+def test_an_unknown_option_is_an_error() -> None:
+    done = grade_py("task01", "--no-such-option", cwd=MINI)
+    assert done.returncode == 2
+    assert "unrecognized arguments: --no-such-option" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["task01", "task01_scale", "task01_s", "1", "exercises/task01_scale.py"])
 def test_a_task_has_many_names(name: str, mini: Path) -> None:
     (mini / "exercises" / "task01_scale.py").write_text("")

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from torchgrade import __version__
@@ -25,12 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = command_names(parser)
     if not any(word in names for word in arguments[:1]) and not {"-h", "--help", "--version"} & set(arguments[:1]):
         arguments.insert(0, "grade")
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
     try:
-        return int(options.run(options, Course.load(find_root(Path.cwd()))))
+        course = Course.load(find_root(Path.cwd()))
+        if unknown:
+            course.select(getattr(options, "tasks", None) or ())  # a mistyped command was taken for a task: say that
+            parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
+        return int(options.run(options, course))
     except UnknownTask as error:
-        near = _("; did you mean {names}?").format(names=_(" or ").join(error.near)) if error.near else ""
-        return complain(f"{error}{near}", ExitCode.USAGE)
+        near = error.near or get_close_matches(error.name, names)
+        meant = _("; did you mean {names}?").format(names=_(" or ").join(near))
+        return complain(f"{error}{meant if near else _('; --help lists the commands')}", ExitCode.USAGE)
     except UsageError as error:
         return complain(str(error), ExitCode.USAGE)
     except TorchGradeError as error:

@@ -98,12 +98,12 @@ class Course:
         if len(found) == 1:
             return found[0]
         if found:
-            raise UnknownTask(f"{name!r} fits {len(found)} tasks", [task.stem for task in found])
+            raise UnknownTask(f"{name!r} fits {len(found)} tasks", name, [task.stem for task in found])
         stems = [task.stem for task in self.tasks]
         near = difflib.get_close_matches(wanted, stems + [stem[:6] for stem in stems], n=3, cutoff=0.5)
         near += [stem for stem in stems if wanted.replace("task", "").strip("_0") in stem.split("_")]
         names = list(dict.fromkeys(next(stem for stem in stems if stem.startswith(close)) for close in near))
-        raise UnknownTask(f"there is no task {name!r}", names)
+        raise UnknownTask(f"there is no task {name!r}", name, names)
 
     def select(self, names: Sequence[str]) -> tuple[Task, ...]:
         """The tasks with these names in the order of the course; all of them when no name is given."""

@@ -35,10 +35,11 @@ class UsageError(TorchGradeError):
 
 
 class UnknownTask(UsageError):
-    """No task has this name."""
+    """No task has this name, or several have it; ``near`` are names that were perhaps meant."""
 
-    def __init__(self, message: str, near: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, name: str, near: Sequence[str] = ()) -> None:
         super().__init__(message)
+        self.name = name
         self.near = tuple(near)
 
 

@@ -93,6 +93,10 @@ def test_a_mistyped_command_is_named_before_its_options(name: str, meant: str) -
     assert meant in done.stderr
 
 
+def test_a_command_is_proposed_only_where_one_may_stand() -> None:
+    assert grade_py("hint", "list", cwd=MINI).stderr == "grade.py: there is no task 'list'\n"
+
+
 def test_an_unknown_option_is_an_error() -> None:
     done = grade_py("task01", "--no-such-option", cwd=MINI)
     assert done.returncode == 2
@@ -365,14 +369,13 @@ def test_a_suite_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
 
 
 def test_isolation_that_cannot_be_had_is_our_fault(mini: Path, tmp_path: Path) -> None:
-    """No bubblewrap on the path: the sentence says so, and no traceback of pytest does."""
+    """No bubblewrap on the path: the sentence says so, and no traceback does (``result_of`` looks for one)."""
     arguments = ("task01", "--solutions", "--isolation", "strict")
     task = result_of(*arguments, cwd=mini, code=3, PATH=str(tmp_path))["tasks"][0]
     check = task["checks"][0]
     assert task["isolation"] == "none"
     assert check["status"] == "broken"
     assert check["message"].startswith("Level 3 (strict) does not hold here: ")
-    assert "INTERNALERROR" not in grade_py(*arguments, cwd=mini, PATH=str(tmp_path)).stderr
 
 
 def test_a_value_that_the_suite_cannot_use_is_the_learners(mini: Path) -> None:

@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     names = command_names(parser)
-    if not any(word in names for word in arguments[:1]) and not {"-h", "--help", "--version"} & set(arguments[:1]):
+    implied = not set(arguments[:1]) & {*names, "-h", "--help", "--version"}
+    if implied:
         arguments.insert(0, "grade")
     options, unknown = parser.parse_known_args(arguments)
     try:
@@ -34,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
         return int(options.run(options, course))
     except UnknownTask as error:
-        near = error.near or get_close_matches(error.name, names)
-        meant = _("; did you mean {names}?").format(names=_(" or ").join(near))
-        return complain(f"{error}{meant if near else _('; --help lists the commands')}", ExitCode.USAGE)
+        return complain(f"{error}{meant(error, names if implied else set())}", ExitCode.USAGE)
     except UsageError as error:
         return complain(str(error), ExitCode.USAGE)
     except TorchGradeError as error:
@@ -46,6 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has left; say nothing at exit either
         return int(ExitCode.NOT_YET)
+
+
+def meant(error: UnknownTask, commands: set[str]) -> str:
+    """What the name was perhaps to be: a task, or one of ``commands`` where one may stand."""
+    near = error.near or get_close_matches(error.name, commands)
+    if near:
+        return _("; did you mean {names}?").format(names=_(" or ").join(near))
+    return _("; --help lists the commands") if commands else ""
 
 
 def complain(sentence: str, code: ExitCode) -> int:

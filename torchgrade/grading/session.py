@@ -62,7 +62,7 @@ class Session:
             for device in head.devices:
                 launcher = self.launchers(head.isolation, device)
                 if launcher is not None:
-                    launcher.demand()
+                    launcher.require()
             self._run_suite(task, queue.while_task(head.task))
 
     def _run_suite(self, task: Task, jobs: Iterator[Job]) -> None:

@@ -37,7 +37,7 @@ class Launcher:
     ``readable`` are files and folders that a worker may read (data sets); ``hidden`` are those that must never be
     (beside graders/, solutions/ and exercises/ of this checkout). ``torch``: whether workers find it imported; those
     that run none of a learner's code do without (a spawned worker has it anyway). ``level`` and ``memory_bound`` wait
-    until the level has been tried. IsolationError comes from these two and from ``start``.
+    until the level has been tried. IsolationError comes from these two, ``require`` and ``start``.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Launcher:
         self._starter = threading.Thread(target=self._start_zygote, name="zygote-starter", daemon=True)
         self._starter.start()
 
-    def demand(self) -> None:
+    def require(self) -> None:
         """Wait until the level has been tried; IsolationError, with the repair, where none that was asked for holds."""
         if not self.spawns:
             self._ready_zygote()

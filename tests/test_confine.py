@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +191,50 @@ for start in range(0, 1 << 30, 4096):
         snippet.ask(worker.socket, text)
     assert worker.exit(5).out_of_memory
     worker.close()
+
+
+def test_a_control_group_is_as_new_for_the_next_job(launcher):
+    """An earlier job's kill is not held against a later one, and each has the bound of its own limits."""
+    if launcher.memory_bound != "cgroup":
+        pytest.skip("no control group may be made here")
+    text = """
+import mmap
+kept = mmap.mmap(-1, {mb} << 20)       # shared: RLIMIT_DATA does not count it
+for start in range(0, {mb} << 20, 4096):
+    kept[start] = 1
+"""
+    killed, groups = [], set()
+    for memory_mb, asked_mb in ((256, 700), (256, 100), (1024, 700), (256, 700), (256, 100)):
+        worker = launcher.start(Limits(memory_mb=memory_mb, file_mb=16), serve=SNIPPET)
+        groups.add(Path(f"/proc/{worker.pid}/cgroup").read_text().partition(cgroup.PREFIX)[2].split()[0])
+        with contextlib.suppress(EOFError):
+            assert snippet.ask(worker.socket, text.format(mb=asked_mb)) is None
+        worker.kill()
+        killed.append(worker.exit(5).out_of_memory)
+        worker.close()
+    assert killed == [True, False, False, True, False]
+    assert len(groups) == 1
+
+
+def test_a_control_group_with_something_left_in_it_is_not_used_again():
+    groups = cgroup.Cgroups()
+    if not groups.usable:
+        pytest.skip("no control group may be made here")
+    with subprocess.Popen(["sleep", "100"]) as left:
+        first = groups.watch(Limits())
+        first.attach(left.pid)
+        folder = first._group.folder
+        ending = threading.Timer(0.1, left.kill)
+        ending.start()
+        first.close()
+    assert not folder.exists()
+    second = groups.watch(Limits())
+    kept = second._group.folder
+    second.close()
+    assert kept != folder
+    assert kept.exists()
+    groups.close()
+    assert not kept.exists()
 
 
 def test_memory_watch_counts_all_processes_once(launcher):

@@ -60,6 +60,8 @@ class Launchers:
                 del self.started[kind]
 
     def close(self) -> None:
+        for launcher in self.shared.values():
+            launcher.leave()
         for launcher in self.started.values():
             launcher.close()
 

@@ -1,7 +1,8 @@
 """A control group for each job, where one may be made: the only hard bound on the memory of a whole job.
 
 Version 2 and version 1 are tried in this process's own group, in its parent and at the root; what works is used. A
-group is named after the grader's pid, so that one left by a killed grader is found and removed by the next.
+group that a job has left empty takes the next job: making and removing one occupies the kernel for a millisecond. It is
+named after the grader's pid, so that one left by a killed grader is found and removed by the next.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torchgrade.isolation.job import Limits
 
 MB = 2**20
 SLACK_MB = 64  # the kernel's own memory for the job
+LEFT_MB = 8  # of an ended job, for which a group is not used again; its pages that are still counted come to under 1
 PREFIX = "torchgrade-"
 _numbers = itertools.count()
 
@@ -29,52 +31,98 @@ class Version:
 
     limit: str
     swap: tuple[str, str]  # file and what to write, {} for the limit
+    charged: str  # bytes of everything that counts against the limit
     statistics: tuple[str, ...]  # fields of memory.stat that are the job's own
     kills: str  # file with a line "oom_kill N"
 
 
-V2 = Version("memory.max", ("memory.swap.max", "0"), ("anon", "shmem"), "memory.events")
+V2 = Version("memory.max", ("memory.swap.max", "0"), "memory.current", ("anon", "shmem"), "memory.events")
 V1 = Version(
-    "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", "{}"), ("total_rss", "total_shmem"), "memory.oom_control"
+    "memory.limit_in_bytes",
+    ("memory.memsw.limit_in_bytes", "{}"),
+    "memory.usage_in_bytes",
+    ("total_rss", "total_shmem"),
+    "memory.oom_control",
 )
 
 
-class CgroupWatch(watch.MemoryWatch):
-    """Bounds and measures one job."""
+class Group:
+    """One control group, for one job after another."""
 
-    kind = "cgroup"
+    def __init__(self, folder: Path, version: Version) -> None:
+        self.folder = folder
+        self.version = version
+        self._limit_mb = 0  # none yet
 
-    def __init__(self, folder: Path, version: Version, limit_mb: int) -> None:
-        super().__init__()
-        self._folder = folder
-        self._version = version
-        self._killed = False
-        size = str(limit_mb * MB)
-        (folder / version.limit).write_text(size)
-        with contextlib.suppress(OSError):  # no accounting of swap, or no swap
-            (folder / version.swap[0]).write_text(version.swap[1].format(size))
+    def limit(self, mb: int) -> None:
+        """Bound what its processes hold together."""
+        if mb == self._limit_mb:
+            return
+        size = str(mb * MB)
+        files = [(self.version.limit, size), (self.version.swap[0], self.version.swap[1].format(size))]
+        if 0 < self._limit_mb < mb:
+            files.reverse()  # version 1: memory may at no time be more than memory with swap
+        for name, text in files:
+            try:
+                (self.folder / name).write_text(text)
+            except OSError:
+                if name == self.version.limit:
+                    raise  # else: no accounting of swap, or no swap
+        self._limit_mb = mb
 
-    def attach(self, first: int) -> None:
-        (self._folder / "cgroup.procs").write_text(str(first))
+    def kills(self) -> int:
+        """How often the kernel has ended a process of it for its memory, in all its jobs."""
+        return _lines(self.folder / self.version.kills).get("oom_kill", 0)
 
-    def used_mb(self, first: int) -> float:
-        fields = _lines(self._folder / "memory.stat")
-        return sum(fields.get(name, 0) for name in self._version.statistics) / MB
+    def is_clean(self) -> bool:
+        """Whether no process is in it, and next to nothing of the last job counts against the next one."""
+        with contextlib.suppress(OSError, ValueError):
+            if not (self.folder / "cgroup.procs").read_text():
+                return int((self.folder / self.version.charged).read_text()) <= LEFT_MB * MB
+        return False
 
-    def exceeded(self) -> bool:
-        self._killed = self._killed or _lines(self._folder / self._version.kills).get("oom_kill", 0) > 0
-        return self._killed
-
-    def close(self) -> None:
-        self.exceeded()
+    def remove(self) -> None:
         for _ in range(50):
             with contextlib.suppress(FileNotFoundError):
                 try:
-                    self._folder.rmdir()
+                    self.folder.rmdir()
                 except OSError:
                     time.sleep(0.01)  # its last process is still being taken apart
                     continue
             return
+
+
+class CgroupWatch(watch.MemoryWatch):
+    """Bounds and measures one job in a group, and then gives the group back."""
+
+    kind = "cgroup"
+
+    def __init__(self, group: Group, limit_mb: int, give_back: Callable[[Group], None]) -> None:
+        super().__init__()
+        group.limit(limit_mb)
+        self._group = group
+        self._kills = group.kills()  # of the jobs before this one
+        self._exceeded = False
+        self._give_back = give_back
+        self._open = True
+
+    def attach(self, first: int) -> None:
+        (self._group.folder / "cgroup.procs").write_text(str(first))
+
+    def used_mb(self, first: int) -> float:
+        fields = _lines(self._group.folder / "memory.stat")
+        return sum(fields.get(name, 0) for name in self._group.version.statistics) / MB
+
+    def exceeded(self) -> bool:
+        if self._open:
+            self._exceeded = self._group.kills() > self._kills
+        return self._exceeded
+
+    def close(self) -> None:
+        if self._open:
+            self.exceeded()
+            self._open = False
+            self._give_back(self._group)
 
 
 class Cgroups:
@@ -82,11 +130,12 @@ class Cgroups:
 
     def __init__(self, root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> None:
         self._base: tuple[Path, Version] | None = None
+        self._waiting: list[Group] = []
+        self._closed = False
         for folder, version in _candidates(root, own):
             _remove_stale(folder)
             with contextlib.suppress(OSError):
-                probe = self._make(folder, version, Limits())
-                probe.close()
+                self._waiting.append(self._make(folder, version))
                 self._base = folder, version
                 return
 
@@ -95,23 +144,52 @@ class Cgroups:
         return self._base is not None
 
     def watch(self, limits: Limits) -> CgroupWatch:
-        """A new group for one job; OSError when it cannot be made."""
+        """A group for one job, with nothing in it; OSError when it cannot be had."""
         if self._base is None:
             raise OSError("no control group may be made here")
-        return self._make(*self._base, limits)
-
-    def _make(self, folder: Path, version: Version, limits: Limits) -> CgroupWatch:
-        group = folder / f"{PREFIX}{os.getpid()}-{next(_numbers)}"
-        group.mkdir()
         try:
-            if version is V2 and not (group / V2.limit).exists():
-                (folder / "cgroup.subtree_control").write_text("+memory")
-            if not (group / version.limit).exists():
-                raise OSError("no memory controller")
-            return CgroupWatch(group, version, limits.memory_mb + limits.file_mb + SLACK_MB)
+            group = self._waiting.pop()
+        except IndexError:
+            group = self._make(*self._base)
+        try:
+            return CgroupWatch(group, _bound(limits), self._give_back)
         except OSError:
-            group.rmdir()
+            group.remove()
             raise
+
+    def inherit(self) -> None:
+        """In a fork of the process that made it: leave that process its groups."""
+        self._waiting = []
+
+    def close(self) -> None:
+        """Remove the groups that wait for a job, and from now on each that is given back."""
+        self._closed = True
+        while self._waiting:
+            self._waiting.pop().remove()
+
+    def _give_back(self, group: Group) -> None:
+        if not self._closed and group.is_clean():
+            self._waiting.append(group)
+        else:
+            group.remove()
+
+    def _make(self, folder: Path, version: Version) -> Group:
+        group = Group(folder / f"{PREFIX}{os.getpid()}-{next(_numbers)}", version)
+        group.folder.mkdir()
+        try:
+            if version is V2 and not (group.folder / V2.limit).exists():
+                (folder / "cgroup.subtree_control").write_text("+memory")
+            if not (group.folder / version.limit).exists():
+                raise OSError("no memory controller")
+            group.limit(_bound(Limits()))
+            return group
+        except OSError:
+            group.folder.rmdir()
+            raise
+
+
+def _bound(limits: Limits) -> int:
+    return limits.memory_mb + limits.file_mb + SLACK_MB
 
 
 def _candidates(root: Path, own: Path) -> Iterator[tuple[Path, Version]]:

@@ -137,16 +137,24 @@ class Launcher:
     def inherit(self) -> None:
         """In a fork of the process that made it: share the zygote, with a lock and a user of one's own."""
         self._lock = threading.Lock()
+        if self._cgroups is not None:
+            self._cgroups.inherit()
         if self._slot is not None:
             self._slot.close()  # this process's end of it: who forked us keeps the user
         self._slot = None if self.spawns else levels.Slot()
 
-    def close(self) -> None:
-        """End the zygote; workers that still run end with it."""
+    def leave(self) -> None:
+        """End the supervisors of this process. The zygote stays, with whom ``inherit`` shares it."""
         self._closed = True
         self._starter.join()
         while self._idle:
             self._idle.pop().close()
+        if self._cgroups is not None:
+            self._cgroups.close()
+
+    def close(self) -> None:
+        """End the zygote; workers that still run end with it."""
+        self.leave()
         if self._zygote is not None:
             self._zygote.close()
         if self._slot is not None:

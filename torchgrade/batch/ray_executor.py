@@ -77,8 +77,7 @@ class _Slot:
 
 
 class RayExecutor:
-    """As many graders as the cluster has processors (or parts of GPUs), each one CPU and the memory of its
-    task.
+    """As many graders as the cluster has processors (or parts of GPUs), each with one CPU and the memory of its task.
 
     ``address`` is ``auto`` for the running cluster, or its address. A machine that leaves costs its jobs
     nothing but time: they come back as blameless faults and run elsewhere.

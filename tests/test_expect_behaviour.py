@@ -71,53 +71,6 @@ def test_raises_passes_on_what_is_no_answer():
         expect.raises("ValueError", late)
 
 
-class Held:
-    """A stand-in for a handle to a tensor in the worker."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def fetch(self):
-        return self.value
-
-
-class Worker:
-    """A stand-in for a submission: holds values and calls functions with what is held."""
-
-    def hold(self, value, requires_grad=False):
-        return Held(value.detach().clone() if isinstance(value, torch.Tensor) else value.copy())
-
-
-def on_held(function):
-    def call(*args, **kwargs):
-        def real(v):
-            if isinstance(v, list):
-                return [real(i) for i in v]
-            return v.value if isinstance(v, Held) else v
-
-        return function(*[real(a) for a in args], **{k: real(v) for k, v in kwargs.items()})
-
-    return call
-
-
-def test_not_mutated():
-    weights = X.clone()
-    result = expect.not_mutated(Worker(), on_held(lambda x, k, w: x * k + w[0]), X, 2, w=[weights])
-    assert torch.equal(result, X * 2 + X)
-    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x, y: y.add_(1)), X, X)
-    assert mismatch.expected.startswith("argument 1 as it was: ")
-    assert mismatch.got.endswith("after the call")
-    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x: x[0].fill(3)), [X.numpy()])
-    assert mismatch.expected.startswith("argument 0[0] as it was")
-    mismatch = found(expect.not_mutated, Worker(), on_held(lambda x, out: out.zero_()), 1, out=X)
-    assert mismatch.expected.startswith("argument out")
-    found(expect.not_mutated, Worker(), on_held(lambda x: x.resize_(1)), X)
-    with_nan = torch.tensor([math.nan, 1.0])
-    expect.not_mutated(Worker(), on_held(lambda x: None), with_nan)
-    with pytest.raises(AuthoringError, match="nothing to compare"):
-        expect.not_mutated(Worker(), print, 1)
-
-
 def test_converges():
     expect.converges([3.0, 1.0, 0.5])
     expect.converges([3.0, 0.1, 0.5], to=0.5, within=2, length=3)

@@ -129,6 +129,25 @@ def test_infinities_pass_only_for_the_same_infinity():
     mismatch(expect.close, 1e300, math.inf)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.int64])
+def test_large_tensors_are_compared_to_the_last_value(dtype):
+    expected = (torch.arange(100_000) % 7).to(dtype)
+    got = expected.clone()
+    got[-1] += 1
+    for compare in (expect.close, expect.equal):
+        assert "at [99999]; 1 of 100000 values differ" in mismatch(compare, got, expected).got
+    if dtype is torch.int64:
+        return
+    expect.close(expected * (1 + 1e-7), expected, rtol=1e-6, atol=1e-6)
+    for value in (math.nan, math.inf):
+        got[-1] = value
+        assert "at [99999]" in mismatch(expect.close, got, expected).got
+    expected[-1] = math.inf
+    expect.close(got, expected)
+    got[-1] = 1.0
+    assert "at [99999]" in mismatch(expect.close, got, expected).got
+
+
 @pytest.mark.parametrize(
     ("got", "sentence"),
     [

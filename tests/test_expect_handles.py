@@ -1,6 +1,7 @@
 """Expectations and probes through the submission's own frames: handles in, plain data and mismatches out."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from torchgrade.authoring import (
     registered_parameters,
     shares_memory,
 )
-from torchgrade.errors import BadAnswer, Mismatch, SubmissionRaised
+from torchgrade.errors import AuthoringError, BadAnswer, Mismatch, SubmissionRaised
 from torchgrade.isolation.client import Client
 from torchgrade.isolation.local import LocalLine
 from torchgrade.isolation.proxy import Submission
@@ -68,6 +69,34 @@ def in_place(x, n):
 
 def view(x):
     return x[1:]
+
+
+def weighted(x, k, w):
+    return x * k + w[0]
+
+
+def second_grows(x, y):
+    return y.add_(1)
+
+
+def list_is_filled(x):
+    x[0].fill(3)
+
+
+def list_is_cut(x):
+    x.pop()
+
+
+def cleared(x, out):
+    out.zero_()
+
+
+def smaller(x):
+    x.resize_(1)
+
+
+def strides(x):
+    return list(x.stride())
 
 
 def check_mode(mode):
@@ -166,10 +195,33 @@ def test_parameters_beside_the_submission_are_examined(submission):
     assert "layer.bias" in found(expect.gradients, wrong, (X,), module=wrong).expected
 
 
+def test_arguments_that_are_changed_in_place(submission):
+    def changed(function, *args, **kwargs):
+        return found(expect.not_mutated, submission, function, *args, **kwargs)
+
+    expect.close(expect.not_mutated(submission, submission.softmax, X), torch.softmax(X, -1))
+    before, array = X.clone(), X.numpy().copy()
+    expect.close(expect.not_mutated(submission, submission.weighted, X, 2, w=[X]), X * 3)
+    mismatch = changed(submission.in_place, X, 1.0)
+    assert mismatch.expected.startswith("argument 0 as it was: ")
+    assert mismatch.got.endswith("after the call")
+    assert changed(submission.second_grows, X, X).expected.startswith("argument 1 as it was")
+    assert changed(submission.list_is_filled, [array]).expected.startswith("argument 0[0] as it was")
+    assert changed(submission.list_is_cut, [array, array]).expected.startswith("argument 0 as it was")
+    assert changed(submission.cleared, 1, out=X).expected.startswith("argument out")
+    changed(submission.smaller, X)
+    assert torch.equal(X, before), "what is here is never touched"
+    expect.not_mutated(submission, submission.softmax, torch.tensor([math.nan, 1.0]))
+    with pytest.raises(AuthoringError, match="nothing to compare"):
+        expect.not_mutated(submission, submission.check_mode, "max")
+
+
+def test_arguments_that_are_looked_at_again_keep_their_layout(submission):
+    for x in (X.T, X[:, ::2], X[:1].expand(5, -1), X.contiguous()):
+        assert expect.not_mutated(submission, submission.strides, x) == list(x.stride())
+
+
 def test_arguments_by_reference(submission):
-    result = expect.not_mutated(submission, submission.softmax, X)
-    expect.close(result, torch.softmax(X, -1))
-    assert found(expect.not_mutated, submission, submission.in_place, X, 1.0).expected.startswith("argument 0")
     held = submission.hold(X)
     assert shares_memory(held, held)
     assert not shares_memory(held, submission.hold(X))

@@ -80,37 +80,44 @@ def raises(errors: Any, fn: Callable[..., Any], *args: Any, given: str | None = 
 
 
 def not_mutated(submission: Any, fn: Callable[..., Any], *args: Any, given: str | None = None, **kwargs: Any) -> Any:
-    """Call ``fn`` with its tensors and arrays by reference; afterwards they hold what they held. Returns the result.
+    """Call ``fn``, a function or a module of the submission; its tensors and arrays hold what they held. The result.
 
-    The arguments are put beside the submission (``submission.hold``), looked at again after the call and compared
-    exactly, shape and dtype included. Tensors inside of lists, tuples and dicts are held, too.
+    The arguments lie in memory as they do here (strides), are looked at again after the call and compared exactly,
+    shape and dtype included, also inside of lists, tuples and dicts.
     """
-    held: list[tuple[str, Any, Any]] = []
-
-    def hold(value: Any, name: str) -> Any:
-        if isinstance(value, (torch.Tensor, np.ndarray)) and not is_handle(value):
-            wants = bool(getattr(value, "requires_grad", False))
-            handle = submission.hold(value, requires_grad=True) if wants else submission.hold(value)
-            held.append((name, torch.Tensor.detach(value) if isinstance(value, torch.Tensor) else value, handle))
-            return handle
-        if isinstance(value, (list, tuple)):
-            return type(value)(hold(item, f"{name}[{n}]") for n, item in enumerate(value))
-        if isinstance(value, dict):
-            return {key: hold(item, f"{name}[{key!r}]") for key, item in value.items()}
-        return value
-
-    there = [hold(value, _("argument {number}").format(number=n)) for n, value in enumerate(args)]
-    named = {key: hold(value, _("argument {number}").format(number=key)) for key, value in kwargs.items()}
-    if not held:
+    result, there, named = submission.torchgrade_client.probe("call_by_reference", (fn, list(args), kwargs), {})
+    found = [
+        pair
+        for key, before, after in (*_paired(args, there), *_paired(kwargs, named))
+        for pair in _arrays(_("argument {number}").format(number=key), before, after)
+    ]
+    if not found:
         raise AuthoringError("expect.not_mutated has nothing to compare: no argument is a tensor or an array.")
-    result = fn(*there, **named)
-    for name, before, handle in held:
-        found = difference(handle.fetch(), before, EXACT_OR_NAN)
-        if found is not None:
-            wanted = _("{name} as it was: {value}").format(name=name, value=found.expected)
-            got = _("{value} after the call").format(value=found.got)
+    for name, before, after in found:
+        change = difference(after, before, EXACT_OR_NAN)
+        if change is not None:
+            wanted = _("{name} as it was: {value}").format(name=name, value=change.expected)
+            got = _("{value} after the call").format(value=change.got)
             fail(Difference(wanted, got, _("an argument is changed in place")), given=given)
     return result
+
+
+def _arrays(name: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Each tensor and array of an argument: its name, what it was, and what it is."""
+    if isinstance(before, (torch.Tensor, np.ndarray)) and not is_handle(before):
+        yield name, before.detach() if isinstance(before, torch.Tensor) else before, after
+    elif isinstance(before, (list, tuple, dict)):
+        if type(after) is not type(before) or len(after) != len(before):
+            yield name, before, after
+            return
+        for key, one, other in _paired(before, after):
+            yield from _arrays(f"{name}[{key!r}]", one, other)
+
+
+def _paired(before: Any, after: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Keys or places of a dict, list or tuple, with what is there in both."""
+    keys = before if isinstance(before, dict) else range(len(before))
+    return ((key, before[key], after.get(key) if isinstance(after, dict) else after[key]) for key in keys)
 
 
 def converges(

@@ -142,11 +142,11 @@ class GradingPlugin:
     def _waits_for(
         self, spec: CheckSpec, items: list[pytest.Item], passed: dict[tuple[str, str], bool], device: str, job: Job
     ) -> str | None:
-        titles = {item.name: check_of(item).title for item in items}
         for name in spec.after:
             first = job.devices[0]
             if not passed.get((name, device), passed.get((name, first), bool(job.only) and name not in job.only)):
-                return _("waits for {title}").format(title=_(titles.get(name, name)))
+                title = next((check_of(item).title for item in items if item.name == name), name)
+                return _("waits for {title}").format(title=_(title))
         return None
 
     def _on_steps(self, job: Job) -> Callable[[int], None]:

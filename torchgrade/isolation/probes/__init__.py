@@ -18,11 +18,13 @@ from torchgrade.isolation.probes.modules import (
 )
 from torchgrade.isolation.probes.portability import moves_to_device, on_meta, portable
 from torchgrade.isolation.probes.recorders import operator_growth, operators
+from torchgrade.isolation.probes.references import call_by_reference
 from torchgrade.isolation.probes.sharing import shares_memory
 from torchgrade.isolation.probes.sources import source_names
 
 __all__ = [
     "buffers",
+    "call_by_reference",
     "calls",
     "clear_gradients",
     "feature_maps",

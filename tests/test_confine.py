@@ -237,6 +237,63 @@ def test_a_control_group_with_something_left_in_it_is_not_used_again():
     assert not kept.exists()
 
 
+@pytest.mark.parametrize("version", [cgroup.V1, cgroup.V2])
+def test_what_makes_a_control_group_clean(tmp_path, version):
+    """By its files, which are told apart by name only."""
+    group = cgroup.Group(tmp_path, version)
+    (tmp_path / "cgroup.procs").write_text("")
+    assert not group.is_clean(), "what it is charged with cannot be read"
+    (tmp_path / version.charged).write_text(f"{cgroup.LEFT_MB * cgroup.MB}\n")
+    assert group.is_clean()
+    (tmp_path / version.charged).write_text(f"{cgroup.LEFT_MB * cgroup.MB + 1}\n")
+    assert not group.is_clean()
+    (tmp_path / version.charged).write_text("0\n")
+    (tmp_path / "cgroup.procs").write_text("123\n")
+    assert not group.is_clean()
+
+
+def test_a_forked_grader_has_control_groups_of_its_own_and_leaves_none():
+    text = f"""
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from torchgrade.isolation.cgroup import PREFIX
+from torchgrade.isolation.launch import Launcher, Limits
+
+
+def group_of_a_job():
+    worker = launcher.start(Limits(), serve={SNIPPET!r})
+    name = Path(f"/proc/{{worker.pid}}/cgroup").read_text().partition(PREFIX)[2].split()[0]
+    worker.close()
+    return name
+
+
+launcher = Launcher("standard")
+assert launcher.memory_bound == "cgroup", "no control group"
+read, write = os.pipe()
+if os.fork() == 0:
+    launcher.inherit()
+    os.write(write, json.dumps([os.getpid(), group_of_a_job()]).encode())
+    launcher.leave()
+    os._exit(0)
+os.wait()
+child, of_child = json.loads(os.read(read, 1000))
+of_parent = group_of_a_job()
+found = [path.name for path in launcher._cgroups._base[0].glob(f"{{PREFIX}}{{child}}-*")]
+launcher.close()
+found += [path.name for path in launcher._cgroups._base[0].glob(f"{{PREFIX}}{{os.getpid()}}-*")]
+print(json.dumps([child, of_child, os.getpid(), of_parent, found]))
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=200, check=False)
+    if "no control group" in done.stderr or "does not hold here" in done.stderr:
+        pytest.skip("no control group may be made here")
+    assert done.returncode == 0, done.stderr
+    child, of_child, parent, of_parent, found = json.loads(done.stdout)
+    assert of_child.startswith(f"{child}-")
+    assert of_parent.startswith(f"{parent}-")
+    assert found == []
+
+
 def test_memory_watch_counts_all_processes_once(launcher):
     worker = launcher.start(Limits(), serve=SNIPPET)
     before = worker.memory_mb()

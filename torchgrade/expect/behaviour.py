@@ -87,9 +87,9 @@ def not_mutated(submission: Any, fn: Callable[..., Any], *args: Any, given: str 
     """
     result, there, named = submission.torchgrade_client.probe("call_by_reference", (fn, list(args), kwargs), {})
     found = [
-        pair
+        array
         for key, before, after in (*_paired(args, there), *_paired(kwargs, named))
-        for pair in _arrays(_("argument {number}").format(number=key), before, after)
+        for array in _arrays(_("argument {number}").format(number=key), before, after)
     ]
     if not found:
         raise AuthoringError("expect.not_mutated has nothing to compare: no argument is a tensor or an array.")

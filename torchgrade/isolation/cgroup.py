@@ -20,7 +20,7 @@ from torchgrade.isolation.job import Limits
 
 MB = 2**20
 SLACK_MB = 64  # the kernel's own memory for the job
-LEFT_MB = 8  # of an ended job, for which a group is not used again; its pages that are still counted come to under 1
+LEFT_MB = SLACK_MB // 8  # what may still count of an ended job, out of the next one's slack; seen: under 1
 PREFIX = "torchgrade-"
 _numbers = itertools.count()
 

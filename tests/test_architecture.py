@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from torchgrade.engine_files import engine_files
+
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
-    "manifest": 1, "checks": 1, "scoring": 1, "marks": 1,
+    "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1,
     "policy": 2, "course": 2, "progress": 2,
     "submission": 3,
     "isolation": 4,
@@ -89,3 +91,12 @@ def test_worker_code_imports_nothing_above() -> None:
             for name in imports(path, top_only=True):
                 if name.startswith("torchgrade."):
                     assert name.split(".")[1] in ("isolation", "errors", "i18n"), f"{path.name} imports {name}"
+
+
+def test_what_a_verdict_depends_on_is_found_by_imports() -> None:
+    """A changed rule of the kernel's regrades a class; a changed help text, table or page does not."""
+    files = {str(path.relative_to(PACKAGE)) for path in engine_files()}
+    assert {"expect/compare.py", "isolation/worker.py", "isolation/confine/seccomp.py", "grading/runner.py"} <= files
+    assert {"isolation/probes/portability.py", "authoring.py", "checks.py", "isolation/spawn.py"} <= files
+    for name in ("cli.py", "commands/grade.py", "report/scoreboard.py", "batch/gradebook.py", "marks.py"):
+        assert name not in files

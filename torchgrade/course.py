@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from torchgrade.errors import CourseError, UnknownTask, UsageError
+from torchgrade.engine_files import engine_files
 from torchgrade.manifest import Manifest, parse_manifest
 
 STEM = re.compile(r"task\d\d_[a-z0-9_]+")
@@ -62,7 +63,7 @@ class Task:
         """Changes when the suite, its manifest, its probes, its floors, its data sets or the engine change."""
         data = [self.root / "datasets" / f"{name}.py" for name in self.manifest.data]
         own = [self.suite, self.probes, self.folder / "task.yaml", self.folder / "calibration.json"]
-        return content_hash(_engine_files() + own + data)
+        return content_hash([*engine_files(), *own, *data])
 
 
 @dataclass(frozen=True)
@@ -128,18 +129,6 @@ def content_hash(paths: Iterable[Path]) -> str:
             data = path.read_bytes()
             digest.update(f"{path.name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()[:16]
-
-
-def _engine_files() -> list[Path]:
-    package = Path(__file__).parent
-    folders = (
-        package,
-        package / "expect",
-        package / "isolation",
-        package / "isolation" / "probes",
-        package / "grading",
-    )
-    return [path for folder in folders for path in sorted(folder.glob("*.py"))]
 
 
 def _read(path: Path) -> str:

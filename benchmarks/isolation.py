@@ -25,15 +25,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
 
-from torchgrade.isolation import snippet, watch  # noqa: E402
-from torchgrade.isolation.client import Client  # noqa: E402
-from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess  # noqa: E402
-from torchgrade.isolation.line import WorkerLine  # noqa: E402
-from torchgrade.isolation.proxy import Submission  # noqa: E402
+from torchgrade.isolation.confine import watch  # noqa: E402
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess  # noqa: E402
+from torchgrade.isolation.remote.client import Client  # noqa: E402
+from torchgrade.isolation.remote.line import WorkerLine  # noqa: E402
+from torchgrade.isolation.remote.proxy import Submission  # noqa: E402
+from torchgrade.isolation.worker import snippet  # noqa: E402
 from torchgrade.submission import Source  # noqa: E402
 
 SOURCE = Source("task.py", {"task.py": b"import torch\n\ndef scale(x, factor=2.0):\n    return x * factor\n"})
-SNIPPET = "torchgrade.isolation.snippet:serve"
+SNIPPET = "torchgrade.isolation.worker.snippet:serve"
 LIMITS = Limits()
 WORK = {
     "512 x 512 matmul": "a @ a",

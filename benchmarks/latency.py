@@ -88,11 +88,11 @@ def calls(runs: int) -> tuple[float, float, float]:
     """Milliseconds of a 1 KB call, a 100 MB call as a ratio to a copy of it, MB of one more idle worker."""
     import torch
 
-    from torchgrade.isolation import watch
-    from torchgrade.isolation.client import Client
-    from torchgrade.isolation.launch import Launcher, Limits
-    from torchgrade.isolation.line import WorkerLine
-    from torchgrade.isolation.proxy import Submission
+    from torchgrade.isolation.confine import watch
+    from torchgrade.isolation.launch.launcher import Launcher, Limits
+    from torchgrade.isolation.remote.client import Client
+    from torchgrade.isolation.remote.line import WorkerLine
+    from torchgrade.isolation.remote.proxy import Submission
     from torchgrade.submission import Source
 
     torch.set_num_threads(1)

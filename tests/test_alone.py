@@ -14,7 +14,7 @@ from support import ROOT, checks_of, result_of
 
 from torchgrade.errors import LoadFailed, Mismatch, SubmissionRaised, TimedOut, WorkerDied
 from torchgrade.grading.alone import Machine, reruns
-from torchgrade.isolation import watch
+from torchgrade.isolation.confine import watch
 
 
 def hold(folder, alone, seconds, log):

@@ -1,4 +1,4 @@
-"""The shape of the code: imports go down, modules stay small, heavy libraries stay where they belong."""
+"""The shape of the code: imports go down, a folder names the process that runs it, heavy libraries stay in their place."""
 
 from __future__ import annotations
 
@@ -7,72 +7,96 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from support import ROOT
 
 from torchgrade.engine_files import engine_files
 
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
-    "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1,
+    "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1,
     "policy": 2, "course": 2, "progress": 2,
-    "submission": 3,
+    "handin": 3, "submission": 3,
     "isolation": 4,
     "expect": 5,
     "authoring": 6,
     "grading": 7,
     "batch": 8, "report": 8, "course_tools": 8,
-    "commands": 9,
-    "cli": 10,
+    "classes": 9,
+    "commands": 10,
+    "cli": 11,
 }  # fmt: skip
-TORCH_IN = {"expect", "isolation", "grading", "authoring"}
+# Inside isolation: what both sides speak, what the kernel forbids, what runs beside the submission, what the grader does.
+SIDES = {"wire": 0, "confine": 1, "worker": 2, "launch": 3, "remote": 4}
+BESIDE_THE_SUBMISSION = {
+    "isolation.wire",
+    "isolation.confine",
+    "isolation.worker",
+    "handin",
+    "seeding",
+    "errors",
+    "i18n",
+}
+TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding"}
 PACKAGE = ROOT / "torchgrade"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def part(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(name: str) -> str:
+    """The part of the engine that a module such as ``torchgrade.isolation.wire.channel`` lies in."""
+    parts = name.split(".")[1:]
+    return ".".join(parts[:2]) if parts[0] == "isolation" else parts[0]
 
 
-def imports(path: Path, top_only: bool = False) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body if top_only else ast.walk(tree):
+def level(place: str) -> tuple[int, int]:
+    top, _, side = place.partition(".")
+    return LEVELS[top], SIDES[side] if side else -1
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Whole module names; ``from package import module`` names the module."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            if node.module == "torchgrade":
-                yield from (f"torchgrade.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                place = ROOT.joinpath(*node.module.split("."), alias.name)
+                module = place.is_dir() or place.with_suffix(".py").is_file()
+                yield f"{node.module}.{alias.name}" if module else node.module
 
 
-def test_every_part_has_a_level() -> None:
-    assert {part(path) for path in MODULES} <= set(LEVELS)
+def modules() -> Iterator[tuple[str, list[str], Path]]:
+    """Each module of the engine: its name, what it imports, its file."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        yield name, list(imports(ast.parse(path.read_text(encoding="utf-8")))), path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down(path: Path) -> None:
-    """A module imports its own package, or a part of a lower level; never sideways, never up."""
-    own = part(path)
-    for name in imports(path):
-        if name.startswith("torchgrade."):
-            other = name.split(".")[1]
-            if other in LEVELS and other != own:
-                assert LEVELS[other] < LEVELS[own], f"{path.name} imports {name}"
+def test_imports_go_down_and_run_in_no_circle() -> None:
+    """A module imports its own room, or a room of a lower level; never sideways, never up, never in a circle."""
+    arrows = {}
+    for name, names, _ in modules():
+        arrows[name] = {other for other in names if other.startswith("torchgrade.")}
+        for other in arrows[name]:
+            mine, theirs = room(name), room(other)
+            assert mine == theirs or level(theirs) < level(mine), f"{name} imports {other}"
+    while arrows:  # what imports nothing that is left cannot be in a circle
+        free = [name for name, others in arrows.items() if not (others - {name}) & arrows.keys()]
+        assert free, f"a circle of imports among {sorted(arrows)}"
+        for name in free:
+            del arrows[name]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_torch_stays_below(path: Path) -> None:
-    if part(path) not in TORCH_IN and path.name != "doctor.py":  # doctor reports on torch itself
-        assert not {name for name in imports(path) if name.split(".")[0] in ("torch", "torchvision")}
+def test_torch_stays_where_tensors_are() -> None:
+    for name, names, path in modules():
+        if room(name).split(".")[0] not in TORCH_IN and path.name != "doctor.py":  # doctor reports on torch itself
+            assert not {other for other in names if other.split(".")[0] in ("torch", "torchvision")}, name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_modules_and_functions_stay_small(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 250, "split the module at its seam"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno <= 42, f"{node.name} is too long"
+def test_a_worker_imports_nothing_of_the_grader() -> None:
+    """The folder tells the side of the trust line: beside a submission no suite, no course, no verdict is at hand."""
+    for name, names, _ in modules():
+        if room(name) in BESIDE_THE_SUBMISSION:
+            beyond = {room(other) for other in names if other.startswith("torchgrade.")} - BESIDE_THE_SUBMISSION
+            assert not beyond, f"{name} imports {sorted(beyond)}"
 
 
 def test_no_place_of_one_machine_is_named() -> None:
@@ -83,20 +107,17 @@ def test_no_place_of_one_machine_is_named() -> None:
                 assert not re.search(r"/work/|/root/\.|/tmp/work", path.read_text(encoding="utf-8")), path
 
 
-def test_worker_code_imports_nothing_above() -> None:
-    """What a worker may read: isolation, errors and i18n only (the grader's side of it excepted)."""
-    grader_side = {"client.py", "line.py", "proxy.py", "local.py", "launch.py"}
-    for path in sorted((PACKAGE / "isolation").rglob("*.py")):
-        if path.name not in grader_side:
-            for name in imports(path, top_only=True):
-                if name.startswith("torchgrade."):
-                    assert name.split(".")[1] in ("isolation", "errors", "i18n"), f"{path.name} imports {name}"
-
-
 def test_what_a_verdict_depends_on_is_found_by_imports() -> None:
     """A changed rule of the kernel's regrades a class; a changed help text, table or page does not."""
-    files = {str(path.relative_to(PACKAGE)) for path in engine_files()}
-    assert {"expect/compare.py", "isolation/worker.py", "isolation/confine/seccomp.py", "grading/runner.py"} <= files
-    assert {"isolation/probes/portability.py", "authoring.py", "checks.py", "isolation/spawn.py"} <= files
-    for name in ("cli.py", "commands/grade.py", "report/scoreboard.py", "batch/gradebook.py", "marks.py"):
+    files = {path.relative_to(PACKAGE).as_posix() for path in engine_files()}
+    assert {"expect/compare.py", "isolation/worker/serve.py", "isolation/confine/seccomp.py"} <= files
+    assert {
+        "grading/runner.py",
+        "authoring.py",
+        "checks.py",
+        "handin/notebooks.py",
+        "isolation/launch/spawn.py",
+    } <= files
+    assert "isolation/worker/probes/portability.py" in files
+    for name in ("cli.py", "commands/grade.py", "report/scoreboard.py", "batch/gradebook/gradebook.py", "marks.py"):
         assert name not in files

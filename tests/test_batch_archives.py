@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from torchgrade.isolation.archives import Limits, is_archive, members, unpack
-from torchgrade.isolation.member_names import Refused, clean_path, decode_name
+from torchgrade.handin.archives import Limits, is_archive, members, unpack
+from torchgrade.handin.names import Refused, clean_path, decode_name
 
 GOOD = {"ann/task01.py": b"x = 1\n", "notes.txt": b"hello"}
 
@@ -228,8 +228,8 @@ def test_a_dictionary_of_gigabytes_is_refused_before_it_is_made():
     assert unpack(honest).files == GOOD
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (700 << 20,) * 2)\n"
-        "from torchgrade.isolation.archives import unpack\n"
-        "from torchgrade.isolation.member_names import Refused\n"
+        "from torchgrade.handin.archives import unpack\n"
+        "from torchgrade.handin.names import Refused\n"
         "try: unpack(sys.stdin.buffer.read())\n"
         "except Refused as refusal: print(refusal)\n"
     )

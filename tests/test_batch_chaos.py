@@ -14,8 +14,8 @@ import time
 import pytest
 from support import MINI, ROOT, copy_of_mini
 
-from torchgrade.batch.gradebook import Gradebook
-from torchgrade.isolation import watch
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.isolation.confine import watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()

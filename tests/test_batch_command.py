@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 from support import MINI, ROOT, SCHEMA, copy_of_mini, grade_py
 
-from torchgrade.batch.gradebook import Gradebook
-from torchgrade.batch.ledger import rows
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.ledger import rows
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
 STUB = (MINI / "exercises" / "task01_scale.py").read_text()

@@ -9,9 +9,9 @@ import textwrap
 
 import pytest
 
-from torchgrade.batch import ledger, schema
-from torchgrade.batch.gradebook import Gradebook, Key, Target
-from torchgrade.batch.storage import Handin, Unmatched, source_hash
+from torchgrade.batch.gradebook import ledger, schema
+from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Target
+from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
 from torchgrade.errors import UsageError
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -184,12 +184,12 @@ def test_the_lock_ends_with_its_process(tmp_path):
         import sys, time
         sys.path.insert(0, {os.getcwd()!r})
         from pathlib import Path
-        from torchgrade.batch.gradebook import Gradebook, Key
+        from torchgrade.batch.gradebook.gradebook import Gradebook, Key
         from torchgrade.model import Outcome, Status
         book = Gradebook(Path({str(path)!r}), writer=True)
         book.set_environment("env-1", {{}})
         book.add_sources([("a", b"a")])
-        from torchgrade.batch.storage import source_hash
+        from torchgrade.batch.gradebook.storage import source_hash
         key = Key("task01_a", source_hash(b"a"), "s", "env-1", 1)
         for i in range(100000):
             book.add_outcome(key, i, Outcome(f"test_{{i}}", "t", "values", "cpu", Status.PASSED, 1, 1))

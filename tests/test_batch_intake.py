@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.file_names import split_single
-from torchgrade.batch.folder import open_class
-from torchgrade.batch.intake import read_class
-from torchgrade.batch.layouts import recognise
-from torchgrade.batch.matching import by_name, definitions, match
-from torchgrade.batch.roster import Identity, Roster, parse_roster, read_roster
-from torchgrade.batch.unfold import ConfinedUnfolder, Unfolder, _receive
+from torchgrade.batch.intake.folder import open_class
+from torchgrade.batch.intake.intake import read_class
+from torchgrade.batch.intake.layouts import recognise
+from torchgrade.batch.intake.roster import Identity, Roster, parse_roster, read_roster
+from torchgrade.batch.intake.unfold import ConfinedUnfolder, Unfolder, _receive
 from torchgrade.errors import UsageError
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.handin.matching import by_name, definitions, match
+from torchgrade.handin.naming import split_single
+from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.model import Outcome, Status
 
 WANTED = {
@@ -52,7 +52,7 @@ def write(root, files):
 
 def read(path, listed=(), **options):
     """(who, task, attempt) -> hand-in, the intake, and the kept bundles by hash."""
-    from torchgrade.batch.storage import source_hash
+    from torchgrade.batch.gradebook.storage import source_hash
 
     kept = {}
     with open_class(Path(path)) as files:
@@ -161,11 +161,11 @@ def test_a_confined_worker_opens_them_just_the_same():
     """One fresh worker each; a bomb or a liar costs one answer."""
     with Launcher("auto") as launcher:
         limits = Limits(memory_mb=512, wall_seconds=60, file_mb=1, processes=4)
-        unfolder = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.unpacker:serve"))
+        unfolder = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.worker.unpacker:serve"))
         assert unfolder.archive(make_zip({"a.py": ONE, "../x": b""})).files == {"a.py": ONE}
         assert "damaged" in unfolder.archive(b"nonsense").error
         assert "def f" in unfolder.notebook(notebook("def f():\n    return 1")).files["module"].decode()
-        liar = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.snippet:serve"))
+        liar = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.worker.snippet:serve"))
         assert "too much" in liar.archive(make_zip({"a.py": ONE})).error
 
 
@@ -362,7 +362,7 @@ def test_people_are_found_by_id_mail_or_name_and_never_by_a_shared_name():
 
 def test_an_opener_that_exhausts_its_memory_costs_one_answer(monkeypatch):
     """The limits of the fork are real: with little memory the big archive fails, and the next one is read."""
-    code = "import torchgrade.isolation.unpacker as u; u.MEMORY = 48 << 20; u.main()"
+    code = "import torchgrade.isolation.worker.unpacker as u; u.MEMORY = 48 << 20; u.main()"
     with Unfolder(code) as unfolder:
         incompressible = os.urandom(1 << 20) * 14
         assert "memory" in unfolder.archive(make_zip({"big.bin": incompressible})).error

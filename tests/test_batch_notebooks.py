@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from torchgrade.isolation.member_names import Refused
-from torchgrade.isolation.notebooks import convert, is_notebook
+from torchgrade.handin.names import Refused
+from torchgrade.handin.notebooks import convert, is_notebook
 
 
 def notebook(*cells):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from support import MINI, copy_of_mini
 
-from torchgrade.batch import ledger
-from torchgrade.batch.gradebook import Gradebook
+from torchgrade.batch.gradebook import ledger
+from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.run import grade_class, take_in
 from torchgrade.batch.scheduler import Settings

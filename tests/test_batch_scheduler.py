@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from batch_support import CHECKS, PLANS, TARGETS, FakeExecutor, Silent, fill, text_of
 
-from torchgrade.batch import ledger
 from torchgrade.batch.executor import News
-from torchgrade.batch.gradebook import Gradebook
+from torchgrade.batch.gradebook import ledger
+from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.scheduler import PATIENCE, TRIES, Scheduler, Settings, plan
 
 SUPPORT = Path(__file__).with_name("batch_support.py")

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from torchgrade.errors import IsolationError
-from torchgrade.isolation import canaries
-from torchgrade.isolation.launch import Launcher
+from torchgrade.isolation.launch import canaries
+from torchgrade.isolation.launch.launcher import Launcher
 
 
 @pytest.mark.parametrize("isolation", ["strict", "standard"])

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from torchgrade.errors import IsolationError
-from torchgrade.isolation import cgroup, snippet
-from torchgrade.isolation.confine import levels, mounts, plan, seccomp, syscalls
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.confine import mounts, plan, seccomp, syscalls
+from torchgrade.isolation.launch import cgroup, levels
+from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.worker import snippet
 
-SNIPPET = "torchgrade.isolation.snippet:serve"
+SNIPPET = "torchgrade.isolation.worker.snippet:serve"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -257,8 +258,8 @@ def test_a_forked_grader_has_control_groups_of_its_own_and_leaves_none():
 import json, os, sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
-from torchgrade.isolation.cgroup import PREFIX
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.launch.cgroup import PREFIX
+from torchgrade.isolation.launch.launcher import Launcher, Limits
 
 
 def group_of_a_job():
@@ -484,8 +485,8 @@ def test_everything_holds_for_an_ordinary_user_too(tmp_path):
     text = f"""
 import json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
-from torchgrade.isolation import snippet
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.worker import snippet
+from torchgrade.isolation.launch.launcher import Launcher, Limits
 found = {{}}
 for isolation in ("strict", "standard", "process"):
     with Launcher(isolation) as launcher:

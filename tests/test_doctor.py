@@ -8,7 +8,7 @@ from support import MINI
 
 from torchgrade.course import Course
 from torchgrade.course_tools import doctor
-from torchgrade.isolation.confine import levels
+from torchgrade.isolation.launch import levels
 
 
 def test_doctor_reports_the_machine_and_the_isolation():

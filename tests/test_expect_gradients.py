@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from torchgrade import expect
 from torchgrade.errors import AuthoringError, Mismatch
-from torchgrade.isolation.client import Client
-from torchgrade.isolation.local import LocalLine
-from torchgrade.isolation.proxy import Submission
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.local_line import LocalLine
+from torchgrade.isolation.remote.proxy import Submission
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,9 @@ from torchgrade.authoring import (
     shares_memory,
 )
 from torchgrade.errors import AuthoringError, BadAnswer, Mismatch, SubmissionRaised
-from torchgrade.isolation.client import Client
-from torchgrade.isolation.local import LocalLine
-from torchgrade.isolation.proxy import Submission
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.local_line import LocalLine
+from torchgrade.isolation.remote.proxy import Submission
 from torchgrade.submission import Source
 
 LEARNER = """

@@ -10,7 +10,7 @@ import torch
 
 from torchgrade import expect
 from torchgrade.errors import AuthoringError, Mismatch
-from torchgrade.isolation.probes import source_names
+from torchgrade.isolation.worker.probes import source_names
 
 X = torch.randn(1, 1, 5, 5)
 W = torch.randn(1, 1, 3, 3)

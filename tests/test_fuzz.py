@@ -17,11 +17,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from torchgrade.isolation.channel import PLAIN, PREFIX, SHARED, WANT, Channel
-from torchgrade.isolation.decoding import Decoder
-from torchgrade.isolation.encoding import Encoder
-from torchgrade.isolation.protocol import Violation
-from torchgrade.isolation.watch import own_anonymous_mb
+from torchgrade.isolation.confine.watch import own_anonymous_mb
+from torchgrade.isolation.wire.channel import PLAIN, PREFIX, SHARED, WANT, Channel
+from torchgrade.isolation.wire.decoding import Decoder
+from torchgrade.isolation.wire.encoding import Encoder
+from torchgrade.isolation.wire.protocol import Violation
 
 SECONDS = 10.0  # for one frame, on a machine that is busy with something else
 GROWTH_MB = 20.0

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
-from torchgrade.isolation.client import Client
-from torchgrade.isolation.decoding import Decoder
-from torchgrade.isolation.encoding import Encoder
-from torchgrade.isolation.launch import Launcher, Limits
-from torchgrade.isolation.line import WorkerLine
-from torchgrade.isolation.protocol import Unsendable, Violation, unpack_header
-from torchgrade.isolation.proxy import Handle, RemoteTensor, Submission
+from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission
+from torchgrade.isolation.wire.decoding import Decoder
+from torchgrade.isolation.wire.encoding import Encoder
+from torchgrade.isolation.wire.protocol import Unsendable, Violation, unpack_header
 from torchgrade.submission import Source
 
 TEXT = """

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from torchgrade.errors import IsolationError
-from torchgrade.isolation import snippet, watch
-from torchgrade.isolation.launch import MANY, Launcher, Limits, WorkerProcess
+from torchgrade.isolation.confine import watch
+from torchgrade.isolation.launch.launcher import MANY, Launcher, Limits, WorkerProcess
+from torchgrade.isolation.worker import snippet
 
-SNIPPET = "torchgrade.isolation.snippet:serve"
+SNIPPET = "torchgrade.isolation.worker.snippet:serve"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -183,8 +184,8 @@ def test_everything_ends_with_a_killed_grader(isolation):
     text = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from torchgrade.isolation import snippet
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.worker import snippet
+from torchgrade.isolation.launch.launcher import Launcher, Limits
 launcher = Launcher({isolation!r})
 worker = launcher.start(Limits(), serve={SNIPPET!r})
 snippet.ask(worker.socket, '''
@@ -208,7 +209,7 @@ def test_zygote_ends_with_a_grader_killed_while_torch_is_imported():
     text = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from torchgrade.isolation.launch import Launcher
+from torchgrade.isolation.launch.launcher import Launcher
 launcher = Launcher("process")
 launcher.level
 print(launcher._zygote._process.pid, flush=True)
@@ -374,7 +375,7 @@ def test_seeding_imports_nothing_in_a_worker(worker):
     text = """
 import sys
 before = set(sys.modules)
-from torchgrade.isolation.seeding import seed_everything
+from torchgrade.seeding import seed_everything
 seed_everything(1)
 answer = sorted(set(sys.modules) - before)
 """

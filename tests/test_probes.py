@@ -23,8 +23,8 @@ from torchgrade.authoring import (
     shares_memory,
 )
 from torchgrade.errors import Mismatch
-from torchgrade.isolation import probes
-from torchgrade.isolation.registry import PROBES
+from torchgrade.isolation.worker import probes
+from torchgrade.isolation.worker.registry import PROBES
 
 X = torch.randn(2, 3, 8, 8)
 
@@ -204,7 +204,7 @@ def test_probes_import_nothing_above_the_trust_line():
     import subprocess
 
     code = (
-        "import sys; import torchgrade.isolation.probes;"
+        "import sys; import torchgrade.isolation.worker.probes;"
         "print(sorted(m for m in sys.modules if m.startswith('torchgrade.') and 'isolation' not in m))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchgrade.isolation.seeding import seed_everything
+from torchgrade.seeding import seed_everything
 
 
 @pytest.mark.parametrize("seed", [0, 7, (1 << 63) - 1])

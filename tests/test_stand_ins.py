@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.isolation.probes.recorders import tensors_in
-from torchgrade.isolation.probes.stand_ins import LARGEST, StandIns
+from torchgrade.isolation.worker.probes.recorders import tensors_in
+from torchgrade.isolation.worker.probes.stand_ins import LARGEST, StandIns
 
 
 def on_meta(*shape, **options):

@@ -6,7 +6,7 @@ suite stays in the grader, where a probe sees nothing of the submission's work: 
 
 from torchgrade import expect
 from torchgrade.checks import CheckSpec, check
-from torchgrade.isolation.probes import (
+from torchgrade.isolation.worker.probes import (
     buffers,
     clear_gradients,
     feature_maps,

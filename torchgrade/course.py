@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from torchgrade.errors import CourseError, UnknownTask, UsageError
 from torchgrade.engine_files import engine_files
+from torchgrade.errors import CourseError, UnknownTask, UsageError
 from torchgrade.manifest import Manifest, parse_manifest
 
 STEM = re.compile(r"task\d\d_[a-z0-9_]+")

@@ -13,9 +13,9 @@ ROOTS = (
     "torchgrade.grading.__main__",
     "torchgrade.grading.editor",
     "torchgrade.authoring",
-    "torchgrade.isolation.worker",
-    "torchgrade.isolation.zygote",
-    "torchgrade.isolation.spawn",
+    "torchgrade.isolation.worker.serve",
+    "torchgrade.isolation.confine.zygote",
+    "torchgrade.isolation.launch.spawn",
 )
 
 

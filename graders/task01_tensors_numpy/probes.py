@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import torch
 
-from torchgrade.isolation.probes.stand_ins import StandIns
+from torchgrade.isolation.worker.probes.stand_ins import StandIns
 
 
 def writes_seen(convert, source, new_source, new_result, **options):

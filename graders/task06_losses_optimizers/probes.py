@@ -2,7 +2,7 @@
 
 import torch
 
-from torchgrade.isolation.probes.stand_ins import StandIns
+from torchgrade.isolation.worker.probes.stand_ins import StandIns
 
 
 def replay(optimizer_class, starts, gradients, options):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from torchgrade.isolation.probes.dispatch import QuietDispatchMode
+from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
 
 
 def write_file(content, name):

@@ -5,7 +5,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader, TensorDataset
 
-from torchgrade.isolation.probes.dispatch import QuietDispatchMode
+from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
 
 
 def item(dataset, index):

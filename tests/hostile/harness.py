@@ -27,12 +27,12 @@ import torch
 from hostile.attempt import Payload
 from torchgrade.authoring import expect, parameter_count
 from torchgrade.errors import Mismatch, SubmissionFault
-from torchgrade.isolation import watch
-from torchgrade.isolation.client import Client
+from torchgrade.isolation.confine import watch
 from torchgrade.isolation.confine.plan import ENGINE
-from torchgrade.isolation.launch import Launcher, Limits
-from torchgrade.isolation.line import WorkerLine
-from torchgrade.isolation.proxy import Submission
+from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.proxy import Submission
 from torchgrade.submission import Source
 
 MOST_GROWTH_MB = 40.0

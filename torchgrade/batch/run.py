@@ -14,16 +14,16 @@ from typing import Any
 
 from torchgrade import __version__
 from torchgrade.batch.executor import Executor
-from torchgrade.batch.folder import open_class
-from torchgrade.batch.gradebook import Gradebook, Target
-from torchgrade.batch.intake import Intake, read_class
-from torchgrade.batch.ledger import Change, changes, rows
-from torchgrade.batch.matching import definitions
+from torchgrade.batch.gradebook.gradebook import Gradebook, Target
+from torchgrade.batch.gradebook.ledger import Change, changes, rows
+from torchgrade.batch.gradebook.storage import now
+from torchgrade.batch.intake.folder import open_class
+from torchgrade.batch.intake.intake import Intake, read_class
+from torchgrade.batch.intake.unfold import Unfolder
 from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, Watcher, plan
-from torchgrade.batch.storage import now
-from torchgrade.batch.unfold import Unfolder
 from torchgrade.course import Course, Task
 from torchgrade.grading.seeds import secret
+from torchgrade.handin.matching import definitions
 from torchgrade.marks import Row, Student, TaskInfo, counting
 
 

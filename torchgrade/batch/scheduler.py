@@ -13,7 +13,7 @@ from typing import Protocol
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.executor import Executor, News
-from torchgrade.batch.gradebook import Gradebook, Key, Target
+from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Target
 from torchgrade.grading.job import Job
 from torchgrade.marks import TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade

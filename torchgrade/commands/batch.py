@@ -14,21 +14,21 @@ from pathlib import Path
 from rich.console import Console
 
 from torchgrade.batch.executor import Executor
-from torchgrade.batch.gradebook import Gradebook
-from torchgrade.batch.ledger import Change
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.ledger import Change
+from torchgrade.batch.intake.roster import read_roster
+from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.local import LocalExecutor
-from torchgrade.batch.roster import read_roster
 from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
 from torchgrade.batch.scheduler import Settings
-from torchgrade.batch.unfold import ConfinedUnfolder
+from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
-from torchgrade.commands.publish import publish
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.canaries import demand
-from torchgrade.isolation.launch import Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.canaries import demand
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
 from torchgrade.marks import MISSING, UNREADABLE, Row
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -160,7 +160,7 @@ class Openers:
 
     def __call__(self) -> WorkerProcess:
         self._launcher = self._launcher or Launcher(self._isolation, torch=False)
-        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.unpacker:serve")
+        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:
         return self

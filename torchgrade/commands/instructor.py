@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook import Gradebook
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.classes.fingerprints import Reader
+from torchgrade.classes.publish import write
+from torchgrade.classes.similar import Pair
+from torchgrade.classes.similar import similar as compare
 from torchgrade.commands.batch import existing_gradebook, say
-from torchgrade.commands.publish import write
 from torchgrade.course import Course
-from torchgrade.course_tools.fingerprints import Reader
 from torchgrade.course_tools.release import release as write_edition
-from torchgrade.course_tools.similar import Pair
-from torchgrade.course_tools.similar import similar as compare
 from torchgrade.course_tools.stubs import stub_text
+from torchgrade.handin.source import Unreadable, decode
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.launch import Launcher
-from torchgrade.isolation.source import Unreadable, decode
+from torchgrade.isolation.launch.launcher import Launcher
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
 from torchgrade.report.similar_page import similar_csv, similar_html

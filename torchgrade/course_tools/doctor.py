@@ -139,9 +139,9 @@ def data_rows(course: Course) -> Iterator[Row]:
 
 def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Row]:
     """The level, what bounds memory, what a better level lacks, and the self-test in a real worker."""
-    from torchgrade.isolation import canaries
-    from torchgrade.isolation.confine.levels import NAMES
-    from torchgrade.isolation.launch import Launcher
+    from torchgrade.isolation.launch import canaries
+    from torchgrade.isolation.launch.launcher import Launcher
+    from torchgrade.isolation.launch.levels import NAMES
 
     with Launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
         try:

@@ -19,7 +19,7 @@ from torchgrade.expect.likely import fail
 from torchgrade.expect.slopes import Look, Point, agree, floating, place_name, slope_difference, weighted
 from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import clear_gradients, parameter_gradients
+from torchgrade.isolation.worker.probes import clear_gradients, parameter_gradients
 
 ROUNDS = 3  # each with a call, a cotangent and directions of its own
 

@@ -12,7 +12,7 @@ from torchgrade.expect.differences import keys_difference
 from torchgrade.expect.likely import Likely, fail, prove
 from torchgrade.expect.tensors import Difference, wrong_kind
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import registered_parameters
+from torchgrade.isolation.worker.probes import registered_parameters
 
 
 def parameters(

@@ -11,9 +11,9 @@ from torchgrade.expect.describe import is_handle
 from torchgrade.expect.likely import fail
 from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import operators as recorded
-from torchgrade.isolation.probes import source_names
-from torchgrade.isolation.probes.sources import canonical, is_use
+from torchgrade.isolation.worker.probes import operators as recorded
+from torchgrade.isolation.worker.probes import source_names
+from torchgrade.isolation.worker.probes.sources import canonical, is_use
 
 SHORT_FOR = {"F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy"}
 

@@ -19,7 +19,13 @@ from torchgrade.expect.describe import describe, number_pair
 from torchgrade.expect.likely import fail
 from torchgrade.expect.tensors import Difference, wrong_kind
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.probes import calls, clear_gradients, parameter_gradients, parameter_values, set_parameters
+from torchgrade.isolation.worker.probes import (
+    calls,
+    clear_gradients,
+    parameter_gradients,
+    parameter_values,
+    set_parameters,
+)
 
 STEP = 1e-6  # of the input's own size, or of 1 when that is larger
 ROUNDING = 1e-9  # what remains of float64 in a difference quotient with this step, relative to the sum's terms

@@ -28,8 +28,8 @@ import msgpack
 from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.job import Job
-from torchgrade.isolation.child_signal import ChildSignal
-from torchgrade.isolation.launch import Launcher
+from torchgrade.isolation.confine.child_signal import ChildSignal
+from torchgrade.isolation.launch.launcher import Launcher
 from torchgrade.model import Outcome, TaskGrade, as_json
 
 

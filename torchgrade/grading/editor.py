@@ -14,10 +14,10 @@ from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.seeds import LEARNER_SEED, derive
-from torchgrade.isolation.client import Client
-from torchgrade.isolation.local import LocalLine
-from torchgrade.isolation.proxy import Submission
-from torchgrade.isolation.seeding import seed_everything
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.local_line import LocalLine
+from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
 

@@ -23,8 +23,8 @@ from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.seeding import seed_everything
 from torchgrade.model import Outcome, Status
+from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
 Emit = Callable[[str, dict[str, Any]], None]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchgrade.errors import LoadFailed
-from torchgrade.isolation.client import Client
-from torchgrade.isolation.launch import Launcher, Limits
-from torchgrade.isolation.line import WorkerLine
-from torchgrade.isolation.local import LocalLine
-from torchgrade.isolation.proxy import Submission
+from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.local_line import LocalLine
+from torchgrade.isolation.remote.proxy import Submission
 from torchgrade.submission import Source
 
 

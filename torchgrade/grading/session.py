@@ -19,7 +19,7 @@ from torchgrade.grading.job import Job
 from torchgrade.grading.plugin import GradingPlugin, JobResult
 from torchgrade.grading.runner import Emit
 from torchgrade.grading.sandbox import Sandbox
-from torchgrade.isolation.launch import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.model import TaskGrade
 from torchgrade.scoring import award, task_status, total
 

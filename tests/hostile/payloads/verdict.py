@@ -101,7 +101,7 @@ def scale(x, factor=2.0):
         "worker_says_ok",
         "make the worker's own server answer that all is well",
         """
-from torchgrade.isolation.server import Server
+from torchgrade.isolation.worker.server import Server
 Server.op_call = lambda self, *a, **k: [True, None]
 Server.op_probe = lambda self, *a, **k: [True, None]
 """,

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from torchgrade.isolation.confine.libc import LINUX
-from torchgrade.isolation.job import Limits
+from torchgrade.isolation.wire.limits import Limits
 
 MB = 2**20
 

@@ -12,7 +12,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from torchgrade.isolation import watch
+from torchgrade.isolation.confine import watch
 
 MB = 2**20
 MOST_FILES = 16384

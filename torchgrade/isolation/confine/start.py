@@ -25,8 +25,8 @@ from typing import Any, NoReturn
 from torchgrade.isolation.confine import landlock, libc, mounts, namespaces, rlimits, scratch, seccomp
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.supervisor import CALLS, Job, supervise
-from torchgrade.isolation.job import Limits
-from torchgrade.isolation.status import Status
+from torchgrade.isolation.wire.limits import Limits
+from torchgrade.isolation.wire.status_socket import Status
 
 WORK = f"{namespaces.HOME}/work"  # at level 3
 Serve = Callable[[socket.socket], None]

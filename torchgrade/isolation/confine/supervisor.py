@@ -2,7 +2,7 @@
 
     zygote ─fork─▶ supervisor ─fork─▶ worker ─▶ whatever the submission starts
 
-On the status socket, JSON lines (isolation/status.py), each job from the second line on:
+On the status socket, JSON lines (isolation/wire/status_socket.py), each job from the second line on:
 
     {"supervisor": pid} + pidfd                                                  to the grader, first of all
     {"limits": ..., "serve": "module:function"} + [calls, output]                from the grader: the next job
@@ -30,12 +30,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from torchgrade.isolation import watch
-from torchgrade.isolation.child_signal import ChildSignal
-from torchgrade.isolation.confine import libc
+from torchgrade.isolation.confine import libc, watch
+from torchgrade.isolation.confine.child_signal import ChildSignal
 from torchgrade.isolation.confine.scratch import Cleaner
-from torchgrade.isolation.job import Limits
-from torchgrade.isolation.status import Status
+from torchgrade.isolation.wire.limits import Limits
+from torchgrade.isolation.wire.status_socket import Status
 
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
 LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes

@@ -1,0 +1,114 @@
+"""Reading a gradebook: exactly one row for every student, task and attempt, and what a regrade changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torchgrade.batch.gradebook.gradebook import Gradebook, Target
+from torchgrade.batch.gradebook.storage import Handin
+from torchgrade.marks import MISSING, OPEN, PENDING, UNREADABLE, Override, Row, TaskInfo
+from torchgrade.model import Outcome
+
+_GRADINGS = """
+SELECT g.status, g.points, g.max_points, g.seconds, g.peak_mb, g.isolation, g.memory_bound, g.reason,
+g.grading FROM gradings g WHERE g.done AND g.task = ? AND g.source = ? AND g.suite = ? AND g.environment = ?
+AND g.seed = ?
+"""
+
+
+def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None) -> Iterator[Row]:
+    """Every row of the class, by student, task order and attempt. ``targets`` defaults to those in force."""
+    force = book.targets() if targets is None else targets
+    overrides = book.overrides()
+    handed: dict[tuple[str, str], list[Handin]] = {}
+    for handin in book.handins():
+        handed.setdefault((handin.student, handin.task), []).append(handin)
+    for student in book.students():
+        for task in book.tasks():
+            override = overrides.get((student.key, task.task))
+            attempts = handed.get((student.key, task.task), [])
+            if not attempts:
+                yield Row(student.key, task.task, MISSING, 0.0, task.max_points, override=override,
+                          reason="nothing was handed in")  # fmt: skip
+            for handin in attempts:
+                yield _row(book, task, handin, len(attempts), override, force.get(task.task), checks)
+
+
+def _row(
+    book: Gradebook, task: TaskInfo, handin: Handin, attempts: int, override: Override | None,
+    target: Target | None, checks: bool,
+) -> Row:  # fmt: skip
+    head: dict[str, Any] = {
+        "student": handin.student, "task": task.task, "attempt": handin.attempt, "attempts": attempts,
+        "label": handin.label, "submitted": handin.submitted, "late": handin.late, "override": override,
+        "submission_hash": handin.source or "",
+    }  # fmt: skip
+    if handin.source is None:
+        return Row(**head, status=UNREADABLE, earned=0.0, max_points=task.max_points, reason=handin.reason)
+    found = target and book.db.execute(_GRADINGS, (task.task, handin.source, *target)).fetchone()
+    if not found or not target:
+        return Row(**head, status=PENDING, earned=None, max_points=task.max_points, reason="not graded yet")
+    status, points, max_points, seconds, peak_mb, isolation, bound, reason, grading = found
+    return Row(
+        **head, status=status, earned=None if status in OPEN else points,
+        max_points=max_points or task.max_points, seconds=seconds, peak_mb=peak_mb, isolation=isolation,
+        memory_bound=bound, reason=reason or handin.reason, grader_hash=target.suite,
+        environment=target.environment, seed=target.seed, checks=_outcomes(book, grading) if checks else (),
+    )  # fmt: skip
+
+
+def _outcomes(book: Gradebook, grading: int) -> tuple[Outcome, ...]:
+    query = "SELECT document FROM outcomes WHERE grading = ? ORDER BY position"
+    return tuple(Outcome.from_json(json.loads(row[0])) for row in book.db.execute(query, (grading,)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a regrade changed for one student: one check, or the whole task when ``check`` is empty."""
+
+    student: str
+    task: str
+    check: str
+    title: str
+    before: str
+    after: str
+    points_before: float | None
+    points_after: float | None
+
+
+def changes(before: Iterable[Row], after: Iterable[Row]) -> list[Change]:
+    """Compare two readings of a class: rows whose points or status differ, then their checks, one by one.
+
+    Attempts are compared one with one. A check that is new or gone is compared with "absent".
+    """
+    old = {(row.student, row.task, row.attempt): row for row in before}
+    found: list[Change] = []
+    for row in after:
+        held = old.get((row.student, row.task, row.attempt))
+        if held is None:
+            continue
+        if (held.status, held.points) != (row.status, row.points):
+            found.append(Change(row.student, row.task, "", "", held.status, row.status, held.points, row.points))
+        found += _check_changes(held, row)
+    return found
+
+
+def _check_changes(held: Row, row: Row) -> list[Change]:
+    was = {(check.id, check.device): check for check in held.checks}
+    now = {(check.id, check.device): check for check in row.checks}
+    found = []
+    for key in [*now, *(key for key in was if key not in now)]:
+        a, b = was.get(key), now.get(key)
+        (old, earned), (new, earns) = _state(a), _state(b)
+        if (old, earned) != (new, earns):
+            either = b or a
+            title = either.title if either else ""
+            found.append(Change(row.student, row.task, key[0], title, old, new, earned, earns))
+    return found
+
+
+def _state(check: Outcome | None) -> tuple[str, float | None]:
+    return (str(check.status), check.points) if check else ("absent", None)

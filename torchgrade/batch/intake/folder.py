@@ -1,0 +1,138 @@
+"""The files of a class: a folder or the instructor's one archive, as entries that are read when asked for."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from torchgrade.errors import UsageError
+from torchgrade.handin.archives import Limits, is_archive, members
+from torchgrade.handin.names import Refused, clean_path, decode_name, shown
+
+LARGEST = 32 << 20  # bytes of one handed-in file
+_CLASS = Limits(total=16 << 30, member=256 << 20, count=500_000, ratio=200, nesting=0, small=64 << 20)
+_MOST = 500_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: a clean relative path, its age for ordering, and how to read it."""
+
+    path: str
+    modified: float
+    read: Callable[[], bytes]
+
+
+@dataclass
+class Files:
+    """``entries`` by path, and what cannot be read with a sentence. ``close`` removes what was unpacked."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    _spool: tempfile.TemporaryDirectory[str] | None = None
+
+    def all(self) -> dict[str, Entry]:
+        """The entries, and the refused ones as entries whose reading says why: they belong to somebody too."""
+        refused = {path: Entry(path, 0.0, partial(_refuse, why)) for path, why in self.refused.items()}
+        return {**refused, **self.entries}
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.cleanup()
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _refuse(why: str) -> bytes:
+    raise Refused(why)
+
+
+def open_class(path: Path) -> Files:
+    """Everything below a folder, or in an archive; raises UsageError when there is neither."""
+    if path.is_dir():
+        return _walk(path)
+    if path.is_file() and is_archive(path.name):
+        return _spooled(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    raise UsageError(f"{path} is neither a folder nor an archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz)")
+
+
+def _walk(root: Path) -> Files:
+    """Every regular file below ``root``; links are not followed, for they may point at anything."""
+    files = Files()
+    pending = [os.fsencode(root)]
+    while pending:
+        with os.scandir(pending.pop()) as found:
+            for item in sorted(found, key=lambda item: item.name):
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(item.path)
+                else:
+                    _add(files, root, item)
+        if len(files.entries) > _MOST:
+            raise UsageError(f"{root} holds more than {_MOST} files; is it the right folder?")
+    return files
+
+
+def _add(files: Files, root: Path, item: os.DirEntry[bytes]) -> None:
+    relative = decode_name(os.path.relpath(item.path, os.fsencode(root)).replace(os.sep.encode(), b"/"))
+    try:
+        status = item.stat(follow_symlinks=False)
+        if item.is_symlink():
+            raise Refused("it is a link, which is not followed")
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("it is a device or a pipe")
+        path = clean_path(relative, existing=True)
+        if path in files.entries:
+            raise Refused("another file has the same name")
+    except (Refused, OSError) as error:
+        files.refused[shown(relative)] = str(error)
+        return
+    files.entries[path] = Entry(path, status.st_mtime, partial(_read, item.path))
+
+
+def _read(place: bytes) -> bytes:
+    """The content, opened so that a link or pipe that was put there since is not followed."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(place, flags | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise Refused(f"it cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise Refused(f"it is larger than {LARGEST >> 20} MB")
+    return data
+
+
+def _spooled(path: Path) -> Files:
+    """Unpack the instructor's archive into files that we name ourselves."""
+    spool = tempfile.TemporaryDirectory(prefix="torchgrade-")
+    files = Files(_spool=spool)
+    try:
+        with path.open("rb") as stream:
+            for number, member in enumerate(members(stream, _CLASS)):
+                if member.content is None or len(member.content) > LARGEST:
+                    files.refused[member.path] = member.refused or f"it is larger than {LARGEST >> 20} MB"
+                    continue
+                place = os.path.join(spool.name, str(number))
+                with open(place, "wb") as target:
+                    target.write(member.content)
+                reader = partial(_read, os.fsencode(place))
+                files.entries[member.path] = Entry(member.path, 0.0, reader)
+    except Refused as refusal:
+        files.close()
+        raise UsageError(f"{path}: {refusal}") from None
+    except BaseException:
+        files.close()
+        raise
+    return files

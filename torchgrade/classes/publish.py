@@ -1,0 +1,100 @@
+"""Write everything that leaves a gradebook: tables, documents for each student, the page for the class."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from torchgrade import __version__
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.ledger import Change, rows
+from torchgrade.batch.gradebook.storage import now
+from torchgrade.batch.run import class_rows, counted_titles
+from torchgrade.course import Course
+from torchgrade.marks import Row, Student, TaskInfo
+from torchgrade.policy import Policy, dated
+from torchgrade.report import feedback, junit, learner_view, platforms, tables
+from torchgrade.report.class_report import ClassFacts, class_report
+from torchgrade.report.escape import file_name
+from torchgrade.report.student_result import About, student_result
+
+SHOWN: tuple[str, ...] = ("torch", "python", "machine")
+
+
+def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] = ()) -> list[Row]:
+    """Write all files below ``out``; returns the rows that count. Each file is complete or the old one."""
+    tasks = counted_titles(course, {info.task: info for info in book.tasks()})
+    policy = Policy.from_mapping(course.settings.get("marks"), [task.stem for task in course.tasks])
+    students, every = book.students(), dated(rows(book), policy.deadlines)
+    titled = {task.task for task in tasks}
+    counted = [row for row in class_rows(book, every) if row.task in titled]
+    table = tables.by_student(counted)
+    document = environment_of(book, counted)
+    about = _about(course, document, counted)
+    links = _students(out, students, table, tasks, policy, about)
+    write(out / "grades.csv", tables.grades_csv(students, table, tasks, policy))
+    write(out / "checks.csv", tables.checks_csv(students, every))
+    write(out / "canvas.csv", platforms.canvas_csv(students, table, tasks))
+    write(out / "moodle.csv", platforms.moodle_csv(students, table, tasks, policy))
+    write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))
+    if changed:
+        write(out / "changes.csv", changes_csv(changed))
+    shown = {key: str(document[key]) for key in SHOWN if key in document}
+    faults = [(task, reason) for task, _, _, reason in book.faults()[-200:]]
+    facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
+    write(out / "report.html", class_report(students, counted, tasks, policy, facts))
+    return counted
+
+
+def environment_of(book: Gradebook, counted: Sequence[Row]) -> dict[str, object]:
+    """The environment that most recently graded rows name; empty before the first verdict."""
+    names = [row.environment for row in counted if row.environment]
+    return dict(book.environment(names[-1])) if names else {}
+
+
+def _about(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
+    devices = document.get("devices")
+    listed = tuple(str(device) for device in devices) if isinstance(devices, list) and devices else ("cpu",)
+    seed = next((row.seed for row in counted if row.seed), 0)
+    return About(course.title, __version__, str(document.get("torch", "")), listed, seed)
+
+
+def _students(
+    out: Path, students: Sequence[Student], table: tables.Class, tasks: Sequence[TaskInfo], policy: Policy,
+    about: About,
+) -> dict[str, str]:  # fmt: skip
+    """A folder for each student; returns the way from the class's page to each feedback page."""
+    marks = tables.totals(table, tasks, policy)
+    links: dict[str, str] = {}
+    taken: set[str] = set()
+    for number, student in enumerate(students):
+        name = file_name(student.key)
+        if not name or name.casefold() in taken:
+            name = f"{name or 'student'}-{number}"
+        taken.add(name.casefold())
+        links[student.key] = f"students/{name}/feedback.html"
+        result = student_result(student, table[student.key], tasks, about)
+        seen, folder = learner_view.learner_result(result), out / "students" / name
+        mine = table[student.key], marks[student.key]
+        write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
+        write(folder / "gradescope.json", platforms.gradescope_json(result))
+        write(folder / "junit.xml", junit.junit_xml(seen))
+        write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
+        write(folder / "feedback.html", feedback.feedback_html(student, result, *mine, home=""))
+    return links
+
+
+def changes_csv(changed: Sequence[Change]) -> str:
+    """Who changed in a regrade, by which check, from what to what."""
+    head = ("student", "task", "check", "title", "before", "after", "points_before", "points_after")
+    return tables.to_csv(head, ([getattr(change, name) for name in head] for change in changed))
+
+
+def write(place: Path, text: str) -> None:
+    """Replace a file in one step. A lone surrogate, which no file can carry, becomes a question mark."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f".{place.name}.new")
+    draft.write_bytes(text.encode("utf-8", "replace"))
+    os.replace(draft, place)

@@ -1,0 +1,245 @@
+"""Reading an archive that is hostile until proved otherwise: a stream goes in, files or sentences come out.
+
+Nothing is ever written to a disk, so a path can escape nowhere; names are checked all the same, because a
+reader sees them. Sizes are counted while unpacking: what a header claims is not believed. A bad member costs
+itself a sentence; what would exhaust the machine (a bomb) ends the reading.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import posixpath
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, BinaryIO, NamedTuple, cast
+
+from torchgrade.handin.inflate import Bomb, Metered, Plain, megabytes
+from torchgrade.handin.names import Refused, clean_path, decode_name, reason, shown
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_CHUNK = 1 << 16
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
+    ValueError, RuntimeError, OverflowError, IndexError, KeyError, UnicodeError,
+)  # fmt: skip
+_Opener = Callable[[], AbstractContextManager[IO[bytes]]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may contain. Sizes are bytes; ``ratio`` is unpacked size to packed size."""
+
+    total: int = 256 << 20
+    member: int = 32 << 20
+    count: int = 5_000
+    ratio: int = 200
+    nesting: int = 1
+    small: int = 4 << 20  # below this total any ratio is harmless
+
+
+class Member(NamedTuple):
+    """One file of an archive; ``content`` is None where ``refused`` says why it is not read."""
+
+    path: str
+    content: bytes | None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """``files`` maps a clean relative path to its content; ``refused`` pairs a path with a sentence."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+def is_archive(name: str) -> bool:
+    """Whether the name says that this is an archive that can be read."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def unpack(data: bytes, limits: Limits | None = None) -> Unpacked:
+    """The regular files of a zip or tar archive (plain, gzip, bzip2 or xz), archives inside it included.
+
+    Raises Refused with a sentence when the archive cannot be read at all or would exhaust the machine.
+    """
+    files: dict[str, bytes] = {}
+    refused = []
+    for member in members(io.BytesIO(data), limits or Limits()):
+        if member.content is None:
+            refused.append((member.path, member.refused))
+        else:
+            files[member.path] = member.content
+    return Unpacked(files, tuple(refused))
+
+
+def members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
+    """The members one by one, so that only one is in memory at a time.
+
+    Archives inside are read ``limits.nesting`` deep, under the path of the inner archive; with 0 they are
+    members like any other. ``stream`` must be seekable. Raises Refused like ``unpack``.
+    """
+    return _Reader(limits).read(stream, "", 0)
+
+
+class _Reader:
+    """The state of one reading: names seen, and what is used of the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._seen: set[str] = set()
+        self._count = 0
+        self._total = 0
+
+    def read(self, stream: BinaryIO, prefix: str, depth: int) -> Iterator[Member]:
+        packed = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        try:
+            for name, refusal, opener in _open(stream, packed, self.limits):
+                yield from self._take(prefix, name, refusal, opener, packed, depth)
+        except Refused:
+            raise
+        except _DAMAGE as error:
+            raise Refused(f"the archive is damaged or of an unknown kind: {reason(error)}") from None
+        except MemoryError:
+            raise Refused("the archive needs more memory than there is") from None
+
+    def _take(self, prefix: str, name: str, refusal: str, opener: _Opener, packed: int, depth: int) -> Iterator[Member]:
+        self._count += 1
+        if self._count > self.limits.count:
+            raise Bomb(f"the archive has more than {self.limits.count} members")
+        path = posixpath.join(prefix, shown(name))
+        try:
+            if refusal:
+                raise Refused(refusal)
+            path = posixpath.join(prefix, clean_path(name))
+            if path.casefold() in self._seen:
+                raise Refused("another member has the same name")
+            content = self._content(opener, packed)
+            self._seen.add(path.casefold())
+            if is_archive(path) and self.limits.nesting:
+                yield from self._nested(content, path, depth)
+            else:
+                yield Member(path, content)
+        except Bomb:
+            raise
+        except Refused as error:
+            yield Member(path, None, str(error))
+        except _DAMAGE as error:
+            yield Member(path, None, f"it is damaged: {reason(error)}")
+
+    def _nested(self, content: bytes, path: str, depth: int) -> Iterator[Member]:
+        if depth >= self.limits.nesting:
+            raise Refused("it lies too deep: archives inside archives inside archives are not read")
+        yield from self.read(io.BytesIO(content), path, depth + 1)
+
+    def _content(self, opener: _Opener, packed: int) -> bytes:
+        """Read one member, counting; what was announced plays no part."""
+        parts: list[bytes] = []
+        size = 0
+        with opener() as opened:
+            while chunk := opened.read(_CHUNK):
+                size += len(chunk)
+                self._total += len(chunk)
+                if size > self.limits.member:
+                    raise Bomb(f"a file in the archive is larger than {megabytes(self.limits.member)}")
+                if self._total > self.limits.total:
+                    raise Bomb(f"the archive unpacks to more than {megabytes(self.limits.total)}")
+                if self._total > self.limits.small and self._total > self.limits.ratio * packed:
+                    raise Bomb(f"the archive unpacks to more than {self.limits.ratio} times its size")
+                parts.append(chunk)
+        return b"".join(parts)
+
+
+def _open(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+    """(name, reason to refuse it, what opens it) of each member."""
+    magic = stream.read(6)
+    stream.seek(0)
+    if magic.startswith(b"PK"):
+        return _zip_members(stream, packed, limits)
+    # Headers and padding come on top of the files.
+    most = limits.total + 2048 * limits.count
+    plain = Plain.of(stream, magic)
+    return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio))
+
+
+def _zip_members(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+    if _entries(stream) > limits.count:  # before zipfile builds an object for each
+        raise Bomb(f"the archive has more than {limits.count} members")
+    with zipfile.ZipFile(stream) as archive:
+        infos = archive.infolist()
+        _check_overlap(infos, packed)
+        for info in infos:
+            if not info.is_dir():
+                yield _zip_name(info), _zip_reason(info), partial(archive.open, info)
+
+
+def _entries(stream: BinaryIO) -> int:
+    """How often the mark of a directory entry occurs: at least the number of entries."""
+    count, tail = 0, b""
+    while chunk := stream.read(1 << 20):
+        count += (tail + chunk).count(b"PK\x01\x02")
+        tail = chunk[-3:]
+    stream.seek(0)
+    return count
+
+
+def _check_overlap(infos: list[zipfile.ZipInfo], packed: int) -> None:
+    """Members that share packed bytes are how the smallest bombs work."""
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end or info.header_offset + info.compress_size > packed:
+            raise Refused("the archive is damaged: its members overlap")
+        end = info.header_offset + info.compress_size
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name as meant. Without the UTF-8 flag zipfile reads cp437; Chinese Windows wrote GBK."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    return decode_name(info.orig_filename.encode("cp437", "replace"))
+
+
+def _zip_reason(info: zipfile.ZipInfo) -> str:
+    mode = info.external_attr >> 16
+    if info.flag_bits & 0x1:
+        return "it is encrypted"
+    if stat.S_ISLNK(mode):
+        return "it is a link"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "it is a device or a pipe"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "it is compressed in an unusual way"  # zipfile inflates those without a bound
+    return ""
+
+
+def _tar_members(stream: Metered) -> Iterator[tuple[str, str, _Opener]]:
+    # ``r|``: strictly forward, nothing guessed, nothing extracted.
+    source = cast(BinaryIO, stream)  # it only ever reads
+    with tarfile.open(mode="r|", fileobj=source, errors="surrogateescape") as archive:
+        for member in archive:
+            if not member.isdir():
+                name = decode_name(member.name.encode("utf-8", "surrogateescape"))
+                yield name, _tar_reason(member), partial(_open_member, archive, member)
+
+
+def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    stream = archive.extractfile(member)
+    if stream is None:
+        raise Refused("it is no file")
+    return stream
+
+
+def _tar_reason(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return "it is a link"
+    if member.issparse():
+        return "it is a sparse file"
+    return "" if member.isreg() else "it is a device or a pipe"

@@ -1,0 +1,226 @@
+"""The grader's end of the line: asks the worker, and turns replies into values, handles and faults.
+
+How bytes travel is the business of a ``Line``: ``WorkerLine`` talks to a confined process, ``LocalLine``
+(``--debug``) to a server in this process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from torchgrade.errors import (
+    AuthoringError,
+    BadAnswer,
+    LoadFailed,
+    Mismatch,
+    MissingName,
+    OutOfMemory,
+    SubmissionRaised,
+    TimedOut,
+    WorkerDied,
+)
+from torchgrade.errors import (
+    Frame as TraceFrame,
+)
+from torchgrade.isolation.remote.line import Line
+from torchgrade.isolation.remote.remote_call import attach
+from torchgrade.isolation.wire.decoding import Decoder
+from torchgrade.isolation.wire.encoding import Encoder
+from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
+from torchgrade.submission import Source
+
+ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+
+
+@dataclass
+class Seen:
+    """What a check has sent and received, for messages and for proving that it has teeth."""
+
+    where: tuple[str, int, str] | None = None
+    sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
+    answered: bool = False
+
+
+class Client:
+    """Requests, replies and the faults among them; the same for both kinds of line."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.seen = Seen()
+        self._seed: int | None = None  # of a check that has asked nothing yet
+        self.dropped_graphs: list[int] = []
+        self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
+        self._unused: set[int] = set()
+
+    # --- what suites and the plugin ask for --------------------------------------------------------------
+
+    def load(self, name: str, source: Source, probes: str | None) -> None:
+        """Open, convert and execute the submission in the worker; raises LoadFailed."""
+        archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
+        files = dict(source.files)
+        try:
+            self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
+        except SubmissionRaised as fault:
+            raise LoadFailed(str(fault), fault.frames, fault) from fault
+        except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
+            raise LoadFailed(str(fault), (), fault) from fault
+
+    def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
+        """A new check: its first request will undo there what the last one left, and seed."""
+        self.seen = Seen(sent=[] if proving else None)
+        self.line.begin(seconds)
+        self._seed = seed
+
+    def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
+        places = (getattr(arg, "_spec", None) for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a"))
+        self.seen.where = next((spec.where for spec in places if spec and spec.where), self.seen.where)
+        return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
+
+    def differentiable(self, op: str, **request: Any) -> Any:
+        """A request whose tensors carry gradients from here to the worker and back."""
+        inputs = [t for t in _tensors([request["args"], request["kwargs"]]) if t.requires_grad]
+        if self.seen.sent is not None:
+            self.seen.sent += [t.detach().clone() for t in _tensors([request["args"], request["kwargs"]])]
+        value, graph, flags = self._ask(op, request, graph=True)
+        return attach(self, value, graph, flags, inputs) if graph is not None else value
+
+    def request(self, op: str, **request: Any) -> Any:
+        return self._ask(op, request)[0]
+
+    # --- the exchange ------------------------------------------------------------------------------------
+
+    def _ask(self, op: str, request: dict[str, Any], graph: bool = False) -> tuple[Any, Any, list[torch.Tensor]]:
+        sequence = secrets.randbits(62)  # not to be guessed: a reply cannot be sent before its request
+        request = {"op": op, **request}
+        unused, self._unused = [number for number in self._unused if not self._handles[number]], set()
+        request |= {"drop_objects": unused} if unused else {}
+        if self.dropped_graphs:
+            request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
+        begin, self._seed = [] if self._seed is None else [self._seed], None
+        try:
+            frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
+        except Unsendable as error:
+            raise AuthoringError(f"a check tried to send {error}") from None
+        body, buffers = self.line.exchange(frame, sequence)
+        differentiable: list[torch.Tensor] = []
+        try:
+            value = self._value(body[2], body[3], buffers, differentiable)
+            if not graph:
+                return value, None, []
+            if type(value) is not list or len(value) != 2 or not _is_graph(value[1]):
+                raise Violation("call reply")
+            self.seen.answered = True
+            return value[0], value[1], differentiable
+        except Violation as error:
+            fault = BadAnswer(f"its process broke the protocol ({error})")
+            self.line.close()
+            raise fault from None
+
+    def _value(self, kind: str, body: Any, buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
+        def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
+            if grad and (tensor.is_floating_point() or tensor.is_complex()):
+                differentiable.append(tensor)
+            return tensor
+
+        value = Decoder(buffers, self._resolve, on_tensor=on_tensor).decode(body)
+        if kind == "ok":
+            return value
+        raise self._fault(kind, value)
+
+    def _fault(self, kind: str, value: Any) -> Exception:
+        if kind == "missing" and type(value) is list and len(value) == 2:
+            return MissingName(str(value[0]), [str(near) for near in value[1]])
+        if kind == "mismatch" and type(value) is list and len(value) == 3:
+            message, expected, got = (None if part is None else str(part) for part in value)
+            return Mismatch(expected, got, message=message or "")
+        if kind == "unsendable":
+            return BadAnswer(f"it returned {value}"[:300])
+        if kind == "unreadable":
+            return LoadFailed(str(value)[:2000])
+        if kind != "raised" or type(value) is not list or len(value) != 3:
+            raise Violation("error reply")
+        names, text, frames = value
+        if not names or any(type(name) is not str for name in names) or type(text) is not str:
+            raise Violation("error reply")
+        if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
+            limits = getattr(self.line, "limits", None)
+            return OutOfMemory(limits.memory_mb if limits else 0)
+        fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
+        local = getattr(self.line, "raised", None)
+        return fault.with_traceback(local.__traceback__) if local is not None else fault
+
+    def _refer(self, value: Any) -> list[Any]:
+        from torchgrade.isolation.remote.proxy import Handle, ProbeFunction
+
+        if isinstance(value, ProbeFunction):
+            return [-1, value.name]
+        if isinstance(value, Handle):
+            return [object.__getattribute__(value, "_spec").id]
+        name = getattr(value, "__qualname__", "")
+        module = str(getattr(value, "__module__", ""))
+        if name and callable(value) and module.partition(".")[0] == "torch":
+            return [0, f"{module}.{name}"]
+        raise Unsendable(f"a {type(value).__name__}; build objects beside the submission, in the task's probes.py")
+
+    def _resolve(self, rest: list[Any]) -> Any:
+        from torchgrade.isolation.remote.proxy import make_handle
+
+        return make_handle(self, object_spec(rest))
+
+    def hold(self, number: int) -> None:
+        """A handle to an object was made."""
+        self._handles[number] += 1
+
+    def drop(self, number: int) -> None:
+        """A handle to an object was collected; the worker learns of it with the next request."""
+        self._handles[number] -= 1
+        if not self._handles[number]:
+            self._unused.add(number)
+
+
+def object_spec(rest: list[Any]) -> ObjectSpec:
+    """Check and name the parts of an object's description."""
+    try:
+        number, name, bases, is_callable, where, tensor = rest
+        if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
+            raise Violation("object")
+        names = tuple(str(base) for base in bases)
+        place = (str(where[0]), int(where[1]), str(where[2])) if where is not None else None
+        facts = None
+        if tensor is not None:
+            dtype, shape, device, requires_grad, leaf = tensor
+            facts = (str(dtype), tuple(int(n) for n in shape), str(device), bool(requires_grad), bool(leaf))
+    except Violation:
+        raise
+    except Exception:
+        raise Violation("object") from None
+    return ObjectSpec(number, name, names, is_callable, place, facts)
+
+
+def _is_graph(value: Any) -> bool:
+    return value is None or (
+        type(value) is list and len(value) == 2 and type(value[0]) is int and type(value[1]) is bool
+    )
+
+
+def _frame(item: Any) -> TraceFrame:
+    if type(item) is not list or len(item) != 4 or type(item[1]) is not int:
+        raise Violation("frame")
+    return TraceFrame(str(item[0]), item[1], str(item[2]), str(item[3]))
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return []

@@ -1,0 +1,63 @@
+"""``--debug``: the submission runs in the grader's own process, behind the same frames and the same server.
+
+Values are encoded and decoded as they are for a worker, so that both ways reach the same outcomes; only the
+clock and the memory limit are off, and an exception keeps the learner's frames for ``--pdb``.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchgrade.isolation.wire.protocol import Frame, unpack_header
+from torchgrade.isolation.worker.server import Server
+
+
+class LocalLine:
+    def __init__(self) -> None:
+        self.server = Server()
+        self.peak_mb = 0.0  # not measured: it shares the grader's process
+        self._streams = random_streams()  # the submission's own, as a worker has them
+
+    @property
+    def raised(self) -> BaseException | None:
+        """What the submission raised in the last exchange."""
+        return self.server.raised
+
+    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
+        ours = random_streams()
+        restore(self._streams)
+        try:
+            return _passed_on(self.server.answer(*_passed_on(frame)))
+        finally:
+            self._streams = random_streams()
+            restore(ours)
+
+    def begin(self, seconds: float) -> None:
+        """No clock: a learner may stand at a breakpoint."""
+
+    def output(self) -> str:
+        """What the submission prints goes straight to the terminal."""
+        return ""
+
+    def close(self) -> None:
+        """Nothing to end: the submission leaves with this process."""
+
+
+def random_streams() -> tuple[Any, Any, Any]:
+    """The state of every generator that a check or a submission draws from."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def restore(streams: tuple[Any, Any, Any]) -> None:
+    random.setstate(streams[0])
+    np.random.set_state(streams[1])
+    torch.set_rng_state(streams[2])
+
+
+def _passed_on(frame: Frame) -> tuple[Any, list[Any]]:
+    body, _ = unpack_header(frame.header()[4:])
+    return body, [bytearray(view) for view in frame.raw]

@@ -1,0 +1,159 @@
+"""Values into frames: plain data as it is, tensors and arrays as raw bytes, anything else as a description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps, Frame, Unsendable
+
+USUAL = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64"}  # sent without a detour
+AS_THEY_ARE = frozenset((type(None), bool, float))
+
+
+class Encoder:
+    """Turns values into a ``Frame``. ``refer`` describes an object that is not plain data, or raises."""
+
+    def __init__(self, refer: Callable[[Any], list[Any]], caps: Caps = CAPS, keep_strides: bool = False) -> None:
+        self.refer = refer
+        self.caps = caps
+        self.keep_strides = keep_strides
+        self.frame = Frame(None)
+        self.nodes = 0
+
+    def encode(self, value: Any) -> Frame:
+        self.frame.body = self._encode(value, 0)
+        return self.frame
+
+    def _encode(self, value: Any, depth: int) -> Any:
+        if depth > self.caps.depth:
+            raise Unsendable("a value that is nested too deeply or has too many parts")
+        kind = type(value)
+        if value is None or kind is bool or kind is float:
+            return value
+        if kind is int:
+            return value if -(1 << 63) <= value < 1 << 63 else ["x", "int", _text(hex(value), self.caps)]
+        if kind is str:
+            return _text(value, self.caps)
+        if kind is bytes:
+            if len(value) > self.caps.text:
+                raise Unsendable(f"a bytes object of {len(value):,} bytes")
+            return value
+        if isinstance(value, (list, tuple)):
+            return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
+        if isinstance(value, dict):
+            return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
+        if isinstance(value, torch.Tensor) and not _stays(value):
+            return self._tensor(value)
+        if isinstance(value, np.ndarray):
+            return self._array(np.asarray(value), "A")
+        if isinstance(value, np.generic):
+            return self._array(np.asarray(value), "S")
+        other = _encode_other(value)
+        return other if other is not None else ["o", *self.refer(value)]
+
+    def _parts(self, items: list[Any], depth: int) -> list[Any]:
+        """The encoded items; the plain ones, which are most, without a call for each."""
+        self.nodes += len(items)
+        if self.nodes > self.caps.nodes:
+            raise Unsendable("a value that is nested too deeply or has too many parts")
+        return [
+            item
+            if (kind := type(item)) in AS_THEY_ARE
+            or (kind is int and -(1 << 63) <= item < 1 << 63)
+            or (kind is str and len(item) < 100 and item.isascii())
+            else self._encode(item, depth + 1)
+            for item in items
+        ]
+
+    def _tensor(self, value: torch.Tensor) -> list[Any]:
+        if type(value) is torch.Tensor and value.dtype in USUAL and value.is_cpu and value.is_contiguous():
+            self._check_size(value.numel() * value.element_size(), "a tensor")
+            if value.layout is torch.strided and not value.is_neg() and value.numel() > 1:
+                index = self._add([USUAL[value.dtype]], value.detach().numpy().data)
+                return ["T", index, USUAL[value.dtype], list(value.shape), None, "cpu", value.requires_grad]
+        with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+            tensor = value.detach().as_subclass(torch.Tensor)
+            name = str(tensor.dtype).removeprefix("torch.")
+            if name not in TORCH_DTYPES or tensor.layout is not torch.strided:
+                return ["o", *self.refer(value)]
+            shape, grad = list(tensor.shape), bool(value.requires_grad)
+            if tensor.device.type == "meta":
+                return ["T", -1, name, shape, None, "meta", grad]
+            strides: list[int] | None = None
+            if self.keep_strides and not tensor.is_contiguous() and tensor.numel():
+                strides = list(tensor.stride())
+                span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+                tensor = tensor.as_strided((span,), (1,))
+            self._check_size(tensor.numel() * tensor.element_size(), "a tensor")
+            flat = tensor.resolve_conj().resolve_neg().to("cpu").contiguous().reshape(-1)
+            if flat.numel() == 1 and flat.stride(0) != 1:  # an expanded number counts as contiguous
+                flat = flat.clone(memory_format=torch.contiguous_format)
+            index = self._add([name], flat.view(torch.uint8).numpy().data)
+            return ["T", index, name, shape, strides, str(value.device), grad]
+
+    def _array(self, value: np.ndarray[Any, Any], tag: str) -> list[Any]:
+        if value.dtype.kind not in NUMPY_KINDS or value.dtype.itemsize > 16:
+            return ["o", *self.refer(value)]
+        self._check_size(value.size * value.itemsize, "an array")
+        strides, offset = None, 0
+        if self.keep_strides and value.size and not value.flags.c_contiguous:
+            strides = list(value.strides)
+            reach = [(n - 1) * step for n, step in zip(value.shape, strides, strict=True)]
+            low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + value.itemsize
+            offset = -low
+            corner = value[tuple(slice(-1, None) if r < 0 else slice(0, 1) for r in reach)]
+            raw = np.lib.stride_tricks.as_strided(corner.view(np.uint8).reshape(-1), (high - low,), (1,)).copy()
+        else:
+            raw = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        index = self._add(["bytes"], raw.data)
+        return [tag, index, value.dtype.str, list(value.shape), strides, offset, bool(value.flags.writeable)]
+
+    def _check_size(self, size: int, what: str) -> None:
+        if size + self.frame.size > self.caps.data:
+            raise Unsendable(f"{what} of {size / 1e9:.1f} GB; at most {self.caps.data / 1e9:.1f} GB can be sent")
+
+    def _add(self, spec: list[Any], raw: memoryview) -> int:
+        raw = raw.cast("B") if raw.nbytes else memoryview(b"")
+        self.frame.specs.append([*spec, raw.nbytes])
+        self.frame.raw.append(raw)
+        return len(self.frame.specs) - 1
+
+
+def _stays(tensor: torch.Tensor) -> bool:
+    """A parameter keeps its identity: it stays where it is and is described."""
+    return isinstance(tensor, torch.nn.Parameter)
+
+
+def _text(value: str, caps: Caps) -> str:
+    if len(value) > caps.text:
+        raise Unsendable(f"a string of {len(value):,} characters")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _encode_other(value: Any) -> list[Any] | None:
+    """The tagged form of the remaining plain kinds, or None for an object that stays where it is."""
+    if isinstance(value, torch.Size):
+        return ["t", *value]
+    if isinstance(value, complex):
+        return ["x", "complex", [value.real, value.imag]]
+    if isinstance(value, torch.dtype):
+        return ["x", "dtype", str(value).removeprefix("torch.")]
+    if isinstance(value, np.dtype):
+        return ["x", "numpy dtype", value.str]
+    if isinstance(value, torch.device):
+        return ["x", "device", str(value)]
+    if isinstance(value, slice):
+        parts = [value.start, value.stop, value.step]
+        return ["x", "slice", parts] if all(part is None or type(part) is int for part in parts) else None
+    if value is Ellipsis:
+        return ["x", "ellipsis", None]
+    if isinstance(value, bool | int | float | str):  # a subclass of a plain type, such as an enum
+        plain = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+        return ["x", "plain", plain(value)]
+    if isinstance(value, (set, frozenset)) and all(type(item) in (int, str, float, bool) for item in value):
+        return ["x", "set", sorted(value, key=repr)]
+    return None

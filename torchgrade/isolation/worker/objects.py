@@ -1,0 +1,111 @@
+"""The objects that stay in the worker, and what the grader is told of them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from torchgrade.handin.source import shown_place
+from torchgrade.isolation.wire.protocol import Violation
+
+
+@dataclass(frozen=True)
+class Held:
+    """A value that would travel as data, but is to stay here."""
+
+    value: Any
+
+
+class Objects:
+    """Numbers objects; the same object keeps its number while it is held."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
+        self._next = 1
+        self.probes: types.ModuleType | None = None  # the task's own, for a check that passes one of them on
+        self.files: set[str] = set()  # the submission's own; only places in them are told
+
+    def refer(self, value: Any) -> list[Any]:
+        """The description that travels: see ``protocol.ObjectSpec``."""
+        value = value.value if type(value) is Held else value
+        number = self._numbers.get(id(value))
+        if number is None:
+            number, self._next = self._next, self._next + 1
+            self._by_id[number] = value
+            self._numbers[id(value)] = number
+        return [number, *_describe(value, self.files)]
+
+    def find(self, rest: list[Any]) -> Any:
+        if len(rest) == 2 and rest[0] == -1:
+            return getattr(self.probes, str(rest[1]))
+        if len(rest) == 2 and rest[0] == 0:
+            return _from_torch(str(rest[1]))
+        if not rest or type(rest[0]) is not int or rest[0] not in self._by_id:
+            raise Violation("unknown object")
+        return self._by_id[rest[0]]
+
+    def release(self, numbers: list[int]) -> None:
+        for number in numbers:
+            if number in self._by_id:
+                self._numbers.pop(id(self._by_id.pop(number)), None)
+
+
+def _from_torch(name: str) -> Any:
+    """A function or class of torch that the grader passed by name, such as ``torch.nn.functional.relu``."""
+    target: Any = torch
+    for part in name.split(".")[1:]:
+        if isinstance(target, types.ModuleType) and not hasattr(target, part):
+            importlib.import_module(f"{target.__name__}.{part}")
+        target = getattr(target, part)
+    return target
+
+
+def _describe(value: Any, files: set[str]) -> list[Any]:
+    kind = type(value)
+    try:
+        bases = [f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__[:16]]
+        name = str(kind.__qualname__)
+    except Exception:
+        bases, name = [], "object"
+    return [name[:120], [base[:200] for base in bases], callable(value), location(value, files), _tensor_facts(value)]
+
+
+def _tensor_facts(value: Any) -> list[Any] | None:
+    if not isinstance(value, torch.Tensor):
+        return None
+    with torch._C.DisableTorchFunctionSubclass():
+        return [
+            str(value.dtype).removeprefix("torch."),
+            list(value.shape),
+            str(value.device),
+            bool(value.requires_grad),
+            bool(value.is_leaf),
+        ]
+
+
+def location(value: Any, files: set[str]) -> list[Any] | None:
+    """File, line and name of what defines a function, a method, a class or an instance's class, if in ``files``."""
+    try:
+        target = inspect.unwrap(value) if callable(value) else value
+        target = getattr(target, "__func__", target)
+        code = getattr(target, "__code__", None)
+        if code is not None and code.co_filename not in files:
+            return None
+        if code is not None:
+            return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
+        cls = target if isinstance(target, type) else type(target)
+        for name in ("forward", "__init__", "step", "__call__", "__getitem__"):
+            method = cls.__dict__.get(name)
+            code = getattr(method, "__code__", None)
+            if code is not None and code.co_filename in files:
+                place = shown_place(code.co_filename, code.co_firstlineno)
+                return [*place, f"{cls.__name__}.{name}()"]
+    except Exception:
+        return None
+    return None

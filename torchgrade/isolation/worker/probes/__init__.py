@@ -1,0 +1,47 @@
+"""Every probe of the engine; importing this package registers them."""
+
+from torchgrade.isolation.worker.probes.cost import flops, peak_memory
+from torchgrade.isolation.worker.probes.filling import fill_by_shape
+from torchgrade.isolation.worker.probes.gradients import (
+    calls,
+    clear_gradients,
+    parameter_gradients,
+    parameter_values,
+    set_parameters,
+)
+from torchgrade.isolation.worker.probes.modules import (
+    buffers,
+    feature_maps,
+    modes_seen,
+    parameter_count,
+    registered_parameters,
+)
+from torchgrade.isolation.worker.probes.portability import moves_to_device, on_meta, portable
+from torchgrade.isolation.worker.probes.recorders import operator_growth, operators
+from torchgrade.isolation.worker.probes.references import call_by_reference
+from torchgrade.isolation.worker.probes.sharing import shares_memory
+from torchgrade.isolation.worker.probes.sources import source_names
+
+__all__ = [
+    "buffers",
+    "call_by_reference",
+    "calls",
+    "clear_gradients",
+    "feature_maps",
+    "fill_by_shape",
+    "flops",
+    "modes_seen",
+    "moves_to_device",
+    "on_meta",
+    "operator_growth",
+    "operators",
+    "parameter_count",
+    "parameter_gradients",
+    "parameter_values",
+    "peak_memory",
+    "portable",
+    "registered_parameters",
+    "set_parameters",
+    "shares_memory",
+    "source_names",
+]

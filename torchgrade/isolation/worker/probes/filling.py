@@ -1,0 +1,51 @@
+"""Weights that depend on nothing but shapes, so that two builds of one architecture become one function."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchgrade.isolation.worker.probes.modules import need_module
+from torchgrade.isolation.worker.registry import probe
+
+
+@probe
+def fill_by_shape(module: Any) -> None:
+    """Fill every floating parameter and buffer from a generator seeded by its shape alone, in place.
+
+    Names and order of registration do not matter: a right network that is written differently computes the
+    same. All values are uniform. Matrices and kernels have the variance that keeps a deep ReLU network finite
+    (2 / fan-in). Vectors have mean 0 and deviation 0.5, since a bias and a scale may share them; buffers lie
+    between 0.2 and 0.8, since one may be a variance. Integers, such as a count of batches, stay.
+
+    Measured on ResNet-18 and VGG-11: slips such as a missing skip or an average in place of a maximum change
+    the output by 1e-2 to 1 of its norm; a missing ReLU before a maximum, the smallest, by 8e-3.
+    """
+    root = need_module(module)
+    with torch.no_grad():
+        for _, parameter in nn.Module.named_parameters(root):
+            _fill(parameter, _weights)
+        for _, buffer in nn.Module.named_buffers(root):
+            _fill(buffer, _statistics)
+
+
+def _fill(tensor: torch.Tensor, values: Any) -> None:
+    if tensor.is_meta:
+        raise TypeError("parameters on meta hold no values: build the module on a device to fill it")
+    if tensor.is_floating_point() or tensor.is_complex():
+        generator = torch.Generator().manual_seed(zlib.crc32(repr(tuple(tensor.shape)).encode()))
+        tensor.copy_(values(tensor.shape, generator))
+
+
+def _weights(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    deviation = math.sqrt(2.0 / max(1, math.prod(shape[1:]))) if len(shape) > 1 else 0.5
+    reach = deviation * math.sqrt(3.0)
+    return torch.empty(shape).uniform_(-reach, reach, generator=generator)
+
+
+def _statistics(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    return torch.empty(shape).uniform_(0.2, 0.8, generator=generator)

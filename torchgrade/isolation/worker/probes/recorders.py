@@ -1,0 +1,92 @@
+"""What ran: the torch functions that were called and the operators that they became."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
+from torchgrade.isolation.worker.registry import probe
+
+
+class FunctionRecorder(TorchFunctionMode):
+    """Counts public functions, methods and properties of tensors by their last name.
+
+    A function that torch writes in Python (``cross_entropy``) counts once, what it calls inside does not: the
+    operators show that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[function_name(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class OperatorRecorder(QuietDispatchMode):
+    """Counts aten operators by name without overload: ``convolution``, ``add_``. Backward passes included."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[operator_name(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def function_name(func: Any) -> str:
+    """``conv2d``, ``relu_``, ``numpy``; for reading a property the property's name, such as ``data``."""
+    name = str(getattr(func, "__name__", type(func).__name__))
+    if name in ("__get__", "__set__", "__delete__"):
+        name = str(getattr(getattr(func, "__self__", None), "__name__", name))
+    return name.partition(".")[0]  # torch.ops.aten.convolution.default
+
+
+def operator_name(func: Any) -> str:
+    """The operator's name without namespace and overload."""
+    return str(func).split(".")[1] if str(func).count(".") else str(func)
+
+
+@probe
+def operators(fn: Callable[..., Any], *args: Any) -> dict[str, dict[str, int]]:
+    """Run ``fn(*args)`` and count: ``{"functions": {name: calls}, "operators": {name: calls}}``."""
+    functions, recorded = FunctionRecorder(), OperatorRecorder()
+    with functions, recorded:
+        fn(*args)
+    return {"functions": dict(functions.counts), "operators": dict(recorded.counts)}
+
+
+@probe
+def operator_growth(fn: Callable[..., Any], small_args: Sequence[Any], big_args: Sequence[Any]) -> float:
+    """Operators that ``fn(*big_args)`` needs for each one that ``fn(*small_args)`` needs.
+
+    Near 1 for vectorised code, near the ratio of the sizes for a loop over them, whatever the clock says. A
+    single tensor stands for a tuple of one.
+    """
+    small, big = (_operator_count(fn, args) for args in (small_args, big_args))
+    return big / max(small, 1)
+
+
+def _operator_count(fn: Callable[..., Any], args: Sequence[Any]) -> int:
+    recorder = OperatorRecorder()
+    with recorder:
+        fn(*(args if isinstance(args, (list, tuple)) else [args]))
+    return sum(recorder.counts.values())
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """Every tensor in nested lists, tuples and dicts."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [tensor for item in value for tensor in tensors_in(item)]

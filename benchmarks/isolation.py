@@ -27,9 +27,8 @@ import torch  # noqa: E402
 
 from torchgrade.isolation.confine import watch  # noqa: E402
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess  # noqa: E402
-from torchgrade.isolation.remote.client import Client  # noqa: E402
 from torchgrade.isolation.remote.line import WorkerLine  # noqa: E402
-from torchgrade.isolation.remote.proxy import Submission  # noqa: E402
+from torchgrade.isolation.remote.proxy import Submission, connect  # noqa: E402
 from torchgrade.isolation.worker import snippet  # noqa: E402
 from torchgrade.submission import Source  # noqa: E402
 
@@ -106,7 +105,7 @@ def start(launcher: Launcher, jobs: int, importing: float) -> None:
 def first_call(worker: WorkerProcess, calls: int = 1) -> None:
     """Load a submission, call it, end it (the end is quick, and is part of a job)."""
     line = WorkerLine(worker, LIMITS)
-    client = Client(line)
+    client = connect(line)
     client.load("task", SOURCE, None)
     submission = Submission(client)
     x = torch.ones(4, 4)

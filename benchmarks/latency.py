@@ -90,16 +90,15 @@ def calls(runs: int) -> tuple[float, float, float]:
 
     from torchgrade.isolation.confine import watch
     from torchgrade.isolation.launch.launcher import Launcher, Limits
-    from torchgrade.isolation.remote.client import Client
     from torchgrade.isolation.remote.line import WorkerLine
-    from torchgrade.isolation.remote.proxy import Submission
+    from torchgrade.isolation.remote.proxy import Submission, connect
     from torchgrade.submission import Source
 
     torch.set_num_threads(1)
     source = Source("echo.py", {"echo.py": b"def echo(x):\n    return x\n"})
     with Launcher() as launcher:
         process = launcher.start(Limits())
-        client = Client(WorkerLine(process, Limits()))
+        client = connect(WorkerLine(process, Limits()))
         client.load("echo", source, None)
         client.begin(1, 600.0)
         echo = Submission(client).echo

@@ -9,9 +9,8 @@ from torch.nn import functional as F
 
 from torchgrade import expect
 from torchgrade.errors import AuthoringError, Mismatch
-from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.isolation.remote.proxy import Submission, connect
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +184,7 @@ def test_a_module_that_insists_on_its_own_parameters_is_examined_in_place():
     layer = Counted(4, 3).double()
     layer.picky = True
     local = LocalLine()
-    client = Client(local)
+    client = connect(local)
     local.server.module = types.SimpleNamespace(layer=layer)
     held = Submission(client).layer
     expect.gradients(held, (draw(2, 4),), module=held)

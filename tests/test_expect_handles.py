@@ -22,9 +22,8 @@ from torchgrade.authoring import (
     shares_memory,
 )
 from torchgrade.errors import AuthoringError, BadAnswer, Mismatch, SubmissionRaised
-from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.isolation.remote.proxy import Submission, connect
 from torchgrade.submission import Source
 
 LEARNER = """
@@ -127,7 +126,7 @@ names = itertools.count()
 
 @pytest.fixture
 def submission():
-    client = Client(LocalLine())
+    client = connect(LocalLine())
     client.load(f"handles_{next(names)}", Source("handles.py", {"handles.py": LEARNER.encode()}), None)
     return Submission(client)
 

@@ -16,7 +16,7 @@ from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
-from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission
+from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
 from torchgrade.isolation.wire.protocol import Unsendable, Violation, unpack_header
@@ -79,7 +79,7 @@ def launcher() -> Iterator[Launcher]:
 
 @pytest.fixture
 def client(launcher: Launcher) -> Iterator[Client]:
-    client = Client(WorkerLine(launcher.start(Limits()), Limits()))
+    client = connect(WorkerLine(launcher.start(Limits()), Limits()))
     client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
     client.begin(1, 60.0)
     yield client
@@ -146,7 +146,7 @@ def test_large_tensors_travel_by_shared_memory(submission: Submission) -> None:
 
 
 def test_an_answer_may_be_larger_than_a_file(launcher: Launcher) -> None:
-    client = Client(WorkerLine(launcher.start(Limits(file_mb=2)), Limits()))
+    client = connect(WorkerLine(launcher.start(Limits(file_mb=2)), Limits()))
     client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
     client.begin(1, 60.0)
     sent = torch.randn(3_000_001)  # 12 MB
@@ -244,7 +244,7 @@ def test_a_suite_cannot_send_objects(submission: Submission) -> None:
 
 
 def test_a_file_that_does_not_load(launcher: Launcher) -> None:
-    client = Client(WorkerLine(launcher.start(Limits()), Limits()))
+    client = connect(WorkerLine(launcher.start(Limits()), Limits()))
     with pytest.raises(LoadFailed, match="line 2, column"):
         client.load("task", Source("task.py", {"task.py": b"x = 1\ny = = 2\n"}), None)
     client.line.close()

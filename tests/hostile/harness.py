@@ -32,7 +32,7 @@ from torchgrade.isolation.confine.plan import ENGINE
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
-from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.isolation.remote.proxy import Submission, connect
 from torchgrade.submission import Source
 
 MOST_GROWTH_MB = 40.0
@@ -103,7 +103,7 @@ class Arena:
         self.close()
 
     def _load(self, limits: Limits, source: Source, seconds: float) -> Client:
-        client = Client(WorkerLine(self.launcher.start(limits), limits))
+        client = connect(WorkerLine(self.launcher.start(limits), limits))
         client.line.begin(seconds)
         client.load("task", source, None)
         return client
@@ -113,7 +113,7 @@ class Arena:
         before = grown()
         limits = Limits(**{"memory_mb": 2048, "wall_seconds": 120, "file_mb": 64, **(payload.limits or {})})
         line = WorkerLine(self.launcher.start(limits), limits)
-        client, started = Client(line), time.monotonic()
+        client, started = connect(line), time.monotonic()
         try:
             verdict = self._attempt(payload, client)
         except Exception as error:

@@ -14,9 +14,8 @@ from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.seeds import LEARNER_SEED, derive
-from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.isolation.remote.proxy import Submission, connect
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
@@ -30,7 +29,7 @@ def task_of(request: pytest.FixtureRequest) -> Task:
 def submission(request: pytest.FixtureRequest) -> Iterator[Submission]:
     """The solution of the suite's task, seeded as ``grade.py`` would seed it."""
     task = task_of(request)
-    client = Client(LocalLine())
+    client = connect(LocalLine())
     name = f"solutions/{task.stem}.py"
     probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
     client.load(task.stem, Source(name, {name: task.solution.read_bytes()}), probes)

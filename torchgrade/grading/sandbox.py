@@ -10,7 +10,7 @@ from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission
+from torchgrade.isolation.remote.proxy import Submission, connect
 from torchgrade.submission import Source
 
 
@@ -52,7 +52,7 @@ class Sandbox:
         return self.loaded
 
     def _start(self) -> Client:
-        client = Client(self._line())
+        client = connect(self._line())
         client.line.begin(self.load_seconds)
         try:
             client.load(self.name, self.source, self.probes)

@@ -7,8 +7,9 @@ How bytes travel is the business of a ``Line``: ``WorkerLine`` talks to a confin
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +48,21 @@ class Seen:
     answered: bool = False
 
 
+class Remote(ABC):
+    """Stands here for something beside the submission, and travels as a reference to it."""
+
+    @abstractmethod
+    def _reference(self) -> list[Any]:
+        """The parts of the reference, as the worker's decoder resolves them."""
+
+
 class Client:
     """Requests, replies and the faults among them; the same for both kinds of line."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, make_handle: Callable[[Client, ObjectSpec], Any]) -> None:
+        """``make_handle`` makes what a suite holds for an object that stays in the worker."""
         self.line = line
+        self._make_handle = make_handle
         self.seen = Seen()
         self._seed: int | None = None  # of a check that has asked nothing yet
         self.dropped_graphs: list[int] = []
@@ -157,12 +168,8 @@ class Client:
         return fault.with_traceback(local.__traceback__) if local is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
-        from torchgrade.isolation.remote.proxy import Handle, ProbeFunction
-
-        if isinstance(value, ProbeFunction):
-            return [-1, value.name]
-        if isinstance(value, Handle):
-            return [object.__getattribute__(value, "_spec").id]
+        if isinstance(value, Remote):
+            return value._reference()
         name = getattr(value, "__qualname__", "")
         module = str(getattr(value, "__module__", ""))
         if name and callable(value) and module.partition(".")[0] == "torch":
@@ -170,9 +177,7 @@ class Client:
         raise Unsendable(f"a {type(value).__name__}; build objects beside the submission, in the task's probes.py")
 
     def _resolve(self, rest: list[Any]) -> Any:
-        from torchgrade.isolation.remote.proxy import make_handle
-
-        return make_handle(self, object_spec(rest))
+        return self._make_handle(self, object_spec(rest))
 
     def hold(self, number: int) -> None:
         """A handle to an object was made."""

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from torchgrade.errors import BadAnswer
-from torchgrade.isolation.remote.client import Client
+from torchgrade.isolation.remote.client import Client, Remote
+from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.wire.protocol import TORCH_DTYPES, ObjectSpec
 
 # Every module has these, and suites call them again and again.
@@ -21,7 +22,7 @@ MODULE_METHODS = frozenset(
 )
 
 
-class Handle:
+class Handle(Remote):
     """An object that stays in the worker: a module, an optimiser, a loader, a function, a class."""
 
     _client: Client
@@ -34,6 +35,9 @@ class Handle:
 
     def __del__(self) -> None:
         self._client.drop(self._spec.id)
+
+    def _reference(self) -> list[Any]:
+        return [self._spec.id]
 
     @property
     def torchgrade_client(self) -> Client:
@@ -185,12 +189,20 @@ def make_handle(client: Client, spec: ObjectSpec) -> Handle:
     return RemoteTensor(client, spec) if spec.tensor is not None else Handle(client, spec)
 
 
-class ProbeFunction:
+def connect(line: Line) -> Client:
+    """The client that asks over ``line``; what stays on its other side becomes handles of this module."""
+    return Client(line, make_handle)
+
+
+class ProbeFunction(Remote):
     """One function of the task's ``probes.py``: call it, or pass it to a call, where it arrives as itself."""
 
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
         self.name = name
+
+    def _reference(self) -> list[Any]:
+        return [-1, self.name]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._client.probe(self.name, args, kwargs)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch.autograd.function import once_differentiable
 
 from torchgrade.errors import BadAnswer
 
-if TYPE_CHECKING:
-    from torchgrade.isolation.remote.client import Client
+
+class Asking(Protocol):
+    """What a node of the graph needs of a client."""
+
+    dropped_graphs: list[int]
+
+    def request(self, op: str, **request: Any) -> Any: ...
 
 
 class _Lease:
     """Keeps a graph alive in the worker as long as something here may ask for its gradients."""
 
-    def __init__(self, client: Client, number: int) -> None:
+    def __init__(self, client: Asking, number: int) -> None:
         self.client = client
         self.number = number
         self.outputs: list[torch.Tensor] = []
@@ -39,7 +44,7 @@ class RemoteCall(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> Any:
-        client: Client = ctx.lease.client
+        client: Asking = ctx.lease.client
         grads = client.request("vjp", graph=ctx.lease.number, cotangents=list(cotangents))
         if type(grads) is not list or len(grads) != ctx.inputs:
             raise BadAnswer("gradients that are not one for each input")
@@ -53,7 +58,7 @@ class RemoteCall(torch.autograd.Function):
 
 
 def attach(
-    client: Client, value: Any, graph: list[Any], outputs: list[torch.Tensor], inputs: list[torch.Tensor]
+    client: Asking, value: Any, graph: list[Any], outputs: list[torch.Tensor], inputs: list[torch.Tensor]
 ) -> Any:
     """Put the differentiable tensors of a reply into this process's graph.
 

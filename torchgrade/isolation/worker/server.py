@@ -67,7 +67,7 @@ class Server:
                     leaves.append(tensor.requires_grad_())
                 return tensor
 
-            request = Decoder(buffers, self.objects.find, on_tensor=on_tensor).decode(body)
+            request = Decoder(buffers, self.objects.find, on_tensor=on_tensor, strided=True).decode(body)
             with torch.enable_grad():
                 value = self.handle(request[1], leaves)
             return self._encode([sequence, "ok"], value)

@@ -16,14 +16,14 @@ from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook, Target
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
 from torchgrade.batch.gradebook.storage import now
-from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Intake, read_class
-from torchgrade.batch.intake.unfold import Unfolder
 from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
 from torchgrade.grading.seeds import secret
-from torchgrade.handin.matching import definitions
+from torchgrade.handin.files import open_files
+from torchgrade.handin.opener import Opener
 from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.submission import wanted_names
 from torchgrade.suites import read_suite
 
 
@@ -45,16 +45,6 @@ def task_plans(tasks: Sequence[Task]) -> dict[str, TaskPlan]:
         info = TaskInfo(task.stem, facts.title, suite.points)
         plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), suite.names)
     return plans
-
-
-def wanted_names(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
-    """The functions and classes that a learner writes in each task, from its stub or solution."""
-    found = {}
-    for task in tasks:
-        place = task.stub if task.stub.is_file() else task.solution
-        names = definitions(place.read_bytes()) if place.is_file() else set()
-        found[task.stem] = frozenset(name for name in names if not name.startswith("_"))
-    return found
 
 
 def environment(devices: Sequence[str]) -> dict[str, Any]:
@@ -82,12 +72,13 @@ def _gpus() -> list[str]:
 def take_in(
     book: Gradebook,
     path: Path,
+    course: Course,
     tasks: Sequence[Task],
     listed: Sequence[Student],
+    opener: Callable[[], Opener],
     *,
     pattern: str | None,
     attempt: str,
-    unfold: Callable[[], Unfolder] = Unfolder,
 ) -> Intake:
     """Read the class into the gradebook; hand-ins of these tasks are replaced, verdicts are not touched.
 
@@ -102,10 +93,11 @@ def take_in(
             book.add_sources(pending)
             pending.clear()
 
-    with open_class(path) as files:
+    with open_files(path) as files:
         intake = read_class(
-            files, wanted_names(tasks), listed, keep=keep, pattern=pattern, attempt=attempt, unfold=unfold
-        )
+            files, wanted_names(course.tasks), opener, listed, asked=[task.stem for task in tasks], keep=keep,
+            pattern=pattern, attempt=attempt, ignore=course.ignore,
+        )  # fmt: skip
     book.add_sources(pending)
     book.set_class(intake.students, [entry.info for entry in task_plans(tasks).values()])
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in tasks])

@@ -17,7 +17,6 @@ from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.roster import read_roster
-from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
 from torchgrade.batch.scheduler import Settings
@@ -28,7 +27,8 @@ from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import MISSING, UNREADABLE, Row
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -44,8 +44,8 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     with Gradebook(options.out / GRADEBOOK, writer=True) as book:
         with Openers(_isolation(options)) as openers:
             intake = take_in(
-                book, options.submissions, tasks, listed, pattern=options.pattern, attempt=options.attempt,
-                unfold=lambda: ConfinedUnfolder(openers),
+                book, options.submissions, course, tasks, listed, openers,
+                pattern=options.pattern, attempt=options.attempt,
             )  # fmt: skip
         say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
             layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
@@ -147,27 +147,6 @@ def _demand(settings: Settings) -> None:
         return  # nothing is promised
     with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
         demand(launcher)
-
-
-class Openers:
-    """Starts a confined worker for each archive or notebook of a student; the zygote only when there is one."""
-
-    LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
-
-    def __init__(self, isolation: str) -> None:
-        self._isolation = isolation
-        self._launcher: Launcher | None = None
-
-    def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
-        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
-
-    def __enter__(self) -> Openers:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        if self._launcher is not None:
-            self._launcher.close()
 
 
 def _executor(course: Course, options: argparse.Namespace, settings: Settings) -> Executor:

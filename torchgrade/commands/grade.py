@@ -17,11 +17,12 @@ from torchgrade.grading.pool import Event
 from torchgrade.grading.run import Options, grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.model import Result
 from torchgrade.progress import record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
-from torchgrade.submission import Submission, read_submission
+from torchgrade.submission import Submission, read_exercises, read_submission
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
@@ -87,8 +88,9 @@ def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
     if options.submission is not None:
-        return read_submission(options.submission, course, tasks)
-    return read_submission(course.root / ("solutions" if options.solutions else "exercises"), course, tasks)
+        with Openers(options.isolation) as openers, openers() as opener:
+            return read_submission(options.submission, course, tasks, opener)
+    return read_exercises(course.root / ("solutions" if options.solutions else "exercises"), tasks)
 
 
 def run_options(options: argparse.Namespace) -> Options:

@@ -37,6 +37,7 @@ from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
 from torchgrade.submission import Source
 
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+MOST_NOTES, MOST_NOTE = 20, 400  # lines, and characters of one
 
 
 @dataclass
@@ -71,16 +72,15 @@ class Client:
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
-    def load(self, name: str, source: Source, probes: str | None) -> None:
-        """Open, convert and execute the submission in the worker; raises LoadFailed."""
-        archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
-        files = dict(source.files)
+    def load(self, name: str, source: Source, probes: str | None) -> tuple[str, ...]:
+        """Execute the submission in the worker; what was left out of it, in words. Raises LoadFailed."""
         try:
-            self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
+            told = self.request("load", name=name, main=source.main, files=dict(source.files), probes=probes)
         except SubmissionRaised as fault:
             raise LoadFailed(str(fault), fault.frames, fault) from fault
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
             raise LoadFailed(str(fault), (), fault) from fault
+        return tuple(str(note)[:MOST_NOTE] for note in told[:MOST_NOTES]) if isinstance(told, list) else ()
 
     def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
         """A new check: its first request will undo there what the last one left, and seed."""

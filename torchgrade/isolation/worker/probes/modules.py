@@ -18,7 +18,7 @@ def need_module(value: Any) -> nn.Module:
     if isinstance(value, nn.Module):
         return value
     kind = "None" if value is None else f"{type(value).__name__} object"
-    raise Mismatch("a torch.nn.Module", kind, message="the answer is no torch.nn.Module")
+    raise Mismatch("a torch.nn.Module", kind)
 
 
 @probe

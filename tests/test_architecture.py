@@ -14,17 +14,16 @@ from torchgrade.engine_files import engine_files
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
     "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1,
-    "policy": 2, "course": 2, "progress": 2,
-    "handin": 3,
-    "submission": 4, "suites": 3,
-    "isolation": 5,
-    "expect": 6,
-    "authoring": 7,
-    "grading": 8,
-    "batch": 9, "report": 9, "course_tools": 9,
-    "classes": 10,
-    "commands": 11,
-    "cli": 12,
+    "policy": 2, "course": 2, "progress": 2, "handin": 2,
+    "submission": 3, "suites": 3,
+    "isolation": 4,
+    "expect": 5, "materials": 5,
+    "authoring": 6,
+    "grading": 7,
+    "batch": 8, "report": 8, "course_tools": 8,
+    "classes": 9,
+    "commands": 10,
+    "cli": 11,
 }  # fmt: skip
 # Inside isolation: what both sides speak, what the kernel forbids, what runs beside the submission, what the grader does.
 SIDES = {"wire": 0, "confine": 1, "worker": 2, "launch": 3, "remote": 4}
@@ -37,7 +36,7 @@ BESIDE_THE_SUBMISSION = {
     "errors",
     "i18n",
 }
-TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding"}
+TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding", "materials"}
 PACKAGE = ROOT / "torchgrade"
 
 

@@ -8,13 +8,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from torchgrade.batch.intake.folder import open_class
+from torchgrade.batch.intake.unfold import ConfinedUnfolder, Unfolder, _receive
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import read_class
 from torchgrade.batch.intake.layouts import recognise
 from torchgrade.batch.intake.roster import Identity, Roster, parse_roster, read_roster
-from torchgrade.batch.intake.unfold import ConfinedUnfolder, Unfolder, _receive
 from torchgrade.errors import UsageError
 from torchgrade.handin.matching import by_name, definitions, match
 from torchgrade.handin.naming import split_single

@@ -1,7 +1,7 @@
 """What is being graded: the bytes of a file, and of the modules that it imports, for each task.
 
-Nothing of a submission is unpacked, parsed or executed on this side of the trust line: archives and notebooks are opened
-in a confined process, sources are read in a worker.
+Nothing of a submission is unpacked, parsed or executed on this side of the trust line: archives and notebooks are
+opened in a confined process, sources are read in a worker.
 """
 
 from __future__ import annotations

@@ -194,8 +194,7 @@ class Scheduler:
         )  # fmt: skip
 
     def _finish(self, work: Work, grade: TaskGrade, reason: str = "") -> None:
-        bundle = Bundle.unpack(self.book.source(work.key.source))
-        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
+        self.book.finish(work.key, grade, reason=reason)
         self.watcher.finished(work, grade)
 
 

@@ -175,10 +175,10 @@ def hidden_parts(course: Course) -> list[Path]:
 def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Row]:
     """The reference solution's grade on this machine."""
     from torchgrade.grading.run import Options, grade_tasks
-    from torchgrade.submission import read_submission
+    from torchgrade.submission import read_exercises
 
     task = course.find(stem)
-    submission = read_submission(course.root / "solutions", course, (task,))
+    submission = read_exercises(course.root / "solutions", (task,))
     try:
         options = Options(devices=(device,), isolation=isolation)
         grade = grade_tasks(course, submission, (task,), options, lambda event: None).tasks[0]

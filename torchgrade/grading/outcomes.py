@@ -17,6 +17,7 @@ from torchgrade.errors import (
     Unavailable,
     WorkerDied,
 )
+from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.model import Status
 
@@ -116,7 +117,7 @@ def _advice(error: SubmissionRaised) -> str:
 
 def _trace(frames: Sequence[Frame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
-    lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
+    lines = [f"{spot(frame.file, frame.line)} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
@@ -125,7 +126,7 @@ def place(frames: Sequence[Frame]) -> str | None:
         return None
     last = frames[-1]
     name = "" if last.function == "<module>" else f"  {last.function}()"
-    return f"{last.file}:{last.line}{name}"
+    return f"{spot(last.file, last.line)}{name}"
 
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:

@@ -22,6 +22,7 @@ from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
+from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
@@ -186,7 +187,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         expected=_short(verdict.expected),
         got=_short(verdict.got),
         likely=_(verdict.likely) if verdict.likely else None,
-        where=verdict.where,
+        where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
         output=output,
     )
@@ -197,7 +198,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:
-    return shorten(f"{place[0]}:{place[1]}  {place[2]}", 300) if place else None
+    return shorten(f"{spot(place[0], place[1])}  {place[2]}", 300) if place else None
 
 
 def _origin(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The files of a class or of one hand-in: a folder or the instructor's one archive, as entries that are read when asked for."""
+"""The files of a class or of one hand-in: a folder or the instructor's one archive, read when they are asked for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass
 class Files:
-    """``entries`` by path, what cannot be read and what is none, with sentences. ``close`` removes what was unpacked."""
+    """What was found, by path; what cannot be read or is no hand-in, with a sentence. Closing removes what was unpacked."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)

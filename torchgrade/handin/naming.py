@@ -28,7 +28,9 @@ _JUNK_FOLDERS = frozenset((
 ))  # fmt: skip
 _JUNK_FILES = re.compile(r"\._.*|\.ds_store|thumbs\.db|desktop\.ini|.*\.pyc|.*~|.*\.(?:bak|orig|swp)", re.IGNORECASE)
 # What a course consists of besides its exercises: a hand-in of the whole course is graded by those.
-_COURSE_FOLDERS = frozenset(("graders", "solutions", "torchgrade", "datasets", "docs", "tests", "benchmarks", "scripts"))
+_COURSE_FOLDERS = frozenset(
+    ("graders", "solutions", "torchgrade", "datasets", "docs", "tests", "benchmarks", "scripts")
+)
 RESULTS = "gradebook.sqlite"  # the mark of a folder that a batch wrote
 
 
@@ -87,7 +89,7 @@ def _is_course(names: set[str]) -> bool:
 
 
 def _fits(path: str, pattern: str) -> bool:
-    """Whether a pattern such as ``drafts/*`` or ``*_old.py`` fits the path, a folder above it, or one part of either."""
+    """Whether a pattern such as ``drafts/*`` or ``*_old.py`` fits the path, a folder above it, or one of its parts."""
     parts = path.split("/")
     heads = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
     return any(fnmatchcase(head, pattern) for head in heads) or any(fnmatchcase(part, pattern) for part in parts)

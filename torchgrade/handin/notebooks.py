@@ -2,8 +2,8 @@
 
 A notebook is kept as the text of its code cells, each below a line that names it (``slim``). So it is small, a
 reader can read it, and equal code is equal text, whatever was printed below it. ``read`` takes that text, or a
-script's, apart: cells, magics, modules that a cell writes. Every line stays where it is, so that a line of the module is
-a line of one cell. Both run beside the submission: nothing of a notebook is trusted, and both take linear time.
+script's, apart: cells, magics, modules that a cell writes. Every line stays where it is, so that a line of the
+module is a line of one cell. Both run beside the submission: nothing of a notebook is trusted. Both take linear time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass
 class Module:
-    """A module in its parts. ``written`` maps the name of a file that a cell writes to its text, lines kept in place."""
+    """A module in its parts. ``written`` maps the names of files that cells write to texts, lines kept in place."""
 
     parts: list[Part] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)

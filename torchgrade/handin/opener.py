@@ -31,7 +31,7 @@ class Worker(Protocol):
 class Opened:
     """``files`` maps names to the code found, notebooks as text (``notebooks.slim``).
 
-    ``refused`` pairs what was not taken with a sentence, ``others`` names what is no code; ``error`` is about the whole.
+    ``refused`` pairs what was not taken with a sentence, ``others`` names what is no code, ``error`` is the whole's.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)

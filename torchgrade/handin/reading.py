@@ -28,7 +28,7 @@ NOTHING = "nothing in it can be graded"
 class Given:
     """A file as it came. ``path`` is for reports, ``name`` its path inside the hand-in.
 
-    ``order`` is (date, attempt) as a platform says it, ``task`` the task that somebody named. ``read`` may raise Refused.
+    ``order`` is (date, attempt) as a platform says it, ``task`` what somebody named. ``read`` may raise Refused.
     """
 
     path: str
@@ -146,7 +146,8 @@ class _Reader:
             else:
                 known.append(file)
         found: dict[str, list[tuple[Any, Answer]]] = {task: [] for task in self.wanted}
-        used, helping = set(), set()
+        used: set[str] = set()
+        helping: set[int] = set()
         newest = sorted(known, key=lambda file: (-file.given.modified, file.name))
         modules = {file.name: file.code for file in newest if file.code is not None}
         for file in known:

@@ -6,7 +6,6 @@ missing because its statement raised, the complaint is that exception.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast

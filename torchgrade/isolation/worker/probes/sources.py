@@ -90,7 +90,9 @@ def _reader_of(text: str, package: str) -> _Reader:
 
 def _neighbours(folder: Path, reader: _Reader) -> list[types.ModuleType]:
     loaded = [sys.modules.get(name) for name in reader.imported]
-    return [m for m in loaded if m is not None and m.__dict__.get("__file__") and folder in Path(m.__file__ or "").parents]
+    return [
+        m for m in loaded if m is not None and m.__dict__.get("__file__") and folder in Path(m.__file__ or "").parents
+    ]
 
 
 class _Reader:

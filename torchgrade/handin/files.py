@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass
 class Files:
-    """What was found, by path; what cannot be read or is no hand-in, with a sentence. Closing removes what was unpacked."""
+    """What was found, by path; what cannot be read or is none, with a sentence. Closing removes what was unpacked."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from torchgrade.handin.kinds import split_suffix
 
@@ -17,14 +16,7 @@ BY_NAME, BY_CONTENT = "its name", "what it defines"
 NEITHER = "neither its name nor what it defines fits a task"
 
 
-class Match(NamedTuple):
-    """``tasks`` is empty where no task fits; ``how`` is a phrase for the report."""
-
-    tasks: tuple[str, ...]
-    how: str
-
-
-def by_name(name: str, tasks: Sequence[str]) -> str | None:
+def by_name(name: str, tasks: Iterable[str]) -> str | None:
     """The task whose stem, or whose number behind the word ``task``, is in a file's name."""
     base = split_suffix(name.rsplit("/", 1)[-1])[0].lower()
     whole = [task for task in tasks if task in base]
@@ -53,12 +45,3 @@ def by_content(found: set[str], wanted: Mapping[str, frozenset[str]]) -> tuple[s
         if own and len(own & found) >= ENOUGH * len(own):
             fitting.append(task)
     return tuple(fitting)
-
-
-def match(name: str, data: bytes, wanted: Mapping[str, frozenset[str]]) -> Match:
-    """Name first, content second. ``wanted`` maps each task to the names that a learner writes in it."""
-    named = by_name(name, list(wanted))
-    if named:
-        return Match((named,), BY_NAME)
-    known = by_content(definitions(data), wanted)
-    return Match(known, BY_CONTENT) if known else Match((), NEITHER)

@@ -15,7 +15,7 @@ from typing import Any
 from torchgrade.handin.inflate import megabytes
 from torchgrade.handin.kinds import is_archive, is_code, is_notebook, may_hold_anything, objection, split_suffix
 from torchgrade.handin.limits import FILE, HANDIN, HELPERS, MODULE
-from torchgrade.handin.matching import BY_NAME, NEITHER, by_content, by_name, definitions
+from torchgrade.handin.matching import BY_CONTENT, BY_NAME, NEITHER, by_content, by_name, definitions
 from torchgrade.handin.names import Refused
 from torchgrade.handin.naming import Ignored, attempt_number, folder_number, is_spare
 from torchgrade.handin.notebooks import is_document
@@ -172,11 +172,11 @@ class _Reader:
         """The tasks that a file answers, and by what."""
         if file.given.task:
             return [(file.given.task, BY_NAME)]
-        named = by_name(file.name, list(self.wanted))
+        named = by_name(file.name, self.wanted)
         found = [(named, BY_NAME)] if named else []
         if file.code is not None:
             defined = by_content(definitions(file.code), self.wanted)
-            found += [(task, "what it defines") for task in defined if task != named]
+            found += [(task, BY_CONTENT) for task in defined if task != named]
         return found
 
     def _explain_gaps(self, answers: dict[str, tuple[Answer, ...]], known: Sequence[_File], used: set[str]) -> None:

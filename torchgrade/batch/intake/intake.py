@@ -15,7 +15,7 @@ from torchgrade.batch.intake.layouts import Layout, Owner, metadata_path, recogn
 from torchgrade.batch.intake.roster import Roster
 from torchgrade.errors import UsageError
 from torchgrade.handin.files import Entry, Files
-from torchgrade.handin.matching import match
+from torchgrade.handin.matching import by_name
 from torchgrade.handin.naming import is_junk
 from torchgrade.handin.opener import Opener
 from torchgrade.handin.reading import Answer, Given, Reading, read_handin
@@ -75,10 +75,10 @@ def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
     """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""
     if not owner.task:
         return ""
-    tasks = match(owner.task, b"", wanted).tasks or match(f"task{owner.task}", b"", wanted).tasks
-    if not tasks:
+    task = by_name(owner.task, wanted) or by_name(f"task{owner.task}", wanted)
+    if task is None:
         raise UsageError(f"--pattern finds the task {owner.task!r} in {owner.file!r}, which the course lacks")
-    return tasks[0]
+    return task
 
 
 def _groups(entries: Mapping[str, Entry], layout: Layout) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:

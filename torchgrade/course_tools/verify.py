@@ -25,9 +25,9 @@ from torchgrade.course_tools.variants import (
     time_limits,
 )
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
-from torchgrade.grading.pool import Event, Pool
-from torchgrade.grading.run import Options
+from torchgrade.grading.events import Event, Fault, Graded
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
@@ -54,7 +54,7 @@ def verify_tasks(
 ) -> Iterator[str]:
     """Yields a line for each fact that does not hold. ``only``: of the graded cases, those with it in their name."""
     yield from _folders(course)
-    with Pool(course.root, options.jobs) as pool:
+    with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
             try:
                 yield from _static_facts(task)
@@ -110,15 +110,12 @@ def _graded_facts(pool: Pool, task: Task, options: Options, tell: Tell, repeat: 
     if not cases:
         raise CourseError(f"no case has {only!r} in its name")
     jobs = [
-        Job(
-            id=number,
-            task=task.stem,
-            source=Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
-            devices=options.devices,
+        options.job(
+            number,
+            task.stem,
+            Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
+            memory_mb=task.manifest.memory_mb,
             seed=case.seed,
-            timeout_scale=options.timeout_scale,
-            isolation=options.isolation,
-            data=options.data,
             proving=case.proving,
         )
         for number, case in enumerate(cases)
@@ -138,11 +135,11 @@ def _graded_facts(pool: Pool, task: Task, options: Options, tell: Tell, repeat: 
 
 
 def _judge(event: Event, cases: Sequence[Case]) -> dict[int, list[str]]:
-    if event.job is None or event.kind not in ("graded", "broken"):
+    if not isinstance(event, (Graded, Fault)):
         return {}
     case = cases[event.job]
-    if event.kind == "broken":
-        return {event.job: [f"{case.task.stem}: {case.name} could not be graded: {event.data.get('message')}"]}
+    if isinstance(event, Fault):
+        return {event.job: [f"{case.task.stem}: {case.name} could not be graded: {event.message}"]}
     return {event.job: [f"{case.task.stem}: {case.name} {problem}" for problem in case.judge(event.grade)]}
 
 

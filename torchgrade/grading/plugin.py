@@ -14,7 +14,6 @@ import pytest
 
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.events import CheckBegan, CheckEnded, Graded, PictureShown, StepsTaken
@@ -74,7 +73,7 @@ class GradingPlugin:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             if not isinstance(getattr(getattr(item, "obj", None), "check", None), CheckSpec):
-                raise CourseError(f"{item.name} of {self.task.stem} is not marked with @check")
+                self.error = f"{item.name} is not marked with @check"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
@@ -79,7 +79,7 @@ class Net(nn.Module):
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with Launcher() as launcher:
+    with open_launcher() as launcher:
         yield launcher
 
 

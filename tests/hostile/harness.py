@@ -29,7 +29,7 @@ from torchgrade.authoring import expect, parameter_count
 from torchgrade.errors import Mismatch, SubmissionFault
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.confine.plan import ENGINE
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.proxy import Submission, connect
@@ -80,7 +80,7 @@ class Arena:
     def __init__(self, isolation: str) -> None:
         self.stack = contextlib.ExitStack()
         self.targets = self.stack.enter_context(targets())
-        self.launcher = self.stack.enter_context(Launcher(isolation, readable=[Path(self.targets["data"])]))
+        self.launcher = self.stack.enter_context(open_launcher(isolation, readable=[Path(self.targets["data"])]))
         self.level = self.launcher.level
         self.sibling = self._load(Limits(wall_seconds=7200), Source("task.py", {"task.py": HONEST}), 60.0)
         self.targets |= {

@@ -28,7 +28,7 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
 from torchgrade.marks import MISSING, UNREADABLE, Row
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -151,7 +151,7 @@ def _demand(settings: Options) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
         demand(launcher)
 
 
@@ -165,7 +165,7 @@ class Openers:
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:

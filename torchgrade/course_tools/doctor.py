@@ -140,10 +140,10 @@ def data_rows(course: Course) -> Iterator[Row]:
 def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Row]:
     """The level, what bounds memory, what a better level lacks, and the self-test in a real worker."""
     from torchgrade.isolation.launch import canaries
-    from torchgrade.isolation.launch.launcher import Launcher
+    from torchgrade.isolation.launch.launcher import open_launcher
     from torchgrade.isolation.launch.levels import NAMES
 
-    with Launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
+    with open_launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
         try:
             level, bound = launcher.level, launcher.memory_bound
         except IsolationError as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torchgrade.errors import LoadFailed
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
-from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.line import Line, WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Submission, connect
 from torchgrade.submission import Source
@@ -45,7 +44,7 @@ class Sandbox:
         """The loaded submission; raises LoadFailed, the same each time."""
         if self.failed is not None:
             raise self.failed
-        if self.loaded is None or self.client is None or getattr(self.client.line, "dead", None) is not None:
+        if self.loaded is None or self.client is None or self.client.line.dead is not None:
             self.close()
             self.client = self._start()
             self.loaded = Submission(self.client)
@@ -62,7 +61,7 @@ class Sandbox:
             raise
         return client
 
-    def _line(self) -> Any:
+    def _line(self) -> Line:
         if self.launcher is None:
             return LocalLine()
         process = self.launcher.start(self.limits, self.preload)

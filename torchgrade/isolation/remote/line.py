@@ -23,6 +23,9 @@ class Line(Protocol):
     """Carries one request to a server and its reply back."""
 
     peak_mb: float
+    limit_mb: int  # that the submission may take; 0 where nothing limits it
+    dead: SubmissionFault | None  # why nothing can be exchanged any more
+    raised: BaseException | None  # what the submission raised in the last exchange, where it ran in this process
 
     def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]: ...
     def begin(self, seconds: float) -> None: ...
@@ -38,7 +41,9 @@ class WorkerLine:
         self.limits = limits
         self.on_steps = on_steps or (lambda steps: None)
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
+        self.limit_mb = int(limits.memory_mb)
         self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None  # it cannot travel
         self.peak_mb = 0.0  # of the worker's resident memory, known when the line is closed
         self._printed = bytearray()
         self._next_look = self._next_tick = 0.0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from torchgrade.errors import SubmissionFault
 from torchgrade.isolation.wire.protocol import Frame, unpack_header
 from torchgrade.isolation.worker.server import Server
 
@@ -20,12 +21,10 @@ class LocalLine:
     def __init__(self) -> None:
         self.server = Server()
         self.peak_mb = 0.0  # not measured: it shares the grader's process
+        self.limit_mb = 0
+        self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None
         self._streams = random_streams()  # the submission's own, as a worker has them
-
-    @property
-    def raised(self) -> BaseException | None:
-        """What the submission raised in the last exchange."""
-        return self.server.raised
 
     def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
         ours = random_streams()
@@ -33,6 +32,7 @@ class LocalLine:
         try:
             return _passed_on(self.server.answer(*_passed_on(frame)))
         finally:
+            self.raised = self.server.raised
             self._streams = random_streams()
             restore(ours)
 

@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from torchgrade.isolation.confine import watch  # noqa: E402
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher  # noqa: E402
 from torchgrade.isolation.remote.line import WorkerLine  # noqa: E402
-from torchgrade.isolation.remote.proxy import Submission, connect  # noqa: E402
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect  # noqa: E402
 from torchgrade.isolation.worker import snippet  # noqa: E402
 from torchgrade.submission import Source  # noqa: E402
 
@@ -107,7 +107,7 @@ def first_call(worker: WorkerProcess, calls: int = 1) -> None:
     line = WorkerLine(worker, LIMITS)
     client = connect(line)
     client.load("task", SOURCE, None)
-    submission = Submission(client)
+    submission = RemoteSubmission(client)
     x = torch.ones(4, 4)
     for _ in range(calls):
         assert torch.equal(submission.scale(x, 3.0), x * 3.0)

@@ -29,7 +29,7 @@ from torchgrade.suites import read_suite
 
 
 @dataclass(frozen=True)
-class Graded:
+class BatchSummary:
     """What a run came to: whether everything was graded, our own faults, and what changed against before."""
 
     complete: bool
@@ -136,7 +136,7 @@ def grade_class(
     seed: int | None = None,
     fresh: bool = False,
     stopping: Callable[[], bool] = lambda: False,
-) -> Graded:
+) -> BatchSummary:
     """Grade all hand-ins that have no verdict yet, and put the verdicts in force when all of a task are
     there.
 
@@ -161,7 +161,7 @@ def grade_class(
     if complete:
         book.set_targets(targets)
         book.learn_points(targets)
-    return Graded(complete, len(works), broken, tuple(changes(old, rows(book))) if complete and old else ())
+    return BatchSummary(complete, len(works), broken, tuple(changes(old, rows(book))) if complete and old else ())
 
 
 def class_rows(book: Gradebook, every: Iterable[Row] | None = None) -> list[Row]:

@@ -17,7 +17,7 @@ from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.roster import read_roster
 from torchgrade.batch.intake.unfold import ConfinedUnfolder
-from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
+from torchgrade.batch.run import BatchSummary, class_rows, grade_class, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.here import cores, devices
@@ -196,7 +196,7 @@ def _isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: Graded, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
     for line in _changes(graded.changes):
@@ -221,7 +221,7 @@ def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 
 
-def _code(graded: Graded, rows: Sequence[Row]) -> int:
+def _code(graded: BatchSummary, rows: Sequence[Row]) -> int:
     if any(row.status == "broken" for row in rows):
         return int(ExitCode.BROKEN)
     return int(ExitCode.PASSED if graded.complete else ExitCode.INTERRUPTED)

@@ -24,10 +24,8 @@ from torchgrade.errors import (
     OutOfMemory,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     WorkerDied,
-)
-from torchgrade.errors import (
-    Frame as TraceFrame,
 )
 from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach

@@ -101,8 +101,10 @@ class CheckRunner:
             run.submission = run.sandbox.submission()
             seconds = run.spec.seconds or self.task.manifest.check_seconds
             client = self._begin(run, number, seconds * job.timeout_scale)
-            with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext():
+            with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:
                 runtestprotocol(run.item, log=False, nextitem=None)
+            if proof is not None:
+                self.emit("sentences", {"job": job.id, "check": run.item.name, "met": sorted(set(proof.sentences))})
         except Exception as error:
             run.error = error
         if run.submission is not None:

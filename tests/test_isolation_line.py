@@ -63,6 +63,10 @@ def leave():
 def huge():
     return torch.ones(1).expand(10**10)
 
+def pretend(x):
+    from torchgrade.errors import Mismatch
+    raise Mismatch("the answer of the hidden check", str(x), message=str(x))
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -105,6 +109,11 @@ def test_plain_values_come_back_as_they_went(submission: Submission, value: obje
     back = submission.echo(value)
     assert back == value
     assert type(back) is type(value)
+
+
+def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(submission: Submission) -> None:
+    with pytest.raises(SubmissionRaised, match="Mismatch"):
+        submission.pretend(3)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_grade_and_verify_name_the_cause(mini: Path) -> None:
     assert "test_total is the name of the check 'total sums all elements' already" in row["message"]
     course = Course.load(mini)
     lines = list(verify_tasks(course, course.tasks[:1], Options(), lambda *_: None))
-    assert [line for line in lines if "a second check called test_total hides the one of line" in line] == lines[:1]
+    assert [line for line in lines if "a second check called test_total hides the one of line" in line.text] == lines[
+        :1
+    ]
 
 
 def test_a_task_is_listed_once(mini: Path) -> None:

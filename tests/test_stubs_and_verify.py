@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import MINI, grade_py
@@ -16,8 +15,8 @@ from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, for
 from torchgrade.course_tools.stubs import make_stub
 from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
-from torchgrade.grading.run import Options
+from torchgrade.grading.events import CheckEnded, Event
+from torchgrade.grading.job import Job, Options
 from torchgrade.grading.session import Session
 from torchgrade.submission import Source
 
@@ -97,9 +96,9 @@ def test_checks_of_training_run_for_the_mutants_that_name_them(mini: Path) -> No
     wrong_job = Job(1, "task01_scale", Source(source.main, {source.main: wrong}), spared=spared)
     outcomes: dict[int, dict[str, str]] = {0: {}, 1: {}}
 
-    def emit(kind: str, data: dict[str, Any]) -> None:
-        if kind == "outcome":
-            outcomes[data["job"]][data["outcome"].id] = data["outcome"].status.value
+    def emit(event: Event) -> None:
+        if isinstance(event, CheckEnded):
+            outcomes[event.job][event.outcome.id] = event.outcome.status.value
 
     Session(Course.load(mini), lambda isolation, device: None, emit).grade([right_job, wrong_job])
     assert outcomes[0] == {"test_scale": "passed", "test_affine": "passed"}

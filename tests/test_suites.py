@@ -11,7 +11,7 @@ from torchgrade.checks import CheckSpec, check
 from torchgrade.course import Course
 from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import AuthoringError, CourseError
-from torchgrade.grading.run import Options
+from torchgrade.grading.job import Options
 from torchgrade.suites import parse_suite, read_suite
 
 TWICE = '\n\n@check("once more", points=1, category="values")\ndef test_total(submission):\n    raise ValueError\n'

@@ -19,9 +19,9 @@ from torchgrade.course_tools import proof
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
+from torchgrade.grading.events import Fault, Graded, Met
+from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
-from torchgrade.grading.run import Options
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -95,7 +95,7 @@ def verify_tasks(
     the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
     """
     yield from (Line("fact", "", text) for text in _folders(course))
-    with Pool(course.root, options.jobs) as pool:
+    with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
             kept = proof.read_proof(task)
             if kept is not None and not kept.fits(task):
@@ -198,15 +198,12 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     """Grade the cases into ``evidence``; what their judges say, in the order of the cases."""
     task, cases = evidence.task, evidence.cases
     jobs = [
-        Job(
-            id=number,
-            task=task.stem,
-            source=Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
-            devices=options.devices,
+        options.job(
+            number,
+            task.stem,
+            Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
+            memory_mb=task.manifest.memory_mb,
             seed=case.seed,
-            timeout_scale=options.timeout_scale,
-            isolation=options.isolation,
-            data=options.data,
             proving=case.proving,
             spared=case.spared,
         )
@@ -214,15 +211,13 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     ]
     broken: dict[int, str] = {}
     for event in pool.events(jobs):
-        if event.job is None:
-            continue
-        if event.kind == "sentences":
-            evidence.met |= {(event.data["check"], sentence) for sentence in event.data["met"]}
-        elif event.kind == "graded":
+        if isinstance(event, Met):
+            evidence.met |= {(event.check, sentence) for sentence in event.sentences}
+        elif isinstance(event, Graded):
             evidence.grades[event.job] = event.grade
-        elif event.kind == "broken":
-            broken[event.job] = f"{cases[event.job].name} could not be graded: {event.data.get('message')}"
-        if event.kind in ("graded", "broken"):
+        elif isinstance(event, Fault):
+            broken[event.job] = f"{cases[event.job].name} could not be graded: {event.message}"
+        if isinstance(event, (Graded, Fault)):
             done = len(evidence.grades) + len(broken)
             count = _("{task}: {done} of {cases} cases graded")
             tell(count.format(task=task.stem, done=done, cases=len(cases)), done == len(cases))

@@ -6,6 +6,9 @@ suite stays in the grader, where a probe sees nothing of the submission's work: 
 
 from torchgrade import expect
 from torchgrade.checks import CheckSpec, check
+from torchgrade.expect import axes as kit
+from torchgrade.expect.axes import ARRAY_LAYOUTS, FAR, FLOATS, INTEGERS, LAYOUTS, RECORDING
+from torchgrade.expect.grid import LEFT_OUT, grid
 from torchgrade.isolation.worker.probes import (
     buffers,
     clear_gradients,
@@ -29,6 +32,13 @@ from torchgrade.isolation.worker.probes import (
 )
 
 __all__ = [
+    "ARRAY_LAYOUTS",
+    "FAR",
+    "FLOATS",
+    "INTEGERS",
+    "LAYOUTS",
+    "LEFT_OUT",
+    "RECORDING",
     "CheckSpec",
     "buffers",
     "check",
@@ -37,6 +47,8 @@ __all__ = [
     "feature_maps",
     "fill_by_shape",
     "flops",
+    "grid",
+    "kit",
     "modes_seen",
     "moves_to_device",
     "on_meta",

@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import Unavailable
+from torchgrade.errors import EngineFault, Unavailable
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.job import Job
@@ -124,6 +124,8 @@ class CheckRunner:
             return PASSED
         if isinstance(run.error, (KeyboardInterrupt, SystemExit)):
             raise run.error
+        if isinstance(run.error, EngineFault):
+            return Verdict(Status.BROKEN, shorten(str(run.error), 500))
         if isinstance(run.error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(run.error))
         return verdict_of(run.error, where)

@@ -21,7 +21,7 @@ from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Frame, Unsendable, Violation, unpack_header
+from torchgrade.isolation.wire.protocol import Caps, Frame, Unsendable, Violation, unpack_header
 from torchgrade.submission import Source
 
 TEXT = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
@@ -11,6 +11,7 @@ from torchgrade.errors import (
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
     TraceFrame,
@@ -41,6 +42,13 @@ PASSED = Verdict(Status.PASSED)
 
 def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
+    verdict = _verdict_of(error, where)
+    if verdict is None or verdict.status is Status.TODO or not isinstance(error, SubmissionFault):
+        return verdict
+    return replace(verdict, given=error.given)
+
+
+def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     if isinstance(error, Mismatch):
         return Verdict(
             status=Status.FAILED,

@@ -16,7 +16,7 @@ from rich.console import Console
 from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
-from torchgrade.batch.intake.roster import read_roster
+from torchgrade.batch.intake.roster_file import read_roster
 from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.run import Graded, class_rows, grade_class, take_in

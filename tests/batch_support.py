@@ -10,8 +10,7 @@ from pathlib import Path
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.executor import News
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target
-from torchgrade.batch.gradebook.storage import Handin, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Target, source_hash
 from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, plan
 from torchgrade.grading.job import Job
 from torchgrade.marks import Student, TaskInfo

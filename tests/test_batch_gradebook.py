@@ -10,8 +10,7 @@ import textwrap
 import pytest
 
 from torchgrade.batch.gradebook import ledger, schema
-from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Target
-from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Target, Unmatched, source_hash
 from torchgrade.errors import UsageError
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -189,7 +188,7 @@ def test_the_lock_ends_with_its_process(tmp_path):
         book = Gradebook(Path({str(path)!r}), writer=True)
         book.set_environment("env-1", {{}})
         book.add_sources([("a", b"a")])
-        from torchgrade.batch.gradebook.storage import source_hash
+        from torchgrade.batch.gradebook.gradebook import source_hash
         key = Key("task01_a", source_hash(b"a"), "s", "env-1", 1)
         for i in range(100000):
             book.add_outcome(key, i, Outcome(f"test_{{i}}", "t", "values", "cpu", Status.PASSED, 1, 1))

@@ -53,7 +53,7 @@ def write(root, files):
 
 def read(path, listed=(), **options):
     """(who, task, attempt) -> hand-in, the intake, and the kept bundles by hash."""
-    from torchgrade.batch.gradebook.storage import source_hash
+    from torchgrade.batch.gradebook.gradebook import source_hash
 
     kept = {}
     with open_class(Path(path)) as files:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_batch_intake import ONE, TWO, WANTED, make_zip, notebook, write
 
-from torchgrade.batch.gradebook.storage import source_hash
+from torchgrade.batch.gradebook.gradebook import source_hash
 from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Decided, read_class
 from torchgrade.batch.intake.layouts import moment_text, recognise

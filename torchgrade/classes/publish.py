@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from torchgrade import __version__
-from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.gradebook import Gradebook, now
 from torchgrade.batch.gradebook.ledger import Change, rows
-from torchgrade.batch.gradebook.storage import now
 from torchgrade.batch.run import class_rows, counted_titles
 from torchgrade.course import Course
 from torchgrade.marks import Row, Student, TaskInfo

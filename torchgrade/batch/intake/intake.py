@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
+from torchgrade.batch.gradebook.gradebook import Handin, Unmatched, source_hash
 from torchgrade.batch.intake.folder import Entry, Files
 from torchgrade.batch.intake.layouts import Layout, Owner, metadata_path, recognise
 from torchgrade.batch.intake.naming import is_container

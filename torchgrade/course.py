@@ -88,6 +88,8 @@ class Course:
         for stem in stems:
             if not isinstance(stem, str) or not STEM.fullmatch(stem):
                 raise CourseError(f"course.yaml: {stem!r} is not a task's stem such as task07_pooling_norm")
+            if stems.count(stem) > 1:
+                raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
         return cls(root, settings["title"], tuple(Task(stem, root) for stem in stems), settings)
 
     def find(self, name: str) -> Task:
@@ -110,7 +112,6 @@ class Course:
         """The tasks with these names in the order of the course; all of them when no name is given."""
         wanted = {self.find(name).stem for name in names}
         return tuple(task for task in self.tasks if not names or task.stem in wanted)
-
 
     def homework(self, name: str) -> tuple[Task, ...]:
         """The tasks that ``homeworks:`` of course.yaml lists under this name; raises UsageError naming the others."""

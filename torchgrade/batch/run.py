@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
@@ -13,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade import __version__
-from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook, Target, now
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
 from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.batch.intake.unfold import Unfolder
-from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, Watcher, plan
+from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import secret
 from torchgrade.handin.matching import definitions
 from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.suites import read_suite
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,10 @@ def task_plans(tasks: Sequence[Task]) -> dict[str, TaskPlan]:
     """What is known of each task before anything ran, from its manifest and the text of its suite."""
     plans = {}
     for task in tasks:
-        checks = _checks(task)
-        facts = task.manifest
-        info = TaskInfo(task.stem, facts.title, sum(points for _, points in checks))
-        names = tuple(name for name, _ in checks)
-        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), names)
+        suite, facts = read_suite(task), task.manifest
+        info = TaskInfo(task.stem, facts.title, suite.points)
+        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), suite.names)
     return plans
-
-
-def _checks(task: Task) -> list[tuple[str, float]]:
-    """(name, points) of the checks as they stand in the suite; our own file, so it may be parsed."""
-    text = task.suite.read_text(encoding="utf-8") if task.suite.is_file() else ""
-    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
-    return [(node.name, _points(mark)) for node in functions for mark in node.decorator_list if _is_check(mark)]
-
-
-def _is_check(mark: ast.expr) -> bool:
-    return isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "check"
-
-
-def _points(mark: ast.expr) -> float:
-    """The constant behind ``points=``; 0 where it is computed."""
-    for keyword in mark.keywords if isinstance(mark, ast.Call) else ():
-        value = keyword.value
-        if keyword.arg == "points" and isinstance(value, ast.Constant) and isinstance(value.value, (int, float)):
-            return float(value.value)
-    return 0.0
 
 
 def wanted_names(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
@@ -188,13 +167,13 @@ def _follow(book: Gradebook, intake: Intake) -> dict[str, str]:
     return found
 
 
-def new_targets(book: Gradebook, tasks: Sequence[Task], settings: Settings, seed: int | None) -> dict[str, Target]:
+def new_targets(book: Gradebook, tasks: Sequence[Task], options: Options, seed: int | None) -> dict[str, Target]:
     """The suites as they are now, in this environment, with the class's secret seed (drawn once, then kept)."""
     if seed is None:
         kept = book.setting("seed")
         seed = int(kept) if kept is not None else secret()
     book.set_setting("seed", str(seed))
-    document = environment(settings.devices)
+    document = environment(options.devices)
     name = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
     book.set_environment(name, document)
     return {task.stem: Target(task.grader_hash, name, seed) for task in tasks}
@@ -203,8 +182,8 @@ def new_targets(book: Gradebook, tasks: Sequence[Task], settings: Settings, seed
 def grade_class(
     book: Gradebook,
     tasks: Sequence[Task],
-    executor: Callable[[], Executor],
-    settings: Settings,
+    pool: Callable[[int], Pool],
+    options: Options,
     watcher: Callable[[int], Watcher],
     *,
     seed: int | None = None,
@@ -214,27 +193,22 @@ def grade_class(
     """Grade all hand-ins that have no verdict yet, and put the verdicts in force when all of a task are
     there.
 
-    Until then the older verdicts count, so that half a regrade never shows. ``executor`` is made only when
-    there is work.
+    Until then the older verdicts count, so that half a regrade never shows. ``pool`` is made for so many jobs, and
+    only when there are any.
     """
     before = book.targets()
-    targets = new_targets(book, tasks, settings, seed)
+    targets = new_targets(book, tasks, options, seed)
     first = {task: target for task, target in targets.items() if task not in before}
     book.set_targets(first)
     old = list(rows(book)) if any(before.get(task) not in (None, target) for task, target in targets.items()) else []
     plans = task_plans(tasks)
     works = plan(book, targets, plans, fresh=fresh)
-    run = book.begin_run({"jobs": len(works), "settings": vars(settings), "at": now()})
+    run = book.begin_run({"jobs": len(works), "settings": vars(options), "at": now()})
     complete, broken = True, 0
     if works:
-        running = executor()
-        scheduler = Scheduler(book, running, plans, settings, watcher(len(works)))
-        try:
+        with pool(len(works)) as running:
+            scheduler = Scheduler(book, running, plans, options, watcher(len(works)))
             complete = scheduler.run(works, stopping)
-        except BaseException:
-            running.close(now=True)
-            raise
-        running.close()
         broken = len(scheduler.broken)
     book.end_run(run, "complete" if complete else "stopped")
     if complete:

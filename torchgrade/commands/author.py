@@ -51,7 +51,7 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
 
     unexplained = 0
     settings = run_options(options)
-    with Pool(course.root, settings.jobs) as pool:
+    with Pool.local(course.root, settings.jobs) as pool:
         for task in course.select(options.tasks):
             score = mutate(pool, task, settings, options.max, options.only)
             explained = sum(reason is not None for _name, reason in score.survivors)

@@ -82,7 +82,7 @@ def _gpus() -> list[str]:
 
 @dataclass(frozen=True)
 class Reading:
-    """Where the class's files lie and how they are read. ``tasks`` are those of the course, ``asked`` what is graded."""
+    """Where the class's files lie and how they are read; of the course's ``tasks`` those in ``asked`` are graded."""
 
     path: Path
     tasks: Sequence[Task]
@@ -99,12 +99,25 @@ def read_in(reading: Reading, book: Gradebook | None, keep: Callable[[str, bytes
     everybody = book.everybody() if book else []
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
     listed = reading.listed or [student for student in (book.students() if book else ()) if student.listed]
-    listed = [student for student in listed if decided.labels.get(student.key, student.key) == student.key]
+    listed = _as_decided(listed, decided)
     with open_class(reading.path) as files:
         return read_class(
             files, wanted_names(reading.tasks), listed, keep=keep, tasks=[task.stem for task in reading.asked],
             pattern=reading.pattern, attempt=reading.attempt, decided=decided, unfold=reading.unfold,
         )  # fmt: skip
+
+
+def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
+    """The class list without those who were removed, and with the new entries of those who were renamed."""
+    past = {student.key: student for student in decided.past}
+    kept: dict[str, Student] = {}
+    for student in listed:
+        key = decided.labels.get(student.key, student.key)
+        if key == student.key:
+            kept[key] = student
+        elif key in past:
+            kept.setdefault(key, replace(past[key], listed=True))
+    return list(kept.values())
 
 
 def take_in(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Handin, Unmatched, source_hash
@@ -77,6 +78,26 @@ class Intake:
     found: Mapping[Identity, Found] = field(default_factory=dict)
 
 
+class Line(NamedTuple):
+    """One line of what was read: a file, whose it is, for which task, and what else is to be said."""
+
+    file: str
+    person: str
+    task: str
+    note: str
+
+
+def table(intake: Intake) -> list[Line]:
+    """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
+    names = {student.key: student for student in intake.students}
+    lines = []
+    for handin in sorted(intake.handins):
+        student = names[handin.student]
+        person = student.key if student.shown == student.key else f"{student.shown} ({student.key})"
+        lines.append(Line(handin.label, person, handin.task, handin.reason if handin.source is None else ""))
+    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in sorted(intake.unmatched)]
+
+
 def read_class(
     files: Files,
     wanted: Mapping[str, frozenset[str]],
@@ -128,7 +149,7 @@ def read_class(
         s.listed and s.key in handed for s in intake.students
     ):
         raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
-    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed)]
+    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided)]
     return intake
 
 
@@ -303,7 +324,7 @@ def _keep(intake: Intake, piece: Piece) -> str | None:
 # What does not fit
 
 
-def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student]) -> Iterator[str]:
+def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: Decided) -> Iterator[str]:
     by_key = {student.key: student for student in intake.students}
     claims: dict[str, list[str]] = {}
     for who, found in intake.found.items():
@@ -311,11 +332,12 @@ def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student]) -> Iterat
             yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
         for key in found.keys if not who.own and not who.team else ():
             claims.setdefault(key, []).append(who.label)
+    settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}
     keys = {key for found in intake.found.values() for key in found.keys}
-    if listed and not any(by_key[key].listed for key in keys if key in by_key):
+    if listed and not any(by_key[key].listed for key in keys):
         yield (f"nobody of the list handed in; the names that were read are {_some(sorted(keys))}: "
                "is it the right --roster? --pattern says where a path names the student")  # fmt: skip
-    elif strangers := sorted(key for key in keys if key in by_key and not by_key[key].listed) if listed else []:
+    elif strangers := sorted(key for key in keys - settled if not by_key[key].listed) if listed else []:
         yield (f"not on the list: {_some(strangers)}; add them to --roster, say by --pattern where a path names the "
                "student, or go on with --yes")  # fmt: skip
     for key, labels in claims.items():

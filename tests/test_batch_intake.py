@@ -72,7 +72,7 @@ def test_a_folder_of_folders(tmp_path):
 
     read_ones = {key for key, handin in found.items() if handin.source}
     assert read_ones == {("ann", "task01_numbers", 1), ("ann", "task02_pooling", 1), ("bob", "task01_numbers", 1)}
-    assert "readme.txt" in found["cyd", "task01_numbers", 1].reason  # something came, and this says what
+    assert found["cyd", "task01_numbers", 1].label == "cyd/readme.txt"  # something came, and this says what
     assert {student.key for student in intake.students} == {"ann", "bob", "cyd"}
     bundle = kept[found["ann", "task01_numbers", 1].source]
     assert (bundle.main, dict(bundle.helpers)) == (ONE, {"util.py": b"x = 1"})
@@ -142,7 +142,7 @@ def test_archives_of_students_hostile_ones_included(tmp_path):
     assert "damaged" in found["bob", "task01_numbers", 1].reason
     assert "200 times its size" in found["cyd", "task02_pooling", 1].reason
     assert ("cyd", "task01_numbers", 1) not in found
-    assert "photo.jpg" in found["dan", "task01_numbers", 1].reason
+    assert "neither a Python file" in found["dan", "task01_numbers", 1].reason
     why = {entry.origin: entry.reason for entry in intake.unmatched}
     assert "leaves the archive" in why["ann.zip/../evil.py"]
     assert "dan.zip/photo.jpg" in why

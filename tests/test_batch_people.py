@@ -325,7 +325,7 @@ def test_all_that_came_has_a_status_and_only_what_is_asked_for_is_listed(tmp_pat
     found, intake = handed(tmp_path, "id\nann\nbob\ncyd\ndan\neve\nfay\nzoe\n", tasks=["task01_numbers"])
     reasons = {who: h.reason for (who, task), h in found.items() if task == "task01_numbers" and h.source is None}
     assert set(reasons) == {"ann", "bob", "dan"}
-    assert all(name in reasons[who] for who, name in [("ann", "homework.rar"), ("dan", "report.docx")])
+    assert all("neither a Python file" in reason for reason in reasons.values())
     assert {task for _, task in found} == {"task01_numbers"}
     assert not any("fay" in entry.origin for entry in intake.unmatched)
 

@@ -90,12 +90,19 @@ class Line(NamedTuple):
 def table(intake: Intake) -> list[Line]:
     """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
     names = {student.key: student for student in intake.students}
-    lines = []
+    tasks: dict[tuple[str, str, str], list[str]] = {}
     for handin in sorted(intake.handins):
-        student = names[handin.student]
-        person = student.key if student.shown == student.key else f"{student.shown} ({student.key})"
-        lines.append(Line(handin.label, person, handin.task, handin.reason if handin.source is None else ""))
-    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in sorted(intake.unmatched)]
+        note = handin.reason if handin.source is None else ""
+        tasks.setdefault((handin.student, handin.label, note), []).append(handin.task)
+    lines = []
+    for (key, label, note), answered in tasks.items():
+        shown_name = names[key].shown
+        person = key if shown_name == key else f"{shown_name} ({key})"
+        several = f"{answered[0]} and {len(answered) - 1} more"
+        lines.append(Line(label, person, several if len(answered) > 1 else answered[0], note))
+    used = {line.file for line in lines}
+    others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
+    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
 
 
 def read_class(
@@ -123,7 +130,7 @@ def read_class(
     roster = Roster(listed, decided.labels, decided.past)
     layout = recognise(entries, metadata, pattern, tasks=list(wanted), known=roster.knows if listed else None)
     intake = Intake(keep, layout.name)
-    given = decided.files
+    given = {path: (roster.present(key), task) for path, (key, task) in decided.files.items()}
     intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items() if path not in given]
     intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in entries if is_junk(p)]
     intake.found = roster.find(who for owner in layout.owners.values() for who in owner.owners)
@@ -210,7 +217,7 @@ class _Reader:
     def _file(self, path: str, name: str, data: bytes, entry: Entry, owner: Owner) -> None:
         notebook = is_notebook(name)
         if owner.note or not (notebook or name.lower().endswith(".py") or path in self.given):
-            self._odd(path, owner.note or "it is neither a Python file, a notebook nor an archive")
+            self._lost(path, name, entry, owner, owner.note or "it is neither a Python file, a notebook nor an archive")
             return
         task, how = match(name, data, self.wanted)
         task = self.given[path][1] if path in self.given else self._named(owner) or task
@@ -302,7 +309,8 @@ def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attem
         why = f"an earlier attempt at {task}; --attempt best or all grades it too"
         intake.unmatched += [Unmatched(piece.label, key, why) for piece in attempts[: len(attempts) - len(chosen)]]
         if not attempts and (strange := _instead(work)):
-            reason = "; ".join(f"{shown(posixpath.basename(path))}: {why}" for path, why in strange[:3])
+            several = [f"{shown(posixpath.basename(path))}: {why}" for path, why in strange[:3]]
+            reason = "; ".join(several) if len(strange) > 1 else strange[0][1]
             more = f"; and {len(strange) - 3} more files" if len(strange) > 3 else ""
             intake.handins.append(Handin(key, task, 1, strange[0][0], None, reason + more))
 
@@ -330,9 +338,10 @@ def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: 
     for who, found in intake.found.items():
         if found.doubt:
             yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
-        for key in found.keys if not who.own and not who.team else ():
+        told = who.own or who.team or who.label in decided.labels
+        for key in found.keys if not told else ():
             claims.setdefault(key, []).append(who.label)
-    settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}
+    settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}  # no strangers: somebody said so
     keys = {key for found in intake.found.values() for key in found.keys}
     if listed and not any(by_key[key].listed for key in keys):
         yield (f"nobody of the list handed in; the names that were read are {_some(sorted(keys))}: "

@@ -81,7 +81,7 @@ class Roster:
     ) -> Found:
         if who.label in self._decided:
             key = self._decided[who.label]
-            return Found((self._enter(key, who),) if key else ())
+            return Found((self._enter(self.present(key), who),) if key else ())
         if team := self._team(who):
             return Found(tuple(team))
         if len(strong) == 1:
@@ -94,6 +94,13 @@ class Roster:
             ids = ", ".join(sorted({*strong, *weak} | {other.label for other in rivals}))
             return Found((key,), f"{who.name or who.label!r} may be several people ({ids})")
         return Found((key,), "")
+
+    def present(self, key: str) -> str:
+        """The key under which a person of earlier times is on the list now; the same where there is none."""
+        past = self._past.get(key, Student(key))
+        who = Identity(key, past.name, past.email)
+        keys = self._strong(who) or self._weak(who)
+        return keys[0] if len(keys) == 1 else key
 
     def _free(self, label: str) -> str:
         """A key that is nobody's on the list."""

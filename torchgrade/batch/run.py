@@ -29,7 +29,7 @@ from torchgrade.suites import read_suite
 
 
 @dataclass(frozen=True)
-class Graded:
+class BatchSummary:
     """What a run came to: whether everything was graded, how many verdicts are new, our own faults, what changed."""
 
     complete: bool
@@ -202,7 +202,7 @@ def grade_class(
     seed: int | None = None,
     fresh: bool = False,
     stopping: Callable[[], bool] = lambda: False,
-) -> Graded:
+) -> BatchSummary:
     """Grade all hand-ins that have no verdict yet, and put the verdicts in force when all of a task are
     there.
 
@@ -229,7 +229,7 @@ def grade_class(
         book.learn_points(targets)
     done = book.done()
     graded = sum(work.key in done for work in works)
-    return Graded(complete, graded, broken, tuple(changes(old, rows(book))) if complete and old else ())
+    return BatchSummary(complete, graded, broken, tuple(changes(old, rows(book))) if complete and old else ())
 
 
 def class_rows(book: Gradebook, every: Iterable[Row] | None = None) -> list[Row]:

@@ -18,7 +18,7 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, Line, table
 from torchgrade.batch.intake.roster_file import read_roster
 from torchgrade.batch.intake.unfold import ConfinedUnfolder
-from torchgrade.batch.run import Graded, Reading, grade_class, read_in, take_in
+from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.here import cores, devices
@@ -29,7 +29,7 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -190,7 +190,7 @@ def _demand(settings: Options) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
         demand(launcher)
 
 
@@ -204,7 +204,7 @@ class Openers:
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:
@@ -235,7 +235,7 @@ def isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: Graded, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
     for line in _changes(graded.changes):
@@ -267,7 +267,7 @@ def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 
 
-def _code(graded: Graded, rows: Sequence[Row]) -> int:
+def _code(graded: BatchSummary, rows: Sequence[Row]) -> int:
     if any(row.status == "broken" for row in rows):
         return int(ExitCode.BROKEN)
     return int(ExitCode.PASSED if graded.complete else ExitCode.INTERRUPTED)

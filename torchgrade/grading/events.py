@@ -60,6 +60,15 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Met:
+    """While it was proved, the check passed by these ``likely`` sentences."""
+
+    job: int
+    check: str
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
 class PictureShown:
     """Plain data that ``report/pictures.py`` draws."""
 
@@ -108,7 +117,7 @@ class GraderEnded:
     code: int | None
 
 
-JobEvent = Started | CheckBegan | StepsTaken | CheckEnded | Recorded | PictureShown | Graded | Fault | Retried
+JobEvent = Started | CheckBegan | StepsTaken | CheckEnded | Recorded | Met | PictureShown | Graded | Fault | Retried
 Event = Ready | JobEvent | GraderFailed | GraderEnded
 
 _BY_NAME: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}

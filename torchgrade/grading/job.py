@@ -47,6 +47,7 @@ class Job:
     measuring: bool = False  # calibrate: what is recorded counts, no threshold refuses
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
+    spared: tuple[str, ...] = ()  # ids of checks that are not run; only that they wait for another is told
     first_failure: bool = False  # stop there: whether something fails is all that is asked
     watched: bool = True  # tell which check begins, for somebody who follows
     memory_mb: float = 0.0  # that its submission may take, for who decides what runs side by side
@@ -57,7 +58,7 @@ class Job:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Job:
         values = {**data, "source": Source(**data["source"])}
-        return cls(**{**values, "devices": tuple(data["devices"]), "only": tuple(data["only"])})
+        return cls(**{**values, **{key: tuple(data[key]) for key in ("devices", "only", "spared")}})
 
 
 _OF_A_JOB = {field.name for field in fields(Job)}

@@ -15,10 +15,10 @@ from _pytest.runner import runtestprotocol
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import Unavailable
+from torchgrade.errors import EngineFault, Unavailable
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
-from torchgrade.grading.events import Event, Recorded
+from torchgrade.grading.events import Event, Met, Recorded
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
@@ -109,13 +109,17 @@ class CheckRunner:
         seed_everything(derive(job.seed, self.task.stem, name, number))
         client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
         run.item.stash[RUN] = run
-        with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext():
+        with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:
             reports = runtestprotocol(run.item, log=False, nextitem=None)
+        if proof is not None:
+            self.emit(Met(job.id, name, sorted(set(proof.sentences))))
         return next((report.error for report in reports if report.error is not None), None)
 
     def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
+        if isinstance(error, EngineFault):
+            return Verdict(Status.BROKEN, shorten(str(error), 500))
         if isinstance(error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(error))
         return verdict_of(error, where)

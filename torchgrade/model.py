@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -98,6 +98,7 @@ class TaskGrade:
     isolation: str = "none"
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:
@@ -106,6 +107,7 @@ class TaskGrade:
                 **_known(cls, data),
                 "status": Status(data["status"]),
                 "checks": tuple(Outcome.from_json(check) for check in data["checks"]),
+                "notes": tuple(data.get("notes", ())),
             }
         )
 
@@ -138,9 +140,6 @@ class Result:
         if self.tasks and all(task.status is Status.PASSED for task in self.tasks):
             return ExitCode.PASSED
         return ExitCode.NOT_YET
-
-    def with_task(self, task: TaskGrade) -> Result:
-        return replace(self, tasks=(*self.tasks, task))
 
     def to_json(self) -> dict[str, Any]:
         """The document described by ``torchgrade/report/result.schema.json``."""

@@ -17,9 +17,9 @@ from torchgrade.course import Course, Task
 from torchgrade.errors import SubmissionError
 from torchgrade.handin.files import Entry, Files, open_files, read_file
 from torchgrade.handin.kinds import is_archive
-from torchgrade.handin.matching import definitions
+from torchgrade.handin.matching import NEITHER, definitions
 from torchgrade.handin.opener import Opener
-from torchgrade.handin.reading import Answer, Given, Reading, helpers_of, read_handin
+from torchgrade.handin.reading import Answer, Given, Reading, helpers_of, in_order, instead, read_handin
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,16 @@ def read_submission(path: Path, course: Course, tasks: Sequence[Task], opener: O
             for name, entry in files.all().items()
         ]
         reading = read_handin(given, wanted_names(course.tasks), opener, course.ignore)
-    asked = {task.stem: reading.answers[task.stem][-1] for task in tasks if reading.answers[task.stem]}
-    sources = {task: source_of(answer) for task, answer in asked.items() if answer.code is not None}
+    found = {task.stem: in_order(reading.answers, task.stem) for task in tasks}
+    counting = {task: answers[-1] for task, answers in found.items() if answers}
+    sources = {task: source_of(answer) for task, answer in counting.items() if answer.code is not None}
+    reasons = {task: f"{answer.path}: {answer.reason}" for task, answer in counting.items() if answer.code is None}
+    general = instead(reading.strange, bool(sources))
     if not sources:
-        raise SubmissionError(_refusal(label, single, tasks, reading))
-    reasons = {task: f"{answer.path}: {answer.reason}" for task, answer in asked.items() if answer.code is None}
-    return Submission(label, sources, reasons)
+        raise SubmissionError(
+            _refusal(label, single, tasks, reading, [*reasons.values(), *([general] if general else [])])
+        )
+    return Submission(label, sources, {**({task.stem: general for task in tasks} if general else {}), **reasons})
 
 
 def source_of(answer: Answer) -> Source:
@@ -112,17 +116,14 @@ def source_of(answer: Answer) -> Source:
     return Source(answer.path, {answer.path: answer.code or b"", **files})
 
 
-def _refusal(label: str, single: bool, tasks: Sequence[Task], reading: Reading) -> str:
-    closed = [answer for task in tasks for answer in reading.answers[task.stem]]
-    if closed:
-        return f"{closed[0].path} cannot be graded: {closed[0].reason}"
-    others = [task for task, answers in reading.answers.items() if answers]
+def _refusal(label: str, single: bool, tasks: Sequence[Task], reading: Reading, reasons: Sequence[str]) -> str:
+    others = sorted({answer.task for answer in reading.answers} - {task.stem for task in tasks})
     if others:
         return f"{label} answers {', '.join(others)}, not {', '.join(task.stem for task in tasks)}"
-    if single:
+    if single and any(why == NEITHER for _, why in reading.strange):
         return f"cannot tell which task {label} answers; name the task before --submission"
-    reasons = "; ".join(f"{path}: {why}" for path, why in reading.aside[:3])
-    return f"{label} holds nothing that answers a task" + (f" ({reasons})" if reasons else "")
+    told = reasons[0] if reasons else "; ".join(f"{path}: {why}" for path, why in reading.aside[:3])
+    return f"{label} holds nothing that can be graded" + (f": {told}" if told else "")
 
 
 def _opened(path: Path) -> Files:

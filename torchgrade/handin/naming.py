@@ -1,4 +1,7 @@
-"""What a file's name tells: junk, the student before or behind the task, the number of the attempt. Pure."""
+"""What a file's name tells: junk, the place of the task in it, the number of the attempt. Pure.
+
+The task's own number and words, and dates, are never an attempt.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,19 @@ from fnmatch import fnmatchcase
 
 from torchgrade.handin.kinds import split_suffix
 
-_COPY = re.compile(
-    r"(?:-(?!0)(\d{1,2})|[ _]?[(（](\d{1,2})[)）]|[_ -](?:v|attempt|versuch|try)[_ -]?(\d{1,2}))$", re.IGNORECASE
-)
-_TASK = re.compile(r"(?:^|[\s_.-])task[\s_-]?\d{1,2}(?!\d)", re.IGNORECASE)
-# Numbers that say which work it is, or when it was made, and never which attempt.
-_OWN = re.compile(
-    r"(?:task|hw|homework|assignment|exercise|ex|lab|week|unit|aufgabe|übung|blatt|任务|作业|练习|实验|第)[\s_-]*\d{1,2}(?!\d)"
-    r"|\d{4}[-_.]\d{1,2}[-_.]\d{1,2}|\d{1,2}[-_.]\d{1,2}[-_.]\d{4}|\d{4}[-_.]\d{1,2}(?!\d)",
+_TASK = re.compile(r"(?<![a-z0-9])task[\s_-]{0,2}(\d{1,2})(?!\d)", re.IGNORECASE)
+TITLE = re.compile(
+    r"(?<![a-z0-9])(?:homework|hw|assignment|exercise|ex|lab|sheet|blatt|übung|uebung|week|woche|part|作业|实验|练习)"
+    r"[\s_-]?\d{1,2}(?!\d)",
     re.IGNORECASE,
 )
-_FOLDER = re.compile(r"(?:attempt|versuch|try|v)[_ -]?(\d{1,2})", re.IGNORECASE)
+DATE = re.compile(r"(?<!\d)20\d\d[-_.]?\d\d[-_.]?\d\d(?:[-_T ]?\d\d[-_.:h]?\d\d(?:[-_.:]?\d\d)?)?(?!\d)")
+_NUMBERED = (
+    re.compile(r"\((\d{1,2})\)$"),
+    re.compile(r"(?:^|[\s_.-])(?:v|version|attempt|versuch|try)[\s_-]?(\d{1,2})(?!\d)", re.IGNORECASE),
+    re.compile(r"-(\d{1,2})$"),  # what Canvas puts behind a name
+)
+_FOLDER = re.compile(r"(?:attempt|versuch|try|version|v)[\s_-]?(\d{1,2})", re.IGNORECASE)
 _SPARE = re.compile(r"(?:^|[\W_])(?:copy|kopie|backup|bak|old|alt|orig|original|副本|备份)(?:[\W_\d]|$)", re.IGNORECASE)
 
 _JUNK_FOLDERS = frozenset((
@@ -100,50 +105,56 @@ def is_spare(path: str) -> bool:
     return any(_SPARE.search(part) for part in split_suffix(path)[0].split("/"))
 
 
-def names_somebody(name: str) -> bool:
-    """Whether it names a task, and something before it."""
-    return bool(_TASK.search(name)) and not re.match(r"task[\s_-]?\d", name, re.IGNORECASE)
+def task_span(stem: str, tasks: Sequence[str] = ()) -> tuple[int, int] | None:
+    """Where a name tells a task: a whole stem, or ``task 7`` with the words of that task's stem behind it."""
+    lower = stem.lower()
+    whole = max((task for task in tasks if task in lower), key=len, default="")
+    if whole:
+        start = lower.index(whole)
+        return start, start + len(whole)
+    found = _TASK.search(stem)
+    if found is None:
+        return None
+    words = {
+        word for task in tasks if task[4:6].isdigit() and int(task[4:6]) == int(found[1]) for word in task.split("_")
+    }
+    end = found.end()
+    while more := re.match(r"[\s_-]*([A-Za-z]+)(?![A-Za-z])", stem[end:]):
+        if more[1].lower() not in words:
+            break
+        end += more.end()
+    return found.start(), end
 
 
-def split_single(name: str) -> tuple[str, str]:
-    """(student, file) of a file that lies alone: what stands before the task, else behind it, else the name."""
-    stem, suffix = split_suffix(name)
-    bare = _bare(stem)
-    found = _TASK.search(bare)
-    if not found:
-        return bare.strip(" _-."), name
-    before = bare[: found.start()].strip(" _-.")
-    if before:
-        return before, bare[found.start() :].strip(" _-.") + stem[len(bare) :] + suffix
-    behind = bare[found.end() :].strip(" _-.")
-    return behind.rsplit("_", 1)[-1] if behind else "", name
-
-
-def attempt_number(path: str) -> int:
-    """The attempt number that a platform or a person put behind the file's name; 0 without one."""
-    found = _copy(split_suffix(posixpath.basename(path))[0])
-    return int(next(group for group in found.groups() if group)) if found else 0
+def attempt_number(name: str, tasks: Sequence[str] = ()) -> int:
+    """The attempt that a platform or a person wrote behind a file's name, or as the name of its folder; else 0."""
+    return _number(name, tasks) or folder_number(name)
 
 
 def folder_number(path: str) -> int:
     """The number of the nearest folder that is called ``v2``, ``attempt 3`` or the like; 0 without one."""
-    numbers = (_FOLDER.fullmatch(part) for part in reversed(path.split("/")[:-1]))
-    return next((int(found[1]) for found in numbers if found), 0)
+    found = (_FOLDER.fullmatch(part.strip()) for part in reversed(path.split("/")[:-1]))
+    return next((int(number[1]) for number in found if number), 0)
 
 
-def without_attempt(name: str) -> str:
-    """The name without that number."""
+def _number(name: str, tasks: Sequence[str]) -> int:
+    tail = _tail(split_suffix(posixpath.basename(name))[0], tasks)
+    for pattern in _NUMBERED:
+        if found := pattern.search(tail):
+            return int(found[1])
+    return 0
+
+
+def _tail(stem: str, tasks: Sequence[str]) -> str:
+    """What stands behind the task or the title of the homework, dates left out: only that can be an attempt."""
+    span = task_span(stem, tasks)
+    tail = stem[span[1] :] if span else TITLE.sub("", stem)
+    return DATE.sub("", tail)
+
+
+def without_attempt(name: str, tasks: Sequence[str] = ()) -> str:
+    """The name without the number that Canvas put behind it, so that ``util-1.py`` can be imported as ``util``."""
     stem, suffix = split_suffix(name)
-    return _bare(stem) + suffix
-
-
-def _bare(stem: str) -> str:
-    found = _copy(stem)
-    return stem[: found.start()] if found else stem
-
-
-def _copy(stem: str) -> re.Match[str] | None:
-    """The number of a copy at the end of a name; the number of the task, or of a day, is none."""
-    found = _COPY.search(stem)
-    own = any(other.end() > found.start() for other in _OWN.finditer(stem)) if found else True
-    return None if own else found
+    tail = _tail(stem, tasks)
+    found = re.search(r"-\d{1,2}$", tail)
+    return stem[: -len(found[0])] + suffix if found and stem.endswith(found[0]) else name

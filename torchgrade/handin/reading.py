@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,19 +16,18 @@ from torchgrade.handin.inflate import megabytes
 from torchgrade.handin.kinds import is_archive, is_code, is_notebook, may_hold_anything, objection, split_suffix
 from torchgrade.handin.limits import FILE, HANDIN, HELPERS, MODULE
 from torchgrade.handin.matching import BY_CONTENT, BY_NAME, NEITHER, by_content, by_name, definitions
-from torchgrade.handin.names import Refused
+from torchgrade.handin.names import Refused, shown
 from torchgrade.handin.naming import Ignored, attempt_number, folder_number, is_spare
 from torchgrade.handin.notebooks import is_document
 from torchgrade.handin.opener import Opener
-
-NOTHING = "nothing in it can be graded"
 
 
 @dataclass(frozen=True)
 class Given:
     """A file as it came. ``path`` is for reports, ``name`` its path inside the hand-in.
 
-    ``order`` is (date, attempt) as a platform says it, ``task`` what somebody named. ``read`` may raise Refused.
+    ``order`` is (date, attempt) as a platform says it, ``task`` what somebody named, ``note`` why it is no submission.
+    ``read`` may raise Refused.
     """
 
     path: str
@@ -37,6 +36,7 @@ class Given:
     modified: float = 0.0
     order: tuple[str, int] = ("", 0)
     task: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Answer:
     """What was handed in for a task. ``code`` is None where ``reason`` says why it cannot be read.
 
     ``helpers`` maps paths, seen from the folder of the task's file, to the modules that it imports. ``given`` is the
-    file that came, an archive perhaps; ``path`` leads into it.
+    file that came, an archive perhaps; ``path`` leads into it. Of several the one of greatest ``rank`` counts.
     """
 
     task: str
@@ -54,17 +54,35 @@ class Answer:
     reason: str = ""
     how: str = ""
     helpers: Mapping[str, bytes] = field(default_factory=dict)
+    rank: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """``answers`` holds for each task what answers it, the last one counts; ``aside`` every file not used, and why.
+    """``aside`` names every file that answers no task, and why; ``strange`` are those that came for a submission."""
 
-    Where a task has no answer at all, nothing that came can be one.
-    """
-
-    answers: Mapping[str, tuple[Answer, ...]]
+    answers: tuple[Answer, ...]
     aside: tuple[tuple[str, str], ...]
+    strange: tuple[tuple[str, str], ...]
+
+
+def in_order(answers: Iterable[Answer], task: str) -> list[Answer]:
+    """The answers to a task, the one that counts last. What cannot be opened is none while something else can."""
+    found = sorted((answer for answer in answers if answer.task == task), key=lambda answer: answer.rank)
+    return [answer for answer in found if answer.code is not None] or found[-1:]
+
+
+def instead(strange: Sequence[tuple[str, str]], answered: bool) -> str:
+    """Why a task without an answer is unreadable, not missing; empty where nothing came that might be its answer.
+
+    An archive that stays closed may hold it. Anything else counts if there is nothing better (``answered``).
+    """
+    closed = [(path, why) for path, why in strange if may_hold_anything(path)]
+    found = closed or ([] if answered else list(strange))
+    if len(found) == 1:
+        return found[0][1]
+    more = f"; and {len(found) - 3} more files" if len(found) > 3 else ""
+    return "; ".join(f"{shown(posixpath.basename(path))}: {why}" for path, why in found[:3]) + more
 
 
 @dataclass(frozen=True)
@@ -79,19 +97,27 @@ class _File:
 
 
 def read_handin(
-    given: Sequence[Given], wanted: Mapping[str, frozenset[str]], opener: Opener, ignore: Sequence[str] = ()
+    given: Sequence[Given],
+    wanted: Mapping[str, frozenset[str]],
+    opener: Opener,
+    ignore: Sequence[str] = (),
+    named: Mapping[str, str] | None = None,
 ) -> Reading:
-    """Read what one person handed in. ``wanted`` maps each task of the course to the names that it asks for."""
-    reader = _Reader(wanted, opener)
+    """Read what one person handed in. ``wanted`` maps each task of the course to the names that it asks for.
+
+    ``named`` maps paths, also inside of archives, to the task that somebody decided.
+    """
+    reader = _Reader(wanted, opener, named or {})
     for entry in given:
         reader.take(entry)
     return reader.result(Ignored([file.name for file in reader.files], ignore))
 
 
 class _Reader:
-    def __init__(self, wanted: Mapping[str, frozenset[str]], opener: Opener) -> None:
+    def __init__(self, wanted: Mapping[str, frozenset[str]], opener: Opener, named: Mapping[str, str]) -> None:
         self.wanted = wanted
         self.opener = opener
+        self.named = named
         self.files: list[_File] = []
         self._left = HANDIN
 
@@ -99,6 +125,8 @@ class _Reader:
 
     def take(self, given: Given) -> None:
         try:
+            if given.note:
+                raise Refused(given.note)
             self._take(given)
         except Refused as refusal:
             self.files.append(_File(given, given.path, given.name, None, str(refusal)))
@@ -137,59 +165,37 @@ class _Reader:
     # From code to answers
 
     def result(self, ignored: Ignored) -> Reading:
-        aside: list[tuple[str, str]] = []
-        known = []
-        for file in self.files:
-            why = ignored.why(file.name)
-            if why:
-                aside.append((file.path, why))
-            else:
-                known.append(file)
-        found: dict[str, list[tuple[Any, Answer]]] = {task: [] for task in self.wanted}
-        used: set[str] = set()
+        known = [(file, ignored.why(file.name)) for file in self.files]
+        aside = [(file.path, why) for file, why in known if why]
+        files = sorted((file for file, why in known if not why), key=lambda file: (-file.given.modified, file.name))
+        modules = {file.name: file.code for file in files if file.code is not None}
+        answers: list[Answer] = []
         helping: set[int] = set()
-        newest = sorted(known, key=lambda file: (-file.given.modified, file.name))
-        modules = {file.name: file.code for file in newest if file.code is not None}
-        for file in known:
-            for task, how in self._tasks(file):
-                used.add(file.path)
-                helpers = helpers_of(file.name, file.code, modules) if file.code is not None else {}
-                helping.update(map(id, helpers.values()))
-                answer = Answer(task, file.path, file.given, file.code, file.reason, how, helpers)
-                found[task].append((_rank(file, how, ignored), answer))
-        answers = {
-            task: tuple(answer for _, answer in sorted(entries, key=lambda entry: entry[0]))
-            for task, entries in found.items()
-        }
-        self._explain_gaps(answers, known, used)
-        for file in known:
-            if file.path not in used:
-                helps = id(file.code) in helping
-                aside.append((file.path, "it goes along as a module" if helps else file.reason or NEITHER))
-        return Reading(answers, tuple(aside))
+        unused = []
+        for file in files:
+            tasks = self._tasks(file)
+            helpers = helpers_of(file.name, file.code, modules) if tasks and file.code is not None else {}
+            helping.update(map(id, helpers.values()))
+            for task, how in tasks:
+                rank = _rank(file, how, ignored)
+                answers.append(Answer(task, file.path, file.given, file.code, file.reason, how, helpers, rank))
+            if not tasks:
+                unused.append(file)
+        helps = {file.path for file in unused if id(file.code) in helping}
+        strange = [(file.path, file.reason or NEITHER) for file in unused if file.path not in helps]
+        aside += [*((path, "it goes along as a module") for path in sorted(helps)), *strange]
+        return Reading(tuple(answers), tuple(aside), tuple(strange))
 
     def _tasks(self, file: _File) -> list[tuple[str, str]]:
         """The tasks that a file answers, and by what."""
-        if file.given.task:
-            return [(file.given.task, BY_NAME)]
+        settled = self.named.get(file.path) or file.given.task
+        if settled:
+            return [(settled, BY_NAME)]
         named = by_name(file.name, self.wanted)
-        found = [(named, BY_NAME)] if named else []
-        if file.code is not None:
-            defined = by_content(definitions(file.code), self.wanted)
-            found += [(task, BY_CONTENT) for task in defined if task != named]
-        return found
-
-    def _explain_gaps(self, answers: dict[str, tuple[Answer, ...]], known: Sequence[_File], used: set[str]) -> None:
-        """A task without an answer, though what cannot be opened may hold it, or nothing that came is readable."""
-        closed = [file for file in known if file.code is None and file.path not in used]
-        archives = [file for file in closed if may_hold_anything(file.name) or may_hold_anything(file.path)]
-        readable = any(answer.code is not None for entries in answers.values() for answer in entries)
-        unknown = [file for file in known if file.code is not None and file.path not in used]
-        reasons = archives or ([] if readable else [*closed, *unknown])
-        for task in self.wanted if reasons else ():
-            if not answers[task]:
-                file = reasons[0]
-                answers[task] = (Answer(task, file.path, file.given, None, file.reason or NEITHER),)
+        defined = by_content(definitions(file.code), self.wanted) if file.code is not None else ()
+        if named and named not in defined:
+            return [(named, BY_NAME)]
+        return [(task, BY_NAME if task == named else BY_CONTENT) for task in defined]
 
 
 def _inside(given: Given, name: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from torchgrade.grading.pool import Event
+from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines, points_text
@@ -62,16 +62,14 @@ class Progress:
             self.live.stop()
 
     def observe(self, event: Event) -> None:
-        if event.job is None:
-            return
-        if event.kind == "started":
+        if isinstance(event, (Started, Retried)):
             self.current[event.job] = _("loading")
-        elif event.kind == "check":
-            self.current[event.job] = _(event.data["title"])
+        elif isinstance(event, CheckBegan):
+            self.current[event.job] = _(event.title)
             self.steps.pop(event.job, None)
-        elif event.kind == "steps":
-            self.steps[event.job] = int(event.data["steps"])
-        elif event.kind in ("graded", "broken"):
+        elif isinstance(event, StepsTaken):
+            self.steps[event.job] = event.steps
+        elif isinstance(event, (Graded, Fault)):
             self.current.pop(event.job, None)
             self.done += 1
 
@@ -153,11 +151,13 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
         return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    if not shown:
+    if not shown and not task.notes:
         return
     console.print()
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
+    for note in task.notes:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     for outcome in shown:
         lines = outcome_lines(outcome, width=min(console.width, 100))
         head, _space, rest = lines[0].partition(" ")

@@ -6,25 +6,45 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
+from torchgrade.batch.gradebook.gradebook import Handin, Unmatched, source_hash
 from torchgrade.batch.intake.layouts import Layout, Owner, metadata_path, recognise
-from torchgrade.batch.intake.roster import Roster
+from torchgrade.batch.intake.roster import Found, Identity, Roster
 from torchgrade.errors import UsageError
 from torchgrade.handin.files import Entry, Files
+from torchgrade.handin.kinds import may_hold_anything
 from torchgrade.handin.matching import by_name
+from torchgrade.handin.names import shown
 from torchgrade.handin.naming import is_junk
 from torchgrade.handin.opener import Opener
-from torchgrade.handin.reading import Answer, Given, Reading, read_handin
+from torchgrade.handin.reading import Answer, Given, in_order, instead, read_handin
 from torchgrade.marks import Student
+from torchgrade.policy import moment
+
+_NAMED = 8  # so many names a sentence holds
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What people settled before: labels that mean a student (or, empty, nobody), files that belong to a student and
+    a task, and everybody who was ever known."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    past: Sequence[Student] = ()
 
 
 @dataclass
 class Intake:
-    """What was read: ``handins``, the students, and the leftovers. ``keep`` takes (file name, bundle) as they come."""
+    """What was read: ``handins``, the students, the leftovers, and what is in doubt.
+
+    ``doubts`` are sentences with the option that mends them. ``keep`` takes (file name, bundle) as they come;
+    ``found`` says whom each name was taken for.
+    """
 
     keep: Callable[[str, bytes], None]
 
@@ -32,6 +52,35 @@ class Intake:
     students: list[Student] = field(default_factory=list)
     handins: list[Handin] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    found: Mapping[Identity, Found] = field(default_factory=dict)
+
+
+class Line(NamedTuple):
+    """One line of what was read: a file, whose it is, for which task, and what else is to be said."""
+
+    file: str
+    person: str
+    task: str
+    note: str
+
+
+def table(intake: Intake) -> list[Line]:
+    """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
+    names = {student.key: student for student in intake.students}
+    tasks: dict[tuple[str, str, str], list[str]] = {}
+    for handin in sorted(intake.handins):
+        note = handin.reason if handin.source is None else ""
+        tasks.setdefault((handin.student, handin.label, note), []).append(handin.task)
+    lines = []
+    for (key, label, note), answered in tasks.items():
+        shown_name = names[key].shown
+        person = key if shown_name == key else f"{shown_name} ({key})"
+        several = f"{answered[0]} and {len(answered) - 1} more"
+        lines.append(Line(label, person, several if len(answered) > 1 else answered[0], note))
+    used = {line.file for line in lines}
+    others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
+    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
 
 
 def read_class(
@@ -41,34 +90,93 @@ def read_class(
     listed: Sequence[Student] = (),
     *,
     keep: Callable[[str, bytes], None],
-    asked: Sequence[str] | None = None,
+    tasks: Collection[str] | None = None,
     pattern: str | None = None,
     attempt: str = "last",
+    decided: Decided | None = None,
     ignore: Sequence[str] = (),
 ) -> Intake:
-    """Read everything. ``wanted`` maps each task of the course to the names that it defines, ``asked`` are those that
-    count; ``attempt`` is last, best or all."""
+    """Read everything.
+
+    ``wanted`` maps each task of the course to the names that it defines; of these ``tasks`` are asked for (default:
+    all), and files of the others are passed over. ``attempt`` is last, best or all. Raises UsageError where nothing
+    is a hand-in.
+    """
+    decided = decided or Decided()
     place = metadata_path(files.entries)
     metadata = files.entries[place].read().decode("utf-8", "replace") if place else None
     entries = files.all()
-    layout = recognise(entries, metadata, pattern)
+    roster = Roster(listed, decided.labels, decided.past)
+    layout = recognise(entries, metadata, pattern, tasks=list(wanted), known=roster.knows if listed else None)
     intake = Intake(keep, layout.name)
-    intake.unmatched += [Unmatched(path, "", why) for path, why in [*layout.unmatched.items(), *files.ignored.items()]]
+    given = {path: (roster.present(key), task) for path, (key, task) in decided.files.items()}
+    intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items() if path not in given]
     intake.unmatched += [Unmatched(p, "", "a program left it; it is no hand-in") for p in entries if is_junk(p)]
-    roster = Roster(listed)
-    for owner, group in _groups(entries, layout):
-        given = [_given(path, entry, layout.owners[path], wanted) for path, entry in group]
+    intake.unmatched += [Unmatched(path, "", why) for path, why in files.ignored.items()]
+    intake.found = roster.find(who for owner in layout.owners.values() for who in owner.owners)
+    handed: dict[str, _Handed] = {}
+    for owner, group in _groups(entries, layout, given):
+        owners = {path: layout.owners.get(path, owner) for path, _ in group}
+        files_given = [_given(path, entry, owners[path], wanted, given.get(path, ("", ""))[1]) for path, entry in group]
         with opener() as own:
-            reading = read_handin(given, wanted, own, ignore)
-        owners = {id(entry): layout.owners[entry.path] for entry in given}
-        _record(intake, [roster.find(who) for who in owner.owners], reading, owners, asked or list(wanted), attempt)
-    intake.students = list(roster.students.values())
+            settled = {path: task for path, (_, task) in decided.files.items()}
+            reading = read_handin(files_given, wanted, own, ignore, settled)
+        keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
+        for answer in reading.answers:
+            for key in [decided.files[answer.path][0]] if answer.path in decided.files else keys:
+                handed.setdefault(roster.present(key), _Handed()).answers.append((answer, owners[answer.given.path]))
+        for key in keys:
+            work = handed.setdefault(key, _Handed())
+            work.aside += reading.aside
+            work.strange += reading.strange
+        if not keys:
+            why = "nobody's: its student was removed" if owner.owners else "it was given to somebody"
+            intake.unmatched += [Unmatched(path, "", why) for path, _ in group]
+    for key in handed:
+        if key not in roster.students:
+            roster.find([Identity(key)])
+    asked = [task for task in wanted if tasks is None or task in tasks]
+    for key, work in handed.items():
+        _record(intake, key, work, asked, attempt)
+    intake.students = roster.class_of()
+    if not any(work.answers for work in handed.values()) and not any(
+        s.listed and s.key in handed for s in intake.students
+    ):
+        raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
+    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided)]
     return intake
 
 
-def _given(path: str, entry: Entry, owner: Owner, wanted: Mapping[str, frozenset[str]]) -> Given:
+def _groups(
+    entries: Mapping[str, Entry], layout: Layout, given: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
+    """The files of one hand-in after another, so that helpers are found beside the modules that use them."""
+    groups: dict[tuple[Identity, ...], list[str]] = {}
+    for path in sorted(layout.owners):
+        if path not in given:
+            groups.setdefault(tuple(layout.owners[path].owners), []).append(path)
+    for paths in groups.values():
+        yield layout.owners[paths[0]], [(path, entries[path]) for path in paths]
+    for path in sorted(set(given) & set(entries)):
+        yield Owner((), posixpath.basename(path)), [(path, entries[path])]
+
+
+@dataclass
+class _Handed:
+    """All that one student handed in, from however many places; an answer comes with what its place says."""
+
+    answers: list[tuple[Answer, Owner]] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    strange: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _given(path: str, entry: Entry, owner: Owner, wanted: Mapping[str, frozenset[str]], task: str) -> Given:
+    """The file for the reader. What a person gave to a task is a module of it, whatever its name says."""
+    if task:
+        note = "it is an archive; give one of its files" if may_hold_anything(path) else ""
+        return Given(path, f"{task}.py", entry.read, entry.modified, task=task, note=note)
     order = (owner.submitted, owner.order)
-    return Given(path, owner.file, entry.read, entry.modified, order, _named(owner, wanted))
+    return Given(path, owner.file, entry.read, entry.modified, order, _named(owner, wanted), owner.note)
 
 
 def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
@@ -81,47 +189,24 @@ def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
     return task
 
 
-def _groups(entries: Mapping[str, Entry], layout: Layout) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
-    """The files of one hand-in after another, so that helpers are found beside the modules that use them."""
-    groups: dict[tuple[object, ...], list[str]] = {}
-    for path in sorted(layout.owners):
-        groups.setdefault(tuple(layout.owners[path].owners), []).append(path)
-    for paths in groups.values():
-        yield layout.owners[paths[0]], [(path, entries[path]) for path in paths]
-
-
-def _record(
-    intake: Intake,
-    students: Sequence[Student],
-    reading: Reading,
-    owners: Mapping[int, Owner],
-    asked: Sequence[str],
-    attempt: str,
-) -> None:
-    """Number the attempts of each task and keep those that are asked for."""
-    for student in students:
-        intake.unmatched += [Unmatched(path, student.key, why) for path, why in reading.aside]
+def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attempt: str) -> None:
+    """Number the attempts at each task and keep those that are asked for."""
+    intake.unmatched += [Unmatched(path, key, why) for path, why in work.aside]
+    owners = {id(answer): owner for answer, owner in work.answers}
     for task in asked:
-        answers = reading.answers[task]
-        readable = [answer for answer in answers if answer.code is not None]
-        # A file that cannot be opened is no attempt while another one can.
-        attempts = readable or list(answers[-1:])
-        chosen = _chosen(attempts, attempt)
+        every = [answer for answer, _ in work.answers if answer.task == task]
+        attempts = in_order(every, task)
+        chosen = list(enumerate(attempts, 1))[-1 if attempt == "last" else 0 :]
         for number, answer in chosen:
-            source, owner = _keep(intake, answer), owners[id(answer.given)]
-            for student in students:
-                row = (student.key, task, number, answer.path, source, answer.reason, owner.submitted, owner.late)
-                intake.handins.append(Handin(*row))
+            owner = owners[id(answer)]
+            row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)
+            intake.handins.append(Handin(*row))
         graded = {id(answer) for _, answer in chosen}
-        for answer in answers:
-            if id(answer) not in graded:
-                why = answer.reason or f"an earlier attempt at {task}; --attempt best or all grades it too"
-                intake.unmatched += [Unmatched(answer.path, student.key, why) for student in students]
-
-
-def _chosen(attempts: Sequence[Answer], attempt: str) -> list[tuple[int, Answer]]:
-    numbered = list(enumerate(attempts, 1))
-    return numbered[-1:] if attempt == "last" else numbered
+        why = f"an earlier attempt at {task}; --attempt best or all grades it too"
+        others = [answer for answer in every if id(answer) not in graded]
+        intake.unmatched += [Unmatched(answer.path, key, answer.reason or why) for answer in others]
+        if not attempts and (reason := instead(work.strange, bool(work.answers))):
+            intake.handins.append(Handin(key, task, 1, work.strange[0][0], None, reason))
 
 
 def _keep(intake: Intake, answer: Answer) -> str | None:
@@ -132,6 +217,38 @@ def _keep(intake: Intake, answer: Answer) -> str | None:
     return source_hash(packed)
 
 
-def unlisted(students: Iterable[Student]) -> list[Student]:
-    """Those who handed in and are not on the roster."""
-    return [student for student in students if not student.listed]
+# What does not fit
+
+
+def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: Decided) -> Iterator[str]:
+    by_key = {student.key: student for student in intake.students}
+    claims: dict[str, list[str]] = {}
+    for who, found in intake.found.items():
+        if found.doubt:
+            yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
+        told = who.own or who.team or who.label in decided.labels
+        for key in found.keys if not told else ():
+            claims.setdefault(key, []).append(who.label)
+    settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}  # no strangers: somebody said so
+    keys = {key for found in intake.found.values() for key in found.keys}
+    if listed and not any(by_key[key].listed for key in keys):
+        yield (f"nobody of the list handed in; the names that were read are {_some(sorted(keys))}: "
+               "is it the right --roster? --pattern says where a path names the student")  # fmt: skip
+    elif strangers := sorted(key for key in keys - settled if not by_key[key].listed) if listed else []:
+        yield (f"not on the list: {_some(strangers)}; add them to --roster, say by --pattern where a path names the "
+               "student, or go on with --yes")  # fmt: skip
+    for key, labels in claims.items():
+        if len(labels) > 1:
+            yield (f"{_some(labels)} are all taken for {by_key[key].shown}; --pattern tells people apart, "
+                   "with --yes they are attempts of one person")  # fmt: skip
+    odd = sorted(
+        {owner.submitted for owner in layout.owners.values() if owner.submitted and not moment(owner.submitted)}
+    )
+    if odd:
+        yield f"not read as a date: {_some(odd)}; the group `date` of --pattern wants 2026-03-01 or 2026-03-01T23:59"
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(repr(shown(name)) for name in every[:_NAMED]) + more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torchgrade.handin.limits import SECONDS
 from torchgrade.handin.opener import Opener
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
 
 LIMITS = Limits(memory_mb=1024, wall_seconds=SECONDS, file_mb=1, processes=4)
 
@@ -20,7 +20,7 @@ class Openers:
         return Opener(self._start)
 
     def _start(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, torch=False)
         return self._launcher.start(LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:

@@ -18,6 +18,8 @@ import posixpath
 import re
 import signal
 import sys
+import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +35,6 @@ from torchgrade.handin.source import PLACES, Unreadable, decode, explain
 from torchgrade.handin.statements import Judge, bound, only_runs
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
-RUN_SECONDS = 5  # of processor time for a statement that makes no name
 MOST_NOTES = 12
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
@@ -41,10 +42,7 @@ _DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
 class TooLong(BaseException):
-    """A statement that only runs something needs too much time."""
-
-    def __init__(self) -> None:
-        super().__init__(f"it needs more than {RUN_SECONDS} s")
+    """A statement that only runs something needs more time than there is for all of these."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,11 @@ class Gone:
 class Submitted:
     """The modules of one submission. ``files`` maps shown names to bytes, ``main`` is the task's own."""
 
-    def __init__(self, name: str, main: str, files: Mapping[str, bytes], home: str | None) -> None:
-        """``home``: the folder that is the submission's own; None in a process that is not only its own."""
+    def __init__(self, name: str, main: str, files: Mapping[str, bytes], home: str | None, seconds: float) -> None:
+        """``home``: the folder that is the submission's own; None in a process that is not only its own.
+
+        ``seconds`` of processor time are for statements that make no name: a training at the end of a script.
+        """
         self.name = name
         self.main = main
         self.modules: dict[str, notebooks.Module] = {}
@@ -68,6 +69,7 @@ class Submitted:
         self._files: dict[str, str] = {}  # module name, dots between folders -> shown name
         self._bases: dict[str, str] = {}  # its last part -> shown name
         self._home = home
+        self._seconds = self._left = seconds
         folder = posixpath.dirname(main)
         for shown, data in files.items():
             if shown == main or shown.endswith(".py"):
@@ -157,17 +159,38 @@ class Submitted:
     def _run(self, node: ast.stmt, module: types.ModuleType, shown: str, flags: int) -> None:
         try:
             code = compile(ast.Module([node], []), shown, "exec", flags=flags, dont_inherit=True)
-            with _limited(only_runs(node)):
+            with self._limited(only_runs(node)):
                 exec(code, module.__dict__)
         except (MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            why = f"it raised {self.told(error)}" if not isinstance(error, TooLong) else str(error)
+            long = f"what only runs something may take {self._seconds:g} s in all, and this takes longer"
+            why = long if isinstance(error, TooLong) else f"it raised {self.told(error)}"
             place = self._note(self._where(shown, node.lineno), why)
             self._forget(node, module, Gone(f"{place} was left out: {why}", error))
         else:
             for name in bound(node) if self.gone and shown == self.main else ():
                 self.gone.pop(name, None)
+
+    @contextlib.contextmanager
+    def _limited(self, limited: bool) -> Iterator[None]:
+        """A limit of processor time, where the system has a clock for it."""
+        if not limited or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def late(*_: object) -> None:
+            raise TooLong
+
+        before = signal.signal(signal.SIGPROF, late)
+        started = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, max(self._left, 0.001))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+            self._left -= time.process_time() - started
 
     def _forget(self, node: ast.stmt, module: types.ModuleType, gone: Gone) -> None:
         for name in bound(node):
@@ -279,25 +302,6 @@ def _only(lines: list[str], plan: list[tuple[ast.stmt, str]]) -> list[str]:
 def _lines_of(node: ast.stmt) -> range:
     decorators = getattr(node, "decorator_list", [])
     return range(min([node.lineno, *(mark.lineno for mark in decorators)]), (node.end_lineno or node.lineno) + 1)
-
-
-@contextlib.contextmanager
-def _limited(limited: bool) -> Iterator[None]:
-    """A limit of processor time, where the system has a clock for it."""
-    if not limited or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def late(*_: object) -> None:
-        raise TooLong
-
-    before = signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, RUN_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 def _compile_nothing() -> None:

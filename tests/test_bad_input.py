@@ -108,6 +108,7 @@ def test_bad_input(case: Bad, mini: Path) -> None:
     checks = checks_of(result)
     check = checks["test_scale"]
     said = " ".join(str(check[key]) for key in ("message", "expected", "got", "likely", "where"))
+    said += " ".join(result["tasks"][0]["notes"])
     assert check["status"] == case.status, said
     for words in case.says:
         assert words in said

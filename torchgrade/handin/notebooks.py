@@ -55,7 +55,7 @@ class Module:
         lines: list[str] = []
         for part in self.parts:
             lines += [""] * (part.first - 1 - len(lines)) + part.text.split("\n")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines)
 
     def place(self, line: int) -> tuple[int, int]:
         """(code cell, line in it) of a line of the module; cell 0 is the module itself."""

@@ -66,11 +66,13 @@ class Submitted:
         self.modules: dict[str, notebooks.Module] = {}
         self.gone: dict[str, Gone] = {}
         self._left_out: dict[str, list[str]] = {}  # why -> where
+        self._remarks: list[str] = []
         self._files: dict[str, str] = {}  # module name, dots between folders -> shown name
         self._bases: dict[str, str] = {}  # its last part -> shown name
         self._home = home
         self._seconds = self._left = seconds
         folder = posixpath.dirname(main)
+        PLACES.clear()
         for shown, data in files.items():
             if shown == main or shown.endswith(".py"):
                 self._add(shown, posixpath.relpath(shown, folder or "."), data)
@@ -117,7 +119,9 @@ class Submitted:
             self._note(self._where(shown, line), why)
         for found in itertools.islice(_COMPILES.finditer(source.text), 1):
             line = source.text.count("\n", 0, found.start()) + 1
-            self._note(self._where(shown, line), "torch.compile has no effect here; the same code runs uncompiled")
+            self._remarks.append(
+                f"{self._where(shown, line)}: torch.compile does nothing here; the code runs uncompiled"
+            )
         judge = Judge()
         flags = 0
         plan: list[tuple[ast.stmt, str]] = []
@@ -230,7 +234,7 @@ class Submitted:
     @property
     def notes(self) -> list[str]:
         """What was left out, one line for each reason."""
-        lines = []
+        lines = [*self._remarks]
         for why, places in self._left_out.items():
             more = f" and {len(places) - 3} more" if len(places) > 3 else ""
             lines.append(f"left out: {'; '.join(places[:3])}{more}: {why}")
@@ -328,7 +332,7 @@ class _Siblings(MetaPathFinder, Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         name = module.__name__
         shown = self.submitted.module_file(name)
-        if shown is not None and name.startswith(f"{COURSE}."):  # one module, whatever it is called
-            sys.modules[name] = importlib.import_module(name.removeprefix(f"{COURSE}."))
-        elif shown is not None:
+        if shown is not None and name.startswith(f"{COURSE}."):
             self.submitted.execute(module, shown)
+        elif shown is not None:  # one module, whatever it is called
+            sys.modules[name] = importlib.import_module(f"{COURSE}.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -116,7 +117,11 @@ def _raised(error: SubmissionRaised) -> Verdict:
 
 def _advice(error: SubmissionRaised) -> str:
     name, text = error.type_names[0], error.text
-    if name in ("ModuleNotFoundError", "ImportError"):
+    absent = re.search(r"No module named '([\w.]+)'", text)
+    if absent and re.match(r"exercises\.|task\d\d", absent[1]):
+        module = absent[1].removeprefix("exercises.")
+        return _("{file} is not here; hand it in beside the file that imports it").format(file=f"{module}.py")
+    if name in ("ModuleNotFoundError", "ImportError") or absent:
         return _("the course needs torch and numpy only; is the package installed here?")
     if name == "SystemExit":
         return _("the code calls sys.exit(); a graded file should only define things")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 
 import pytest
@@ -12,6 +13,7 @@ from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.mutate import edits, equivalents
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
+from torchgrade.isolation.worker.registry import PROBES
 from torchgrade.suites import read_suite
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
@@ -83,3 +85,9 @@ def test_the_table_of_thresholds_is_that_of_the_files() -> None:
     rows = [row for task in Course.load(ROOT).tasks for row in table_of(task)]
     assert len(rows) >= 6
     assert [row for row in rows if row not in page] == []
+
+
+def test_no_task_gives_its_own_helper_the_name_of_an_engine_probe() -> None:
+    for path in (ROOT / "graders").glob("*/probes.py"):
+        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert not names & PROBES.keys(), path

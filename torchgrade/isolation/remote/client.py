@@ -36,6 +36,7 @@ from torchgrade.isolation.wire.encoding import Encoder
 from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
 from torchgrade.submission import Source
 
+WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
 
 
@@ -89,9 +90,14 @@ class Client:
         self._seed = seed
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
-        places = (getattr(arg, "_spec", None) for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a"))
-        self.seen.where = next((spec.where for spec in places if spec and spec.where), self.seen.where)
+        """Run an engine probe or one of the task's ``probes.py`` beside the submission.
+
+        The place to look at is where the first object among the arguments is defined; for a probe that looks at what
+        was built, and runs nothing, the call that built it.
+        """
+        objects = [arg for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a")]
+        places = [arg._made if name in WHAT_WAS_BUILT and arg._made else arg._spec.where for arg in objects]
+        self.seen.where = next((place for place in places if place), self.seen.where)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Painter(nn.Module):
@@ -93,26 +92,6 @@ def sampled_globally(sample, net, count, seed):
     """``sample`` without a source of chance of its own, the global generator being seeded."""
     torch.manual_seed(seed)
     return sample(net, count)
-
-
-class _Maps(TorchDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.shapes = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__ == "convolution":
-            self.shapes.append(list(out.shape[1:]))
-        return out
-
-
-def maps(net, x):
-    """Shapes (channels, height, width) of what each convolution returns, in order."""
-    net.eval()
-    with torch.no_grad(), _Maps() as recorder:
-        net(x)
-    return recorder.shapes
 
 
 def train(step, g, d, images, steps, batch, nz, rate_g, rate_d, device):

@@ -1,4 +1,4 @@
-"""numpy where it is allowed, a discriminator that ends in Flatten(start_dim=0), initialisation by isinstance of a base."""
+"""numpy where it is allowed, a discriminator that is a Sequential, initialisation by isinstance of a base."""
 
 # It is appended to the solution, whose helpers it may use.
 

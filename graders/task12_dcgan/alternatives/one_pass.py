@@ -1,4 +1,4 @@
-"""Real and drawn images are judged in one pass; the generator's half through autograd.grad; the small images per face."""
+"""Real and drawn images judged in one pass; the generator's half through autograd.grad; faces resized one by one."""
 
 # It is appended to the solution, whose helpers it may use.
 

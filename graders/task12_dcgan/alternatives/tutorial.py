@@ -1,4 +1,4 @@
-"""As tutorials write it: one Sequential called main, labels in tensors, two backward calls, the kind of a layer by name."""
+"""As tutorials write it: one Sequential called main, labels in tensors, two backward calls, layers told by name."""
 
 # It is appended to the solution, whose helpers it may use.
 

@@ -21,7 +21,7 @@ from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Frame, Unsendable, Violation, unpack_header
+from torchgrade.isolation.wire.protocol import Caps, Frame, Unsendable, Violation, unpack_header
 from torchgrade.submission import Source
 
 TEXT = """
@@ -315,7 +315,7 @@ def test_a_fault_does_not_keep_the_reply_alive() -> None:
         """A list that can be referred to weakly."""
 
     class Silent(LocalLine):
-        def exchange(self, frame: Frame, sequence: int) -> tuple[object, list[object]]:
+        def exchange(self, frame: Frame, sequence: int, caps: Caps) -> tuple[object, list[object]]:
             part = Part(["pickle", b"x"])
             sent.append(weakref.ref(part))
             return ["l", sequence, "ok", part], []

@@ -5,7 +5,7 @@ suite stays in the grader, where a probe sees nothing of the submission's work: 
 """
 
 from torchgrade import expect
-from torchgrade.checks import CheckSpec, check
+from torchgrade.checks import CheckSpec, Rule, check
 from torchgrade.isolation.worker.probes import (
     buffers,
     clear_gradients,
@@ -30,6 +30,7 @@ from torchgrade.isolation.worker.probes import (
 
 __all__ = [
     "CheckSpec",
+    "Rule",
     "buffers",
     "check",
     "clear_gradients",

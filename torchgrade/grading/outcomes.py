@@ -15,6 +15,7 @@ from torchgrade.errors import (
     SubmissionRaised,
     TimedOut,
     Unavailable,
+    Waits,
     WorkerDied,
 )
 from torchgrade.i18n import translate as _
@@ -63,6 +64,8 @@ def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
         return Verdict(Status.FAILED, got=str(error), where=where)
     if isinstance(error, Unavailable):
         return Verdict(Status.UNAVAILABLE, str(error))
+    if isinstance(error, Waits):
+        return Verdict(Status.SKIPPED, str(error))
     return None
 
 

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 
 from torchgrade.authoring import CheckSpec
+from torchgrade.checks import Rule
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
+from torchgrade.expect.rules import forbidden
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
+from torchgrade.grading.gates import Record, held
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import Verdict
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.runner import CheckRunner, Emit, MakeSandbox, Run, check_of, outcome_of
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.remote.client import Ran
 from torchgrade.model import Outcome, Status
 
 
@@ -94,7 +98,6 @@ class GradingPlugin:
             started = time.monotonic()
             result = JobResult(job)
             for outcome in self._grade(result, session.items):
-                result.outcomes.append(outcome)
                 self.emit("outcome", {"job": job.id, "outcome": outcome})
             result.seconds = time.monotonic() - started
             self.results.append(result)
@@ -111,8 +114,9 @@ class GradingPlugin:
         return pytest.TestReport(item.nodeid, item.location, {}, "failed" if error else "passed", None, call.when)
 
     def _grade(self, result: JobResult, items: list[pytest.Item]) -> Iterator[Outcome]:
-        job = result.job
-        passed: dict[tuple[str, str], bool] = {}
+        """Each outcome as it comes; ``result`` has them all, with what the rules and the values hold back."""
+        job, records = result.job, list[Record]()
+        watched = tuple(dict.fromkeys(name for item in items for rule in check_of(item).gates for name in rule.of))
         blocked: str | None = None
         sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
         try:
@@ -121,33 +125,50 @@ class GradingPlugin:
                 if job.only and item.name not in job.only:
                     continue
                 for device in job.devices if spec.devices == "all" else job.devices[:1]:
-                    waits = blocked or self._waits_for(spec, items, passed, device, job)
+                    waits, names = (blocked, {}) if blocked else self._waits_for(spec, items, records, device, job)
                     if job.watched:
                         self.emit("check", {"job": job.id, "id": item.name, "title": spec.title, "device": device})
                     if waits:
-                        outcome = outcome_of(item, device, Verdict(Status.SKIPPED, waits))
+                        records.append(Record(spec, outcome_of(item, device, Verdict(Status.SKIPPED, waits))))
                     else:
-                        outcome = self.runner.outcome(item, device, job, sandboxes[device])
-                    passed[item.name, device] = outcome.status is Status.PASSED
+                        run = Run(item, device, job, sandboxes[device], names, watched)
+                        records.append(self.runner.record(run))
                     if sandboxes[device].failed is not None:
                         blocked = _("waits for the file to be loaded")
-                    yield outcome
-                    if job.first_failure and outcome.status is not Status.PASSED:
+                    yield records[-1].outcome
+                    if job.first_failure and not records[-1].passed:
                         return
         finally:
+            result.outcomes = [record.outcome for record in records] if job.only else held(records, breaks)
             for sandbox in sandboxes.values():
                 sandbox.close()
                 result.peak_mb = max(result.peak_mb, sandbox.peak_mb)
 
     def _waits_for(
-        self, spec: CheckSpec, items: list[pytest.Item], passed: dict[tuple[str, str], bool], device: str, job: Job
-    ) -> str | None:
+        self, spec: CheckSpec, items: list[pytest.Item], records: list[Record], device: str, job: Job
+    ) -> tuple[str | None, dict[str, str]]:
+        """Why the check has to wait; or, where checks that it waits for failed, the names that it may not take."""
+        names: dict[str, str] = {}
         for name in spec.after:
-            first = job.devices[0]
-            if not passed.get((name, device), passed.get((name, first), bool(job.only) and name not in job.only)):
-                title = next((check_of(item).title for item in items if item.name == name), name)
-                return _("waits for {title}").format(title=_(title))
-        return None
+            if job.only and name not in job.only:
+                continue
+            known = [record for record in records if record.outcome.id == name]
+            first = next((r for r in known if r.outcome.device == device), known[0] if known else None)
+            if first is not None and first.passed:
+                continue
+            title = next((check_of(item).title for item in items if item.name == name), name)
+            sentence = _("waits for {title}").format(title=_(title))
+            if first is None or not first.blamed:
+                return sentence, {}
+            names |= dict.fromkeys(first.blamed, sentence)
+        return None, names
 
     def _on_steps(self, job: Job) -> Callable[[int], None]:
         return lambda steps: self.emit("steps", {"job": job.id, "steps": steps})
+
+
+def breaks(rule: Rule, ran: Ran, name: str) -> list[str]:
+    """What the rule forbids of what the calls of ``name`` became."""
+    what = ran.of.get(name, {})
+    unseen = what.get("unseen", ()) if rule.functions or rule.operators else ()
+    return [*forbidden(rule, what.get("functions", ()), what.get("operators", ())), *unseen]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,18 +15,21 @@ from _pytest.runner import runtestprotocol
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import Unavailable
+from torchgrade.errors import OutOfMemory, TimedOut, Unavailable, WorkerDied
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
+from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.remote.client import Ran, Seen
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
+WRONG = (Status.FAILED, Status.TODO, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
 Emit = Callable[[str, dict[str, Any]], None]
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
 
@@ -39,6 +42,8 @@ class Run:
     device: str
     job: Job
     sandbox: Sandbox
+    blocked: Mapping[str, str] = field(default_factory=dict)  # names that the check may not take, and why
+    watched: tuple[str, ...] = ()  # names that a rule of the suite is about
     submission: Any = None
     error: BaseException | None = None
 
@@ -54,6 +59,9 @@ class Attempt:
     verdict: Verdict
     output: str = ""
     reruns: int = 0
+    touched: frozenset[str] = frozenset()
+    blamed: frozenset[str] = frozenset()
+    ran: Ran = field(default_factory=Ran)
 
 
 class CheckRunner:
@@ -67,25 +75,27 @@ class CheckRunner:
         self.calibration = Calibration.load(task.folder / "calibration.json")
         self.machine = Machine()
 
-    def outcome(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox) -> Outcome:
+    def record(self, run: Run) -> Record:
+        """Run a check; ``run`` says for whom."""
         started = time.monotonic()
         attempt = Attempt(PASSED)
-        for number in range(check_of(item).tries):
-            attempt = self._until_certain(item, device, job, sandbox, number)
+        for number in range(run.spec.tries):
+            attempt = self._until_certain(run, number)
             if attempt.verdict.status is not Status.FAILED:
                 break
-        return outcome_of(item, device, attempt.verdict, time.monotonic() - started, attempt.output)
+        outcome = outcome_of(run.item, run.device, attempt.verdict, time.monotonic() - started, attempt.output)
+        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed)
 
-    def _until_certain(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
+    def _until_certain(self, run: Run, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
-            attempt = self._attempt(Run(item, device, job, sandbox), number)
+            attempt = self._attempt(replace(run), number)
         spent = 0
         while spent < attempt.reruns:
             spent += 1
-            sandbox.restart()  # on a fresh worker
+            run.sandbox.restart()  # on a fresh worker
             with self.machine.alone():
-                attempt = self._attempt(Run(item, device, job, sandbox), number)
+                attempt = self._attempt(replace(run), number)
         return attempt
 
     def _attempt(self, run: Run, number: int) -> Attempt:
@@ -105,18 +115,32 @@ class CheckRunner:
                 runtestprotocol(run.item, log=False, nextitem=None)
         except Exception as error:
             run.error = error
+        seen, ran = Seen(), Ran()
         if run.submission is not None:
-            where = _where(run.submission.torchgrade_client.seen.where)
+            client = run.submission.torchgrade_client
+            seen, where = client.seen, _where(client.seen.where)
+            ran = client.ran() if run.watched or run.blocked else ran
         verdict = self._verdict(run, where) or self._blame(run, where)
-        self.run = None
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(run.error)
-        return Attempt(verdict, shorten(run.sandbox.output(), 4000), again)
+        if verdict.status in WRONG and (sentence := _builds_on(run, ran)):
+            verdict, again = Verdict(Status.SKIPPED, sentence), 0
+        self.run = None
+        within = getattr(run.error, "within", ())
+        blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
+        return Attempt(verdict, shorten(run.sandbox.output(), 4000), again, frozenset(seen.touched), blamed, ran)
 
     def _begin(self, run: Run, number: int, seconds: float) -> Any:
         """Seed both sides and start the clock of the submission's worker; its client."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
         seed_everything(derive(job.seed, self.task.stem, name, number))
-        client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
+        client.begin(
+            derive(job.seed, "worker", self.task.stem, name, number),
+            seconds,
+            proving=job.proving,
+            tracing=bool(run.watched or run.blocked),
+            watched=run.watched,
+            blocked=run.blocked,
+        )
         return client
 
     def _verdict(self, run: Run, where: str | None) -> Verdict | None:
@@ -163,6 +187,17 @@ class CheckRunner:
             sandbox.close()
             self.run = run
         return again.error is None
+
+
+def _builds_on(run: Run, ran: Ran) -> str | None:
+    """What the check waits for, where what it called calls in turn what another check found wrong.
+
+    A worker that died in the check cannot say what it called: then it is taken to have been the same mistake.
+    """
+    if not run.blocked:
+        return None
+    died = isinstance(run.error, (WorkerDied, TimedOut, OutOfMemory))
+    return next((why for name, why in run.blocked.items() if died or name in ran.called), None)
 
 
 def check_of(item: pytest.Item) -> CheckSpec:

@@ -19,6 +19,7 @@ from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines
 
 STYLES = {
     Status.PASSED: "green",
+    Status.HELD: "yellow",
     Status.FAILED: "red",
     Status.CRASHED: "red",
     Status.TIMED_OUT: "red",
@@ -28,6 +29,8 @@ STYLES = {
     Status.SKIPPED: "dim",
     Status.UNAVAILABLE: "yellow",
 }
+
+_WAITING = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what to do next
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -107,7 +110,7 @@ def _task_table(result: Result) -> Table:
     table.add_column(_("status"), no_wrap=True, min_width=11)
     table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
     for task in result.tasks:
-        first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
+        first = next((out for out in task.checks if out.status not in _WAITING), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])
         todo = first.title if first is not None else ""
         table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
@@ -175,7 +178,7 @@ def _next_lines(result: Result) -> Iterator[str]:
         return
     for task in result.tasks:
         for outcome in task.checks:
-            if outcome.status in (Status.PASSED, Status.SKIPPED):
+            if outcome.status in _WAITING:
                 continue
             if outcome.status is Status.UNAVAILABLE:
                 yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)

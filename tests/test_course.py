@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 
 import pytest
@@ -11,7 +12,9 @@ from support import ROOT, grade_py, result_of
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.mutate import edits, equivalents
-from torchgrade.course_tools.variants import check_names, read_alternatives, read_mutants, solution_text
+from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
+from torchgrade.isolation.worker.registry import PROBES
+from torchgrade.suites import read_suite
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
 EXEMPLARS = ("task01_tensors_numpy", "task05_convolution", "task07_pooling_norm")
@@ -62,7 +65,7 @@ def test_stubs_are_current() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     found = Course.load(ROOT).find(task)
-    checks = set(check_names(found.suite.read_text(encoding="utf-8")))
+    checks = set(read_suite(found).names)
     mutants = read_mutants(found)
     assert {name for mutant in mutants for name in mutant.fails} == checks
     assert len(mutants) >= 8
@@ -82,3 +85,9 @@ def test_the_table_of_thresholds_is_that_of_the_files() -> None:
     rows = [row for task in Course.load(ROOT).tasks for row in table_of(task)]
     assert len(rows) >= 6
     assert [row for row in rows if row not in page] == []
+
+
+def test_no_task_gives_its_own_helper_the_name_of_an_engine_probe() -> None:
+    for path in (ROOT / "graders").glob("*/probes.py"):
+        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert not names & PROBES.keys(), path

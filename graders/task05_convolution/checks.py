@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, operator_growth, parameter_count, portable
+from torchgrade.authoring import check, expect, operator_growth, parameter_count
 
 
 def random_case(x_shape, weight_shape, *, device="cpu", dtype=torch.float64):
@@ -459,8 +459,8 @@ def test_speed(submission):
 @check("conv2d creates its tensors on the device of x", points=0.5, category="devices", after=test_values)
 def test_portable(submission):
     x, weight, bias = random_case((2, 4, 6, 5), (4, 2, 3, 2), dtype=torch.float32)
-    found = portable(submission.conv2d, x, weight, bias, (2, 1), (1, 0), 1, 2)
-    expect.one_device(found, "tensors of one device in every call")
+    expected = "tensors of one device in every call"
+    expect.portable(submission.conv2d, x, weight, bias, (2, 1), (1, 0), 1, 2, expected=expected)
 
 
 # The layer

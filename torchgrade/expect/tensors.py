@@ -101,6 +101,15 @@ def array_difference(got: Any, expected: np.ndarray[Any, Any], tolerance: Tolera
     return Difference(describe(expected), _("an array with other values"), _("the values differ"))
 
 
+def largest(expected: Any) -> float:
+    """The largest finite absolute value of a tensor, an array or a number. Raises AuthoringError when it has none."""
+    values = torch.as_tensor(expected).detach().abs().double()
+    values = values[values.isfinite()]
+    if not values.numel() or not bool(values.any()):
+        raise AuthoringError("A tolerance cannot follow the scale of zeros: give rtol and atol.")
+    return float(values.max())
+
+
 def wrong_kind(got: Any, expected: str, verdict: str) -> Difference:
     """The answer is no value of the kind asked for; None gets the sentence that explains it."""
     if got is None:

@@ -221,7 +221,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         expected=_short(verdict.expected),
         got=_short(verdict.got),
         likely=_(verdict.likely) if verdict.likely else None,
-        where=verdict.where,
+        where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
         output=output,
     )

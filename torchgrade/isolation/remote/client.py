@@ -38,6 +38,7 @@ from torchgrade.isolation.wire.encoding import Encoder
 from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
 from torchgrade.submission import Source
 
+WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
 
 
@@ -133,11 +134,15 @@ class Client:
             return Ran()
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run an engine probe or one of the task's ``probes.py`` beside the submission."""
-        places = (getattr(arg, "_spec", None) for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a"))
-        specs = [spec for spec in places if spec]
-        self.seen.where = next((spec.where for spec in specs if spec.where), self.seen.where)
-        self.seen.last = next((spec.own for spec in specs if spec.own), self.seen.last)
+        """Run an engine probe or one of the task's ``probes.py`` beside the submission.
+
+        The place to look at is where the first object among the arguments is defined; for a probe that looks at what
+        was built, and runs nothing, the call that built it.
+        """
+        objects = [arg for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a")]
+        places = [arg._made if name in WHAT_WAS_BUILT and arg._made else arg._spec.where for arg in objects]
+        self.seen.where = next((place for place in places if place), self.seen.where)
+        self.seen.last = next((obj._spec.own for obj in objects if obj._spec.own), self.seen.last)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:
@@ -165,10 +170,10 @@ class Client:
             frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
         except Unsendable as error:
             raise AuthoringError(f"a check tried to send {error}") from None
-        body, buffers = self.line.exchange(frame, sequence)
         differentiable: list[torch.Tensor] = []
+        problem = ""
         try:
-            value = self._value(body[2], body[3], buffers, differentiable)
+            value = self._value(op, *self.line.exchange(frame, sequence), differentiable)
             if not graph:
                 return value, None, []
             if type(value) is not list or len(value) != 2 or not _is_graph(value[1]):
@@ -176,11 +181,15 @@ class Client:
             self.seen.answered = True
             return value[0], value[1], differentiable
         except Violation as error:
-            fault = BadAnswer(f"its process broke the protocol ({error})")
-            self.line.close()
-            raise fault from None
+            problem = str(error)
+        # Raised out here, so that the fault does not keep the reply alive by the frames in which it was refused.
+        value = differentiable = []
+        self.line.close()
+        raise BadAnswer(f"its process broke the protocol ({problem})")
 
-    def _value(self, kind: str, body: Any, buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
+    def _value(self, op: str, reply: list[Any], buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
+        kind, body = reply[2], reply[3]
+
         def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
             if grad and (tensor.is_floating_point() or tensor.is_complex()):
                 differentiable.append(tensor)
@@ -189,14 +198,13 @@ class Client:
         value = Decoder(buffers, self._resolve, on_tensor=on_tensor).decode(body)
         if kind == "ok":
             return value
-        raise self._fault(kind, value)
+        raise self._fault(op, kind, value)
 
-    def _fault(self, kind: str, value: Any) -> Exception:
+    def _fault(self, op: str, kind: str, value: Any) -> Exception:
         if kind == "missing" and type(value) is list and len(value) == 2:
             return MissingName(str(value[0]), [str(near) for near in value[1]])
-        if kind == "mismatch" and type(value) is list and len(value) == 3:
-            message, expected, got = (None if part is None else str(part) for part in value)
-            return Mismatch(expected, got, message=message or "")
+        if kind == "mismatch" and op == "probe" and type(value) is list and len(value) == 2:
+            return Mismatch(*(None if part is None else str(part) for part in value))
         if kind == "unsendable":
             return BadAnswer(f"it returned {value}"[:300])
         if kind == "unreadable":

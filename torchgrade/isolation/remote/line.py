@@ -54,6 +54,7 @@ class WorkerLine:
     def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
         if self.dead is not None:
             raise self.dead
+        body: Any = None
         try:
             self.channel.send(frame)
             while True:
@@ -73,6 +74,7 @@ class WorkerLine:
             self._bury(BadAnswer(f"its process broke the protocol ({error})"))
         except (EOFError, OSError):
             self._bury(self._obituary())
+        body, buffers = None, []  # the fault's traceback must not keep the reply
         raise self.dead or WorkerDied("the process ended")
 
     def _wait(self, *, write: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps, Frame, Unsendable
+from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps, Frame, Unsendable, is_key
 
 USUAL = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64"}  # sent without a detour
 AS_THEY_ARE = frozenset((type(None), bool, float))
@@ -45,6 +45,11 @@ class Encoder:
         if isinstance(value, (list, tuple)):
             return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
         if isinstance(value, dict):
+            strange = next((key for key in list(value) if not is_key(key)), None)
+            if strange is not None:
+                raise Unsendable(
+                    f"a dict with a key of type {type(strange).__name__}; text and whole numbers can be sent"
+                )
             return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
         if isinstance(value, torch.Tensor) and not _stays(value):
             return self._tensor(value)

@@ -58,6 +58,16 @@ CAPS = Caps()
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 
+def is_key(value: Any) -> bool:
+    """Whether a dict or a set may hold this: hashes that a stranger can choose make a dict slow without end.
+
+    Those of texts are salted; those of numbers and of objects here have 64 bits of which few can be made to agree.
+    """
+    return not isinstance(value, (tuple, frozenset, complex, torch.Tensor)) and (
+        -(1 << 63) <= value < 1 << 63 if type(value) is int else type(value).__hash__ is not None
+    )
+
+
 @dataclass
 class Frame:
     """An encoded body with its buffers; ``raw`` holds the bytes of each, in the order of ``specs``."""
@@ -91,11 +101,22 @@ class ObjectSpec:
 def unpack_header(raw: bytes | bytearray, caps: Caps = CAPS) -> tuple[Any, list[int]]:
     """The body and the sizes of the buffers that follow; all sizes are within ``caps``."""
 
-    def refuse(code: int, data: bytes) -> Any:
-        raise Violation("extension type")
+    left = 2 * caps.nodes  # an empty list is one byte there and sixty-four here
+
+    def refuse(*parts: Any) -> Any:
+        raise Violation("a map or an extension type")
+
+    def count(items: list[Any]) -> list[Any]:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Violation("too deep or too many parts")
+        return items
 
     try:
-        header = msgpack.unpackb(raw, ext_hook=refuse, raw=False, strict_map_key=True, use_list=True)
+        header = msgpack.unpackb(
+            raw, ext_hook=refuse, object_hook=refuse, list_hook=count, raw=False, strict_map_key=True, use_list=True
+        )
     except Violation:
         raise
     except Exception as error:

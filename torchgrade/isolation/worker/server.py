@@ -41,6 +41,10 @@ class Missing(Exception):
         self.near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
 
 
+class Compared(Exception):
+    """What a probe found wrong; ``args[0]`` holds what was expected and what came."""
+
+
 class Server:
     """The state behind the requests: the module, the objects that stay here, the graphs of past calls."""
 
@@ -70,7 +74,7 @@ class Server:
                     leaves.append(tensor.requires_grad_())
                 return tensor
 
-            request = Decoder(buffers, self.objects.find, on_tensor=on_tensor).decode(body)
+            request = Decoder(buffers, self.objects.find, on_tensor=on_tensor, strided=True).decode(body)
             with torch.enable_grad():
                 value = self.handle(request[1], leaves)
             return self._encode([sequence, "ok"], value)
@@ -80,8 +84,8 @@ class Server:
             return self._encode([sequence, "missing"], [error.name, error.near])
         except Unreadable as error:
             return self._encode([sequence, "unreadable"], str(error))
-        except Mismatch as error:  # a probe compared: the answer is wrong, not the code
-            return self._encode([sequence, "mismatch"], [error.message, error.expected, error.got])
+        except Compared as error:
+            return self._encode([sequence, "mismatch"], error.args[0])
         except BaseException as error:
             self.raised = error
             return self._encode([sequence, "raised"], describe_exception(error, self.files))
@@ -192,9 +196,11 @@ class Server:
         return self._remembered(function(*args, **kwargs), leaves)
 
     def op_probe(self, name: str, args: Any, kwargs: Any, leaves: list[torch.Tensor]) -> Any:
-        function = PROBES.get(name)
-        value = function(*args, **kwargs) if function is not None else self._task_probe(name)(*args, **kwargs)
-        return self._remembered(value, leaves)
+        function = PROBES.get(name) or self._task_probe(name)
+        try:
+            return self._remembered(function(*args, **kwargs), leaves)
+        except Mismatch as error:  # the probe compared: the answer is wrong, not the code
+            raise Compared([error.expected, error.got]) from None
 
     def _remembered(self, value: Any, leaves: list[torch.Tensor]) -> list[Any]:
         with torch._C.DisableTorchFunctionSubclass():  # a subclass may answer anything

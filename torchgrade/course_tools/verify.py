@@ -30,6 +30,7 @@ from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
 from torchgrade.suites import read_suite
 
+UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what is wrong
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 Judge = Callable[[TaskGrade], Iterator[str]]
 Tell = Callable[[str, int, int], None]  # a task, how many of its cases are graded, of how many
@@ -169,7 +170,7 @@ def _cases(task: Task, options: Options, repeat: int, printed: set[str]) -> Iter
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:
     """A stub is calm: todo or skipped, and no points."""
     for outcome in grade.checks:
-        if outcome.status not in (Status.TODO, Status.SKIPPED):
+        if outcome.status not in (Status.TODO, Status.HELD, Status.SKIPPED):
             yield f"is {outcome.status} in {outcome.id} instead of todo: {_why(outcome)}"
 
 
@@ -211,7 +212,7 @@ def _same_as(first: list[TaskGrade], limits: Mapping[str, float]) -> Judge:
 
 def _dies(mutant: Mutant, printed: set[str]) -> Judge:
     def judge(grade: TaskGrade) -> Iterator[str]:
-        failed = {out.id: out for out in grade.checks if out.status not in (Status.PASSED, Status.SKIPPED)}
+        failed = {out.id: out for out in grade.checks if out.status not in UNBLAMED}
         printed.update(out.likely for out in failed.values() if out.likely)
         for name in mutant.fails:
             if name not in failed:

@@ -80,7 +80,7 @@ def _avoids_names(fn: Callable[..., Any], rule: Rule, given: str | None) -> None
         difference.got,
         given=given,
         message=difference.size,
-        within=() if "" in within else sorted(within),
+        within=sorted(within) if within and "" not in within else rule.of,
     )
 
 

@@ -116,7 +116,8 @@ class GradingPlugin:
     def _grade(self, result: JobResult, items: list[pytest.Item]) -> Iterator[Outcome]:
         """Each outcome as it comes; ``result`` has them all, with what the rules and the values hold back."""
         job, records = result.job, list[Record]()
-        watched = tuple(dict.fromkeys(name for item in items for rule in check_of(item).gates for name in rule.of))
+        rules = [rule for item in items for rule in check_of(item).gates if rule.functions or rule.operators]
+        watched = tuple(dict.fromkeys(name for rule in rules for name in rule.of))
         blocked: str | None = None
         sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
         try:

@@ -150,13 +150,14 @@ def _word(outcome: Outcome) -> Text:
 
 
 def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
-    calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
+    calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
 
     def says_more(outcome: Outcome) -> bool:
         return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    if not shown:
+    held = {} if verbose else _held(task)
+    if not shown and not held:
         return
     console.print()
     if headed:
@@ -167,6 +168,19 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
         console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
         for line in lines[1:]:
             console.print(Text(line), soft_wrap=True)
+    for sentence, group in held.items():
+        points = sum(outcome.max_points for outcome in group)
+        count = _("{count} checks, {points:g} points").format(count=len(group), points=points)
+        console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
+
+
+def _held(task: TaskGrade) -> dict[str, list[Outcome]]:
+    """Right answers that earn nothing yet, by the sentence that says why."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in task.checks:
+        if outcome.status is Status.HELD:
+            groups.setdefault(outcome.message, []).append(outcome)
+    return groups
 
 
 def _next_lines(result: Result) -> Iterator[str]:

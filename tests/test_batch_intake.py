@@ -18,7 +18,7 @@ from torchgrade.batch.intake.unfold import ConfinedUnfolder, Unfolder, _receive
 from torchgrade.errors import UsageError
 from torchgrade.handin.matching import by_name, definitions, match
 from torchgrade.handin.naming import split_single
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
 from torchgrade.model import Outcome, Status
 
 WANTED = {
@@ -159,7 +159,7 @@ def test_the_opener_survives_what_kills_its_child():
 
 def test_a_confined_worker_opens_them_just_the_same():
     """One fresh worker each; a bomb or a liar costs one answer."""
-    with Launcher("auto") as launcher:
+    with open_launcher("auto") as launcher:
         limits = Limits(memory_mb=512, wall_seconds=60, file_mb=1, processes=4)
         unfolder = ConfinedUnfolder(lambda: launcher.start(limits, serve="torchgrade.isolation.worker.unpacker:serve"))
         assert unfolder.archive(make_zip({"a.py": ONE, "../x": b""})).files == {"a.py": ONE}

@@ -41,7 +41,7 @@ def test_a_worker_that_cannot_be_started_is_our_fault_and_tried_again():
     sandbox = NoWorker()
 
     job = Job(1, "task01_scale", Source("a.py", {"a.py": b""}))
-    outcome = runner.record(Run(item, "cpu", job, sandbox)).outcome
+    outcome = runner.record(Run(item, job, "cpu"), sandbox).outcome
 
     assert outcome.status is Status.BROKEN
     assert "could not be confined" in outcome.message

@@ -18,6 +18,7 @@ def serve(sock: socket.socket) -> None:
     server = Server()
     server.notify = _notifier(channel)
     server.watch.audit()
+    server.at_case = channel.pin
     while True:
         try:
             body, buffers = channel.receive()

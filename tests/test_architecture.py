@@ -15,7 +15,7 @@ LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
     "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1,
     "policy": 2, "course": 2, "progress": 2,
-    "handin": 3, "submission": 3,
+    "handin": 3, "submission": 3, "suites": 3,
     "isolation": 4,
     "expect": 5,
     "authoring": 6,

@@ -11,7 +11,8 @@ from support import ROOT, grade_py, result_of
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.mutate import edits, equivalents
-from torchgrade.course_tools.variants import check_names, read_alternatives, read_mutants, solution_text
+from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
+from torchgrade.suites import read_suite
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
 EXEMPLARS = ("task01_tensors_numpy", "task05_convolution", "task07_pooling_norm")
@@ -62,7 +63,7 @@ def test_stubs_are_current() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     found = Course.load(ROOT).find(task)
-    checks = set(check_names(found.suite.read_text(encoding="utf-8")))
+    checks = set(read_suite(found).names)
     mutants = read_mutants(found)
     assert {name for mutant in mutants for name in mutant.fails} == checks
     assert len(mutants) >= 8

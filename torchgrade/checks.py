@@ -63,6 +63,9 @@ def check(
             raise AuthoringError(f"Check {title!r}: pytest does not collect {name!r}, call it test_...")
         if devices == "all" and "device" not in inspect.signature(function).parameters:
             raise AuthoringError(f'Check {title!r}: with devices="all", {name} takes the fixture "device".')
+        earlier = getattr(getattr(function, "__globals__", {}).get(name), "check", None)
+        if isinstance(earlier, CheckSpec):
+            raise AuthoringError(f"Check {title!r}: {name} is the name of the check {earlier.title!r} already.")
         function.check = spec  # type: ignore[attr-defined]
         return function
 

@@ -88,6 +88,8 @@ class Course:
         for stem in stems:
             if not isinstance(stem, str) or not STEM.fullmatch(stem):
                 raise CourseError(f"course.yaml: {stem!r} is not a task's stem such as task07_pooling_norm")
+            if stems.count(stem) > 1:
+                raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
         return cls(root, settings["title"], tuple(Task(stem, root) for stem in stems), settings)
 
     def find(self, name: str) -> Task:

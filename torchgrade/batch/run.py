@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
@@ -25,6 +24,7 @@ from torchgrade.course import Course, Task
 from torchgrade.grading.seeds import secret
 from torchgrade.handin.matching import definitions
 from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.suites import read_suite
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,10 @@ def task_plans(tasks: Sequence[Task]) -> dict[str, TaskPlan]:
     """What is known of each task before anything ran, from its manifest and the text of its suite."""
     plans = {}
     for task in tasks:
-        checks = _checks(task)
-        facts = task.manifest
-        info = TaskInfo(task.stem, facts.title, sum(points for _, points in checks))
-        names = tuple(name for name, _ in checks)
-        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), names)
+        suite, facts = read_suite(task), task.manifest
+        info = TaskInfo(task.stem, facts.title, suite.points)
+        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), suite.names)
     return plans
-
-
-def _checks(task: Task) -> list[tuple[str, float]]:
-    """(name, points) of the checks as they stand in the suite; our own file, so it may be parsed."""
-    text = task.suite.read_text(encoding="utf-8") if task.suite.is_file() else ""
-    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
-    return [(node.name, _points(mark)) for node in functions for mark in node.decorator_list if _is_check(mark)]
-
-
-def _is_check(mark: ast.expr) -> bool:
-    return isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "check"
-
-
-def _points(mark: ast.expr) -> float:
-    """The constant behind ``points=``; 0 where it is computed."""
-    for keyword in mark.keywords if isinstance(mark, ast.Call) else ():
-        value = keyword.value
-        if keyword.arg == "points" and isinstance(value, ast.Constant) and isinstance(value.value, (int, float)):
-            return float(value.value)
-    return 0.0
 
 
 def wanted_names(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:

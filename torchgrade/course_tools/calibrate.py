@@ -4,7 +4,6 @@ their checks record becomes two distributions, a threshold between them, and the
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,7 @@ from torchgrade.grading.pool import Pool
 from torchgrade.grading.run import Options
 from torchgrade.grading.seeds import derive
 from torchgrade.submission import Source
-
-TELLING = (("calibration", "record"), ("pictures", "curves"))  # calls that report something of a run
+from torchgrade.suites import read_suite
 
 
 def entry_of(proposal: Proposal, seen: Distributions, data: str, versions: Mapping[str, str], tries: int) -> Any:
@@ -148,17 +146,5 @@ def _job(number: int, task: Task, source: Source, seed: int, options: Options) -
         data=options.data,
         measuring=True,
         pictures=True,
-        only=tuple(recording_checks(task)),
+        only=tuple(check.name for check in read_suite(task).checks if check.records),
     )
-
-
-def recording_checks(task: Task) -> list[str]:
-    """The names of the checks that report a statistic or a curve, from the text of the suite."""
-    tree = ast.parse(task.suite.read_text(encoding="utf-8"))
-    names = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
-            if any((getattr(c.value, "id", ""), c.attr) in TELLING for c in calls):
-                names.append(node.name)
-    return names

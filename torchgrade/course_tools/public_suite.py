@@ -6,19 +6,20 @@ Works on the text by lines, so that what stays is word for word what the author 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torchgrade.errors import CourseError
+from torchgrade.suites import parse_suite
 
 
 def public_text(text: str, name: str) -> tuple[str, int]:
     """(the suite without its hidden checks, how many there were); CourseError when a public check waits for one."""
-    tree = ast.parse(text, name)
-    hidden = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_hidden(node)]
+    suite = parse_suite(text, name)
+    hidden = [check.node for check in suite.checks if check.hidden]
     names = {node.name for node in hidden}
     if not hidden:
         return text, 0
-    kept = [node for node in tree.body if node not in hidden]
+    kept = [node for node in suite.tree.body if node not in hidden]
     for node in kept:
         used = _names(node) & names
         if used:
@@ -26,8 +27,8 @@ def public_text(text: str, name: str) -> tuple[str, int]:
             raise CourseError(
                 f"{place} is public, and uses the hidden check {sorted(used)[0]}; hide it too, or neither"
             )
-    kept = _alive(kept, set().union(*(_names(node) for node in hidden)))
-    return _cut(text, [node for node in tree.body if node not in kept]), len(hidden)
+    kept = _alive(kept, set().union(*(_names(node) for node in hidden)), suite.names)
+    return _cut(text, [node for node in suite.tree.body if node not in kept]), len(hidden)
 
 
 def public_probes(text: str, suite: str) -> str:
@@ -53,16 +54,6 @@ def _own(node: ast.FunctionDef | ast.ClassDef, kept: Iterable[ast.stmt]) -> set[
     return {node.name} - others if node.name in _names(node) else set()
 
 
-def _is_hidden(node: ast.FunctionDef) -> bool:
-    """Whether ``@check(…, hidden=…)`` says anything but a plain False."""
-    for mark in node.decorator_list:
-        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "check":
-            for keyword in mark.keywords:
-                if keyword.arg == "hidden":
-                    return not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
-    return False
-
-
 def _names(node: ast.AST) -> set[str]:
     """Every name that a statement reads, also as the name of a fixture."""
     found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -79,22 +70,18 @@ def _bound(node: ast.stmt) -> set[str]:
     return set()
 
 
-def _alive(kept: list[ast.stmt], suspects: set[str]) -> list[ast.stmt]:
+def _alive(kept: list[ast.stmt], suspects: set[str], checks: Sequence[str] = ()) -> list[ast.stmt]:
     """Without the helpers, constants and imports that only removed code used, step by step."""
     while True:
         used: set[str] = set().union(*(_names(node) - _bound(node) for node in kept), set())
         dead = [
             node for node in kept
-            if _bound(node) and _bound(node) <= suspects and not _bound(node) & used and not _is_check(node)
+            if _bound(node) and _bound(node) <= suspects and not _bound(node) & used.union(checks)
         ]  # fmt: skip
         if not dead:
             return kept
         suspects = suspects.union(*(_names(node) for node in dead))
         kept = [node for node in kept if node not in dead]
-
-
-def _is_check(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
 
 
 def _cut(text: str, removed: Iterable[ast.stmt]) -> str:

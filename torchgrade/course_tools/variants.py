@@ -122,37 +122,3 @@ def _junk_class(node: ast.ClassDef) -> str:
     for name in methods:
         lines += ["", f"    def {name}(self, *args, **kwargs):", "        return _junk(args)"]
     return "\n".join(lines)
-
-
-def likely_sentences(suite: str) -> set[str]:
-    """The constant keys of every ``likely={...}`` in a suite."""
-    found = set()
-    for node in ast.walk(ast.parse(suite)):
-        if isinstance(node, ast.keyword) and node.arg == "likely" and isinstance(node.value, ast.Dict):
-            for key in node.value.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    found.add(key.value)
-    return found
-
-
-def check_names(suite: str) -> list[str]:
-    """The names of the checks of a suite, in order."""
-    return [
-        node.name
-        for node in ast.parse(suite).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
-
-
-def time_limits(task: Task, scale: float) -> dict[str, float]:
-    """By check, its limit in seconds: the decorator's, or the task's."""
-    limits = {}
-    for node in ast.parse(task.suite.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            keywords = [word for call in node.decorator_list if isinstance(call, ast.Call) for word in call.keywords]
-            own = [
-                word.value.value for word in keywords if word.arg == "seconds" and isinstance(word.value, ast.Constant)
-            ]
-            seconds = own[0] if own and isinstance(own[0], (int, float)) else task.manifest.check_seconds
-            limits[node.name] = scale * seconds
-    return limits

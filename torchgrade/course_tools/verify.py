@@ -16,13 +16,10 @@ from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import (
     Mutant,
-    check_names,
     junk_texts,
-    likely_sentences,
     read_alternatives,
     read_mutants,
     solution_text,
-    time_limits,
 )
 from torchgrade.errors import CourseError
 from torchgrade.grading.job import Job
@@ -31,6 +28,7 @@ from torchgrade.grading.run import Options
 from torchgrade.grading.seeds import derive
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
+from torchgrade.suites import read_suite
 
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 Judge = Callable[[TaskGrade], Iterator[str]]
@@ -94,8 +92,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         for name in {name.split(".")[0] for name in names}:
             if name not in ALLOWED_IMPORTS and name not in sys.stdlib_module_names:
                 yield f"{task.stem}: the stub imports {name}; only torch, numpy and the standard library are allowed"
-    suite = task.suite.read_text(encoding="utf-8")
-    checks = check_names(suite)
+    checks = read_suite(task).names
     named = {name for mutant in read_mutants(task) for name in mutant.fails}
     for name in checks:
         if name not in named:
@@ -133,7 +130,7 @@ def _graded_facts(pool: Pool, task: Task, options: Options, tell: Tell, repeat: 
         yield from lines[number]
     if only:
         return
-    for sentence in sorted(likely_sentences(task.suite.read_text(encoding="utf-8")) - printed):
+    for sentence in sorted(read_suite(task).sentences - printed):
         yield f"{task.stem}: no mutant reaches the likely sentence {sentence!r}"
 
 
@@ -147,13 +144,14 @@ def _judge(event: Event, cases: Sequence[Case]) -> dict[int, list[str]]:
 
 
 def _cases(task: Task, options: Options, repeat: int, printed: set[str]) -> Iterator[Case]:
-    seed, scale = options.seed, options.timeout_scale
-    solution = solution_text(task)
+    seed, solution = options.seed, solution_text(task)
+    own, scale = task.manifest.check_seconds, options.timeout_scale
+    limits = {check.name: scale * (check.seconds or own) for check in read_suite(task).checks}
     first: list[TaskGrade] = []
     yield Case(task, "the stub", stub_text(task), earns_nothing, seed=seed)
     yield Case(task, "the solution, proved,", solution, earns_everything, proving=True, seed=seed)
     yield Case(task, "the solution", solution, _remember(first), seed=seed)
-    yield Case(task, "the solution, graded again,", solution, _same_as(first, time_limits(task, scale)), seed=seed)
+    yield Case(task, "the solution, graded again,", solution, _same_as(first, limits), seed=seed)
     for mutant in read_mutants(task):
         yield Case(task, f"mutant {mutant.name}", mutant.text, _dies(mutant, printed), seed=seed)
     alternatives = read_alternatives(task)

@@ -1,0 +1,87 @@
+"""One reader of what a suite's text says; two of one name are refused in one sentence wherever they are met."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import MINI, checks_of, result_of
+
+from torchgrade.checks import CheckSpec, check
+from torchgrade.course import Course
+from torchgrade.course_tools.verify import verify_tasks
+from torchgrade.errors import AuthoringError, CourseError
+from torchgrade.grading.run import Options
+from torchgrade.suites import parse_suite, read_suite
+
+TWICE = '\n\n@check("once more", points=1, category="values")\ndef test_total(submission):\n    raise ValueError\n'
+
+
+def test_the_text_says_what_the_decorator_says() -> None:
+    """The reader and the running suite agree on every check of every task."""
+    for course in (Course.load(MINI), Course.load(MINI.parents[1])):
+        for task in course.tasks:
+            suite = read_suite(task)
+            space: dict[str, object] = {"__name__": "suite", "__file__": str(task.suite)}
+            if course.root == MINI:
+                exec(compile(suite.text, str(task.suite), "exec"), space)
+                marked = {name: value.check for name, value in space.items() if hasattr(value, "check")}
+                spec: CheckSpec
+                for written, (name, spec) in zip(suite.checks, marked.items(), strict=True):
+                    assert (written.name, written.title, written.points) == (name, spec.title, spec.points)
+                    assert (written.category, written.seconds, written.hidden) == (
+                        spec.category,
+                        spec.seconds,
+                        spec.hidden,
+                    )
+            assert suite.points > 0
+            assert len(suite.names) == suite.text.count("@check(")
+
+
+def test_who_takes_calibration_or_pictures_records() -> None:
+    text = '@check("{0}", points=1, category="values")\ndef test_{0}(submission, {1}):\n    pass\n'
+    suite = parse_suite(
+        text.format("a", "calibration") + text.format("b", "device") + text.format("c", "pictures"), "s"
+    )
+    assert [written.name for written in suite.checks if written.records] == ["test_a", "test_c"]
+
+
+def test_sentences_that_are_written_out() -> None:
+    assert read_suite(Course.load(MINI).tasks[0]).sentences == {
+        "the factor is added, not multiplied",
+        "the bias is missing",
+    }
+
+
+def test_computed_facts_and_broken_text_are_refused_with_the_line() -> None:
+    with pytest.raises(CourseError, match=r"s:2: points= of a check is written out"):
+        parse_suite('@check("t", points=P, category="values")\ndef test_a(submission): ...\n', "s")
+    with pytest.raises(CourseError, match=r"s:1: "):
+        parse_suite("def f(:\n", "s")
+
+
+def test_two_checks_of_one_name_are_refused_where_the_suite_is_read_and_where_it_runs() -> None:
+    text = read_suite(Course.load(MINI).tasks[0]).text
+    with pytest.raises(CourseError, match=r"s:\d+: a second check called test_total hides the one of line \d+"):
+        parse_suite(text + TWICE, "s")
+    space: dict[str, object] = {"check": check}
+    with pytest.raises(AuthoringError, match="test_total is the name of the check 'once more' already"):
+        exec(TWICE + TWICE, space)
+
+
+def test_grade_and_verify_name_the_cause(mini: Path) -> None:
+    suite = mini / "graders" / "task01_scale" / "checks.py"
+    suite.write_text(suite.read_text() + TWICE)
+    (row,) = checks_of(result_of("task01", "--solutions", cwd=mini)).values()
+    assert row["status"] == "broken"
+    assert "test_total is the name of the check 'total sums all elements' already" in row["message"]
+    course = Course.load(mini)
+    lines = list(verify_tasks(course, course.tasks[:1], Options(), lambda *_: None))
+    assert [line for line in lines if "a second check called test_total hides the one of line" in line] == lines[:1]
+
+
+def test_a_task_is_listed_once(mini: Path) -> None:
+    place = mini / "course.yaml"
+    place.write_text(place.read_text() + "  - task01_scale\n")
+    with pytest.raises(CourseError, match=r"course\.yaml lists task01_scale 2 times"):
+        Course.load(mini)

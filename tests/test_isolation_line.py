@@ -16,6 +16,7 @@ from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
@@ -212,14 +213,21 @@ def test_held_values_are_passed_by_reference(submission: Submission) -> None:
     assert torch.equal(held.fetch(), torch.full((3,), 2.0))
 
 
-def test_objects_are_released(client: Client, submission: Submission) -> None:
+def test_objects_are_released() -> None:
+    """What no handle speaks of any more is forgotten with the next request, and what one still speaks of is not."""
+    client = connect(LocalLine())
+    client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
+    submission, held = Submission(client), client.line.server.objects._by_id
+    kept = submission.Net()
     for _ in range(50):
         submission.Net()
-    first = submission.Net()
-    assert first._spec.id < 60
-    del first
-    again = submission.Net()
-    assert again.type_name == "Net"
+    assert len(held) <= 3  # the class, the one that is kept, the last one
+    assert kept.type_name == "Net"
+    assert kept._spec.id in held
+    del kept
+    submission.Net()
+    submission.Net()
+    assert len(held) <= 3
 
 
 def test_faults_have_names(client: Client, submission: Submission) -> None:

@@ -23,9 +23,11 @@ from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
 from torchgrade.batch.scheduler import Settings
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
+from torchgrade.commands.places import try_folder
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
@@ -40,7 +42,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     """Read a class, grade what has no verdict yet, write marks and pages."""
     tasks = course.select(options.tasks or ())
     listed = read_roster(options.roster) if options.roster else []
-    options.out.mkdir(parents=True, exist_ok=True)
+    try_folder(options.out, "--out")
     with Gradebook(options.out / GRADEBOOK, writer=True) as book:
         with Openers(_isolation(options)) as openers:
             intake = take_in(
@@ -115,7 +117,8 @@ def existing_gradebook(out: Path) -> Path:
 
 
 def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
-    settings = Settings(_devices(options), options.timeout_scale, _isolation(options), options.data)
+    need_open_files()
+    settings = Settings(devices(options.device), options.timeout_scale, _isolation(options), options.data)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     stop = Stop(console)
     with contextlib.ExitStack() as stack:
@@ -172,16 +175,12 @@ class Openers:
 
 def _executor(course: Course, options: argparse.Namespace, settings: Settings) -> Executor:
     on_gpu = "cuda" in settings.devices
-    jobs = options.gpu_jobs if on_gpu else options.jobs or os.cpu_count() or 1
+    jobs = options.gpu_jobs if on_gpu else options.jobs or cores()
     if options.ray is not None:
         from torchgrade.batch.ray_executor import RayExecutor
 
         return RayExecutor(course.root, options.ray, gpu_share=1 / jobs if on_gpu else 0.0)
     return LocalExecutor(course.root, jobs)
-
-
-def _devices(options: argparse.Namespace) -> tuple[str, ...]:
-    return {"cpu": ("cpu",), "cuda": ("cuda",), "all": ("cpu", "cuda")}[options.device]
 
 
 def _isolation(options: argparse.Namespace) -> str:

@@ -105,8 +105,8 @@ class GradingPlugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
         error = call.excinfo.value if call.excinfo is not None else None
         self.run.error = self.run.error or error
-        if call.when == "collect" or item.config.pluginmanager.hasplugin("terminalreporter"):
-            return None  # pytest's own, for a terminal
+        if call.when == "collect":
+            return None
         # pytest would parse the source of every frame of an error, for a text that nobody reads
         return pytest.TestReport(item.nodeid, item.location, {}, "failed" if error else "passed", None, call.when)
 

@@ -20,8 +20,9 @@ from typing import Any
 
 import msgpack
 
+from torchgrade.environment import inherited
 from torchgrade.grading.job import Job
-from torchgrade.grading.nursery import CAN_FORK, Nursery, command, environment
+from torchgrade.grading.nursery import CAN_FORK, Nursery, command
 from torchgrade.model import Outcome, TaskGrade
 
 
@@ -67,7 +68,7 @@ class Grader:
             command(root),
             stdin=theirs,
             stdout=their_output,
-            env=environment(),
+            env=inherited(),
             start_new_session=True,  # Ctrl-C reaches the command only, which then closes us
         )
         self.kill = self._process.kill

@@ -8,6 +8,7 @@ from typing import Any
 
 import torchgrade
 from torchgrade.course import Course, Task
+from torchgrade.environment import clean_this_process
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.job import Job
 from torchgrade.grading.pool import Event, Pool
@@ -89,6 +90,8 @@ def _events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[E
 
 def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
     """Grade in this very process, so that ``breakpoint()`` and ``--pdb`` work."""
+    clean_this_process()
+    from torchgrade.grading.debugger import stop_where_it_raised
     from torchgrade.grading.session import Session
 
     events: list[Event] = []
@@ -101,7 +104,7 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
 
     session = Session(course, lambda isolation, device: None, emit)
     if options.pdb:
-        session.pytest_extra = ("--pdb", "-q")
+        session.debugger = stop_where_it_raised
     for job in jobs:
         try:
             session.grade([job])

@@ -66,6 +66,7 @@ class CheckRunner:
         self.run: Run | None = None
         self.calibration = Calibration.load(task.folder / "calibration.json")
         self.machine = Machine()
+        self.debugger: Callable[[BaseException | None], None] = lambda error: None  # sees what a check raised
 
     def outcome(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox) -> Outcome:
         started = time.monotonic()
@@ -105,6 +106,7 @@ class CheckRunner:
                 runtestprotocol(run.item, log=False, nextitem=None)
         except Exception as error:
             run.error = error
+        self.debugger(run.error)
         if run.submission is not None:
             where = _where(run.submission.torchgrade_client.seen.where)
         verdict = self._verdict(run, where) or self._blame(run, where)

@@ -13,7 +13,7 @@ import pytest
 from support import ROOT, checks_of, result_of
 
 from torchgrade.errors import LoadFailed, Mismatch, SubmissionRaised, TimedOut, WorkerDied
-from torchgrade.grading.alone import Machine, reruns
+from torchgrade.grading.alone import Machine, lock_file, reruns
 from torchgrade.isolation.confine import watch
 
 
@@ -62,6 +62,21 @@ def test_a_suspended_one_is_not_waited_for_for_ever(tmp_path, alone):
         holder.join(10)
     with Machine(tmp_path, patience=5.0).alone():  # the kernel gave it back
         pass
+
+
+def test_nobody_else_decides_where_the_lock_lies(tmp_path, monkeypatch):
+    """A folder that others may write, or a link, or a folder in the place of the file: the next place is taken."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    open_to_all = tmp_path / "XDG_RUNTIME_DIR" / "torchgrade"
+    open_to_all.mkdir(parents=True)
+    open_to_all.chmod(0o777)
+    (tmp_path / "XDG_CACHE_HOME" / "torchgrade" / "alone.lock").mkdir(parents=True)
+    os.close(lock_file())
+    assert [path.parent.parent.name for path in tmp_path.rglob("alone.lock") if path.is_file()] == [".cache"]
+    (tmp_path / "home" / ".cache" / "torchgrade").chmod(0o777)
+    os.close(lock_file())  # a file of its own: nothing is broken where no place is safe
 
 
 @pytest.mark.parametrize(("error", "times"), [

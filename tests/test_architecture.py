@@ -17,7 +17,7 @@ LEVELS = {
     "policy": 2, "course": 2, "progress": 2,
     "handin": 3, "submission": 3, "suites": 3,
     "isolation": 4,
-    "expect": 5,
+    "expect": 5, "materials": 5,
     "authoring": 6,
     "grading": 7,
     "batch": 8, "report": 8, "course_tools": 8,
@@ -36,7 +36,7 @@ BESIDE_THE_SUBMISSION = {
     "errors",
     "i18n",
 }
-TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding"}
+TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding", "materials"}
 PACKAGE = ROOT / "torchgrade"
 
 

@@ -143,13 +143,3 @@ def test_state_dict_keys():
     mismatch = found(expect.state_dict_keys, net, [*keys, "gamma"])
     assert (mismatch.expected, mismatch.got) == ("the key 'gamma'", "without 'gamma'")
     assert found(expect.state_dict_keys, net, keys[:3]).got == "with 'running_var', 'num_batches_tracked' besides"
-
-
-def test_one_device_refuses_a_mix_and_nothing_else():
-    for verdict in ("portable", "inconclusive"):
-        expect.one_device({"verdict": verdict, "detail": "item()"})
-    with pytest.raises(Mismatch) as caught:
-        expect.one_device({"verdict": "mixed", "detail": "mul meets a CPU tensor"}, given="fit")
-    assert caught.value.expected == "every tensor on the device of the input"
-    assert caught.value.got == "mul meets a CPU tensor"
-    assert caught.value.given == "fit"

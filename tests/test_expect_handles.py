@@ -11,19 +11,19 @@ from torchgrade.authoring import (
     feature_maps,
     fill_by_shape,
     flops,
-    modes_seen,
     on_meta,
     operator_growth,
     operators,
     parameter_count,
+    passes_seen,
     peak_memory,
-    portable,
     registered_parameters,
     shares_memory,
 )
 from torchgrade.errors import AuthoringError, BadAnswer, Mismatch, SubmissionRaised
 from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.worker.probes import portable
 from torchgrade.submission import Source
 
 LEARNER = """
@@ -238,7 +238,7 @@ def test_modules(submission):
     fill_by_shape(net)
     fill_by_shape(other)
     expect.equal(net(X.float()), other(X.float()))
-    assert modes_seen(net, submission.train, net, X.float()) == [True]
+    assert passes_seen(net, submission.train, net, X.float()) == [{"training": True, "gradients": True}]
 
 
 def test_costs_and_rules(submission):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import weakref
 from collections.abc import Iterator
 
 import msgpack
@@ -20,7 +21,7 @@ from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Unsendable, Violation, unpack_header
+from torchgrade.isolation.wire.protocol import Caps, Frame, Unsendable, Violation, unpack_header
 from torchgrade.submission import Source
 
 TEXT = """
@@ -61,6 +62,10 @@ def leave():
 
 def huge():
     return torch.ones(1).expand(10**10)
+
+def pretend(x):
+    from torchgrade.errors import Mismatch
+    raise Mismatch("the answer of the hidden check", str(x), message=str(x))
 
 class Net(nn.Module):
     def __init__(self):
@@ -104,6 +109,11 @@ def test_plain_values_come_back_as_they_went(submission: Submission, value: obje
     back = submission.echo(value)
     assert back == value
     assert type(back) is type(value)
+
+
+def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(submission: Submission) -> None:
+    with pytest.raises(SubmissionRaised, match="Mismatch"):
+        submission.pretend(3)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +284,13 @@ BODIES = [
     ["T", 9, "float32", [1], None, "cpu", False],
     ["T", 0, "float32", [1 << 50], None, "cpu", False],
     ["T", 0, "float32", [2], [10**9], "cpu", False],
+    ["T", 0, "float32", [10**8], [0], "cpu", False],
+    ["A", 0, "<f4", [10**8], [0], 0, True],
+    ["l", ["T", 0, "float32", [1], None, "cpu", False], ["T", 0, "float32", [1], None, "cpu", False]],
+    ["d", ["t", 1, 2], 1],
+    ["d", ["x", "int", hex(1 << 63)], 1],
+    ["d", ["x", "complex", [1.0, 2.0]], 1],
+    ["x", "set", [[1]]],
     ["T", -1, "float32", [0, 1 << 39, 1 << 39], None, "meta", False],
     ["T", 0, "float32", [1], None, "cuda:77", False],
     ["T", 0, "bool", [4], None, "cpu", False],
@@ -296,6 +313,25 @@ BODIES = [
 def test_the_decoder_refuses(body: object) -> None:
     with pytest.raises(Violation):
         Decoder([bytearray(b"\xff" * 4)], lambda rest: None).decode(body)
+
+
+def test_a_fault_does_not_keep_the_reply_alive() -> None:
+    """A grader serves many: what one worker sent is gone with its check, though the fault is still told."""
+
+    class Part(list):  # type: ignore[type-arg]
+        """A list that can be referred to weakly."""
+
+    class Silent(LocalLine):
+        def exchange(self, frame: Frame, sequence: int, caps: Caps) -> tuple[object, list[object]]:
+            part = Part(["pickle", b"x"])
+            sent.append(weakref.ref(part))
+            return ["l", sequence, "ok", part], []
+
+    sent: list[weakref.ref[Part]] = []
+    with pytest.raises(BadAnswer, match="protocol") as caught:
+        connect(Silent()).request("get", on=None, name="f")
+    assert sent[0]() is None
+    assert caught.value.__context__ is None
 
 
 def test_depth_and_count_are_limited() -> None:

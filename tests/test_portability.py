@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import moves_to_device, portable
+from torchgrade.isolation.worker.probes import moves_to_device, portable
 
 X = torch.randn(2, 3, 4, 4)
 CPU_INDEX = torch.tensor([0, 1])

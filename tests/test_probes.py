@@ -12,7 +12,6 @@ from torchgrade.authoring import (
     feature_maps,
     fill_by_shape,
     flops,
-    modes_seen,
     on_meta,
     operator_growth,
     operators,
@@ -105,19 +104,6 @@ def test_a_network_on_meta_is_traced_without_memory():
     net = on_meta(nn.Linear, 100_000, 100_000)
     assert parameter_count(net) == 100_000 * 100_001
     assert feature_maps(net, torch.zeros(2, 100_000))[0]["shape"] == [2, 100_000]
-
-
-def test_modes_seen():
-    net = small_net()
-
-    def train_and_test():
-        net.eval()
-        net(X)
-        net.train()
-        net(X)
-
-    assert modes_seen(net, train_and_test) == [False, True]
-    assert modes_seen(net, lambda: None) == []
 
 
 def test_operators():

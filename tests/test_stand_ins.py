@@ -118,7 +118,7 @@ def test_no_random_number_is_drawn():
 def test_neither_the_compiler_nor_sympy_is_imported():
     code = (
         "import sys, torch\n"
-        "from torchgrade.authoring import portable\n"
+        "from torchgrade.isolation.worker.probes import portable\n"
         "def pick(x, t):\n"
         "    return torch.nn.functional.linear(x, x)[torch.arange(4, device=x.device), t]\n"
         "report = portable(pick, torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))\n"

@@ -7,6 +7,7 @@ TorchGradeError
 ├── CourseError           a task of the course is malformed: the author's fault          (exit 3)
 │   └── AuthoringError    a suite uses the kit wrongly, or a check has no teeth
 ├── IsolationError        the worker could not be started or confined                    (exit 3)
+├── EngineFault           our own code failed over what a submission answered
 ├── Unavailable           the device or the data asked for is not on this machine
 └── SubmissionFault       what a submission did instead of answering
     ├── LoadFailed        its file cannot be read, compiled or executed
@@ -64,6 +65,10 @@ class IsolationError(TorchGradeError):
     """The worker could not be started or confined."""
 
 
+class EngineFault(TorchGradeError):
+    """Our own code failed over what a submission answered."""
+
+
 class Unavailable(TorchGradeError):
     """The device or the data asked for is not on this machine."""
 
@@ -79,7 +84,9 @@ class Frame:
 
 
 class SubmissionFault(TorchGradeError):
-    """What a submission did instead of answering."""
+    """What a submission did instead of answering; ``given``: what it was asked, where a check says so."""
+
+    given: str | None = None
 
 
 class LoadFailed(SubmissionFault):

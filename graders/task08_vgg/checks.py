@@ -14,7 +14,7 @@ from torchgrade.authoring import (
     fill_by_shape,
     on_meta,
     parameter_count,
-    portable,
+    traces_left,
 )
 
 VGG11 = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]
@@ -380,7 +380,7 @@ def test_meta(submission):
 @check("VGG moves to another device as a whole", points=0.5, category="devices", after=test_small_count)
 def test_portable(submission):
     net = submission.VGG([3, "M", 2, "M"], num_classes=10)
-    expect.one_device(portable(net, torch.randn(1, 3, 28, 28)))
+    expect.portable(net, torch.randn(1, 3, 28, 28))
 
 
 @check("the networks are built without torchvision", points=0.5, category="rules", after=test_layers_sizes)
@@ -500,7 +500,7 @@ def test_summary_inputs(submission):
 @check("layer_summary leaves no trace", points=2, category="robustness", after=test_summary)
 def test_summary_traces(submission):
     expect.equal(
-        submission.probes.traces_left(submission.layer_summary, (3, 10, 12)),
+        traces_left(submission.layer_summary, submission.probes.toy("Chain"), (3, 10, 12)),
         [],
         given="what changed in a training model with a frozen part, gradients and a hook of its own",
         likely={

@@ -13,7 +13,7 @@ from torchgrade.authoring import (
     on_meta,
     parameter_count,
     parameter_values,
-    portable,
+    traces_left,
 )
 
 WIDTHS = (64, 128, 256, 512)
@@ -375,7 +375,7 @@ def test_meta(submission):
 @check("ResNet moves to another device as a whole", points=0.5, category="devices", after=test_any_size)
 def test_portable(submission):
     net = submission.ResNet(submission.BasicBlock, [1, 1, 1, 1], num_classes=5)
-    expect.one_device(portable(net, torch.randn(2, 3, 32, 32)))
+    expect.portable(net, torch.randn(2, 3, 32, 32))
 
 
 @check("the networks are built without torchvision", points=0.5, category="rules", after=test_block_count)
@@ -534,7 +534,7 @@ def test_summary_resnet18(submission):
 @check("layer_summary leaves no trace", points=1, category="robustness", after=test_summary)
 def test_summary_traces(submission):
     expect.equal(
-        submission.probes.traces_left(submission.layer_summary, (3, 10, 12)),
+        traces_left(submission.layer_summary, submission.probes.toy("Detour"), (3, 10, 12)),
         [],
         given="what changed in a training model with a frozen part, gradients and a hook of its own",
         likely={

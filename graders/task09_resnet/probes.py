@@ -51,37 +51,3 @@ class SmallResidual(nn.Module):
 
 def small_residual():
     return SmallResidual()
-
-
-def traces_left(fn, input_size):
-    """Names of what ``fn(model, input_size)`` changed in a model that has gradients, a hook and mixed modes."""
-    model = SmallResidual()
-    model.last.eval()  # mixed modes: a frozen part in a model that trains
-    model(torch.randn(2, *input_size)).square().sum().backward()
-    hook = model.first.register_forward_hook(lambda *_: None)
-    before = _state(model)
-    fn(model, input_size)
-    after = _state(model)
-    hook.remove()
-    return [name for name in before if not _same(before[name], after[name])]
-
-
-def _state(model):
-    return {
-        "modes": [module.training for module in model.modules()],
-        "hooks": [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
-        "buffers": [buffer.clone() for buffer in model.buffers()],
-        "parameters": [p.detach().clone() for p in model.parameters()],
-        "requires_grad": [p.requires_grad for p in model.parameters()],
-        "gradients": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
-        "random generator": torch.get_rng_state(),
-        "gradient mode": torch.is_grad_enabled(),
-    }
-
-
-def _same(one, other):
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    return one == other

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, moves_to_device, parameter_count, portable
+from torchgrade.authoring import any_seed, check, expect, parameter_count
 
 CONVOLUTIONS, LINEARS = ["convolution"] * 4, ["linear"] * 2
 
@@ -229,7 +229,7 @@ def test_gradients(submission):
 
 @check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_output_shape)
 def test_portable(submission):
-    expect.one_device(portable(submission.FashionCNN, torch.rand(2, 1, 28, 28)))
+    expect.portable(submission.FashionCNN, torch.rand(2, 1, 28, 28))
 
 
 @check(
@@ -248,10 +248,6 @@ def test_overfit(submission, dataset, calibration):
     loss = float(F.cross_entropy(scores, labels))
     calibration.record("overfit_loss", loss)
     expect.between(loss, 0.0, calibration["overfit_loss"].ceiling, unit="(loss after 150 steps of Adam)")
-
-
-def any_seed():
-    return int(torch.randint(0, 2**31, ()))
 
 
 # One epoch and one evaluation
@@ -490,7 +486,7 @@ def test_moves(submission):
     }
     for name, call in runs.items():
         given = f"{name} with batches on the CPU and another device"
-        expect.one_device(moves_to_device(*call), "the model and each batch on the device that is given", given=given)
+        expect.follows_device(*call, expected="the model and each batch on the device that is given", given=given)
 
 
 @check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history)
@@ -503,14 +499,14 @@ def test_silent(submission):
 
 def choose_data(dataset):
     """(training images, labels), (test images, labels), the name of the floor."""
-    real = dataset("fashion_mnist")
-    if dataset.choice == "real" or (dataset.choice == "auto" and real.verified()):
-        parts = real.load()
+    chosen = dataset.choose("wardrobe", real="fashion_mnist")
+    if chosen.real:
+        parts = chosen.module.load()
         pick = torch.randperm(60000)[:3300].numpy()
         train = parts["train_images"][pick], parts["train_labels"][pick].astype(np.int64)
-        return train, (parts["test_images"][:2000], parts["test_labels"][:2000]), "test_accuracy@real"
-    images, labels = dataset("wardrobe").generate(3300, seed=any_seed(), nuisance=0.5)
-    return (images[:2300], labels[:2300]), (images[2300:], labels[2300:]), "test_accuracy"
+        return train, (parts["test_images"][:2000], parts["test_labels"][:2000]), chosen.named("test_accuracy")
+    images, labels = chosen.module.generate(3300, seed=any_seed(), nuisance=0.5)
+    return (images[:2300], labels[:2300]), (images[2300:], labels[2300:]), chosen.named("test_accuracy")
 
 
 @check(

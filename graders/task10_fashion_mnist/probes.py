@@ -8,7 +8,6 @@ import tempfile
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
 from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
 
@@ -19,20 +18,6 @@ def write_file(content, name):
     with open(path, "wb") as file:
         file.write(content.tobytes())
     return path
-
-
-def loader(images, labels, batch_size):
-    """A loader that keeps the order."""
-    return DataLoader(TensorDataset(images, labels), batch_size)
-
-
-def batches(loader):
-    """One pass: (list of image batches, list of label batches)."""
-    images, labels = [], []
-    for batch_images, batch_labels in loader:
-        images.append(batch_images)
-        labels.append(batch_labels)
-    return images, labels
 
 
 def cross_entropy():

@@ -4,13 +4,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, moves_to_device, parameter_count, portable, registered_parameters
+from torchgrade.authoring import any_seed, check, expect, parameter_count, registered_parameters
 
 NAN = float("nan")
-
-
-def any_seed():
-    return int(torch.randint(0, 2**31, ()))
 
 
 def stack(count):
@@ -215,7 +211,7 @@ def test_cnn_gradients(submission):
 
 @check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape)
 def test_portable(submission):
-    expect.one_device(portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96)))
+    expect.portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
 
 
 # Measuring and training
@@ -362,7 +358,7 @@ def test_moves(submission):
     }
     for name, call in runs.items():
         given = f"{name} with batches on the CPU and another device"
-        expect.one_device(moves_to_device(*call), "the model and each batch on one device", given=given)
+        expect.follows_device(*call, expected="the model and each batch on one device", given=given)
 
 
 # ResNet-18
@@ -565,14 +561,15 @@ def pixel_error(found, truth):
 
 def choose_data(dataset):
     """(training images, points), (test images, points), name of the ceiling; the samples are on the last axis."""
-    real = dataset("keypoints")
-    if dataset.choice == "real" or (dataset.choice == "auto" and real.verified()):
-        train, test = real.load()
+    chosen = dataset.choose("faces", real="keypoints")
+    name = chosen.named("pixel_error_ratio")
+    if chosen.real:
+        train, test = chosen.module.load()
         pick = torch.randperm(len(train.points))[:700].numpy()
-        return (train.images[:, :, pick], train.points[pick]), (test.images, test.points), "pixel_error_ratio@real"
-    images, points = dataset("faces").generate(750, seed=any_seed())
+        return (train.images[:, :, pick], train.points[pick]), (test.images, test.points), name
+    images, points = chosen.module.generate(750, seed=any_seed())
     images = np.moveaxis(images, 0, -1)
-    return (images[:, :, :500], points[:500]), (images[:, :, 500:], points[500:]), "pixel_error_ratio"
+    return (images[:, :, :500], points[:500]), (images[:, :, 500:], points[500:]), name
 
 
 @check(

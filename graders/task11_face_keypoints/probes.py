@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
 
@@ -17,11 +17,6 @@ def item(dataset, index):
 def brighten(image, points):
     """A transform: half the brightness, every coordinate one further."""
     return image / 2, points + 1
-
-
-def loader(images, points, batch_size):
-    """A loader that keeps the order."""
-    return DataLoader(TensorDataset(images, points), batch_size)
 
 
 def shuffled(dataset, batch_size):

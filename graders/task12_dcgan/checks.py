@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, fill_by_shape, moves_to_device, parameter_count, portable
+from torchgrade.authoring import any_seed, check, expect, fill_by_shape, parameter_count
 
 # (nz, width, nc): parameters of the generator and of the discriminator
 COUNTS = {
@@ -13,10 +13,6 @@ COUNTS = {
     (100, 32, 1): (1_099_200, 693_632),
     (100, 16, 1): (377_568, 174_784),
 }
-
-
-def any_seed():
-    return int(torch.randint(0, 2**31, ()))
 
 
 # Oracles: the networks as plain lists of layers
@@ -160,7 +156,7 @@ def test_portable(submission):
         (submission.Generator, torch.randn(2, 100, 1, 1)),
         (submission.Discriminator, torch.randn(2, 3, 64, 64)),
     ):
-        expect.one_device(portable(build, x))
+        expect.portable(build, x)
 
 
 @check("weights_init draws N(0, 0.02) for kernels and N(1, 0.02) for norms", points=1, category="values")
@@ -424,9 +420,11 @@ def test_sample(submission):
 @check("sample moves its noise to the generator", points=0.5, category="devices", after=test_sample)
 def test_sample_device(submission):
     net = submission.probes.painter(torch.randn(2, 1, 4, 4)).to("meta")
-    expect.one_device(
-        moves_to_device(submission.sample, net, 3),
-        "noise on the device of the generator",
+    expect.follows_device(
+        submission.sample,
+        net,
+        3,
+        expected="noise on the device of the generator",
         given="a generator that is on another device than the CPU",
     )
 

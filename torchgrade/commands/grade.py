@@ -6,15 +6,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from torchgrade.commands.places import try_file, try_folder
 from torchgrade.course import Course, Task
+from torchgrade.grading.events import Event, PictureShown
+from torchgrade.grading.job import Options
 from torchgrade.grading.pictures import read_bands
-from torchgrade.grading.pool import Event
-from torchgrade.grading.run import Options, grade_tasks
+from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
@@ -39,13 +39,13 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
     titles = [task.stem[:6] for task in tasks]
-    gallery = Gallery(course, options.save) if options.save is not None else None
+    gallery = Gallery(options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
 
         def observe(event: Event) -> None:
             progress.observe(event)
-            if gallery is not None and event.kind == "picture":
-                gallery.draw(event.data)
+            if gallery is not None and isinstance(event, PictureShown):
+                gallery.draw(tasks[event.job], event)
 
         result = grade_tasks(course, submission, tasks, run_options(options), observe)
     if not options.debug and not options.solutions and options.submission is None:
@@ -65,17 +65,16 @@ def grade(options: argparse.Namespace, course: Course) -> int:
 class Gallery:
     """Draws the pictures of a run into a folder. UsageError where nothing can be drawn."""
 
-    def __init__(self, course: Course, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         demand()
         try_folder(folder, "--save")
-        self.course = course
         self.folder = folder
         self.files: list[Path] = []
 
-    def draw(self, data: Mapping[str, Any]) -> None:
-        """One picture of the event ``data``; a later one of the same name replaces it."""
-        task, picture = self.course.find(data["task"]), data["picture"]
-        device = "" if data["device"] == "cpu" else f"_{data['device']}"
+    def draw(self, task: Task, event: PictureShown) -> None:
+        """A later picture of the same name replaces it."""
+        picture = event.picture
+        device = "" if event.device == "cpu" else f"_{event.device}"
         path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
         title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
         draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))

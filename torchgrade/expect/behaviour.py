@@ -29,15 +29,6 @@ def true(condition: Any, expected: str, got: str, *, likely: Likely | None = Non
         fail(Difference(expected, got, ""), likely=likely, matches=bool, given=given)
 
 
-def one_device(found: Mapping[str, str], expected: str = "", *, given: str | None = None) -> None:
-    """In what ``portable`` or ``moves_to_device`` ran, no operator met tensors of two devices.
-
-    What they could not decide passes.
-    """
-    expected = expected or _("every tensor on the device of the input")
-    true(found["verdict"] != "mixed", expected, found["detail"], given=given)
-
-
 def between(
     value: Any, low: float, high: float, unit: str = "", *, likely: Likely | None = None, given: str | None = None
 ) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from torchgrade.errors import AuthoringError
 from torchgrade.expect.describe import dtype_text, is_handle, kind_of, shape_text
 from torchgrade.expect.differences import difference
 from torchgrade.expect.likely import Likely, fail, prove
-from torchgrade.expect.tensors import EXACT, Difference, Tolerance, wrong_kind
+from torchgrade.expect.tensors import EXACT, Difference, Tolerance, largest, wrong_kind
 from torchgrade.i18n import translate as _
 
 
@@ -24,6 +25,7 @@ def close(
     rtol: float | None = None,
     atol: float | None = None,
     *,
+    scale: float | None = None,
     equal_nan: bool = False,
     trivial: str | None = None,
     likely: Likely | None = None,
@@ -34,10 +36,16 @@ def close(
     Compares tensors, numpy arrays, floats and nested lists, tuples and dicts of them; a list may stand for
     a tuple. Integers, booleans and strings compare exactly. The tolerance follows the dtype as in
     torch.testing; a Python float counts as float64. NaN never passes unless ``equal_nan``.
+    ``scale`` replaces rtol and atol: a value may be off by so much of the largest in ``expected``, as after many
+    layers, where rounding follows the largest terms and not the value itself.
 
-    Raises Mismatch; AuthoringError when only one of ``rtol`` and ``atol`` is given and, while a suite is
-    being proven, when ``expected`` is trivial (see :mod:`torchgrade.expect.likely`) without a reason.
+    Raises Mismatch; AuthoringError when only one of ``rtol`` and ``atol`` is given, or with ``scale``, and, while a
+    suite is being proven, when ``expected`` is trivial (see :mod:`torchgrade.expect.likely`) without a reason.
     """
+    if scale is not None:
+        if rtol is not None or atol is not None:
+            raise AuthoringError("Give scale, or rtol and atol.")
+        rtol, atol = 0.0, scale * largest(expected)
     tolerance = Tolerance(rtol, atol, equal_nan)
     _compare(got, expected, tolerance, trivial, likely, given)
 

@@ -44,6 +44,10 @@ class Tolerance:
             return DEFAULTS.get(dtype, (0.0, 0.0))
         return self.rtol, self.atol
 
+    def bounds(self, expected: torch.Tensor) -> tuple[float, float]:
+        """rtol and atol for these values."""
+        return self.of(expected.dtype)
+
 
 PIECE = 1 << 15  # values that are compared at once: what fits into a processor's cache
 EXACT = Tolerance(0.0, 0.0)
@@ -101,6 +105,15 @@ def array_difference(got: Any, expected: np.ndarray[Any, Any], tolerance: Tolera
     return Difference(describe(expected), _("an array with other values"), _("the values differ"))
 
 
+def largest(expected: Any) -> float:
+    """The largest finite absolute value of a tensor, an array or a number. Raises AuthoringError when it has none."""
+    values = torch.as_tensor(expected).detach().abs().double()
+    values = values[values.isfinite()]
+    if not values.numel() or not bool(values.any()):
+        raise AuthoringError("A tolerance cannot follow the scale of zeros: give rtol and atol.")
+    return float(values.max())
+
+
 def wrong_kind(got: Any, expected: str, verdict: str) -> Difference:
     """The answer is no value of the kind asked for; None gets the sentence that explains it."""
     if got is None:
@@ -114,7 +127,7 @@ def value_difference(got: torch.Tensor, expected: torch.Tensor, tolerance: Toler
     """None when every value of two plain tensors of one shape and dtype is within the tolerance."""
     if torch.equal(got, expected):  # false as soon as there is a NaN
         return None
-    rtol, atol = tolerance.of(expected.dtype)
+    rtol, atol = tolerance.bounds(expected)
     wide = _wider(expected.dtype, rtol, atol)
     if got.numel() > PIECE and (rtol or atol) and _all_near(got, expected, wide, rtol, atol):
         return None

@@ -9,10 +9,11 @@ the middle of a check, nobody waits longer than PATIENCE.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from torchgrade.errors import LoadFailed, SubmissionRaised, TimedOut, WorkerDied
@@ -35,15 +36,31 @@ def reruns(error: BaseException | None) -> int:
     return 1 if isinstance(fault, SubmissionRaised) and any(words in str(fault) for words in SMELLS) else 0
 
 
+def lock_file(folder: Path | None = None) -> int:
+    """A descriptor of the file that this user's graders share, in a folder that nobody else may write.
+
+    Where there is no such folder the file is this grader's own: what cannot be shared safely is not waited for.
+    """
+    home = Path(os.path.expanduser("~"), ".cache")
+    owner = os.getuid() if hasattr(os, "getuid") else None
+    places = [os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("XDG_CACHE_HOME"), home]
+    for place in [folder] if folder else [Path(place, "torchgrade") for place in places if place]:
+        with suppress(OSError):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            facts = place.lstat()
+            if stat.S_ISDIR(facts.st_mode) and (owner is None or (facts.st_uid == owner and not facts.st_mode & 0o022)):
+                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+                return os.open(place / "alone.lock", flags, 0o600)
+    with tempfile.TemporaryFile() as own:
+        return os.dup(own.fileno())
+
+
 class Machine:
     """This grader's place among those that run on this machine."""
 
     def __init__(self, folder: Path | None = None, patience: float = PATIENCE) -> None:
         self.patience = patience
-        owner = os.getuid() if hasattr(os, "getuid") else 0
-        place = (folder or Path(tempfile.gettempdir())) / f"torchgrade-{owner}.lock"
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        self._file = os.open(place, flags, 0o600)
+        self._file = lock_file(folder)
 
     @contextmanager
     def beside_others(self) -> Iterator[None]:

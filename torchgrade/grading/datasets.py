@@ -5,11 +5,24 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from dataclasses import dataclass
 from pathlib import Path
 
 from torchgrade.errors import CourseError
 
 _loaded: dict[Path, types.ModuleType] = {}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The data set that a run uses: its module, and whether it is the real one."""
+
+    module: types.ModuleType
+    real: bool
+
+    def named(self, statistic: str) -> str:
+        """The name under which a statistic on this set is calibrated: with ``@real`` behind it for the real one."""
+        return f"{statistic}@real" if self.real else statistic
 
 
 class Datasets:
@@ -21,6 +34,11 @@ class Datasets:
 
     def __call__(self, name: str) -> types.ModuleType:
         return load_dataset(self.folder / f"{name}.py")
+
+    def choose(self, generated: str, real: str) -> Choice:
+        """The real set where it is asked for, or where it is free to choose and the files are here and intact."""
+        wanted = self.choice == "real" or (self.choice == "auto" and self(real).verified())
+        return Choice(self(real if wanted else generated), wanted)
 
 
 def load_dataset(path: Path) -> types.ModuleType:

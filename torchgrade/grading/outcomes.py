@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
@@ -12,6 +12,7 @@ from torchgrade.errors import (
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
     Unavailable,
@@ -41,9 +42,22 @@ PASSED = Verdict(Status.PASSED)
 
 def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
+    verdict = _verdict_of(error, where)
+    if verdict is None or verdict.status is Status.TODO or not isinstance(error, SubmissionFault):
+        return verdict
+    return replace(verdict, given=error.given)
+
+
+def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     if isinstance(error, Mismatch):
         return Verdict(
-            *(Status.FAILED, error.message, error.given, error.expected, error.got, error.likely, where),
+            status=Status.FAILED,
+            message=error.message,
+            given=error.given,
+            expected=error.expected,
+            got=error.got,
+            likely=error.likely,
+            where=where,
         )
     if isinstance(error, LoadFailed):
         return _load_failed(error)

@@ -99,7 +99,35 @@ PAYLOADS = [
     wire("untagged", "send a value without a tag", "reply([1, 2, 3])", "untagged"),
     wire("unknown_tag", "send a value with an unknown tag", "reply(['pickle', b'x'])", "tag"),
     wire("odd_dict", "send a dictionary with half a pair", "reply(['d', 'key'])", "odd dict"),
-    wire("unhashable_key", "send a dictionary with a list as key", "reply(['d', ['l', 1], 2])", "unhashable"),
+    wire("unhashable_key", "send a dictionary with a list as key", "reply(['d', ['l', 1], 2])", "dict key"),
+    wire(
+        "equal_hashes",
+        "send a dictionary whose keys are 40,000 numbers of one hash",
+        "keys = [['x', 'int', hex(k * ((1 << 61) - 1))] for k in range(40000)]\n"
+        "reply(['d', *[part for key in keys for part in (key, None)]])",
+        "dict key|parts",
+    ),
+    wire("tuple_key", "send a dictionary with a tuple as key", "reply(['d', ['t', 1, 2], 2])", "dict key"),
+    wire(
+        "one_buffer_twice",
+        "make two tensors of one buffer",
+        f"reply(['l', {TENSOR}, {TENSOR}], [['float32', 12]], bytes(12))",
+        "buffer index",
+    ),
+    wire(
+        "stride_of_nothing",
+        "claim 400 MB by a stride of 0",
+        "reply(['T', 0, 'float32', [100000000], [0], 'cpu', False], [['float32', 4]], bytes(4))",
+        "strides",
+    ),
+    wire(
+        "array_strides",
+        "claim an array of 400 MB by a stride of 0",
+        "reply(['A', 0, '<f4', [100000000], [0], 0, True], [['bytes', 4]], bytes(4))",
+        "strides",
+    ),
+    wire("maps", "send two million empty maps", "reply(['l'] + [{}] * 2000000)", "map"),
+    wire("empty_lists", "send two million empty lists", "reply(['l'] + [[]] * 2000000)", "parts"),
     wire(
         "huge_tensor",
         "claim a tensor of 2^62 elements",
@@ -161,7 +189,7 @@ PAYLOADS = [
         "wide_stride",
         "let strides reach outside the buffer",
         "reply(['T', 0, 'float32', [3], [1 << 20], 'cpu', False], [['float32', 12]], bytes(12))",
-        "tensor size",
+        "strides",
     ),
     wire(
         "wire_expanded",

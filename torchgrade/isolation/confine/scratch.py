@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from torchgrade.isolation.confine import watch
 
 MB = 2**20
 MOST_FILES = 16384
+MOST_DEEP = 64  # folders within folders; a path that is too long for the kernel cannot be looked into
 REWRITES = 16  # the disk may be written this many times over: files that are deleted but open are not seen
 SHARED = "/dev/shm"
 
@@ -36,16 +38,53 @@ def enter(folder: str) -> None:
 
 
 def remove(folder: str) -> None:
-    """Remove it, whatever the submission did to its modes; symlinks in it are not followed."""
+    """Remove it, however deep it is and whatever the submission did to its modes; symlinks are not followed.
+
+    A folder inside is moved to the top before it is emptied, so that no path and no stack grows with the depth.
+    """
     with contextlib.suppress(OSError):
-        os.rmdir(folder)  # most are empty
-        return
-    for inside, folders, _, descriptor in os.fwalk(folder):
-        del inside
-        for name in folders:
-            with contextlib.suppress(OSError):  # a link is left as it is
-                os.chmod(name, 0o700, dir_fd=descriptor, follow_symlinks=False)
-    shutil.rmtree(folder, ignore_errors=True)
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            names = itertools.count()
+            waiting = _emptied(top, top, names)
+            while waiting:
+                name = waiting.pop()
+                inside = _opened(name, top)
+                if inside is not None:
+                    waiting += _emptied(inside, top, names)
+                    os.close(inside)
+                with contextlib.suppress(OSError):
+                    os.rmdir(name, dir_fd=top)
+        finally:
+            os.close(top)
+        os.rmdir(folder)
+
+
+def _emptied(folder: int, top: int, names: Iterator[int]) -> list[str]:
+    """Delete the files in ``folder`` and move its folders into ``top``; their new names there."""
+    moved = []
+    with os.scandir(folder) as entries:
+        listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in listed:
+        with contextlib.suppress(OSError):
+            if is_folder:
+                inside = _opened(name, folder)  # a folder that may not be written cannot be moved
+                if inside is not None:
+                    os.close(inside)
+                new = f"torchgrade-{os.getpid()}-{next(names)}"
+                os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
+                moved.append(new)
+            else:
+                os.unlink(name, dir_fd=folder)
+    return moved
+
+
+def _opened(name: str, parent: int) -> int | None:
+    """A descriptor of the folder ``name`` in ``parent``, with all rights of its owner."""
+    with contextlib.suppress(OSError):
+        os.chmod(name, 0o700, dir_fd=parent)  # not a link: the entry was a folder, and its job has ended
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    return None
 
 
 class Cleaner:
@@ -62,14 +101,18 @@ class Cleaner:
     def overfull(self) -> bool:
         """Whether the job holds, or has written, more than it may."""
         total = files = 0
-        for inside, folders, names, descriptor in os.fwalk(self.folder, onerror=None):
-            del inside
-            files += len(names) + len(folders)
-            for name in names:
-                with contextlib.suppress(OSError):
-                    total += os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_blocks * 512
-            if total > self.size or files > MOST_FILES:
-                return True
+        waiting = [(self.folder, 0)]
+        while waiting:
+            folder, depth = waiting.pop()
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((entry.path, depth + 1))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if total > self.size or files > MOST_FILES or depth > MOST_DEEP:
+                        return True
         return watch.written_bytes(os.getpid()) - self.written > REWRITES * self.size
 
     def remove(self) -> None:

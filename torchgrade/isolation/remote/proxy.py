@@ -27,10 +27,12 @@ class Handle(Remote):
 
     _client: Client
     _spec: ObjectSpec
+    _made: tuple[str, int, str] | None
 
     def __init__(self, client: Client, spec: ObjectSpec) -> None:
         object.__setattr__(self, "_client", client)
         object.__setattr__(self, "_spec", spec)
+        object.__setattr__(self, "_made", client.seen.where)  # by the call whose answer this is
         client.hold(spec.id)
 
     def __del__(self) -> None:
@@ -236,6 +238,10 @@ class Submission:
     def hold(self, value: Any, requires_grad: bool = False) -> Any:
         """Put a tensor or an array into the worker; the handle passes it by reference."""
         return self._client.request("hold", value=value, requires_grad=requires_grad)
+
+    def make(self, cls: Any, *args: Any, **kwargs: Any) -> Any:
+        """``cls(*args, **kwargs)`` beside the submission, for a class of torch: a loss, an optimiser, a layer."""
+        return self._client.differentiable("call", on=cls, args=list(args), kwargs=kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):

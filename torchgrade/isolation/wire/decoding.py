@@ -1,5 +1,8 @@
 """Frames into values. The decoder trusts nothing: every length, dtype, shape, depth and count is checked against
 ``Caps`` before anything is allocated, and what does not fit raises ``Violation``.
+
+What a reply costs is bounded by its bytes. A buffer makes one tensor and is looked through once; a reply has no
+strides, for with a stride of 0 a few bytes pretend to be many; a dict has keys whose hashes nobody can choose.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, PLAIN, TORCH_DTYPES, Caps, Violation
+from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, PLAIN, TORCH_DTYPES, Caps, Violation, is_key
 
 
 class Decoder:
@@ -23,8 +26,11 @@ class Decoder:
         resolve: Callable[[list[Any]], Any],
         caps: Caps = CAPS,
         on_tensor: Callable[[torch.Tensor, bool], torch.Tensor] | None = None,
+        strided: bool = False,
     ) -> None:
-        self.buffers = buffers
+        """``strided``: the other side is trusted, and tensors may lie in memory as they lie there."""
+        self.buffers = list(buffers)
+        self.strided = strided
         self.resolve = resolve
         self.caps = caps
         self.on_tensor = on_tensor
@@ -64,15 +70,15 @@ class Decoder:
         if len(rest) % 2:
             raise Violation("odd dict")
         values = self._parts(rest, depth)
-        try:
-            return dict(zip(values[::2], values[1::2], strict=True))
-        except TypeError:
-            raise Violation("unhashable key") from None
+        if not all(is_key(key) for key in values[::2]):
+            raise Violation("dict key")
+        return dict(zip(values[::2], values[1::2], strict=True))
 
     def _buffer(self, index: Any) -> Any:
-        if type(index) is not int or not 0 <= index < len(self.buffers):
+        if type(index) is not int or not 0 <= index < len(self.buffers) or self.buffers[index] is None:
             raise Violation("buffer index")
-        return self.buffers[index]
+        raw, self.buffers[index] = self.buffers[index], None
+        return raw
 
     def _tensor(self, rest: list[Any]) -> torch.Tensor:
         if len(rest) != 6:
@@ -80,17 +86,19 @@ class Decoder:
         index, name, shape, strides, device, grad = rest
         if type(name) is not str or name not in TORCH_DTYPES or type(grad) is not bool or type(device) is not str:
             raise Violation("tensor")
+        if strides is not None and not self.strided:
+            raise Violation("strides")
         dtype, numel = TORCH_DTYPES[name], _product(shape)
         self._check_extent(numel * dtype.itemsize, strides is not None, index == -1)
         if index == -1:
             tensor = torch.empty(shape, dtype=dtype, device="meta")
         else:
             raw = self._buffer(index)
-            count = numel if strides is None else _span(shape, strides)
+            lead, count = (0, numel) if strides is None else _span(shape, strides)
             if len(raw) != count * dtype.itemsize:
                 raise Violation("tensor size")
             tensor = _from_bytes(raw, dtype)
-            tensor = tensor.reshape(shape) if strides is None else tensor.as_strided(shape, strides)
+            tensor = tensor.reshape(shape) if strides is None else tensor.as_strided(shape, strides[1:], lead)
             if device != "cpu":
                 tensor = tensor.to(_device(device))
         return self.on_tensor(tensor, grad) if self.on_tensor else tensor
@@ -104,6 +112,8 @@ class Decoder:
         if len(rest) != 6 or type(rest[1]) is not str or len(rest[1]) > 8:
             raise Violation("array")
         index, name, shape, strides, offset, writeable = rest
+        if strides is not None and not self.strided:
+            raise Violation("strides")
         if name[:1] not in "<>|=" or name[1:2] not in NUMPY_KINDS or not name[2:].isdigit():
             raise Violation("array dtype")
         try:
@@ -141,11 +151,12 @@ def _product(shape: Any) -> int:
     return math.prod(shape)
 
 
-def _span(shape: list[int], strides: Any) -> int:
-    if type(strides) is not list or len(strides) != len(shape) or any(type(s) is not int or s < 0 for s in strides):
+def _span(shape: list[int], strides: Any) -> tuple[int, int]:
+    """How many values stand before a strided tensor, and how many it spans together with them."""
+    if type(strides) is not list or len(strides) != len(shape) + 1 or any(type(s) is not int or s < 0 for s in strides):
         raise Violation("strides")
-    span: int = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    return span
+    lead: int = strides[0]
+    return lead, lead + 1 + sum((n - 1) * step for n, step in zip(shape, strides[1:], strict=True))
 
 
 def _from_bytes(raw: Any, dtype: torch.dtype) -> torch.Tensor:
@@ -182,7 +193,7 @@ def _decode_other(tag: str, value: Any) -> Any:
             return Ellipsis
         if tag == "plain" and type(value) in (bool, int, float, str):
             return value
-        if tag == "set":
+        if tag == "set" and all(is_key(item) for item in value):
             return set(value)
     except Exception:
         raise Violation(f"bad {tag}") from None

@@ -13,6 +13,7 @@ values.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,16 @@ CAPS = Caps()
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 
+def is_key(value: Any) -> bool:
+    """Whether a dict or a set may hold this: hashes that a stranger can choose make a dict slow without end.
+
+    Those of texts are salted; those of numbers and of objects here have 64 bits of which few can be made to agree.
+    """
+    return not isinstance(value, (tuple, frozenset, complex, torch.Tensor)) and (
+        -(1 << 63) <= value < 1 << 63 if type(value) is int else type(value).__hash__ is not None
+    )
+
+
 @dataclass
 class Frame:
     """An encoded body with its buffers; ``raw`` holds the bytes of each, in the order of ``specs``."""
@@ -76,6 +87,25 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A value that was encoded before and is sent again and again; nothing with buffers may stand before it."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list whose items travel each by itself: in place of one that cannot, ``otherwise(why)`` does.
+
+    ``most``: bytes of all of them together.
+    """
+
+    items: list[Any]
+    otherwise: Callable[[str], Any]
+    most: int
+
+
+@dataclass(frozen=True)
 class ObjectSpec:
     """What the grader learns of an object that stays in the worker."""
 
@@ -90,11 +120,22 @@ class ObjectSpec:
 def unpack_header(raw: bytes | bytearray, caps: Caps = CAPS) -> tuple[Any, list[int]]:
     """The body and the sizes of the buffers that follow; all sizes are within ``caps``."""
 
-    def refuse(code: int, data: bytes) -> Any:
-        raise Violation("extension type")
+    left = 2 * caps.nodes  # an empty list is one byte there and sixty-four here
+
+    def refuse(*parts: Any) -> Any:
+        raise Violation("a map or an extension type")
+
+    def count(items: list[Any]) -> list[Any]:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Violation("too deep or too many parts")
+        return items
 
     try:
-        header = msgpack.unpackb(raw, ext_hook=refuse, raw=False, strict_map_key=True, use_list=True)
+        header = msgpack.unpackb(
+            raw, ext_hook=refuse, object_hook=refuse, list_hook=count, raw=False, strict_map_key=True, use_list=True
+        )
     except Violation:
         raise
     except Exception as error:

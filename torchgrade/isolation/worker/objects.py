@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import types
@@ -58,12 +59,14 @@ class Objects:
 
 def _from_torch(name: str) -> Any:
     """A function or class of torch that the grader passed by name, such as ``torch.nn.functional.relu``."""
-    target: Any = torch
-    for part in name.split(".")[1:]:
-        if isinstance(target, types.ModuleType) and not hasattr(target, part):
-            importlib.import_module(f"{target.__name__}.{part}")
-        target = getattr(target, part)
-    return target
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):  # torch.optim hides its own modules: their names lead to no attribute
+        try:
+            module = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        return functools.reduce(getattr, parts[cut:], module)
+    raise Violation(f"nothing of torch is named {name!r}")
 
 
 def _describe(value: Any, files: set[str]) -> list[Any]:
@@ -100,7 +103,8 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
         if code is not None:
             return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
         cls = target if isinstance(target, type) else type(target)
-        for name in ("forward", "__init__", "step", "__call__", "__getitem__"):
+        called = ["__init__"] if isinstance(target, type) else []
+        for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
             method = cls.__dict__.get(name)
             code = getattr(method, "__code__", None)
             if code is not None and code.co_filename in files:

@@ -12,17 +12,19 @@ from torchgrade.isolation.worker.probes.gradients import (
 from torchgrade.isolation.worker.probes.modules import (
     buffers,
     feature_maps,
-    modes_seen,
     parameter_count,
     registered_parameters,
 )
 from torchgrade.isolation.worker.probes.portability import moves_to_device, on_meta, portable
-from torchgrade.isolation.worker.probes.recorders import operator_growth, operators
+from torchgrade.isolation.worker.probes.recorders import operator_growth, operator_trace, operators
 from torchgrade.isolation.worker.probes.references import call_by_reference
 from torchgrade.isolation.worker.probes.sharing import shares_memory
 from torchgrade.isolation.worker.probes.sources import source_names
+from torchgrade.isolation.worker.probes.states import moved, passes_seen, traces_left
+from torchgrade.isolation.worker.probes.toys import batches, loader, toy
 
 __all__ = [
+    "batches",
     "buffers",
     "call_by_reference",
     "calls",
@@ -30,18 +32,23 @@ __all__ = [
     "feature_maps",
     "fill_by_shape",
     "flops",
-    "modes_seen",
+    "loader",
+    "moved",
     "moves_to_device",
     "on_meta",
     "operator_growth",
+    "operator_trace",
     "operators",
     "parameter_count",
     "parameter_gradients",
     "parameter_values",
+    "passes_seen",
     "peak_memory",
     "portable",
     "registered_parameters",
     "set_parameters",
     "shares_memory",
     "source_names",
+    "toy",
+    "traces_left",
 ]

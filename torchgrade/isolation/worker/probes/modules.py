@@ -1,8 +1,8 @@
-"""What a module holds: parameters, buffers, the shapes of its feature maps, the modes it ran in."""
+"""What a module holds: parameters, buffers, the shapes of its feature maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ def need_module(value: Any) -> nn.Module:
     if isinstance(value, nn.Module):
         return value
     kind = "None" if value is None else f"{type(value).__name__} object"
-    raise Mismatch("a torch.nn.Module", kind, message="the answer is no torch.nn.Module")
+    raise Mismatch("a torch.nn.Module", kind)
 
 
 @probe
@@ -77,18 +77,6 @@ def feature_maps(module: Any, *inputs: Any) -> list[dict[str, Any]]:
         for hook in hooks:
             hook.remove()
     return list(rows.values())
-
-
-@probe
-def modes_seen(module: Any, fn: Callable[..., Any], *args: Any) -> list[bool]:
-    """``module.training`` at each forward pass of the module while ``fn(*args)`` ran."""
-    seen: list[bool] = []
-    hook = need_module(module).register_forward_pre_hook(lambda child, _: seen.append(bool(child.training)))
-    try:
-        fn(*args)
-    finally:
-        hook.remove()
-    return seen
 
 
 def on_device_of(module: nn.Module, values: Any) -> list[Any]:

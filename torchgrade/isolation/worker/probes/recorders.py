@@ -64,6 +64,51 @@ def operators(fn: Callable[..., Any], *args: Any) -> dict[str, dict[str, int]]:
 
 
 @probe
+def operator_trace(
+    fn: Callable[..., Any], *args: Any, among: Sequence[str] = ("convolution", "linear"), values: bool = False
+) -> list[dict[str, Any]]:
+    """The operators of these kinds that ``fn(*args)`` runs, in order: ``kind`` and the ``shape`` of the result.
+
+    Kinds are "convolution" (transposed ones, too), "linear" (every matrix product), "max_pool" and "dropout"; who
+    calls them, a module or a function, makes no difference. ``values`` adds ``input`` and ``output``, copies of both.
+    Runs without gradients, in the mode that a network is in.
+    """
+    unknown = set(among) - set(KINDS)
+    if unknown:
+        raise ValueError(f"operator_trace knows {', '.join(KINDS)}, not {', '.join(sorted(unknown))}")
+    tracer = _Tracer({name: kind for kind in among for name in KINDS[kind]}, values)
+    with torch.no_grad(), tracer:
+        fn(*args)
+    return tracer.rows
+
+
+KINDS = {
+    "convolution": ("convolution", "_convolution", "mkldnn_convolution"),
+    "linear": ("addmm", "mm", "bmm", "baddbmm", "mv", "linear"),
+    "max_pool": ("max_pool2d_with_indices", "max_pool2d", "adaptive_max_pool2d"),
+    "dropout": ("bernoulli_", "bernoulli", "native_dropout"),
+}
+BIAS_FIRST = ("addmm", "baddbmm")  # their data are the second argument
+
+
+class _Tracer(QuietDispatchMode):
+    def __init__(self, kinds: dict[str, str], values: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.kinds, self.values = kinds, values
+        self.rows: list[dict[str, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result, name = func(*args, **(kwargs or {})), operator_name(func)
+        if name in self.kinds:
+            output = tensors_in(result)[0]
+            row: dict[str, Any] = {"kind": self.kinds[name], "shape": list(output.shape)}
+            if self.values:
+                row |= {"input": args[name in BIAS_FIRST].clone(), "output": output.clone()}
+            self.rows.append(row)
+        return result
+
+
+@probe
 def operator_growth(fn: Callable[..., Any], small_args: Sequence[Any], big_args: Sequence[Any]) -> float:
     """Operators that ``fn(*big_args)`` needs for each one that ``fn(*small_args)`` needs.
 

@@ -74,7 +74,7 @@ class Unavailable(TorchGradeError):
 
 
 @dataclass(frozen=True)
-class Frame:
+class TraceFrame:
     """One line of a learner's traceback."""
 
     file: str
@@ -92,7 +92,7 @@ class SubmissionFault(TorchGradeError):
 class LoadFailed(SubmissionFault):
     """The file cannot be read, compiled or executed; ``fault`` says why when its own code raised."""
 
-    def __init__(self, message: str, frames: Sequence[Frame] = (), fault: SubmissionFault | None = None) -> None:
+    def __init__(self, message: str, frames: Sequence[TraceFrame] = (), fault: SubmissionFault | None = None) -> None:
         super().__init__(message)
         self.frames = tuple(frames)
         self.fault = fault
@@ -110,7 +110,7 @@ class MissingName(SubmissionFault):
 class SubmissionRaised(SubmissionFault):
     """The submission's code raised: the exception's class names (own and inherited), text and frames."""
 
-    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[Frame] = ()) -> None:
+    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[TraceFrame] = ()) -> None:
         super().__init__(f"{type_names[0]}: {text}" if text else type_names[0])
         self.type_names = tuple(type_names)
         self.text = text

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
-    Frame,
     LoadFailed,
     Mismatch,
     MissingName,
@@ -15,6 +14,7 @@ from torchgrade.errors import (
     SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     Unavailable,
     WorkerDied,
 )
@@ -130,13 +130,13 @@ def _advice(error: SubmissionRaised) -> str:
     return ""
 
 
-def _trace(frames: Sequence[Frame]) -> str | None:
+def _trace(frames: Sequence[TraceFrame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
     lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
-def place(frames: Sequence[Frame]) -> str | None:
+def place(frames: Sequence[TraceFrame]) -> str | None:
     if not frames:
         return None
     last = frames[-1]

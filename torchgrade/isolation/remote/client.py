@@ -26,10 +26,8 @@ from torchgrade.errors import (
     SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     WorkerDied,
-)
-from torchgrade.errors import (
-    Frame as TraceFrame,
 )
 from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach
@@ -235,11 +233,10 @@ class Client:
         if not names or any(type(name) is not str for name in names) or type(text) is not str:
             raise Violation("error reply")
         if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
-            limits = getattr(self.line, "limits", None)
-            return OutOfMemory(limits.memory_mb if limits else 0)
+            return OutOfMemory(self.line.limit_mb)
         fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
-        local = getattr(self.line, "raised", None)
-        return fault.with_traceback(local.__traceback__) if local is not None else fault
+        raised = self.line.raised
+        return fault.with_traceback(raised.__traceback__) if raised is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
         if isinstance(value, Remote):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from torchgrade.errors import SubmissionFault
 from torchgrade.isolation.wire.protocol import CAPS, Caps, Frame, unpack_header
 from torchgrade.isolation.worker.server import Server
 
@@ -21,12 +22,10 @@ class LocalLine:
     def __init__(self) -> None:
         self.server = Server()
         self.peak_mb = 0.0  # not measured: it shares the grader's process
+        self.limit_mb = 0
+        self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None
         self._streams = random_streams()  # the submission's own, as a worker has them
-
-    @property
-    def raised(self) -> BaseException | None:
-        """What the submission raised in the last exchange."""
-        return self.server.raised
 
     def follow_cases(self) -> None:
         """No process to follow."""
@@ -44,6 +43,7 @@ class LocalLine:
                 raise KeyboardInterrupt  # `q` at a breakpoint: enough of all of it
             return answer
         finally:
+            self.raised = self.server.raised
             self._streams = random_streams()
             restore(ours)
 

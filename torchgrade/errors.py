@@ -36,6 +36,11 @@ class UsageError(TorchGradeError):
     """The command was called wrongly, or its input cannot be read."""
 
 
+def not_at_hand(error: OSError) -> UsageError:
+    """A file or folder that cannot be read or written, as a sentence."""
+    return UsageError(f"{error.filename} cannot be used: {error.strerror or error}")
+
+
 class UnknownTask(UsageError):
     """No task has this name, or several have it; ``near`` are names that were perhaps meant."""
 

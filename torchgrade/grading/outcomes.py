@@ -110,6 +110,8 @@ def _raised(error: SubmissionRaised) -> Verdict:
     if error.is_todo:
         return Verdict(Status.TODO, where=where)
     text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
+    if error.type_names[0] == "BdbQuit":
+        text = _("breakpoint() waits for somebody to type, and nobody can here: add --debug to the command")
     advice = _advice(error)
     return Verdict(
         Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where

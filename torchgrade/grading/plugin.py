@@ -106,11 +106,9 @@ class GradingPlugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo is not None else None
         assert call.when != "collect"
-        if item.config.pluginmanager.hasplugin("terminalreporter"):
-            report = pytest.TestReport.from_item_and_call(item, call)
-        else:  # pytest would parse the source of every frame of an error, for a text that nobody reads
-            outcome: Literal["passed", "failed"] = "failed" if error else "passed"
-            report = pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+        # pytest would parse the source of every frame of an error, for a text that nobody reads
+        outcome: Literal["passed", "failed"] = "failed" if error else "passed"
+        report = pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
         report.error = error  # type: ignore[attr-defined]  # for the runner
         return report
 

@@ -75,6 +75,7 @@ class CheckRunner:
         self.emit = emit
         self.calibration = Calibration.load(task.folder / "calibration.json")
         self.machine = Machine()
+        self.debugger: Callable[[BaseException | None], None] = lambda error: None  # sees what a check raised
 
     def record(self, run: Run, sandbox: Sandbox) -> Record:
         """Run a check; ``run`` says for whom."""
@@ -111,6 +112,7 @@ class CheckRunner:
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
             error = raised
+        self.debugger(error)
         if run.submission is not None:
             client = run.submission.torchgrade_client
             seen, ran = client.seen, client.ran() if run.watched or run.blocked else ran

@@ -90,7 +90,12 @@ class Progress:
 def show(console: Console, result: Result, quiet: bool = False, verbose: bool = False, seconds: float = 0.0) -> None:
     """Print the finished result."""
     if not quiet:
-        console.print(_task_table(result) if len(result.tasks) > 1 else _check_table(result.tasks[0]))
+        if len(result.tasks) > 1:
+            console.print(_task_table(result))
+        elif _all_wait(result.tasks[0]):
+            console.print(Text(f"{result.tasks[0].task}  {_(result.tasks[0].title)}", style="bold"))
+        else:
+            console.print(_check_table(result.tasks[0]))
         for task in result.tasks:
             _failures(console, task, verbose, headed=len(result.tasks) > 1)
     total = points_text(result.points, result.max_points)
@@ -98,6 +103,12 @@ def show(console: Console, result: Result, quiet: bool = False, verbose: bool = 
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
     for line in _next_lines(result):
         console.print(line, soft_wrap=True)
+
+
+def _all_wait(task: TaskGrade) -> bool:
+    """Whether one thing went wrong and all checks wait for it: a table of them would only hide it."""
+    first, rest = task.checks[0], task.checks[1:]
+    return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
 
 
 def _task_table(result: Result) -> Table:

@@ -1,4 +1,4 @@
-"""The grader process: ``python -m torchgrade.grading ROOT``, or with a descriptor the nursery that forks graders.
+"""The grader process, or with a descriptor the nursery that forks graders; nursery.py starts both.
 
 Jobs come as msgpack on standard input, events go as msgpack to standard output; whatever the suites print goes
 to standard error. The zygote starts first, so that it and this process import torch side by side.
@@ -29,7 +29,7 @@ from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
 from torchgrade.isolation.confine.child_signal import ChildSignal
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import Launcher, open_launcher
 
 
 class Launchers:
@@ -42,7 +42,7 @@ class Launchers:
     def __call__(self, isolation: str, device: str) -> Launcher:
         kind = (isolation, device)
         if kind not in self.started and kind not in self.shared:
-            self.started[kind] = Launcher(isolation, device)
+            self.started[kind] = open_launcher(isolation, device)
         return self.shared.get(kind) or self.started[kind]
 
     def inherit(self) -> None:
@@ -77,10 +77,11 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main() -> NoReturn:
-    root, launchers = Path(sys.argv[1]), Launchers()
-    if len(sys.argv) > 2:
-        nursery(socket.socket(fileno=int(sys.argv[2])), root, launchers)
+def main(folder: str, control: str = "") -> NoReturn:
+    """Grade what standard input asks for; with ``control``, the number of a socket, be the nursery instead."""
+    root, launchers = Path(folder), Launchers()
+    if control:
+        nursery(socket.socket(fileno=int(control)), root, launchers)
     out = os.dup(1)
     os.dup2(2, 1)
     grade(root, launchers, 0, out)
@@ -200,7 +201,3 @@ def _torch_version() -> str:
     import torch
 
     return str(torch.__version__)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,9 +16,10 @@ Conventions:
   point. Never round a result to integers; where it is whole by itself, as for relu, it may stay one.
 
 Forbidden: every activation function of PyTorch, under any name (torch.sigmoid, x.tanh(), F.elu, nn.GELU,
-torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid, gelu and in the
+torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid, gelu and the
 slopes. Use exp, expm1, log1p, erf, abs, clamp, maximum, where, ... and the functions that you have
-already written; activation_grad does without autograd. The number of PyTorch calls must not depend on the size of `x`: no Python loop over elements.
+already written; activation_grad does without autograd. The number of PyTorch calls must not depend on
+the size of `x`: no Python loop over elements.
 """
 
 import math

@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_batch_intake import ONE, TWO, WANTED, make_zip, notebook, write
 
 from torchgrade.batch.gradebook.gradebook import source_hash
@@ -14,6 +16,7 @@ from torchgrade.batch.intake.naming import attempt_number, read_name, without_at
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
 from torchgrade.errors import UsageError
+from torchgrade.handin.naming import is_junk
 from torchgrade.marks import Student
 
 STEMS = ("task01_tensors_numpy", "task03_linear_layer", "task07_pooling_norm")
@@ -251,6 +254,42 @@ def test_results_of_an_earlier_batch_are_no_handins():
         assert {layout.unmatched[prefix + name] for name in old} == {"it is a result of an earlier batch"}
     found, _ = people("ann/task01.py", "ann/gradebook.sqlite", "bob/task01.py")
     assert found["ann/task01.py"] == "ann"
+    first = ["results/gradebook.sqlite", "results/gradebook.sqlite.lock"]  # the first batch has only begun
+    assert set(people("ann/task01.py", *first)[0].values()) == {"ann"}
+
+
+NAMES = st.one_of(
+    st.sampled_from(["task01.py", "x_1_assignsubmission_file_task04.py", "bobn_2_502_task01.py", "solutions", "gradebook.sqlite",
+                     "submission_metadata.yml", "a_attempt_2026-01-01-00-00-00_b.py", "-1.py", "LATE_3_4_x.py", ".git"]),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=30),
+)  # fmt: skip
+FORMS = {
+    "Canvas": "{who}n_{number}_50{number}_{file}",
+    "Moodle": "{who} N_{number}_assignsubmission_file_/{file}",
+    "Moodle, flat": "{who} N_{number}_assignsubmission_file_{file}",
+    "Blackboard": "HW_{who}_attempt_2026-01-0{number}-00-00-00_{file}",
+    "ILIAS": "N_{who}_{who}_{number}/{file}",
+    "folders": "{who}/{file}",
+    "wrapped": "hw1/{who}/{file}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(files=st.lists(NAMES, min_size=1, max_size=4), listed=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_one_person_calls_files_changes_nobody_else(form, files, listed):
+    """Whatever evil names its files: everybody else's files stay theirs, and no path is lost."""
+    fill = FORMS[form].format
+    good = {fill(who=who, number=n, file="task01.py"): who for n, who in enumerate(("ann", "bob", "cyd"), 1)}
+    roster = "id,name\nann,ann n\nbob,bob n\ncyd,cyd n\nevil,evil n\n" if listed else ""
+    before, _ = people(*good, roster=roster)
+    evil = {fill(who="evil", number=9, file=name) for name in files}
+    after, layout = people(*good, *evil, roster=roster)
+    assert {path: after[path] for path in good} == before
+    others = set(before.values())
+    read = {path for path in evil if not is_junk(path)}
+    assert not {after[path] for path in read & set(after)} & others
+    assert read <= set(after) | set(layout.unmatched)
 
 
 def test_names_that_fit_one_person_twice_never_break_the_book(tmp_path):

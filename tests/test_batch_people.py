@@ -77,6 +77,7 @@ def test_only_a_number_behind_the_name_is_an_attempt(name, number, bare):
     (["ann_task01.py", "README.txt", "index.html"], ["ann"]),
     (["task01_ann.py"], ["ann"]),
     (["ann.zip"], ["ann"]),
+    (["ann_final(2).zip", "Task_07_bob_final(2).ipynb"], ["ann", "bob"]),
 ])  # fmt: skip
 def test_folders_are_people_whatever_wraps_them(paths, owners, roster):
     """One student or several, one or two wrappers, a README beside them."""
@@ -94,6 +95,27 @@ def test_a_list_decides_what_no_rule_can():
     found, layout = people("north/south/task01.py")
     assert found == {"north/south/task01.py": "north"}
     assert "is 'north' a student, or 'south'" in layout.doubts[0]
+
+
+def test_a_list_finds_a_person_by_number_or_name_beside_each_other(tmp_path):
+    """And a document whose name is a person's came, however the others look."""
+    write(
+        tmp_path,
+        {"张三-2023001-task01.py": ONE, "2023002李四_task01.py": ONE, "王五.pdf": b"%PDF", "notes.pdf": b"%PDF"},
+    )
+    found, intake = handed(tmp_path, "学号,姓名\n2023001,张三\n2023002,李四\n7,王五\n", tasks=["task01_numbers"])
+    assert {who for who, _ in found} == {"2023001", "2023002", "7"}
+    assert found["7", "task01_numbers"].source is None
+    assert [entry.origin for entry in intake.unmatched] == ["notes.pdf", "王五.pdf"]
+    assert not intake.doubts
+
+
+def test_folders_that_are_called_like_homeworks_are_a_doubt():
+    """Three wrappers are taken away; two homeworks side by side are nobody."""
+    assert set(people("export/2024/hw1/ann/task01.py", "export/2024/hw1/bob/task01.py")[0].values()) == {"ann", "bob"}
+    for paths in (["week1/ann.py", "week2/ann.py"], ["hw1/task01.py"]):
+        assert "--pattern says where a path names the student" in people(*paths)[1].doubts[0]
+    assert not people("1/task01.py", "2/task01.py")[1].doubts
 
 
 def test_nobody_hands_in_for_others_by_names_inside_a_folder():
@@ -332,6 +354,8 @@ def test_rosters_as_people_save_them(tmp_path):
         place.write_bytes(data)
         assert [(s.key, s.name) for s in read_roster(place)] == [("0071", "Ann")], data
     assert read_roster(place)[0].section == "2班"
+    staff = "First Name,Last Name,SID,Email,Role,Sections\nAnn,Lee,1,a@x,Student,A\nProf,X,2,p@x,Instructor,A\n"
+    assert [s.key for s in parse_roster(staff, "r")] == ["1"]
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in (["The class of 2026"], ["学号", "姓名"], [4711, "张三"], [4712.0, "李四"]):

@@ -38,7 +38,7 @@ from torchgrade.handin.naming import is_junk
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
-WRAPPERS = 2  # folders round the class
+WRAPPERS = 5  # at most so many folders round the class
 _CANVAS = re.compile(
     r"(?:(?:LATE_)?anon_(?:LATE_)?(?P<anon>[A-Za-z0-9]{5})_(?P<asub>\d+)_(?P<afile>[^/]+)"
     r"|(?P<name>[^/]+?)_(?:LATE_)?(?P<id>\d+)_(?:(?P<submission>\d+)_(?P<file>[^/]+)|(?P<online>text|link)\.html))"
@@ -331,7 +331,7 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
             doubts = (doubt,) if doubt else ()
             break
         depth += 1
-    readings = [_read_level(level, tasks, clones) for level in levels]
+    readings = [_read_level(level, tasks, clones, known) for level in levels]
     if known is not None:
         # A folder that is somebody's own wraps nobody else.
         own = next(
@@ -345,7 +345,17 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
             depth = scores.index(best)
         doubts = () if best else doubts
     chosen = readings[depth]
+    if known is None and not doubts:
+        doubts = _no_people(levels[depth].folders)
     return Layout(chosen.name, chosen.owners, chosen.unmatched, doubts)
+
+
+def _no_people(folders: Sequence[str]) -> tuple[str, ...]:
+    """A doubt where all folders are called like homeworks, and none like a person."""
+    if not folders or any(not _WRAPPER.fullmatch(folder) or folder.isdigit() for folder in folders):
+        return ()
+    named = ", ".join(repr(folder) for folder in folders[:3])
+    return (f"are the folders {named} students? --pattern says where a path names the student",)
 
 
 def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
@@ -374,7 +384,7 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     return True, ""
 
 
-def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str]) -> Layout:
+def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], known: Known | None) -> Layout:
     folders, kind = level.folders, "folders"
     cloned = [folder for folder in folders if level.prefix + folder in clones]
     common = _common(folders, "-") if len(folders) > 1 else ""
@@ -389,9 +399,11 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str]) -> 
             who = _folder(top, common, kind)
             return Owner((who,), rest, attempt_number(rest, tasks))
         said = read_name(top, tasks)
-        if not said.person or not (said.names_task or is_container(top) or (is_source(top) and not folders)):
+        who = Identity(said.person, others=said.others)
+        handed = said.names_task or is_container(top) or (is_source(top) and not folders)
+        if not said.person or not (handed or (known is not None and known(who))):
             return None
-        return Owner((Identity(said.person, others=said.others),), top, attempt_number(top, tasks))
+        return Owner((who,), top, attempt_number(top, tasks))
 
     layout = _each(kind, level, read)
     nobody = "its name tells no person and no task" if folders else "its name tells nobody"

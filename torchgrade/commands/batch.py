@@ -169,6 +169,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
         stack.enter_context(stop)
 
         def watcher(total: int) -> BatchProgress:
+            say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:

@@ -3,16 +3,16 @@
 import types
 
 import pytest
-from support import MINI, copy_of_mini
+from support import MINI, copy_of_mini, grade_here
 
 from torchgrade.checks import CheckSpec
 from torchgrade.course import Course
 from torchgrade.errors import IsolationError
-from torchgrade.grading.job import Job, Options
-from torchgrade.grading.run import broken_grade, grade_tasks, missing_grade
+from torchgrade.grading.job import Job
+from torchgrade.grading.run import broken_grade, missing_grade
 from torchgrade.grading.runner import CheckRunner, Run
 from torchgrade.model import Status
-from torchgrade.submission import Source, Submission
+from torchgrade.submission import Source
 
 
 class NoWorker:
@@ -71,11 +71,7 @@ def test_without_a_reference_the_one_that_acted_last_is_to_blame_wherever_the_co
     root = copy_of_mini(tmp_path / folder)
     (root / "solutions" / "task01_scale.py").unlink()
     (root / "graders" / "task01_scale" / "checks.py").write_text(SUITE)
-    course = Course.load(root)
-    source = Source("a.py", {"a.py": b"def total(x): return None\n"})
-    submission = Submission("a.py", {"task01_scale": source})
-    tasks = [course.find("task01")]
-    outcomes = grade_tasks(course, submission, tasks, Options(debug=True), lambda event: None).tasks[0].checks
+    outcomes = grade_here(root, "def total(x): return None\n").values()
     assert [str(outcome.status) for outcome in outcomes] == ["failed", "broken"]
 
 

@@ -113,6 +113,16 @@ class Course:
         wanted = {self.find(name).stem for name in names}
         return tuple(task for task in self.tasks if not names or task.stem in wanted)
 
+    def homework(self, name: str) -> tuple[Task, ...]:
+        """The tasks that ``homeworks:`` of course.yaml lists under this name; raises UsageError naming the others."""
+        homeworks = self.settings.get("homeworks") or {}
+        if not isinstance(homeworks, dict) or not all(isinstance(names, list) for names in homeworks.values()):
+            raise CourseError("course.yaml: homeworks must map names to lists of tasks, as in hw1: [task01, task02]")
+        if name not in homeworks:
+            known = ", ".join(str(other) for other in homeworks) or "none"
+            raise UsageError(f"course.yaml names no homework {name!r}; there are: {known}")
+        return self.select([str(task) for task in homeworks[name]])
+
 
 def find_root(start: Path) -> Path:
     """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it."""

@@ -7,6 +7,7 @@ TorchGradeError
 ├── CourseError           a task of the course is malformed: the author's fault          (exit 3)
 │   └── AuthoringError    a suite uses the kit wrongly, or a check has no teeth
 ├── IsolationError        the worker could not be started or confined                    (exit 3)
+├── EngineFault           our own code failed over what a submission answered
 ├── Unavailable           the device or the data asked for is not on this machine
 └── SubmissionFault       what a submission did instead of answering
     ├── LoadFailed        its file cannot be read, compiled or executed
@@ -59,12 +60,16 @@ class IsolationError(TorchGradeError):
     """The worker could not be started or confined."""
 
 
+class EngineFault(TorchGradeError):
+    """Our own code failed over what a submission answered."""
+
+
 class Unavailable(TorchGradeError):
     """The device or the data asked for is not on this machine."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class TraceFrame:
     """One line of a learner's traceback."""
 
     file: str
@@ -74,13 +79,15 @@ class Frame:
 
 
 class SubmissionFault(TorchGradeError):
-    """What a submission did instead of answering."""
+    """What a submission did instead of answering; ``given``: what it was asked, where a check says so."""
+
+    given: str | None = None
 
 
 class LoadFailed(SubmissionFault):
     """The file cannot be read, compiled or executed; ``fault`` says why when its own code raised."""
 
-    def __init__(self, message: str, frames: Sequence[Frame] = (), fault: SubmissionFault | None = None) -> None:
+    def __init__(self, message: str, frames: Sequence[TraceFrame] = (), fault: SubmissionFault | None = None) -> None:
         super().__init__(message)
         self.frames = tuple(frames)
         self.fault = fault
@@ -98,7 +105,7 @@ class MissingName(SubmissionFault):
 class SubmissionRaised(SubmissionFault):
     """The submission's code raised: the exception's class names (own and inherited), text and frames."""
 
-    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[Frame] = ()) -> None:
+    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[TraceFrame] = ()) -> None:
         super().__init__(f"{type_names[0]}: {text}" if text else type_names[0])
         self.type_names = tuple(type_names)
         self.text = text

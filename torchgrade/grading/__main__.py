@@ -29,7 +29,7 @@ from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
 from torchgrade.isolation.confine.child_signal import ChildSignal
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import Launcher, open_launcher
 
 
 class Launchers:
@@ -42,7 +42,7 @@ class Launchers:
     def __call__(self, isolation: str, device: str) -> Launcher:
         kind = (isolation, device)
         if kind not in self.started and kind not in self.shared:
-            self.started[kind] = Launcher(isolation, device)
+            self.started[kind] = open_launcher(isolation, device)
         return self.shared.get(kind) or self.started[kind]
 
     def inherit(self) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
-    Frame,
     LoadFailed,
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     Unavailable,
     WorkerDied,
 )
@@ -41,6 +42,13 @@ PASSED = Verdict(Status.PASSED)
 
 def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
+    verdict = _verdict_of(error, where)
+    if verdict is None or verdict.status is Status.TODO or not isinstance(error, SubmissionFault):
+        return verdict
+    return replace(verdict, given=error.given)
+
+
+def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     if isinstance(error, Mismatch):
         return Verdict(
             status=Status.FAILED,
@@ -120,13 +128,13 @@ def _advice(error: SubmissionRaised) -> str:
     return ""
 
 
-def _trace(frames: Sequence[Frame]) -> str | None:
+def _trace(frames: Sequence[TraceFrame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
     lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
-def place(frames: Sequence[Frame]) -> str | None:
+def place(frames: Sequence[TraceFrame]) -> str | None:
     if not frames:
         return None
     last = frames[-1]

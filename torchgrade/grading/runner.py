@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import Unavailable
+from torchgrade.errors import EngineFault, Unavailable
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.events import Event, Met, Recorded, Traced
@@ -120,6 +120,8 @@ class CheckRunner:
     def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
+        if isinstance(error, EngineFault):
+            return Verdict(Status.BROKEN, shorten(str(error), 500))
         if isinstance(error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(error))
         return verdict_of(error, where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
@@ -58,9 +58,3 @@ def _override_outcome(row: Row, task: TaskInfo) -> Outcome:
     told = f"{message} ({decision.who}, {decision.made})"
     title = "the points were set by hand"
     return Outcome("override", title, "robustness", "cpu", Status.PASSED, 0.0, 0.0, message=told)
-
-
-def without_output(result: Result) -> Result:
-    """The result without what the submission printed."""
-    tasks = (replace(t, checks=tuple(replace(c, output="") for c in t.checks)) for t in result.tasks)
-    return replace(result, tasks=tuple(tasks))

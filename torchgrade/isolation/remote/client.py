@@ -10,7 +10,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,22 +18,22 @@ import torch
 from torchgrade.errors import (
     AuthoringError,
     BadAnswer,
+    EngineFault,
     LoadFailed,
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     WorkerDied,
-)
-from torchgrade.errors import (
-    Frame as TraceFrame,
 )
 from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
+from torchgrade.isolation.wire.protocol import CAPS, Caps, Encoded, ObjectSpec, Unsendable, Violation
 from torchgrade.submission import Source
 
 WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
@@ -47,6 +47,16 @@ class Seen:
     where: tuple[str, int, str] | None = None
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one case: the value with what was asked for besides, or a fault."""
+
+    value: Any = None
+    gradients: Any = None
+    arguments: Any = None
+    fault: SubmissionFault | None = None
 
 
 class Remote(ABC):
@@ -111,11 +121,58 @@ class Client:
     def request(self, op: str, **request: Any) -> Any:
         return self._ask(op, request)[0]
 
+    def cases(
+        self,
+        function: Any,
+        cases: Encoded,
+        count: int,
+        common: Mapping[str, Any],
+        *,
+        most: int,
+        bound: Sequence[Any] = (),
+        sent: Sequence[torch.Tensor] = (),
+    ) -> list[Answer]:
+        """What ``function`` makes of ``count`` cases, in one exchange; see ``worker.cases``.
+
+        ``most``: bytes of all answers together. ``bound``: passed before the arguments of each case. ``sent``: the
+        tensors of the cases, for proving. A worker that dies or hangs raises as ever; ``last_case`` says where.
+        """
+        spec = getattr(function, "_spec", None)
+        self.seen.where = (spec.where if spec is not None else None) or self.seen.where
+        if self.seen.sent is not None:
+            self.seen.sent += sent
+        self.line.follow_cases()
+        request = {"cases": cases, "on": function, "bound": list(bound), "common": dict(common), "most": most}
+        value = self._ask("cases", request, caps=replace(CAPS, data=most + (1 << 16)))[0]
+        problem = ""
+        try:
+            if type(value) is not list or len(value) != count:
+                raise Violation("answers")
+            found = [self._answer(item) for item in value]
+            self.seen.answered = True
+            return found
+        except Violation as error:
+            problem = str(error)
+        value = found = []
+        raise self._broken(problem)
+
+    def _answer(self, item: Any) -> Answer:
+        if type(item) is list and len(item) == 4 and item[0] == "ok":
+            return Answer(*item[1:])
+        if type(item) is not list or len(item) != 2 or item[0] not in ("raised", "unsendable"):
+            raise Violation("answer")
+        fault = self._fault("cases", *item)
+        if not isinstance(fault, SubmissionFault):
+            raise Violation("answer")
+        return Answer(fault=fault)
+
     # --- the exchange ------------------------------------------------------------------------------------
 
-    def _ask(self, op: str, request: dict[str, Any], graph: bool = False) -> tuple[Any, Any, list[torch.Tensor]]:
+    def _ask(
+        self, op: str, request: dict[str, Any], graph: bool = False, caps: Caps = CAPS
+    ) -> tuple[Any, Any, list[torch.Tensor]]:
         sequence = secrets.randbits(62)  # not to be guessed: a reply cannot be sent before its request
-        request = {"op": op, **request}
+        request = {**request, "op": op}
         unused, self._unused = [number for number in self._unused if not self._handles[number]], set()
         request |= {"drop_objects": unused} if unused else {}
         if self.dropped_graphs:
@@ -128,7 +185,7 @@ class Client:
         differentiable: list[torch.Tensor] = []
         problem = ""
         try:
-            value = self._value(op, *self.line.exchange(frame, sequence), differentiable)
+            value = self._value(op, *self.line.exchange(frame, sequence, caps), differentiable)
             if not graph:
                 return value, None, []
             if type(value) is not list or len(value) != 2 or not _is_graph(value[1]):
@@ -139,8 +196,12 @@ class Client:
             problem = str(error)
         # Raised out here, so that the fault does not keep the reply alive by the frames in which it was refused.
         value = differentiable = []
+        raise self._broken(problem)
+
+    def _broken(self, problem: str) -> BadAnswer:
+        """A process that breaks the protocol is spoken to no more."""
         self.line.close()
-        raise BadAnswer(f"its process broke the protocol ({problem})")
+        return BadAnswer(f"its process broke the protocol ({problem})")
 
     def _value(self, op: str, reply: list[Any], buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
         kind, body = reply[2], reply[3]
@@ -162,6 +223,8 @@ class Client:
             return Mismatch(*(None if part is None else str(part) for part in value))
         if kind == "unsendable":
             return BadAnswer(f"it returned {value}"[:300])
+        if kind == "ours" and type(value) is list and len(value) == 3:
+            return EngineFault(f"an answer of the submission could not be sent: {value[1]}"[:500])
         if kind == "unreadable":
             return LoadFailed(str(value)[:2000])
         if kind != "raised" or type(value) is not list or len(value) != 3:
@@ -170,11 +233,10 @@ class Client:
         if not names or any(type(name) is not str for name in names) or type(text) is not str:
             raise Violation("error reply")
         if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
-            limits = getattr(self.line, "limits", None)
-            return OutOfMemory(limits.memory_mb if limits else 0)
+            return OutOfMemory(self.line.limit_mb)
         fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
-        local = getattr(self.line, "raised", None)
-        return fault.with_traceback(local.__traceback__) if local is not None else fault
+        raised = self.line.raised
+        return fault.with_traceback(raised.__traceback__) if raised is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
         if isinstance(value, Remote):
@@ -197,6 +259,18 @@ class Client:
         self._handles[number] -= 1
         if not self._handles[number]:
             self._unused.add(number)
+
+
+def encoded(value: Any) -> Encoded:
+    """Plain data and tensors in the form in which they travel: made once, sent to any number of workers."""
+
+    def refer(other: Any) -> list[Any]:
+        raise AuthoringError(f"a case cannot hold a {type(other).__name__}")
+
+    try:
+        return Encoded(Encoder(refer, keep_strides=True).encode(value))
+    except Unsendable as error:
+        raise AuthoringError(f"the cases hold {error}") from None
 
 
 def object_spec(rest: list[Any]) -> ObjectSpec:

@@ -222,7 +222,7 @@ class Probes:
         return ProbeFunction(self._client, name)
 
 
-class Submission:
+class RemoteSubmission:
     """The learner's module. Its names are attributes; what is plain data comes by value."""
 
     def __init__(self, client: Client) -> None:

@@ -13,6 +13,7 @@ values.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,25 @@ class Frame:
     def header(self) -> bytes:
         packed: bytes = msgpack.packb([self.body, self.specs])
         return LENGTH.pack(len(packed)) + packed
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A value that was encoded before and is sent again and again; nothing with buffers may stand before it."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list whose items travel each by itself: in place of one that cannot, ``otherwise(why)`` does.
+
+    ``most``: bytes of all of them together.
+    """
+
+    items: list[Any]
+    otherwise: Callable[[str], Any]
+    most: int
 
 
 @dataclass(frozen=True)

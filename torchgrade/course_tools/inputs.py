@@ -6,14 +6,18 @@ gets it wrong there keeps every point.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 
 from torchgrade.course import Task
 from torchgrade.course_tools.gaps import Gap, Silent, gaps
 from torchgrade.course_tools.variants import solution_text
+from torchgrade.grading.events import Traced
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.isolation.worker.summary import Summary, merge, new_call, unpacked
+from torchgrade.submission import Source
 
 REPORT = "traced_calls"
 FLOATS = {"float32", "float64", "half"}
@@ -49,6 +53,9 @@ class Row:
     seen: str
     holes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.gap}({self.parameter}): never {', '.join(self.holes)}"
+
     def name(self, hole: str) -> str:
         """As ``silent.yaml`` names it."""
         return f"{self.gap}: {hole} {self.parameter}".rstrip()
@@ -61,6 +68,17 @@ def traced_text(task: Task) -> str:
         f"{solution_text(task)}\n\nfrom torchgrade.isolation.worker.tracing import trace as _trace\n\n"
         f"_trace(globals(), {names!r})\n"
     )
+
+
+def trace(pool: Pool, task: Task, options: Options) -> Coverage:
+    """Grade the traced reference once."""
+    coverage, name = Coverage(), f"{task.stem}.py"
+    source = Source(name, {name: traced_text(task).encode()})
+    job = options.job(0, task.stem, source, memory_mb=task.manifest.memory_mb, tracing=REPORT)
+    for event in pool.events([job]):
+        if isinstance(event, Traced):
+            coverage.add(event.check, event.said)
+    return coverage
 
 
 def rows(task: Task, coverage: Coverage) -> Iterator[Row]:
@@ -147,13 +165,3 @@ def table(task: Task, found: Iterable[Row]) -> list[str]:
 
 def _padded(cell: str, width: int) -> str:
     return (cell if len(cell) <= width else f"{cell[: width - 1]}…").ljust(width)
-
-
-def counted(found: Iterable[Row]) -> Mapping[str, int]:
-    """By kind of hole, in how many places it is; pairs of options are one kind."""
-    counts: dict[str, int] = {}
-    for row in found:
-        for hole in row.holes:
-            kind = "two options together" if " together with " in hole else hole
-            counts[kind] = counts.get(kind, 0) + 1
-    return counts

@@ -92,10 +92,15 @@ class Course:
                 raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
         return cls(root, settings["title"], tuple(Task(stem, root) for stem in stems), settings)
 
+    @property
+    def for_learners(self) -> bool:
+        """Whether this is the edition that ``release`` wrote: without solutions, hidden checks, author's commands."""
+        return self.settings.get("edition") == "learner"
+
     def find(self, name: str) -> Task:
         """The task with this stem or unambiguous prefix; UnknownTask names the near ones."""
         wanted = Path(name).name.removesuffix(".py").lower()
-        wanted = f"task{int(wanted):02d}" if wanted.isdigit() else wanted
+        wanted = re.sub(r"^(?:task[ _-]?)?0*([1-9]\d?)(?!\d)", lambda found: f"task{int(found[1]):02d}", wanted)
         exact = [task for task in self.tasks if task.stem == wanted]
         found = exact or [task for task in self.tasks if task.stem.startswith(wanted)]
         if len(found) == 1:
@@ -124,10 +129,13 @@ class Course:
         return self.select([str(task) for task in homeworks[name]])
 
 
-def find_root(start: Path) -> Path:
-    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it."""
+def find_root(start: Path, home: Path | None = None) -> Path:
+    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it, or ``home``.
+
+    ``home`` is the checkout whose grade.py was called.
+    """
     named = os.environ.get("TORCHGRADE_COURSE")
-    places = [Path(named)] if named else [start, *start.parents]
+    places = [Path(named)] if named else [start, *start.parents, *([home] if home is not None else [])]
     for place in places:
         if (place / "course.yaml").is_file():
             return place.resolve()

@@ -8,7 +8,7 @@ from torchgrade.checks import CheckSpec
 from torchgrade.course import Course
 from torchgrade.errors import IsolationError
 from torchgrade.grading.job import Job
-from torchgrade.grading.runner import CheckRunner
+from torchgrade.grading.runner import CheckRunner, Run
 from torchgrade.model import Status
 from torchgrade.submission import Source
 
@@ -40,7 +40,8 @@ def test_a_worker_that_cannot_be_started_is_our_fault_and_tried_again():
     )
     sandbox = NoWorker()
 
-    outcome = runner.outcome(item, "cpu", Job(1, "task01_scale", Source("a.py", {"a.py": b""})), sandbox)
+    job = Job(1, "task01_scale", Source("a.py", {"a.py": b""}))
+    outcome = runner.record(Run(item, job, "cpu"), sandbox).outcome
 
     assert outcome.status is Status.BROKEN
     assert "could not be confined" in outcome.message

@@ -104,10 +104,15 @@ class Course:
         """All tasks, in order of study."""
         return tuple(task for track in self.tracks for task in track.tasks)
 
+    @property
+    def for_learners(self) -> bool:
+        """Whether this is the edition that ``release`` wrote: without solutions, hidden checks, author's commands."""
+        return self.settings.get("edition") == "learner"
+
     def find(self, name: str) -> Task:
         """The task with this stem or unambiguous prefix; UnknownTask names the near ones."""
         wanted = Path(name).name.removesuffix(".py").lower()
-        wanted = f"task{int(wanted):02d}" if wanted.isdigit() else wanted
+        wanted = re.sub(r"^(?:task[ _-]?)?0*([1-9]\d?)(?!\d)", lambda found: f"task{int(found[1]):02d}", wanted)
         exact = [task for task in self.tasks if task.stem == wanted]
         found = exact or [task for task in self.tasks if task.stem.startswith(wanted)]
         if len(found) == 1:
@@ -168,10 +173,13 @@ def _track(root: Path, name: str, entry: Any) -> Track:
     return Track(name, entry["title"], entry["about"], tuple(Task(stem, root) for stem in entry["tasks"]))
 
 
-def find_root(start: Path) -> Path:
-    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it."""
+def find_root(start: Path, home: Path | None = None) -> Path:
+    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it, or ``home``.
+
+    ``home`` is the checkout whose grade.py was called.
+    """
     named = os.environ.get("TORCHGRADE_COURSE")
-    places = [Path(named)] if named else [start, *start.parents]
+    places = [Path(named)] if named else [start, *start.parents, *([home] if home is not None else [])]
     for place in places:
         if (place / "course.yaml").is_file():
             return place.resolve()

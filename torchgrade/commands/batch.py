@@ -21,12 +21,13 @@ from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
-from torchgrade.commands.here import cores, devices
+from torchgrade.commands.places import try_folder
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
@@ -92,7 +93,7 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     fresh = [folder for folder in (out, *out.parents) if not folder.exists()]
     place = out / GRADEBOOK
     known = place.exists()
-    out.mkdir(parents=True, exist_ok=True)
+    try_folder(out, "--out")
     book = Gradebook(place, writer=True)
     try:
         yield book
@@ -154,6 +155,7 @@ def existing_gradebook(out: Path) -> Path:
 
 
 def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
+    need_open_files()
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
@@ -167,6 +169,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
         stack.enter_context(stop)
 
         def watcher(total: int) -> BatchProgress:
+            say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from torchgrade.course import Course, find_root
 from torchgrade.errors import IsolationError, TorchGradeError
+from torchgrade.hardware import cores
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -95,9 +96,8 @@ def python_rows() -> Iterator[Diagnosis]:
 
 def machine_rows() -> Iterator[Diagnosis]:
     yield Diagnosis(_("system"), f"{platform.system()} {platform.release()} ({platform.machine()})")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = f", {_('load')} {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    yield Diagnosis(_("cores"), f"{cores}{load}")
+    yield Diagnosis(_("cores"), f"{cores()}{load}")
     free = _memory_gb()
     if free is not None:
         enough = free >= LEAST_MEMORY_GB

@@ -29,6 +29,7 @@ from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
 from torchgrade.suites import Suite, read_suite
 
+UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what is wrong
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
@@ -283,7 +284,7 @@ def _prices(evidence: Evidence) -> Iterator[Line]:
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:
     """A stub is calm: todo or skipped, and no points."""
     for outcome in grade.checks:
-        if outcome.status not in (Status.TODO, Status.SKIPPED):
+        if outcome.status not in (Status.TODO, Status.HELD, Status.SKIPPED):
             yield f"is {outcome.status} in {outcome.id} instead of todo: {_why(outcome)}"
 
 
@@ -325,7 +326,7 @@ def _same_as(first: list[TaskGrade], limits: Mapping[str, float]) -> Judge:
 
 def _dies(mutant: Mutant) -> Judge:
     def judge(grade: TaskGrade) -> Iterator[str]:
-        failed = {out.id: out for out in grade.checks if out.status not in (Status.PASSED, Status.SKIPPED)}
+        failed = {out.id: out for out in grade.checks if out.status not in UNBLAMED}
         for name in mutant.fails:
             if name not in failed:
                 yield f"survives {name}, which it names"

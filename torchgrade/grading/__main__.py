@@ -1,4 +1,4 @@
-"""The grader process: ``python -m torchgrade.grading ROOT``, or with a descriptor the nursery that forks graders.
+"""The grader process, or with a descriptor the nursery that forks graders; nursery.py starts both.
 
 Jobs come as msgpack on standard input, events go as msgpack to standard output; whatever the suites print goes
 to standard error. The zygote starts first, so that it and this process import torch side by side.
@@ -77,10 +77,11 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main() -> NoReturn:
-    root, launchers = Path(sys.argv[1]), Launchers()
-    if len(sys.argv) > 2:
-        nursery(socket.socket(fileno=int(sys.argv[2])), root, launchers)
+def main(folder: str, control: str = "") -> NoReturn:
+    """Grade what standard input asks for; with ``control``, the number of a socket, be the nursery instead."""
+    root, launchers = Path(folder), Launchers()
+    if control:
+        nursery(socket.socket(fileno=int(control)), root, launchers)
     out = os.dup(1)
     os.dup2(2, 1)
     grade(root, launchers, 0, out)
@@ -200,7 +201,3 @@ def _torch_version() -> str:
     import torch
 
     return str(torch.__version__)
-
-
-if __name__ == "__main__":
-    main()

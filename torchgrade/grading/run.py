@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torchgrade
 from torchgrade.course import Course, Task
+from torchgrade.environment import clean_this_process
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, Fault, Graded, Ready, Started
 from torchgrade.grading.job import Job, Options
@@ -58,12 +59,14 @@ def pool_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterat
 
 def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
     """Grade in this very process, so that ``breakpoint()`` and ``--pdb`` work."""
+    clean_this_process()
+    from torchgrade.grading.debugger import stop_where_it_raised
     from torchgrade.grading.session import Session
 
     events: list[Event] = []
     session = Session(course, lambda isolation, device: None, events.append)
     if options.pdb:
-        session.pytest_extra = ("--pdb", "-q")
+        session.debugger = stop_where_it_raised
     for job in jobs:
         yield Started(job.id)
         try:

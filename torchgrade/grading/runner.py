@@ -18,7 +18,7 @@ from torchgrade.course import Task
 from torchgrade.errors import EngineFault, OutOfMemory, TimedOut, Unavailable, WorkerDied
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
-from torchgrade.grading.events import Event, Met, Recorded
+from torchgrade.grading.events import Event, Met, Recorded, Traced
 from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
@@ -142,6 +142,8 @@ class CheckRunner:
             reports = runtestprotocol(run.item, log=False, nextitem=None)
         if proof is not None:
             self.emit(Met(job.id, name, sorted(set(proof.sentences))))
+        if job.tracing:
+            self.emit(Traced(job.id, name, getattr(run.submission, job.tracing)()))
         return next((report.error for report in reports if report.error is not None), None)
 
     def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:

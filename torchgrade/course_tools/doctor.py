@@ -143,7 +143,7 @@ def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Diag
     from torchgrade.isolation.launch.launcher import open_launcher
     from torchgrade.isolation.launch.levels import NAMES
 
-    with open_launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
+    with open_launcher(isolation, device, hidden=course.secret) as launcher:
         try:
             level, bound = launcher.level, launcher.memory_bound
         except IsolationError as error:
@@ -167,11 +167,6 @@ def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Diag
             _("a submission can {what}: do not grade a class here").format(what="; ".join(breaches)) if breaches else ""
         )
         yield Diagnosis(_("self-test"), found, not breaches, advice)
-
-
-def hidden_parts(course: Course) -> list[Path]:
-    """What no submission may read."""
-    return [course.root / name for name in ("graders", "solutions", "exercises")]
 
 
 def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Diagnosis]:

@@ -16,6 +16,7 @@ from torchgrade.errors import (
     TimedOut,
     TraceFrame,
     Unavailable,
+    Waits,
     WorkerDied,
 )
 from torchgrade.i18n import translate as _
@@ -77,6 +78,8 @@ def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
         return Verdict(Status.FAILED, got=str(error), where=where)
     if isinstance(error, Unavailable):
         return Verdict(Status.UNAVAILABLE, str(error))
+    if isinstance(error, Waits):
+        return Verdict(Status.SKIPPED, str(error))
     return None
 
 

@@ -19,6 +19,7 @@ from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines
 
 STYLES = {
     Status.PASSED: "green",
+    Status.HELD: "yellow",
     Status.FAILED: "red",
     Status.CRASHED: "red",
     Status.TIMED_OUT: "red",
@@ -28,6 +29,8 @@ STYLES = {
     Status.SKIPPED: "dim",
     Status.UNAVAILABLE: "yellow",
 }
+
+_WAITING = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what to do next
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -116,7 +119,7 @@ def _task_table(result: Result) -> Table:
     table.add_column(_("status"), no_wrap=True, min_width=11)
     table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
     for task in result.tasks:
-        first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
+        first = next((out for out in task.checks if out.status not in _WAITING), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])
         todo = first.title if first is not None else ""
         table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
@@ -156,13 +159,14 @@ def _word(outcome: Outcome) -> Text:
 
 
 def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
-    calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
+    calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
 
     def says_more(outcome: Outcome) -> bool:
         return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    if not shown:
+    held = {} if verbose else _held(task)
+    if not shown and not held:
         return
     console.print()
     if headed:
@@ -173,6 +177,19 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
         console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
         for line in lines[1:]:
             console.print(Text(line), soft_wrap=True)
+    for sentence, group in held.items():
+        points = sum(outcome.max_points for outcome in group)
+        count = _("{count} checks, {points:g} points").format(count=len(group), points=points)
+        console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
+
+
+def _held(task: TaskGrade) -> dict[str, list[Outcome]]:
+    """Right answers that earn nothing yet, by the sentence that says why."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in task.checks:
+        if outcome.status is Status.HELD:
+            groups.setdefault(outcome.message, []).append(outcome)
+    return groups
 
 
 def _next_lines(result: Result) -> Iterator[str]:
@@ -184,7 +201,7 @@ def _next_lines(result: Result) -> Iterator[str]:
         return
     for task in result.tasks:
         for outcome in task.checks:
-            if outcome.status in (Status.PASSED, Status.SKIPPED):
+            if outcome.status in _WAITING:
                 continue
             if outcome.status is Status.UNAVAILABLE:
                 yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)

@@ -105,6 +105,11 @@ class Course:
         return tuple(task for track in self.tracks for task in track.tasks)
 
     @property
+    def secret(self) -> list[Path]:
+        """What no submission may read."""
+        return secret_of(self.root)
+
+    @property
     def for_learners(self) -> bool:
         """Whether this is the edition that ``release`` wrote: without solutions, hidden checks, author's commands."""
         return self.settings.get("edition") == "learner"
@@ -200,3 +205,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CourseError(f"cannot read {path.name} of {path.parent.name}: {error.strerror}") from None
+
+
+def secret_of(root: Path) -> list[Path]:
+    """The folders of the course at ``root`` that no submission may read."""
+    return [root / name for name in ("graders", "solutions", "exercises")]

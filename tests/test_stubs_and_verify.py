@@ -59,7 +59,7 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     kept = read_proof(first)
     assert kept is not None
     assert kept.counts == {"checks": 4, "mutants": 4, "sentences": 2, "alternatives": 1, "junk": 5}
-    assert kept.findings["price"] == 2
+    assert kept.findings == {"inputs": 6, "price": 2}
     assert kept.seconds > 0
     assert [stale(task) for task in course.tasks] == [None, None]
     lines = list(verify_tasks(course, course.tasks, Options(), lambda line, stands: told.append(line)))

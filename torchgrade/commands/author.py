@@ -34,6 +34,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
 
     if options.mutate:
         return _mutate(options, course)
+    if options.inputs:
+        return _inputs(options, course)
     tasks = course.select(options.tasks)
     if options.due is not None:
         tasks = due(tasks, options.due, options.budget)
@@ -45,6 +47,19 @@ def verify(options: argparse.Namespace, course: Course) -> int:
     if not false:
         print(_("every fact holds"))
     return int(ExitCode.NOT_YET if false else ExitCode.PASSED)
+
+
+def _inputs(options: argparse.Namespace, course: Course) -> int:
+    """What reached each function of the reference, and what never did."""
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools import inputs
+    from torchgrade.grading.pool import Pool
+
+    settings = run_options(options)
+    with Pool.local(course.root, settings.jobs) as pool:
+        for task in course.select(options.tasks):
+            print("\n".join(inputs.table(task, inputs.rows(task, inputs.trace(pool, task, settings)))), flush=True)
+    return int(ExitCode.PASSED)
 
 
 def _mutate(options: argparse.Namespace, course: Course) -> int:

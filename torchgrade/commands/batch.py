@@ -46,13 +46,13 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     if options.plan:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
-            with Openers(isolation(options)) as openers:
+            with Openers(isolation(options), course.secret) as openers:
                 intake = read_in(_reading(options, course, asked, listed, openers), known, lambda name, content: None)
         show(intake, most=None)
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
-        with Openers(isolation(options)) as openers:
+        with Openers(isolation(options), course.secret) as openers:
             reading = _reading(options, course, asked, listed, openers)
             intake, followed = take_in(book, reading, lambda intake: options.yes or not intake.doubts)
         if intake.doubts and not options.yes:
@@ -83,7 +83,7 @@ def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) 
     if not asked or len(asked) == len(course.tasks):
         return course.tasks
     say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
-        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+        tasks=", ".join(task.short for task in asked)))  # fmt: skip
     return asked
 
 
@@ -169,10 +169,11 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
         stack.enter_context(stop)
 
         def watcher(total: int) -> BatchProgress:
+            say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:
-            _demand(settings)
+            _demand(settings, course)
             return _pool(course, options, settings, works)
 
         try:
@@ -188,11 +189,11 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
     return _code(graded, rows)
 
 
-def _demand(settings: Options) -> None:
+def _demand(settings: Options, course: Course) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with open_launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
 
 
@@ -201,12 +202,13 @@ class Openers:
 
     LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
 
-    def __init__(self, isolation: str) -> None:
+    def __init__(self, isolation: str, hidden: Sequence[Path]) -> None:
         self._isolation = isolation
+        self._hidden = hidden  # what no submission may read
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or open_launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:

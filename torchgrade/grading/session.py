@@ -7,6 +7,7 @@ or in the command's own process under ``--debug``.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
@@ -71,6 +72,7 @@ class Session:
             plugin.runner.debugger = self.debugger
         if not task.suite.is_file():
             raise CourseError(f"there is no suite graders/{task.stem}/checks.py")
+        _forget_namesake(task)
         arguments = [*PYTEST_OPTIONS, "--rootdir", str(task.root), "-c", os.devnull]
         arguments += ["--confcutdir", str(task.suite.parent)]  # else every folder above it is listed, up to the root
         code = pytest.main([*arguments, str(task.suite)], plugins=[plugin])
@@ -119,3 +121,10 @@ class Session:
             )
 
         return make
+
+
+def _forget_namesake(task: Task) -> None:
+    """pytest takes a module of this name that is loaded already: here, the suite of another course."""
+    name = ".".join(task.suite.relative_to(task.root).with_suffix("").parts)
+    if getattr(sys.modules.get(name), "__file__", None) != str(task.suite):
+        sys.modules.pop(name, None)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from torchgrade.model import short_name
+
 SOURCES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".rar", ".7z", ".gz")
 _SEPARATORS = " \t_.,-–"  # between the words of a name
@@ -36,6 +38,7 @@ _NUMBERED = (
     re.compile(r"(?:^|[\s_.-])(?:v|version|attempt|versuch|try)[\s_-]?(\d{1,2})(?!\d)", re.IGNORECASE),
     re.compile(r"-(\d{1,2})$"),  # what Canvas puts behind a name
 )
+_ATTEMPT = re.compile(r"(?:\s*\(\d{1,2}\)|-(?:v|version)?\d{1,2}|-final\d*)+$", re.IGNORECASE)
 _FOLDER = re.compile(r"(?:attempt|versuch|try|version|v)[\s_-]?(\d{1,2})", re.IGNORECASE)
 
 
@@ -75,9 +78,7 @@ def task_span(stem: str, tasks: Sequence[str] = ()) -> tuple[int, int] | None:
     found = _TASK.search(stem)
     if found is None:
         return None
-    words = {
-        word for task in tasks if task[4:6].isdigit() and int(task[4:6]) == int(found[1]) for word in task.split("_")
-    }
+    words = {word for task in tasks if short_name(task) == f"task{int(found[1]):02d}" for word in task.split("_")}
     end = found.end()
     while more := re.match(r"[\s_-]*([A-Za-z]+)(?![A-Za-z])", stem[end:]):
         if more[1].lower() not in words:
@@ -102,19 +103,18 @@ def read_name(name: str, tasks: Sequence[str] = ()) -> Said:
 
 def _person(text: str) -> tuple[str, tuple[str, ...]]:
     """The words that may be a name, and the text with all its words where some were left out."""
-    bare = _DATE.sub(" ", _COPY_OF.sub("", text.strip())).strip(_SEPARATORS)
-    whole = bare
-    bare = _TITLE.sub(" ", bare).strip(_SEPARATORS)
+    whole = _DATE.sub(" ", _COPY_OF.sub("", text.strip())).strip(_SEPARATORS)
+    bare = _ATTEMPT.sub("", _TITLE.sub(" ", whole)).strip(_SEPARATORS)
     words = [word for word in re.split(r"([\s_]+)", bare) if word]
     while words and (_noise(words[0]) or not words[0].strip(_SEPARATORS)):
         words.pop(0)
     while words and (_noise(words[-1]) or not words[-1].strip(_SEPARATORS)):
         words.pop()
-    person = re.sub(r"(?:\s*\(\d{1,2}\)|-(?:v|version)?\d{1,2}|-final\d*)+$", "", "".join(words)).strip(_SEPARATORS)
+    person = "".join(words).strip(_SEPARATORS)
     if _noise(person):
         return "", ()
-    number = next((word for word in re.split(r"[\s_]+", person) if re.fullmatch(r"\d{4,}", word)), "")
-    apart = (number, person.replace(number, "").strip(_SEPARATORS)) if number else ()  # a student number and a name
+    number = re.search(r"\d{4,}", person)
+    apart = (number[0], person.replace(number[0], "").strip(_SEPARATORS)) if number else ()  # and the name beside it
     return person, tuple(way for way in (whole, *apart) if way and way != person)
 
 

@@ -5,17 +5,22 @@ from pathlib import Path
 
 import pytest
 from handin_support import Direct, make_zip, notebook, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import MINI
 from test_batch_intake import ONE, TWO, WANTED
 
-from torchgrade.batch.gradebook.gradebook import source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, source_hash
 from torchgrade.batch.intake.intake import Decided, read_class
 from torchgrade.batch.intake.layouts import moment_text, recognise
 from torchgrade.batch.intake.naming import read_name
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
+from torchgrade.batch.run import Reading, take_in
+from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.handin.files import open_files
-from torchgrade.handin.naming import attempt_number, without_attempt
+from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 from torchgrade.marks import Student
 
 STEMS = ("task01_tensors_numpy", "task03_linear_layer", "task07_pooling_norm")
@@ -76,6 +81,7 @@ def test_only_a_number_behind_the_name_is_an_attempt(name, number, bare):
     (["ann_task01.py", "README.txt", "index.html"], ["ann"]),
     (["task01_ann.py"], ["ann"]),
     (["ann.zip"], ["ann"]),
+    (["ann_final(2).zip", "Task_07_bob_final(2).ipynb"], ["ann", "bob"]),
 ])  # fmt: skip
 def test_folders_are_people_whatever_wraps_them(paths, owners, roster):
     """One student or several, one or two wrappers, a README beside them."""
@@ -93,6 +99,27 @@ def test_a_list_decides_what_no_rule_can():
     found, layout = people("north/south/task01.py")
     assert found == {"north/south/task01.py": "north"}
     assert "is 'north' a student, or 'south'" in layout.doubts[0]
+
+
+def test_a_list_finds_a_person_by_number_or_name_beside_each_other(tmp_path):
+    """And a document whose name is a person's came, however the others look."""
+    write(
+        tmp_path,
+        {"张三-2023001-task01.py": ONE, "2023002李四_task01.py": ONE, "王五.pdf": b"%PDF", "notes.pdf": b"%PDF"},
+    )
+    found, intake = handed(tmp_path, "学号,姓名\n2023001,张三\n2023002,李四\n7,王五\n", tasks=["task01_numbers"])
+    assert {who for who, _ in found} == {"2023001", "2023002", "7"}
+    assert found["7", "task01_numbers"].source is None
+    assert [entry.origin for entry in intake.unmatched] == ["notes.pdf", "王五.pdf"]
+    assert not intake.doubts
+
+
+def test_folders_that_are_called_like_homeworks_are_a_doubt():
+    """Three wrappers are taken away; two homeworks side by side are nobody."""
+    assert set(people("export/2024/hw1/ann/task01.py", "export/2024/hw1/bob/task01.py")[0].values()) == {"ann", "bob"}
+    for paths in (["week1/ann.py", "week2/ann.py"], ["hw1/task01.py"]):
+        assert "--pattern says where a path names the student" in people(*paths)[1].doubts[0]
+    assert not people("1/task01.py", "2/task01.py")[1].doubts
 
 
 def test_nobody_hands_in_for_others_by_names_inside_a_folder():
@@ -253,6 +280,42 @@ def test_results_of_an_earlier_batch_are_no_handins():
         assert {layout.unmatched[prefix + name] for name in old} == {"it is a result of an earlier batch"}
     found, _ = people("ann/task01.py", "ann/gradebook.sqlite", "bob/task01.py")
     assert found["ann/task01.py"] == "ann"
+    first = ["results/gradebook.sqlite", "results/gradebook.sqlite.lock"]  # the first batch has only begun
+    assert set(people("ann/task01.py", *first)[0].values()) == {"ann"}
+
+
+NAMES = st.one_of(
+    st.sampled_from(["task01.py", "x_1_assignsubmission_file_task04.py", "bobn_2_502_task01.py", "solutions", "gradebook.sqlite",
+                     "submission_metadata.yml", "a_attempt_2026-01-01-00-00-00_b.py", "-1.py", "LATE_3_4_x.py", ".git"]),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=30),
+)  # fmt: skip
+FORMS = {
+    "Canvas": "{who}n_{number}_50{number}_{file}",
+    "Moodle": "{who} N_{number}_assignsubmission_file_/{file}",
+    "Moodle, flat": "{who} N_{number}_assignsubmission_file_{file}",
+    "Blackboard": "HW_{who}_attempt_2026-01-0{number}-00-00-00_{file}",
+    "ILIAS": "N_{who}_{who}_{number}/{file}",
+    "folders": "{who}/{file}",
+    "wrapped": "hw1/{who}/{file}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(files=st.lists(NAMES, min_size=1, max_size=4), listed=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_one_person_calls_files_changes_nobody_else(form, files, listed):
+    """Whatever evil names its files: everybody else's files stay theirs, and no path is lost."""
+    fill = FORMS[form].format
+    good = {fill(who=who, number=n, file="task01.py"): who for n, who in enumerate(("ann", "bob", "cyd"), 1)}
+    roster = "id,name\nann,ann n\nbob,bob n\ncyd,cyd n\nevil,evil n\n" if listed else ""
+    before, _ = people(*good, roster=roster)
+    evil = {fill(who="evil", number=9, file=name) for name in files}
+    after, layout = people(*good, *evil, roster=roster)
+    assert {path: after[path] for path in good} == before
+    others = set(before.values())
+    read = {path for path in evil if not is_junk(path)}
+    assert not {after[path] for path in read & set(after)} & others
+    assert read <= set(after) | set(layout.unmatched)
 
 
 def test_names_that_fit_one_person_twice_never_break_the_book(tmp_path):
@@ -295,6 +358,8 @@ def test_rosters_as_people_save_them(tmp_path):
         place.write_bytes(data)
         assert [(s.key, s.name) for s in read_roster(place)] == [("0071", "Ann")], data
     assert read_roster(place)[0].section == "2班"
+    staff = "First Name,Last Name,SID,Email,Role,Sections\nAnn,Lee,1,a@x,Student,A\nProf,X,2,p@x,Instructor,A\n"
+    assert [s.key for s in parse_roster(staff, "r")] == ["1"]
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in (["The class of 2026"], ["学号", "姓名"], [4711, "张三"], [4712.0, "李四"]):
@@ -346,3 +411,37 @@ def test_a_decision_of_a_person_holds_in_the_next_reading(tmp_path):
         ("bob", "task01_numbers"): "lost.txt", ("cyd", "task02_pooling"): "zed.zip/bar.py",
     }  # fmt: skip
     assert {s.key for s in intake.students} == {"ann", "bob", "cyd"}
+
+
+@pytest.fixture
+def book(tmp_path):
+    with Gradebook(tmp_path / "gradebook.sqlite", writer=True) as book:
+        yield book
+
+
+def take(book, folder, roster=""):
+    """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
+    tasks = Course.load(MINI).tasks
+    _, followed = take_in(book, Reading(folder, tasks, tasks, parse_roster(roster, "r") if roster else ()))
+    return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
+
+
+def test_decisions_follow_a_person_whose_folder_is_renamed_or_who_comes_on_a_list(tmp_path, book):
+    """By the work where one newcomer has all of it, by the list where it knows the former name; never by a guess."""
+    solution = (MINI / "solutions" / "task01_scale.py").read_bytes()
+    subs = write(tmp_path / "subs", {
+        "ann/task01.py": solution, "bob/task01.py": solution + b"# bob", "cyd/task01.py": solution + b"# cyd",
+    })  # fmt: skip
+    take(book, subs)
+    for who, points in (("ann", 1.0), ("bob", 2.0), ("cyd", 3.0)):
+        book.override(who, "task01_scale", points, why="w", who="prof", before=None)
+    (subs / "ann").rename(subs / "ann_lee")
+    followed, points = take(book, subs)
+    assert followed == {"ann": "ann_lee"}
+    assert points == {("ann_lee", "task01_scale"): 1.0, ("bob", "task01_scale"): 2.0, ("cyd", "task01_scale"): 3.0}
+    followed, points = take(book, subs, "id,name,email\n1,Ann Lee,a@x\n2,Bob,bob@x\n3,Zoe,z@x\n")
+    assert followed == {"ann_lee": "1", "bob": "2"}
+    assert points == {("1", "task01_scale"): 1.0, ("2", "task01_scale"): 2.0, ("cyd", "task01_scale"): 3.0}
+    (subs / "cyd").rename(subs / "north")
+    write(subs, {"south/task01.py": solution + b"# cyd"})
+    assert take(book, subs)[0] == {}  # two newcomers have the same work

@@ -22,6 +22,7 @@ from torchgrade.isolation.worker import snippet
 
 SNIPPET = "torchgrade.isolation.worker.snippet:serve"
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.bare
 
 
 @pytest.fixture(scope="module", params=["strict", "standard"])
@@ -69,11 +70,16 @@ for attempt in (lambda: open({str(secret)!r}).read(), lambda: open({str(secret)!
     assert secret.read_text() == "the answer"
 
 
-def test_scratch_is_private_and_gone_afterwards(run):
+def test_scratch_is_private_and_gone_afterwards(launcher):
+    """Another job's folder is another one; at level 3 the host never sees it, at level 2 until the job is closed."""
+    worker, other = (launcher.start(Limits(), serve=SNIPPET) for _ in range(2))
     text = "import os; os.makedirs('a/b'); open('a/b/c', 'w').write('x'); answer = os.getcwd()"
-    folder = run(text)
-    assert run("import os; answer = os.listdir('.')") == []
-    assert not Path(folder, "a").exists() or "job" in folder
+    written = Path(snippet.ask(worker.socket, text), "a/b/c")
+    assert written.exists() == (launcher.level == 2)
+    assert snippet.ask(other.socket, "import os; answer = os.listdir('.')") == []
+    worker.close()
+    other.close()
+    assert not written.exists()
 
 
 def test_worker_is_never_root_and_has_no_capability(launcher):
@@ -374,6 +380,11 @@ def test_hidden_parts_under_a_readable_folder_are_refused(tmp_path):
     for readable, hidden in (([tmp_path], [tmp_path / "graders"]), ([tmp_path / "graders"], [tmp_path])):
         with pytest.raises(IsolationError, match="must stay hidden"):
             levels.plan(3, "cpu", readable, hidden, None)
+
+
+def test_a_launcher_refuses_to_show_hidden_parts():
+    if reason := levels.obstacle(3):
+        pytest.skip(reason)
     with open_launcher("strict", readable=[ROOT]) as launcher, pytest.raises(IsolationError, match="must stay hidden"):
         launcher.start(Limits())
 
@@ -482,13 +493,14 @@ def test_cgroups_of_version_two_by_their_files(tmp_path):
 def test_everything_holds_for_an_ordinary_user_too(tmp_path):
     if os.getuid() != 0:
         pytest.skip("needs root, to become somebody else")
+    holding = [name for number, name in levels.NAMES.items() if levels.obstacle(number) is None]
     text = f"""
 import json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from torchgrade.isolation.worker import snippet
 from torchgrade.isolation.launch.launcher import Launcher, open_launcher, Limits
 found = {{}}
-for isolation in ("strict", "standard", "process"):
+for isolation in {holding}:
     with open_launcher(isolation) as launcher:
         worker = launcher.start(Limits(), serve={SNIPPET!r})
         answer = snippet.ask(worker.socket, "import os, torch; answer = [os.getuid() != 0, torch.ones(2).sum().item()]")
@@ -501,4 +513,8 @@ print(json.dumps([os.getuid(), found]))
     assert done.returncode == 0, done.stderr
     user, found = json.loads(done.stdout)
     assert user != 0
-    assert found == {name: [number, True, 2.0, True] for number, name in levels.NAMES.items()}
+    assert found == {name: [number, True, 2.0, True] for number, name in levels.NAMES.items() if name in holding}
+    if lacking := [
+        f"{name}: {levels.obstacle(number)}" for number, name in levels.NAMES.items() if name not in holding
+    ]:
+        pytest.skip("; ".join(lacking))  # what holds here has held; the rest was not tried

@@ -32,6 +32,7 @@ class Status(str, enum.Enum):
     """What became of a check. Statuses have different readers, so they are never merged."""
 
     PASSED = "passed"
+    HELD = "held"  # ran, right answer, but it earns nothing before another check passes
     FAILED = "failed"  # ran, other answer
     TODO = "todo"  # the gap is still a gap
     SKIPPED = "skipped"  # waits for a named check
@@ -53,6 +54,11 @@ class ExitCode(enum.IntEnum):
     USAGE = 2  # unreadable input, unknown task, wrong option
     BROKEN = 3  # our own fault
     INTERRUPTED = 130
+
+
+def short_name(stem: str) -> str:
+    """What one types for a task: ``task07`` of ``task07_pooling_norm``."""
+    return stem.partition("_")[0]
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,10 @@ class TaskGrade:
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
     notes: tuple[str, ...] = ()  # what was left out of the file, and why
+
+    @property
+    def short(self) -> str:
+        return short_name(self.task)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:

@@ -83,11 +83,12 @@ class Arena:
     """A launcher at one level, an honest sibling, and everything that there is to reach."""
 
     def __init__(self, isolation: str) -> None:
-        self.stack = contextlib.ExitStack()
-        self.targets = self.stack.enter_context(targets())
-        self.launcher = self.stack.enter_context(open_launcher(isolation, readable=[Path(self.targets["data"])]))
-        self.level = self.launcher.level
-        self.sibling = self._load(Limits(wall_seconds=7200), Source("task.py", {"task.py": HONEST}), 60.0)
+        with contextlib.ExitStack() as stack:  # a level that is not to be had leaves no socket bound
+            self.targets = stack.enter_context(targets())
+            self.launcher = stack.enter_context(open_launcher(isolation, readable=[Path(self.targets["data"])]))
+            self.level = self.launcher.level
+            self.sibling = self._load(Limits(wall_seconds=7200), Source("task.py", {"task.py": HONEST}), 60.0)
+            self.stack = stack.pop_all()
         self.targets |= {
             "zygote": self.launcher._zygote._process.pid,
             "sibling": self.sibling.line.process.pid,

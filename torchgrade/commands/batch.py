@@ -20,12 +20,13 @@ from torchgrade.batch.intake.roster_file import read_roster
 from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
-from torchgrade.commands.here import cores, devices
+from torchgrade.commands.places import try_folder
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
@@ -45,13 +46,13 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     if options.plan:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
-            with Openers(isolation(options)) as openers:
+            with Openers(isolation(options), course.secret) as openers:
                 intake = read_in(_reading(options, course, asked, listed, openers), known, lambda name, content: None)
         show(intake, most=None)
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
-        with Openers(isolation(options)) as openers:
+        with Openers(isolation(options), course.secret) as openers:
             reading = _reading(options, course, asked, listed, openers)
             intake, followed = take_in(book, reading, lambda intake: options.yes or not intake.doubts)
         if intake.doubts and not options.yes:
@@ -81,7 +82,7 @@ def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) 
     if not asked or len(asked) == len(course.tasks):
         return course.tasks
     say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
-        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+        tasks=", ".join(task.short for task in asked)))  # fmt: skip
     return asked
 
 
@@ -91,7 +92,7 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     fresh = [folder for folder in (out, *out.parents) if not folder.exists()]
     place = out / GRADEBOOK
     known = place.exists()
-    out.mkdir(parents=True, exist_ok=True)
+    try_folder(out, "--out")
     book = Gradebook(place, writer=True)
     try:
         yield book
@@ -153,6 +154,7 @@ def existing_gradebook(out: Path) -> Path:
 
 
 def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
+    need_open_files()
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
@@ -166,10 +168,11 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
         stack.enter_context(stop)
 
         def watcher(total: int) -> BatchProgress:
+            say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:
-            _demand(settings)
+            _demand(settings, course)
             return _pool(course, options, settings, works)
 
         try:
@@ -185,11 +188,11 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
     return _code(graded, rows)
 
 
-def _demand(settings: Options) -> None:
+def _demand(settings: Options, course: Course) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with open_launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
 
 

@@ -74,7 +74,7 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
             return int(ExitCode.PASSED)
         pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
-        with Openers(isolation(options)) as openers:
+        with Openers(isolation(options), course.secret) as openers:
             reading = Reading(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, reading)
         say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))

@@ -17,6 +17,7 @@ from torchgrade.errors import (
     TimedOut,
     TraceFrame,
     Unavailable,
+    Waits,
     WorkerDied,
 )
 from torchgrade.handin.source import spot
@@ -79,6 +80,8 @@ def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
         return Verdict(Status.FAILED, got=str(error), where=where)
     if isinstance(error, Unavailable):
         return Verdict(Status.UNAVAILABLE, str(error))
+    if isinstance(error, Waits):
+        return Verdict(Status.SKIPPED, str(error))
     return None
 
 
@@ -109,6 +112,8 @@ def _raised(error: SubmissionRaised) -> Verdict:
     if error.is_todo:
         return Verdict(Status.TODO, where=where)
     text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
+    if error.type_names[0] == "BdbQuit":
+        text = _("breakpoint() waits for somebody to type, and nobody can here: add --debug to the command")
     advice = _advice(error)
     return Verdict(
         Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where

@@ -115,9 +115,8 @@ def task_span(stem: str, tasks: Sequence[str] = ()) -> tuple[int, int] | None:
     found = _TASK.search(stem)
     if found is None:
         return None
-    words = {
-        word for task in tasks if task[4:6].isdigit() and int(task[4:6]) == int(found[1]) for word in task.split("_")
-    }
+    numbered = [task for task in tasks if task.startswith(f"task{int(found[1]):02d}_")]
+    words = {word for task in numbered for word in task.split("_")}
     end = found.end()
     while more := re.match(r"[\s_-]*([A-Za-z]+)(?![A-Za-z])", stem[end:]):
         if more[1].lower() not in words:

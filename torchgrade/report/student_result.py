@@ -35,9 +35,10 @@ def task_grade(row: Row, task: TaskInfo) -> TaskGrade:
     """A row as a grade: what was not graded gets one check that says why, and an override is told in another."""
     known = row.status in Status._value2member_map_
     status = Status(row.status) if known else _STATUS[row.status]
-    checks = row.checks or (_file_outcome(row, task, status),)
+    checks = row.checks
     if row.override:
         checks = (*checks, _override_outcome(row, task))
+    checks = checks or (_file_outcome(row, task, status),)
     points = 0.0 if row.points is None else row.points
     return TaskGrade(
         task.task, task.title, status, points, row.max_points, row.seconds, row.grader_hash,
@@ -55,6 +56,7 @@ def _override_outcome(row: Row, task: TaskInfo) -> Outcome:
     decision = row.override
     assert decision is not None
     graded = "nothing" if row.earned is None else f"{row.earned:g}"
+    graded += "" if row.checks or not row.reason else f" ({row.reason})"
     message = f"{decision.points:g} of {row.max_points:g} points instead of {graded}: {decision.why}"
     told = f"{message} ({decision.who}, {decision.made})"
     title = "the points were set by hand"

@@ -32,7 +32,7 @@ from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
-WRAPPERS = 2  # folders round the class
+WRAPPERS = 5  # at most so many folders round the class
 _CANVAS = re.compile(
     r"(?:(?:LATE_)?anon_(?:LATE_)?(?P<anon>[A-Za-z0-9]{5})_(?P<asub>\d+)_(?P<afile>[^/]+)"
     r"|(?P<name>[^/]+?)_(?:LATE_)?(?P<id>\d+)_(?:(?P<submission>\d+)_(?P<file>[^/]+)|(?P<online>text|link)\.html))"
@@ -156,16 +156,27 @@ def _recognise(
 
 
 def _results(names: Sequence[str]) -> set[str]:
-    """The files below a folder that ``--out`` named in an earlier batch."""
+    """The files of a folder that ``--out`` named, also of one that has only just been made."""
     held = set(names)
-    folders = [name[: -len(RESULTS[0])] for name in names if posixpath.basename(name) == RESULTS[0]]
-    whole = [folder for folder in folders if all(folder + name in held for name in RESULTS)]
-    below = [folder for folder in whole if folder]
-    own = "" in whole  # the results lie beside the hand-ins
-    mine = {name for name in names if own and ("/" not in name or name.startswith("students/"))
-            and (name.split("/")[0].startswith(RESULTS[0]) or name.endswith((".csv", "report.html", "similar.html"))
-                 or name.startswith("students/"))}  # fmt: skip
-    return mine | {name for name in names if name.startswith(tuple(below))} if below else mine
+    # Each folder that has a gradebook at its top, with all that is below it.
+    made = {name[: -len(RESULTS[0])]: list[str]() for name in names if posixpath.basename(name) == RESULTS[0]}
+    for name in names if made else ():
+        ends = [place.end() for place in re.finditer("/", name)]
+        for folder in made.keys() & {"", *(name[:end] for end in ends)}:
+            made[folder].append(name)
+    found: set[str] = set()
+    for folder, below in made.items():
+        tops = {name[len(folder) :].split("/")[0] for name in below}
+        if all(folder + name in held for name in RESULTS) or all(top.startswith(RESULTS[0]) for top in tops):
+            found.update(below if folder else _beside(below))
+    return found
+
+
+def _beside(names: Sequence[str]) -> list[str]:
+    """The results among the hand-ins, where ``--out`` is the folder of the hand-ins itself."""
+    ours = ("report.html", "similar.html", "changes.csv", "checks.csv", "grades.csv", "canvas.csv", "moodle.csv",
+            "unmatched.csv", "similar.csv")  # fmt: skip
+    return [name for name in names if name.startswith(("students/", RESULTS[0])) or name in ours]
 
 
 def _levels(names: Sequence[str]) -> list[Level]:
@@ -314,7 +325,7 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
             doubts = (doubt,) if doubt else ()
             break
         depth += 1
-    readings = [_read_level(level, tasks, clones) for level in levels]
+    readings = [_read_level(level, tasks, clones, known) for level in levels]
     if known is not None:
         # A folder that is somebody's own wraps nobody else.
         own = next(
@@ -322,18 +333,30 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
         )
         readings = readings[: own + 1] if own is not None and own + 1 < len(levels) else readings
         depth = min(depth, len(readings) - 1)
-        scores = [len({who for o in layout.owners.values() for who in o.owners if known(who)}) for layout in readings]
+        everybody = [{who for owner in layout.owners.values() for who in owner.owners} for layout in readings]
+        scores = [sum(map(known, names)) for names in everybody]
         best = max(scores)
         if best and scores[depth] < best:
             depth = scores.index(best)
         doubts = () if best else doubts
     chosen = readings[depth]
+    if known is None and not doubts:
+        doubts = _no_people(levels[depth].folders)
     return Layout(chosen.name, chosen.owners, chosen.unmatched, doubts)
+
+
+def _no_people(folders: Sequence[str]) -> tuple[str, ...]:
+    """A doubt where all folders are called like homeworks, and none like a person."""
+    if not folders or any(not _WRAPPER.fullmatch(folder) or folder.isdigit() for folder in folders):
+        return ()
+    named = ", ".join(repr(folder) for folder in folders[:3])
+    return (f"are the folders {named} students? --pattern says where a path names the student",)
 
 
 def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     """Whether the only folder holds the class, and is not a student; with a doubt where nothing tells."""
-    if any(folder.lower() in _COURSE for folder in below.folders):
+    course = [folder for folder in below.folders if folder.lower() in _COURSE]
+    if len(course) > 1 or course == list(below.folders) != []:
         return False, ""
     people = [folder for folder in below.folders if not _PARTS.fullmatch(folder) and not same_words([folder])]
     said = [read_name(name, tasks) for name in below.files if is_code(name) or may_hold_anything(name)]
@@ -342,7 +365,11 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     wrapper = bool(_WRAPPER.fullmatch(top))
     inner = [folder for folder in below.folders if _WRAPPER.fullmatch(folder)]
     if loose:
-        return False, ""
+        several = len(people) > 1
+        return (
+            False,
+            f"is {top!r} a student, or is everybody below it one? --roster or --pattern tells" if several else "",
+        )
     if wrapper and (people or persons or inner):
         return True, ""
     if len(people) + (len(persons) if all(name.names_task or people or len(persons) > 1 for name in said) else 0) < 2:
@@ -352,7 +379,7 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     return True, ""
 
 
-def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str]) -> Layout:
+def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], known: Known | None) -> Layout:
     folders, kind = level.folders, "folders"
     cloned = [folder for folder in folders if level.prefix + folder in clones]
     common = _common(folders, "-") if len(folders) > 1 else ""
@@ -367,9 +394,11 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str]) -> 
             who = _folder(top, common, kind)
             return Owner((who,), rest, attempt_number(rest, tasks))
         said = read_name(top, tasks)
-        if not said.person or not (said.names_task or may_hold_anything(top) or (is_code(top) and not folders)):
+        who = Identity(said.person, others=said.others)
+        handed = said.names_task or may_hold_anything(top) or (is_code(top) and not folders)
+        if not said.person or not (handed or (known is not None and known(who))):
             return None
-        return Owner((Identity(said.person, others=said.others),), top, attempt_number(top, tasks))
+        return Owner((who,), top, attempt_number(top, tasks))
 
     layout = _each(kind, level, read)
     nobody = "its name tells no person and no task" if folders else "its name tells nobody"
@@ -381,7 +410,7 @@ def _folder(top: str, common: str, kind: str) -> Identity:
     """A folder's person; behind a minus sign may stand the account of a cloned assignment."""
     accounts = tuple(top[place.end() :] for place in re.finditer("-", top))
     behind = tuple(account for account in accounts if common and len(account) >= len(top) - len(common))
-    name = top.strip()
+    name = top
     if kind == "clones" and common and top[len(common) :]:
         name, behind = top[len(common) :], (top, *behind)
     return Identity(name, others=behind, accounts=accounts)

@@ -24,6 +24,7 @@ _NOISE = re.compile(
     r"|答案|副本|提交|\(\d{1,2}\)|\d{1,2})",
     re.IGNORECASE,
 )
+_ATTEMPT = re.compile(r"(?:\s*\(\d{1,2}\)|-(?:v|version)?\d{1,2}|-final\d*)+$", re.IGNORECASE)
 
 
 class Said(NamedTuple):
@@ -48,19 +49,18 @@ def read_name(name: str, tasks: Sequence[str] = ()) -> Said:
 
 def _person(text: str) -> tuple[str, tuple[str, ...]]:
     """The words that may be a name, and the text with all its words where some were left out."""
-    bare = DATE.sub(" ", _COPY_OF.sub("", text.strip())).strip(_SEPARATORS)
-    whole = bare
-    bare = TITLE.sub(" ", bare).strip(_SEPARATORS)
+    whole = DATE.sub(" ", _COPY_OF.sub("", text.strip())).strip(_SEPARATORS)
+    bare = _ATTEMPT.sub("", TITLE.sub(" ", whole)).strip(_SEPARATORS)
     words = [word for word in re.split(r"([\s_]+)", bare) if word]
     while words and (_noise(words[0]) or not words[0].strip(_SEPARATORS)):
         words.pop(0)
     while words and (_noise(words[-1]) or not words[-1].strip(_SEPARATORS)):
         words.pop()
-    person = re.sub(r"(?:\s*\(\d{1,2}\)|-(?:v|version)?\d{1,2}|-final\d*)+$", "", "".join(words)).strip(_SEPARATORS)
+    person = "".join(words).strip(_SEPARATORS)
     if _noise(person):
         return "", ()
-    number = next((word for word in re.split(r"[\s_]+", person) if re.fullmatch(r"\d{4,}", word)), "")
-    apart = (number, person.replace(number, "").strip(_SEPARATORS)) if number else ()  # a student number and a name
+    number = re.search(r"\d{4,}", person)
+    apart = (number[0], person.replace(number[0], "").strip(_SEPARATORS)) if number else ()  # and the name beside it
     return person, tuple(way for way in (whole, *apart) if way and way != person)
 
 

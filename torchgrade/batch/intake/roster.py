@@ -198,5 +198,5 @@ def _folded(text: str) -> str:
 
 
 def _sorted(text: str) -> str:
-    words = text.replace(",", " ").replace("_", " ").split()
+    words = re.split(r"[\s,_.-]+", text)
     return " ".join(sorted(_folded(word) for word in words))

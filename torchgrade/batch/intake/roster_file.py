@@ -14,7 +14,8 @@ from torchgrade.marks import TEST_STUDENT, Student
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
-    "id": ("id", "student id", "sid", "id number", "sis user id", "login", "username", "matriculation",
+    "id": ("id", "student id", "sid", "id number", "sis user id", "login", "username", "user name", "netid",
+           "student number", "student no", "student no.", "studentid", "matriculation",
            "matrikelnummer", "学号", "学生学号", "编号"),
     "name": ("name", "student", "full name", "student name", "姓名", "学生姓名", "名字", "vollständiger name"),
     "first": ("first name", "firstname", "given name", "vorname", "名"),
@@ -26,6 +27,7 @@ _COLUMNS = {
 # Kept word for word, for finding people and for the tables that go back to the platform.
 _PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github")
 _ALIASES = {"github username": "github", "github account": "github", "github_username": "github"}
+_STAFF = {"instructor", "teacher", "ta", "reader", "observer", "designer"}  # in a column ``role``
 _HEADING_LINES = 10  # so far down a title may push the headings
 
 
@@ -108,6 +110,9 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
     keys: dict[str, int] = {}
     for number, cells in enumerate(table[place + 1 :], place + 2):
         if not any(cell.strip() for cell in cells) or _is_platforms_own(cells):
+            continue
+        role = dict(zip(head, cells, strict=False)).get("role", "")
+        if role.strip().lower() in _STAFF:
             continue
         student = _student(head, cells, places)
         if not student.key:

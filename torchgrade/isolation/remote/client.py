@@ -10,7 +10,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from torchgrade.errors import (
     SubmissionRaised,
     TimedOut,
     TraceFrame,
+    Waits,
     WorkerDied,
 )
 from torchgrade.isolation.remote.line import Line
@@ -48,6 +49,20 @@ class Seen:
     where: tuple[str, int, str] | None = None
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
+    touched: set[str] = field(default_factory=set)  # what it took of the submission, by name
+    last: str | None = None  # the definition of the submission's that was taken or called last
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran in the worker during one check. It is the submission's process that says so.
+
+    ``called``: its own definitions. ``of``: for each watched name what its calls became, by kind: the public
+    "functions" of PyTorch, its "operators", and what was "unseen".
+    """
+
+    called: frozenset[str] = frozenset()
+    of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,8 @@ class Client:
         self.line = line
         self._make_handle = make_handle
         self.seen = Seen()
-        self._seed: int | None = None  # of a check that has asked nothing yet
+        self._begin: list[Any] = []  # what a check that has asked nothing yet has to say first
+        self._blocked: Mapping[str, str] = {}
         self.dropped_graphs: list[int] = []
         self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
         self._unused: set[int] = set()
@@ -97,11 +113,38 @@ class Client:
             raise LoadFailed(str(fault), (), fault) from fault
         return tuple(_one_line(note) for note in told[:MOST_NOTES]) if isinstance(told, list) else ()
 
-    def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
-        """A new check: its first request will undo there what the last one left, and seed."""
+    def begin(
+        self,
+        seed: int,
+        seconds: float,
+        proving: bool = False,
+        tracing: bool = False,
+        watched: Sequence[str] = (),
+        blocked: Mapping[str, str] | None = None,
+    ) -> None:
+        """A new check: its first request will undo there what the last one left, and seed.
+
+        ``tracing`` and ``watched``: what the worker notes for ``ran``. ``blocked`` maps names of the submission to
+        the sentence of ``Waits``, which is raised where the check takes one of them.
+        """
         self.seen = Seen(sent=[] if proving else None)
         self.line.begin(seconds)
-        self._seed = seed
+        self._begin = [seed, tracing, list(watched)]
+        self._blocked = blocked or {}
+
+    def touch(self, name: str) -> None:
+        """The check takes ``name`` of the submission; raises Waits where it is known to be wrong."""
+        self.seen.touched.add(name)
+        self.seen.last = name
+        if name in self._blocked:
+            raise Waits(self._blocked[name])
+
+    def ran(self) -> Ran:
+        """What ran in the worker since the check began; nothing where it cannot be asked."""
+        try:
+            return _ran(self.request("report")) if not self._begin else Ran()
+        except SubmissionFault:
+            return Ran()
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission.
@@ -112,6 +155,7 @@ class Client:
         objects = [arg for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a")]
         places = [arg._made if name in WHAT_WAS_BUILT and arg._made else arg._spec.where for arg in objects]
         self.seen.where = next((place for place in places if place), self.seen.where)
+        self.seen.last = next((obj._spec.own for obj in objects if obj._spec.own), self.seen.last)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:
@@ -143,6 +187,7 @@ class Client:
         """
         spec = getattr(function, "_spec", None)
         self.seen.where = (spec.where if spec is not None else None) or self.seen.where
+        self.seen.last = (spec.own if spec is not None else None) or self.seen.last
         if self.seen.sent is not None:
             self.seen.sent += sent
         self.line.follow_cases()
@@ -181,7 +226,7 @@ class Client:
         request |= {"drop_objects": unused} if unused else {}
         if self.dropped_graphs:
             request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
-        begin, self._seed = [] if self._seed is None else [self._seed], None
+        begin, self._begin = self._begin, []
         try:
             frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
         except Unsendable as error:
@@ -280,7 +325,7 @@ def encoded(value: Any) -> Encoded:
 def object_spec(rest: list[Any]) -> ObjectSpec:
     """Check and name the parts of an object's description."""
     try:
-        number, name, bases, is_callable, where, tensor = rest
+        number, name, bases, is_callable, where, tensor, own = rest
         if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
             raise Violation("object")
         names = tuple(str(base) for base in bases)
@@ -293,7 +338,21 @@ def object_spec(rest: list[Any]) -> ObjectSpec:
         raise
     except Exception:
         raise Violation("object") from None
-    return ObjectSpec(number, name, names, is_callable, place, facts)
+    return ObjectSpec(number, name, names, is_callable, place, facts, None if own is None else str(own))
+
+
+def _ran(value: Any) -> Ran:
+    try:
+        called, ran = value
+        kinds = ("functions", "operators", "unseen")
+        of = {str(name): dict(zip(kinds, map(_words, what), strict=True)) for name, *what in ran}
+        return Ran(_words(called), of)
+    except (TypeError, ValueError):
+        return Ran()
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(str(word)[:120] for word in value)
 
 
 def _is_graph(value: Any) -> bool:

@@ -7,6 +7,7 @@ clock and the memory limit are off, and an exception keeps the learner's frames 
 from __future__ import annotations
 
 import random
+from bdb import BdbQuit
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ class LocalLine:
         ours = random_streams()
         restore(self._streams)
         try:
-            return _passed_on(self.server.answer(*_passed_on(frame)))
+            answer = _passed_on(self.server.answer(*_passed_on(frame)))
+            if isinstance(self.raised, BdbQuit):
+                raise KeyboardInterrupt  # `q` at a breakpoint: enough of all of it
+            return answer
         finally:
             self.raised = self.server.raised
             self._streams = random_streams()

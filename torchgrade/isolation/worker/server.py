@@ -28,6 +28,7 @@ from torchgrade.isolation.worker.objects import Held, Objects
 from torchgrade.isolation.worker.registry import PROBES
 from torchgrade.isolation.worker.submitted import Submitted
 from torchgrade.isolation.worker.traces import describe_exception
+from torchgrade.isolation.worker.watch import Watch
 from torchgrade.seeding import seed_everything
 
 MAX_ITEMS = 100_000
@@ -56,7 +57,8 @@ class Server:
         self.module: types.ModuleType | None = None
         self.probes: types.ModuleType | None = None
         self.files: set[str] = set()
-        self.objects = Objects()
+        self.watch = Watch()
+        self.objects = Objects(self.watch.name_of)
         self.graphs = Graphs()
         self.raised: BaseException | None = None  # the last exception, for --debug
         self.notify: Callable[[int], None] = lambda steps: None
@@ -71,6 +73,7 @@ class Server:
             leaves: list[torch.Tensor] = []
             if len(body) > 3:  # before tensors are made: a default device may have been left
                 _begin(body[3])
+                self.watch.begin(bool(body[4]), body[5][1:])
 
             def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
                 if grad:
@@ -113,7 +116,15 @@ class Server:
         method = getattr(self, f"op_{op}", None)
         if method is None:
             raise Violation(f"operation {op!r}")
-        return method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
+        if op in ("load", "report"):
+            return method(**request)
+        objects = {key: value for key, value in request.items() if key != "cases"}
+        own = self.watch.graphs.get(request.get("graph", 0)) or self.watch.names(objects)
+        with self.watch.over(own):
+            value = method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
+        if op in ("call", "probe") and value[1] is not None:
+            self.watch.graphs[value[1][0]] = own
+        return value
 
     # --- loading -----------------------------------------------------------------------------------------
 
@@ -133,6 +144,7 @@ class Server:
             sys.modules[self.probes.__name__] = self.probes
             exec(compile(probes, "probes.py", "exec", dont_inherit=True), self.probes.__dict__)
         self.module = self.submitted.load()
+        self.watch.know(self.module, self.submitted.texts)
         return self.submitted.notes
 
     def op_flush(self) -> None:
@@ -141,6 +153,10 @@ class Server:
                 stream.flush()
             except Exception:
                 continue
+
+    def op_report(self) -> list[Any]:
+        """What ran since the check began."""
+        return self.watch.report()
 
     # --- objects -----------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Submitted:
         self.gone: dict[str, Gone] = {}
         self._left_out: dict[str, list[str]] = {}  # why -> where
         self._remarks: list[str] = []
+        self._executed: dict[str, str] = {}
         self._files: dict[str, str] = {}  # module name, dots between folders -> shown name
         self._bases: dict[str, str] = {}  # its last part -> shown name
         self._home = home
@@ -96,6 +97,12 @@ class Submitted:
     def names(self) -> set[str]:
         """The shown names of all files, as they stand in code objects."""
         return set(self.modules)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files by their shown names as far as they are Python: what was executed, or all where nothing was yet."""
+        others = {shown: module.text for shown, module in self.modules.items() if shown not in self._executed}
+        return {**{shown: text for shown, text in others.items() if _parses(text)}, **self._executed}
 
     def load(self) -> types.ModuleType:
         """Execute the task's module; it stands in ``sys.modules`` before it runs, as dataclasses need."""
@@ -130,7 +137,9 @@ class Submitted:
             flags |= more
             plan += [(node, judge.objection(node) if part.cell else "") for node in body]
         # What rules are asked about is what is executed, not a comparison in a cell that is left out.
-        _remember(module.__file__, _only(source.text.split("\n"), plan))
+        kept = _only(source.text.split("\n"), plan)
+        self._executed[shown] = "\n".join(kept)
+        _remember(module.__file__, kept)
         if shown in PLACES:
             PLACES[module.__file__] = PLACES[shown]
         for node, why in plan:
@@ -290,6 +299,14 @@ def _places(shown: str, module: notebooks.Module) -> Callable[[int], tuple[str, 
         return f"{shown}, code cell {cell}", inside
 
     return place
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _remember(file: str, lines: list[str]) -> None:

@@ -421,8 +421,10 @@ def book(tmp_path):
 
 def take(book, folder, roster=""):
     """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
-    tasks = Course.load(MINI).tasks
-    _, followed = take_in(book, Reading(folder, tasks, tasks, parse_roster(roster, "r") if roster else ()))
+    course = Course.load(MINI)
+    _, followed = take_in(
+        book, Reading(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
+    )
     return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
 
 

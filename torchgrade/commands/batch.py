@@ -98,11 +98,10 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     try:
         yield book
     finally:
-        empty = not known and not book.everybody()
-        book.close()
-        if empty:
-            for path in out.glob(f"{GRADEBOOK}*"):
-                path.unlink()
+        if known or book.everybody():
+            book.close()
+        else:
+            book.discard()
             for folder in fresh:
                 with contextlib.suppress(OSError):
                     folder.rmdir()

@@ -273,6 +273,7 @@ def test_no_process_survives_any_ending_and_the_batch_continues(tmp_path, signal
         done = book.done()
     if signals == (signal.SIGINT,):
         assert "finishing what is running" in text
+        assert f"{6 - len(done)} pending" in text
         assert done
     final = spawn(course, tmp_path / "class", tmp_path / "out")
     text, _ = final.communicate(timeout=200)

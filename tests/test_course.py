@@ -6,7 +6,6 @@ import ast
 import os
 
 import pytest
-import yaml
 from support import ROOT, grade_py, result_of
 
 from torchgrade.course import Course
@@ -17,7 +16,7 @@ from torchgrade.course_tools.variants import read_alternatives, read_mutants, so
 from torchgrade.isolation.worker.registry import PROBES
 from torchgrade.suites import read_suite
 
-TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
+TASKS = [task.stem for task in Course.load(ROOT).tasks]
 
 
 @pytest.mark.parametrize("task", TASKS)

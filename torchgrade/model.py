@@ -56,6 +56,11 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130
 
 
+def short_name(stem: str) -> str:
+    """What one types for a task: ``task07`` of ``task07_pooling_norm``."""
+    return stem.partition("_")[0]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One check's result on one device. ``seconds`` is wall time, points are those of the check."""
@@ -99,6 +104,10 @@ class TaskGrade:
     isolation: str = "none"
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
+
+    @property
+    def short(self) -> str:
+        return short_name(self.task)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:

@@ -83,7 +83,7 @@ def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) 
     if not asked or len(asked) == len(course.tasks):
         return course.tasks
     say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
-        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+        tasks=", ".join(task.short for task in asked)))  # fmt: skip
     return asked
 
 

@@ -38,7 +38,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     started = time.monotonic()
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
-    titles = [task.stem[:6] for task in tasks]
+    titles = [task.short for task in tasks]
     gallery = Gallery(options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
 
@@ -75,7 +75,7 @@ class Gallery:
         """A later picture of the same name replaces it."""
         picture = event.picture
         device = "" if event.device == "cpu" else f"_{event.device}"
-        path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
+        path = self.folder / f"{task.short}_{picture['name']}{device}.png"
         title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
         draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:

@@ -81,7 +81,7 @@ def _row(task: Task, name: str, entry: Mapping[str, Any]) -> str:
     right = [value for values in (entry["runs"], *entry["alternatives"].values()) for value in values]
     wrong = [v for key, values in entry["sabotaged"].items() if key not in entry["unseen"] for v in values]
     cells = (
-        task.stem[:6],
+        task.short,
         name,
         threshold,
         f"{min(right):.3g} … {max(right):.3g}",

@@ -176,6 +176,9 @@ def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Ite
     from torchgrade.submission import read_submission
 
     task = course.find(stem)
+    if not task.solution.is_file():
+        yield Diagnosis(stem, _("its reference solution is not part of a learner's edition; the rest is judged above"))
+        return
     submission = read_submission(course.root / "solutions", course, (task,))
     try:
         options = Options(devices=(device,), isolation=isolation)

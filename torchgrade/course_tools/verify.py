@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from torchgrade.course import Course, Task
 from torchgrade.course_tools import inputs, proof
 from torchgrade.course_tools.calibrate import stale
+from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
@@ -100,7 +101,7 @@ def verify_tasks(
     A task that is proved already, with this content and by this engine, is passed over unless ``again``. ``only``: of
     the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
     """
-    yield from (Line("fact", "", text) for text in _folders(course))
+    yield from (Line("fact", "", text) for text in (*_folders(course), *order_problems(course)))
     with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
             kept = proof.read_proof(task)

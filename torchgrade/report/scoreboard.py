@@ -122,7 +122,7 @@ def _task_table(result: Result) -> Table:
         first = next((out for out in task.checks if out.status not in _WAITING), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])
         todo = first.title if first is not None else ""
-        table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
+        table.add_row(task.short, _(task.title), points_text(task.points, task.max_points), status, todo)
     return table
 
 
@@ -211,6 +211,6 @@ def _next_lines(result: Result) -> Iterator[str]:
                 yield _("next: fill the gap at {where}").format(where=where)
             else:
                 yield _('next: "{title}"').format(title=outcome.title)
-            yield _("stuck? python grade.py hint {task}").format(task=task.task[:6])
+            yield _("stuck? python grade.py hint {task}").format(task=task.short)
             return
     yield _("everything asked for passed.")

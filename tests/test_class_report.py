@@ -17,6 +17,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,1600",
 )  # fmt: skip
+pytestmark = pytest.mark.bare
 
 
 def page_of(size=40):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import checks_of, grade_py, result_of
+from support import MINI, checks_of, grade_py, result_of
+
+from torchgrade.grading.events import Graded
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
+from torchgrade.model import as_json
+from torchgrade.submission import Source
 
 GOOD = (Path(__file__).parent / "mini" / "solutions" / "task01_scale.py").read_text()
 
@@ -96,13 +103,20 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """What a command grades with, for one file after another: a grader that a bad one harmed is harmed for the next."""
+    with Pool.local(MINI, 2) as pool:
+        yield pool
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_bad_input(case: Bad, mini: Path) -> None:
-    """The file is graded by the real command."""
+def test_bad_input(case: Bad, pool: Pool) -> None:
+    name = "exercises/task01_scale.py"
     data = case.source if isinstance(case.source, bytes) else case.source.encode()
-    (mini / "exercises" / "task01_scale.py").write_bytes(data)
-    result = result_of("task01", "--timeout-scale", "0.4", cwd=mini)
-    checks = checks_of(result)
+    job = Options(timeout_scale=0.4).job(CASES.index(case), "task01_scale", Source(name, {name: data}))
+    (grade,) = [event.grade for event in pool.events([job]) if isinstance(event, Graded)]
+    checks = checks_of({"tasks": [as_json(grade)]})
     check = checks["test_scale"]
     said = " ".join(str(check[key]) for key in ("message", "expected", "got", "likely", "where"))
     assert check["status"] == case.status, said

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import MINI
 from test_batch_intake import ONE, TWO, WANTED, make_zip, notebook, write
 
-from torchgrade.batch.gradebook.gradebook import source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, source_hash
 from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Decided, read_class
 from torchgrade.batch.intake.layouts import moment_text, recognise
 from torchgrade.batch.intake.naming import attempt_number, read_name, without_attempt
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
+from torchgrade.batch.run import Reading, take_in
+from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.handin.naming import is_junk
 from torchgrade.marks import Student
@@ -374,6 +377,7 @@ def test_a_person_is_found_in_any_order_of_names():
     assert one_student(students, "Nina Simone").key == "7"
     with pytest.raises(UsageError, match="2 students are called '王伟' in the gradebook; say which: 8, 9"):
         one_student(students, "王伟")
+    assert one_student(students, "jazz", {"jazz": ["7"]}).key == "7"  # a folder's name
     with pytest.raises(UsageError, match="nobody in the gradebook is called 'Eve'"):
         one_student(students, "Eve")
 
@@ -407,3 +411,37 @@ def test_a_decision_of_a_person_holds_in_the_next_reading(tmp_path):
         ("bob", "task01_numbers"): "lost.txt", ("cyd", "task02_pooling"): "zed.zip/bar.py",
     }  # fmt: skip
     assert {s.key for s in intake.students} == {"ann", "bob", "cyd"}
+
+
+@pytest.fixture
+def book(tmp_path):
+    with Gradebook(tmp_path / "gradebook.sqlite", writer=True) as book:
+        yield book
+
+
+def take(book, folder, roster=""):
+    """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
+    tasks = Course.load(MINI).tasks
+    _, followed = take_in(book, Reading(folder, tasks, tasks, parse_roster(roster, "r") if roster else ()))
+    return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
+
+
+def test_decisions_follow_a_person_whose_folder_is_renamed_or_who_comes_on_a_list(tmp_path, book):
+    """By the work where one newcomer has all of it, by the list where it knows the former name; never by a guess."""
+    solution = (MINI / "solutions" / "task01_scale.py").read_bytes()
+    subs = write(tmp_path / "subs", {
+        "ann/task01.py": solution, "bob/task01.py": solution + b"# bob", "cyd/task01.py": solution + b"# cyd",
+    })  # fmt: skip
+    take(book, subs)
+    for who, points in (("ann", 1.0), ("bob", 2.0), ("cyd", 3.0)):
+        book.override(who, "task01_scale", points, why="w", who="prof", before=None)
+    (subs / "ann").rename(subs / "ann_lee")
+    followed, points = take(book, subs)
+    assert followed == {"ann": "ann_lee"}
+    assert points == {("ann_lee", "task01_scale"): 1.0, ("bob", "task01_scale"): 2.0, ("cyd", "task01_scale"): 3.0}
+    followed, points = take(book, subs, "id,name,email\n1,Ann Lee,a@x\n2,Bob,bob@x\n3,Zoe,z@x\n")
+    assert followed == {"ann_lee": "1", "bob": "2"}
+    assert points == {("1", "task01_scale"): 1.0, ("2", "task01_scale"): 2.0, ("cyd", "task01_scale"): 3.0}
+    (subs / "cyd").rename(subs / "north")
+    write(subs, {"south/task01.py": solution + b"# cyd"})
+    assert take(book, subs)[0] == {}  # two newcomers have the same work

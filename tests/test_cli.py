@@ -401,6 +401,7 @@ def test_a_suite_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
     assert "cannot be collected" in result["tasks"][0]["checks"][0]["message"]
 
 
+@pytest.mark.bare
 def test_isolation_that_cannot_be_had_is_our_fault(mini: Path, tmp_path: Path) -> None:
     """No bubblewrap on the path: the sentence says so, and no traceback does (``result_of`` looks for one)."""
     arguments = ("task01", "--solutions", "--isolation", "strict")

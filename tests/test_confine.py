@@ -22,6 +22,7 @@ from torchgrade.isolation.worker import snippet
 
 SNIPPET = "torchgrade.isolation.worker.snippet:serve"
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.bare
 
 
 @pytest.fixture(scope="module", params=["strict", "standard"])

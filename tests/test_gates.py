@@ -3,15 +3,12 @@
 import textwrap
 
 import pytest
-from support import copy_of_mini
+from support import copy_of_mini, grade_here
 
 from torchgrade.checks import Rule, check
-from torchgrade.course import Course
 from torchgrade.errors import AuthoringError
 from torchgrade.expect.aliases import aliases
-from torchgrade.grading.run import Options, grade_tasks
 from torchgrade.model import Status
-from torchgrade.submission import Source, Submission
 
 SUITE = """
     import torch
@@ -64,14 +61,9 @@ def grade(tmp_path_factory):
     """Grades texts that stand for parts of an honest file; outcomes by check."""
     root = copy_of_mini(tmp_path_factory.mktemp("gates"))
     (root / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
-    course = Course.load(root)
 
     def run(**parts):
-        text = HEAD + "\n\n".join({**HONEST, **parts}.values())
-        name = "task01_scale.py"
-        submission = Submission(name, {"task01_scale": Source(name, {name: text.encode()})})
-        result = grade_tasks(course, submission, [course.find("task01")], Options(debug=True), lambda event: None)
-        return {outcome.id: outcome for outcome in result.tasks[0].checks}
+        return grade_here(root, HEAD + "\n\n".join({**HONEST, **parts}.values()))
 
     return run
 

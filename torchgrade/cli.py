@@ -103,7 +103,8 @@ def command_names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grade = commands.add_parser("grade", help=_("grade tasks (the default command)"))
-    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, or any unambiguous prefix or stem"))
+    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, another unambiguous prefix, or a track"))
+    grade.add_argument("--all", action="store_true", help=_("without TASK: also what has not changed since"))
     source = grade.add_mutually_exclusive_group()
     source.add_argument("--submission", type=Path, metavar="PATH", help=_("a file, a folder or an archive"))
     source.add_argument("--solutions", action="store_true", help=_("grade solutions/ instead of exercises/"))

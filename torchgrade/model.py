@@ -8,8 +8,8 @@ is a function of ``Result``.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -56,6 +56,11 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130
 
 
+def short_name(stem: str) -> str:
+    """What one types for a task: ``task07`` of ``task07_pooling_norm``."""
+    return stem.partition("_")[0]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One check's result on one device. ``seconds`` is wall time, points are those of the check."""
@@ -100,6 +105,10 @@ class TaskGrade:
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
 
+    @property
+    def short(self) -> str:
+        return short_name(self.task)
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:
         return cls(
@@ -139,6 +148,11 @@ class Result:
         if self.tasks and all(task.status is Status.PASSED for task in self.tasks):
             return ExitCode.PASSED
         return ExitCode.NOT_YET
+
+    def with_known(self, known: Mapping[str, TaskGrade], order: Sequence[str]) -> Result:
+        """Together with grades that were known before, in the order of these stems."""
+        grades = {**known, **{task.task: task for task in self.tasks}}
+        return replace(self, tasks=tuple(grades[stem] for stem in order))
 
     def to_json(self) -> dict[str, Any]:
         """The document described by ``torchgrade/report/result.schema.json``."""

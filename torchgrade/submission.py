@@ -70,7 +70,7 @@ def read_submission(path: Path, course: Course, tasks: Sequence[Task]) -> Submis
 def _task_of(path: Path, course: Course, tasks: Sequence[Task]) -> Task:
     """The task that a single file answers: by its name, or the one task that was asked for."""
     named = [task for task in course.tasks if path.stem == task.stem] or [
-        task for task in course.tasks if task.stem[:6] in path.stem.lower()
+        task for task in course.tasks if task.short in path.stem.lower()
     ]
     if len(named) == 1:
         return named[0]

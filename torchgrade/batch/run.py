@@ -141,8 +141,7 @@ def take_in(
     book.add_sources(pending)
     followed = _follow(book, intake)
     book.set_class(intake.students, [entry.info for entry in task_plans(reading.asked).values()])
-    for former, present in followed.items():
-        book.follow(former, present)
+    followed = {former: present for former, present in followed.items() if book.follow(former, present)}
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in reading.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
     book.set_setting("attempt", reading.attempt)

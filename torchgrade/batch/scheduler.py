@@ -16,7 +16,7 @@ from torchgrade.grading.events import CheckEnded, Event, Fault, Graded, Retried,
 from torchgrade.grading.job import Job, Options
 from torchgrade.grading.pool import TRIES, Pool, first_fault
 from torchgrade.marks import TaskInfo
-from torchgrade.model import Outcome, Status, TaskGrade
+from torchgrade.model import Outcome, Status, TaskGrade, short_name
 from torchgrade.scoring import award, task_status, total
 
 
@@ -64,7 +64,7 @@ def plan(
         if key in found:
             found[key].people += 1
         elif key not in done:
-            found[key] = Work(key, f"{handin.student} {handin.task[:6]}", 1)
+            found[key] = Work(key, f"{handin.student} {short_name(handin.task)}", 1)
     lasting = book.seconds()
     for key, work in found.items():
         if fresh:

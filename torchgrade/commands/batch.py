@@ -46,13 +46,13 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     if options.plan:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
-            with Openers(isolation(options)) as openers:
+            with Openers(isolation(options), course.secret) as openers:
                 intake = read_in(_reading(options, course, asked, listed, openers), known, lambda name, content: None)
         show(intake, most=None)
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
-        with Openers(isolation(options)) as openers:
+        with Openers(isolation(options), course.secret) as openers:
             reading = _reading(options, course, asked, listed, openers)
             intake, followed = take_in(book, reading, lambda intake: options.yes or not intake.doubts)
         if intake.doubts and not options.yes:
@@ -83,7 +83,7 @@ def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) 
     if not asked or len(asked) == len(course.tasks):
         return course.tasks
     say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
-        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+        tasks=", ".join(task.short for task in asked)))  # fmt: skip
     return asked
 
 
@@ -98,11 +98,10 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     try:
         yield book
     finally:
-        empty = not known and not book.everybody()
-        book.close()
-        if empty:
-            for path in out.glob(f"{GRADEBOOK}*"):
-                path.unlink()
+        if known or book.everybody():
+            book.close()
+        else:
+            book.discard()
             for folder in fresh:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -173,7 +172,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:
-            _demand(settings)
+            _demand(settings, course)
             return _pool(course, options, settings, works)
 
         try:
@@ -185,15 +184,15 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
     rows = publish(book, course, options.out, graded.changes)
-    _tell(graded, rows, options.out)
+    _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
     return _code(graded, rows)
 
 
-def _demand(settings: Options) -> None:
+def _demand(settings: Options, course: Course) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with open_launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
 
 
@@ -202,12 +201,13 @@ class Openers:
 
     LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
 
-    def __init__(self, isolation: str) -> None:
+    def __init__(self, isolation: str, hidden: Sequence[Path]) -> None:
         self._isolation = isolation
+        self._hidden = hidden  # what no submission may read
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or open_launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:
@@ -238,10 +238,10 @@ def isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
-    for line in _changes(graded.changes):
+    for line in _changes(graded.changes, names):
         say(line)
     counts = {status: sum(row.status == status for row in rows) for status in (MISSING, UNREADABLE, PENDING, "broken")}
     say(_("{rows} rows: {missing} missing, {unreadable} unreadable, {pending} pending, {broken} broken; "
@@ -251,21 +251,21 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(
-            student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+            student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     if len(unreadable) > _SHOWN:
         say(_("… and {count} more, in checks.csv").format(count=len(unreadable) - _SHOWN))
     for row in rows:
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
-                student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+                student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     say(_("written to {out}: report.html, grades.csv, checks.csv, canvas.csv, moodle.csv, students/").format(out=out))
 
 
-def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
+def _changes(changed: Sequence[Change], names: Mapping[str, str], most: int = 40) -> Iterator[str]:
     for change in changed[:most]:
         before, after = (f"{p:g}" if p is not None else "-" for p in (change.points_before, change.points_after))
         what = f" {change.check}" if change.check else ""
-        yield f"{change.student} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
+        yield f"{names[change.student]} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
     if len(changed) > most:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 

@@ -28,7 +28,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
     sizes = {}
     with (
         Gradebook(existing_gradebook(options.out)) as book,
-        open_launcher(torch=False) as launcher,
+        open_launcher(hidden=course.secret, torch=False) as launcher,
         Reader(launcher) as read,
     ):
         names = {student.key: student.shown for student in book.students()}

@@ -143,7 +143,7 @@ def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Diag
     from torchgrade.isolation.launch.launcher import open_launcher
     from torchgrade.isolation.launch.levels import NAMES
 
-    with open_launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
+    with open_launcher(isolation, device, hidden=course.secret) as launcher:
         try:
             level, bound = launcher.level, launcher.memory_bound
         except IsolationError as error:
@@ -169,11 +169,6 @@ def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Diag
         yield Diagnosis(_("self-test"), found, not breaches, advice)
 
 
-def hidden_parts(course: Course) -> list[Path]:
-    """What no submission may read."""
-    return [course.root / name for name in ("graders", "solutions", "exercises")]
-
-
 def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Diagnosis]:
     """The reference solution's grade on this machine."""
     from torchgrade.grading.job import Options
@@ -181,6 +176,9 @@ def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Ite
     from torchgrade.submission import read_submission
 
     task = course.find(stem)
+    if not task.solution.is_file():
+        yield Diagnosis(stem, _("its reference solution is not part of a learner's edition; the rest is judged above"))
+        return
     submission = read_submission(course.root / "solutions", course, (task,))
     try:
         options = Options(devices=(device,), isolation=isolation)

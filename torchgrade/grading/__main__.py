@@ -18,13 +18,13 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgpack
 
-from torchgrade.course import Course
+from torchgrade.course import Course, secret_of
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
@@ -35,14 +35,15 @@ from torchgrade.isolation.launch.launcher import Launcher, open_launcher
 class Launchers:
     """One zygote for each kind of isolation and device, started when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Sequence[Path]) -> None:
+        self.hidden = hidden  # what no submission may read
         self.started: dict[tuple[str, str], Launcher] = {}
         self.shared: dict[tuple[str, str], Launcher] = {}  # with the process that forked this one
 
     def __call__(self, isolation: str, device: str) -> Launcher:
         kind = (isolation, device)
         if kind not in self.started and kind not in self.shared:
-            self.started[kind] = open_launcher(isolation, device)
+            self.started[kind] = open_launcher(isolation, device, hidden=self.hidden)
         return self.shared.get(kind) or self.started[kind]
 
     def inherit(self) -> None:
@@ -79,7 +80,8 @@ def leave_with_parent() -> None:
 
 def main(folder: str, control: str = "") -> NoReturn:
     """Grade what standard input asks for; with ``control``, the number of a socket, be the nursery instead."""
-    root, launchers = Path(folder), Launchers()
+    root = Path(folder)
+    launchers = Launchers(secret_of(root))
     if control:
         nursery(socket.socket(fileno=int(control)), root, launchers)
     out = os.dup(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
 import torchgrade
 from torchgrade.course import Course, Task
@@ -14,6 +15,7 @@ from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.submission import Submission
+from torchgrade.suites import read_suite
 
 Observer = Callable[[Event], None]
 
@@ -31,7 +33,7 @@ def grade_tasks(
         if task.stem in submission.sources
     ]
     grades: dict[int, TaskGrade] = {}
-    torch_version = ""
+    torch_version = version("torch")  # as long as no grader has told
     for event in debug_events(course, jobs, options) if options.debug else pool_events(course, jobs, options):
         observe(event)
         if isinstance(event, Ready):
@@ -78,17 +80,18 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
 
 
 def missing_grade(task: Task) -> TaskGrade:
-    """The row of a task that nothing was handed in for."""
+    """The row of a task that nothing was handed in for: none of its points."""
     message = _("there is no file {name}").format(name=f"{task.stem}.py")
-    return _whole(task, Status.FAILED, _("{name} is handed in").format(name=f"{task.stem}.py"), message)
+    title = _("{name} is handed in").format(name=f"{task.stem}.py")
+    return _whole(task, Status.FAILED, title, message, read_suite(task).points)
 
 
 def broken_grade(task: Task, message: str) -> TaskGrade:
-    """The row of a task that could not be graded, through no fault of the learner."""
-    return _whole(task, Status.BROKEN, _("the grader works"), message)
+    """The row of a task that could not be graded, through no fault of the learner: it counts for nothing."""
+    return _whole(task, Status.BROKEN, _("the grader works"), message, 0.0)
 
 
-def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
+def _whole(task: Task, status: Status, title: str, message: str, max_points: float) -> TaskGrade:
     outcome = Outcome(
         id="file",
         title=title,
@@ -96,7 +99,7 @@ def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
         device="cpu",
         status=status,
         points=0.0,
-        max_points=1.0,
+        max_points=max_points,
         message=message,
     )
     return TaskGrade(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from _pytest.runner import runtestprotocol
 
+import torchgrade
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
@@ -30,6 +33,7 @@ from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
+ENGINE = Path(torchgrade.__file__).parent
 WRONG = (Status.FAILED, Status.TODO, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
 Emit = Callable[[Event], None]
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
@@ -162,12 +166,12 @@ class CheckRunner:
         reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
         """
         text = shorten(f"{type(error).__name__}: {error}", 500)
-        origin = _origin(error)
+        origin, ours = _origin(error)
         if run.submission is None:  # no worker could be had: nothing has come from the submission yet
             return Verdict(Status.BROKEN, text, where=origin)
         answered = run.submission.torchgrade_client.seen.answered
-        blameless = self.task.solution.is_file() and self._passes_for_reference(run)
-        if blameless or (answered and not self.task.solution.is_file() and "torchgrade" not in origin):
+        at_hand = self.task.solution.is_file()
+        if self._passes_for_reference(run) if at_hand else answered and not ours:
             got = _("a value that cannot be used where it is needed ({error})").format(error=text)
             return Verdict(Status.FAILED, got=got, where=where)
         return Verdict(Status.BROKEN, text, where=origin)
@@ -231,9 +235,10 @@ def _where(place: tuple[str, int, str] | None) -> str | None:
     return shorten(f"{place[0]}:{place[1]}  {place[2]}", 300) if place else None
 
 
-def _origin(error: BaseException) -> str:
-    """File and line of our own code that raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+def _origin(error: BaseException) -> tuple[str, bool]:
+    """File and line that raised, and whether the engine did: of engine and suite, the one that acted last."""
+    frames = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if not frames:
+        return "?", True
+    acting = [path for path, _line in frames if path.is_relative_to(ENGINE) or path.name == "checks.py"]
+    return f"{frames[-1][0]}:{frames[-1][1]}", bool(acting) and acting[-1].is_relative_to(ENGINE)

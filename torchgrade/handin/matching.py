@@ -26,7 +26,7 @@ def by_name(name: str, tasks: Sequence[str]) -> str | None:
     if len(whole) == 1:
         return whole[0]
     numbers = {int(number) for number in _NUMBER.findall(base)}
-    found = [task for task in tasks if int(task[4:6]) in numbers]
+    found = [task for task in tasks if any(task.startswith(f"task{number:02d}_") for number in numbers)]
     return found[0] if len(found) == 1 and len(numbers) == 1 else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from torchgrade.marks import UNREADABLE, Row, Student
-from torchgrade.model import Outcome, Result
+from torchgrade.model import Outcome, Result, short_name
 from torchgrade.policy import Total
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
@@ -25,6 +25,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["short"] = short_name
     made.filters["plain"] = lambda text: plain(str(text))
     made.filters["line"] = lambda text: plain(str(text), lines=False)
     made.filters["number"] = lambda value: "" if value is None else f"{value:g}"

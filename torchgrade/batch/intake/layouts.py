@@ -164,12 +164,12 @@ def _recognise(
 def _results(names: Sequence[str]) -> set[str]:
     """The files of a folder that ``--out`` named, also of one that has only just been made."""
     held = set(names)
-    made: dict[str, list[str]] = {}  # each folder that has a gradebook at its top, with all that is below it
-    for name in names:
-        if posixpath.basename(name) == RESULTS[0]:
-            made[name[: -len(RESULTS[0])]] = []
-    for folder, below in made.items():
-        below += [name for name in names if name.startswith(folder)]
+    # Each folder that has a gradebook at its top, with all that is below it.
+    made = {name[: -len(RESULTS[0])]: list[str]() for name in names if posixpath.basename(name) == RESULTS[0]}
+    for name in names if made else ():
+        ends = [place.end() for place in re.finditer("/", name)]
+        for folder in made.keys() & {"", *(name[:end] for end in ends)}:
+            made[folder].append(name)
     found: set[str] = set()
     for folder, below in made.items():
         tops = {name[len(folder) :].split("/")[0] for name in below}
@@ -339,7 +339,8 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
         )
         readings = readings[: own + 1] if own is not None and own + 1 < len(levels) else readings
         depth = min(depth, len(readings) - 1)
-        scores = [len({who for o in layout.owners.values() for who in o.owners if known(who)}) for layout in readings]
+        everybody = [{who for owner in layout.owners.values() for who in owner.owners} for layout in readings]
+        scores = [sum(map(known, names)) for names in everybody]
         best = max(scores)
         if best and scores[depth] < best:
             depth = scores.index(best)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from torchgrade.model import short_name
+
 SOURCES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".rar", ".7z", ".gz")
 _SEPARATORS = " \t_.,-–"  # between the words of a name
@@ -76,9 +78,7 @@ def task_span(stem: str, tasks: Sequence[str] = ()) -> tuple[int, int] | None:
     found = _TASK.search(stem)
     if found is None:
         return None
-    words = {
-        word for task in tasks if task[4:6].isdigit() and int(task[4:6]) == int(found[1]) for word in task.split("_")
-    }
+    words = {word for task in tasks if short_name(task) == f"task{int(found[1]):02d}" for word in task.split("_")}
     end = found.end()
     while more := re.match(r"[\s_-]*([A-Za-z]+)(?![A-Za-z])", stem[end:]):
         if more[1].lower() not in words:

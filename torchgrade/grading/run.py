@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
 import torchgrade
 from torchgrade.course import Course, Task
@@ -32,7 +33,7 @@ def grade_tasks(
         if task.stem in submission.sources
     ]
     grades: dict[int, TaskGrade] = {}
-    torch_version = ""
+    torch_version = version("torch")  # as long as no grader has told
     for event in debug_events(course, jobs, options) if options.debug else pool_events(course, jobs, options):
         observe(event)
         if isinstance(event, Ready):

@@ -377,6 +377,7 @@ def test_a_person_is_found_in_any_order_of_names():
     assert one_student(students, "Nina Simone").key == "7"
     with pytest.raises(UsageError, match="2 students are called '王伟' in the gradebook; say which: 8, 9"):
         one_student(students, "王伟")
+    assert one_student(students, "jazz", {"jazz": ["7"]}).key == "7"  # a folder's name
     with pytest.raises(UsageError, match="nobody in the gradebook is called 'Eve'"):
         one_student(students, "Eve")
 

@@ -96,24 +96,24 @@ def _tell(line: str) -> None:
 
 def calibrate(options: argparse.Namespace, course: Course) -> int:
     """Measure, propose, store: one line for each statistic, and one for each sabotage that it does not see."""
-    from importlib.metadata import version
 
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools import calibrate as tool
     from torchgrade.course_tools.thresholds import propose
+    from torchgrade.grading.calibration import environment
     from torchgrade.grading.pictures import write_bands
 
     if options.table:
         print("\n".join(row for task in course.select(options.tasks) for row in tool.table_of(task)))
         return int(ExitCode.PASSED)
-    versions = {name: version(name) for name in ("torch", "numpy")}
     for task in course.select(options.tasks):
         entries = {}
         found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
         for name, seen in sorted(found.items()):
             proposal = propose(seen, seen.tries)
             data = "real" if name.endswith("@real") else "generated"
-            entries[name] = tool.entry_of(proposal, seen, data, versions, seen.tries)
+            made = tool.made_of(task, environment())
+            entries[name] = tool.entry_of(proposal, seen, data, made, seen.tries)
             words = _(
                 "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, "
                 "false reject {reject:.1e}, false accept {accept:.1e}"

@@ -98,11 +98,10 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     try:
         yield book
     finally:
-        empty = not known and not book.everybody()
-        book.close()
-        if empty:
-            for path in out.glob(f"{GRADEBOOK}*"):
-                path.unlink()
+        if known or book.everybody():
+            book.close()
+        else:
+            book.discard()
             for folder in fresh:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -185,7 +184,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
     rows = publish(book, course, options.out, graded.changes)
-    _tell(graded, rows, options.out)
+    _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
     return _code(graded, rows)
 
 
@@ -239,10 +238,10 @@ def isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
-    for line in _changes(graded.changes):
+    for line in _changes(graded.changes, names):
         say(line)
     counts = {status: sum(row.status == status for row in rows) for status in (MISSING, UNREADABLE, PENDING, "broken")}
     say(_("{rows} rows: {missing} missing, {unreadable} unreadable, {pending} pending, {broken} broken; "
@@ -252,21 +251,21 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(
-            student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+            student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     if len(unreadable) > _SHOWN:
         say(_("… and {count} more, in checks.csv").format(count=len(unreadable) - _SHOWN))
     for row in rows:
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
-                student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+                student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     say(_("written to {out}: report.html, grades.csv, checks.csv, canvas.csv, moodle.csv, students/").format(out=out))
 
 
-def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
+def _changes(changed: Sequence[Change], names: Mapping[str, str], most: int = 40) -> Iterator[str]:
     for change in changed[:most]:
         before, after = (f"{p:g}" if p is not None else "-" for p in (change.points_before, change.points_after))
         what = f" {change.check}" if change.check else ""
-        yield f"{change.student} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
+        yield f"{names[change.student]} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
     if len(changed) > most:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 

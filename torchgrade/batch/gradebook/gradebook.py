@@ -125,6 +125,15 @@ class Gradebook:
         if self._lock:
             self._lock.release()
 
+    def discard(self) -> None:
+        """Close a gradebook of which nothing came, and remove its files while nobody else can have the lock."""
+        self.db.close()
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if self._lock:
+            self._lock.release()
+
     def __enter__(self) -> Gradebook:
         return self
 
@@ -370,6 +379,13 @@ class Gradebook:
             db.execute("DELETE FROM read_as")
             pairs = [(label, key) for label, keys in labels.items() for key in keys]
             db.executemany("INSERT OR IGNORE INTO read_as VALUES (?, ?)", pairs)
+
+    def read_as(self) -> dict[str, list[str]]:
+        """label -> the keys of the students whom the files of the present reading call so."""
+        found: dict[str, list[str]] = {}
+        for label, student in self.db.execute("SELECT label, student FROM read_as ORDER BY student"):
+            found.setdefault(label, []).append(student)
+        return found
 
     def labels(self) -> dict[str, str]:
         """What people decided about names: label -> student, empty where nobody is meant."""

@@ -96,10 +96,8 @@ def table(intake: Intake) -> list[Line]:
         tasks.setdefault((handin.student, handin.label, note), []).append(handin.task)
     lines = []
     for (key, label, note), answered in tasks.items():
-        shown_name = names[key].shown
-        person = key if shown_name == key else f"{shown_name} ({key})"
         several = f"{answered[0]} and {len(answered) - 1} more"
-        lines.append(Line(label, person, several if len(answered) > 1 else answered[0], note))
+        lines.append(Line(label, names[key].called, several if len(answered) > 1 else answered[0], note))
     used = {line.file for line in lines}
     others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
     return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]

@@ -40,7 +40,7 @@ def functions(text: str) -> dict[str, str]:
 
 def gaps(stub: str) -> list[str]:
     """The functions and methods of a stub that are to be written."""
-    return [name for name, node in _functions(ast.parse(stub).body, "") if "raise NotImplementedError" in ast.unparse(node)]
+    return [name for name, text in functions(stub).items() if "raise NotImplementedError" in text]
 
 
 def _functions(body: list[ast.stmt], owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:

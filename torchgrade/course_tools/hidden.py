@@ -1,4 +1,4 @@
-"""What a learner's edition keeps back: enough to find out who fitted the checks, and not so much that a gap is unseen."""
+"""What a learner's edition keeps back: enough to tell who fitted the checks, and no gap that nothing shown is about."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HIDDEN_OF = 3  # at least one check of so many is hidden
 
 
 def unproven_secrets(task: Task) -> Iterator[str]:
-    """One line for each way in which the hidden checks of ``task`` are too few, or those that are shown cover too little.
+    """A line for each way in which the hidden checks of ``task`` are too few, or those that are shown cover too little.
 
     A function is covered when a mutant that changes it fails a check that is shown; ``verify`` proves the mutants.
     """

@@ -1,27 +1,13 @@
-"""``verify --mutate``: small edits of the reference solution, made by the machine, to find checks that are missing.
-
-Each operator changes one node of the syntax tree. A mutant that some check fails is killed; a survivor is either a
-missing check or an equivalent program, and then ``graders/TASK/equivalent.yaml`` says why, by the mutant's name.
-"""
+"""Small edits of a solution, made by the machine: each changes one node of the syntax tree. Texts in, texts out."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import yaml
-
-from torchgrade.course import Task
-from torchgrade.course_tools.variants import solution_text
-from torchgrade.errors import CourseError
-from torchgrade.grading.events import Graded
-from torchgrade.grading.job import Options
-from torchgrade.grading.pool import Pool
-from torchgrade.model import Status, TaskGrade
-from torchgrade.submission import Source
+from torchgrade.course_tools.gaps import definitions
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -55,26 +41,19 @@ class Edit:
 
     name: str
     line: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Score:
-    """What became of a task's mutants; ``survivors`` pairs a name with the reason given for it, if any."""
-
-    task: str
-    killed: int
-    survivors: tuple[tuple[str, str | None], ...]
+    tree: ast.Module
+    node: ast.AST
+    new: ast.AST
 
     @property
-    def total(self) -> int:
-        return self.killed + len(self.survivors)
+    def text(self) -> str:
+        """The solution with the new node in the place of the old one."""
+        mutated = copy.deepcopy(self.tree, {id(self.node): self.new})
+        return ast.unparse(ast.fix_missing_locations(mutated))
 
-    @property
-    def share(self) -> float:
-        """Killed, of those that are not known to be equivalent."""
-        unexplained = sum(reason is None for _, reason in self.survivors)
-        return self.killed / max(1, self.killed + unexplained)
+
+Change = Callable[[ast.AST], ast.AST | None]  # of a copy: in place, or by the node that is returned
+Operators = Callable[[ast.AST], Iterator[tuple[Change, str]]]  # the changes of a node, with a name where it needs one
 
 
 def edits(solution: str) -> list[Edit]:
@@ -82,21 +61,16 @@ def edits(solution: str) -> list[Edit]:
     tree = ast.parse(solution)
     found: list[Edit] = []
     names: dict[str, int] = {}
-    for function, node, change in _changes(tree):
-        before = ast.unparse(node)
-        mutated: ast.AST = copy.deepcopy(tree)
-        twin = next(other for other in ast.walk(mutated) if _same_place(other, node))
-        new = change(twin)
-        if new is not None:
-            mutated = _Replace(twin, new).visit(mutated)
-        after = ast.unparse(new if new is not None else twin)
-        text = ast.unparse(ast.fix_missing_locations(mutated))
+    for function, node, change, label in _changes(tree):
+        twin = copy.deepcopy(node)
+        new = change(twin) or twin
+        before, after = ast.unparse(node), ast.unparse(ast.fix_missing_locations(new))
         if after == before:
             continue
-        name = f"{function}: {_short(before)} -> {_short(after)}"
+        name = f"{function}: {label or f'{_short(before)} -> {_short(after)}'}"
         names[name] = names.get(name, 0) + 1
         name = name if names[name] == 1 else f"{name} ({names[name]})"
-        found.append(Edit(name, getattr(node, "lineno", 0), text))
+        found.append(Edit(name, getattr(node, "lineno", 0), tree, node, new))
     return found
 
 
@@ -105,47 +79,28 @@ def _short(code: str) -> str:
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
-def _same_place(other: ast.AST, node: ast.AST) -> bool:
-    return type(other) is type(node) and all(
-        getattr(other, key, None) == getattr(node, key, None)
-        for key in ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    )
-
-
-class _Replace(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self.new if node is self.old else super().visit(node)
-
-
-Change = Callable[[ast.AST], ast.AST | None]
-
-
-def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.AST, Change]]:
-    """Function name, node, and how to change it (in place, or by the node that is returned)."""
-    for scope, function in _functions(tree):
-        skip = {id(node) for node in ast.walk(function.args)} | _annotations(function)
-        docstring = function.body[0] if ast.get_docstring(function) else None
-        for node in ast.walk(function):
-            if id(node) in skip or node is function or (docstring is not None and node in ast.walk(docstring)):
-                continue
-            for change in _operators(node):
-                yield scope, node, change
-
-
-def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, node
-        elif isinstance(node, ast.ClassDef):
-            yield from ((f"{node.name}.{m.name}", m) for m in node.body if isinstance(m, ast.FunctionDef))
+def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.AST, Change, str]]:
+    """Function name, node, how to change it, and a label; the kinds of one node first, then those of structure."""
+    for operators in (_of_a_node, _of_structure):
+        for scope, function in definitions(tree):
+            skip = {id(node) for node in ast.walk(function.args)} | _annotations(function)
+            docstring = function.body[0] if ast.get_docstring(function) else None
+            skip |= {id(node) for node in ast.walk(docstring)} if docstring is not None else set()
+            if operators is _of_structure:  # what is called is no value
+                skip |= {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+            for node in ast.walk(function):
+                if id(node) not in skip:
+                    yield from ((scope, node, change, label) for change, label in operators(node))
 
 
 def _annotations(function: ast.FunctionDef) -> set[int]:
     roots = [function.returns] + [node.annotation for node in ast.walk(function) if isinstance(node, ast.AnnAssign)]
     return {id(node) for root in roots if root is not None for node in ast.walk(root)}
+
+
+def _of_a_node(node: ast.AST) -> Iterator[tuple[Change, str]]:
+    if not isinstance(node, ast.FunctionDef):
+        yield from ((change, "") for change in _operators(node))
 
 
 def _operators(node: ast.AST) -> Iterator[Change]:
@@ -196,38 +151,77 @@ def _other_number(value: bool | int | float) -> bool | int | float:
     return 2 * value if value else 1.0
 
 
-def equivalents(task: Task) -> dict[str, str]:
-    """By name of the mutant, why it is the same program."""
-    path = task.folder / "equivalent.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+# --- structure: what is put in, taken out, or stands in another place ----------------------------------------------
+
+MODULES = ("torch", "nn", "F", "np", "numpy", "math", "random", "functional")
+Statements = list[ast.stmt]
 
 
-def mutate(pool: Pool, task: Task, options: Options, limit: int | None, only: str = "", seed: int = 0) -> Score:
-    """Grade up to ``limit`` mutants of the task's solution, drawn evenly with ``seed`` of those named like ``only``."""
-    found = [edit for edit in edits(solution_text(task)) if only in edit.name]
-    if only and not found:
-        raise CourseError(f"{task.stem}: no mutant has {only!r} in its name")
-    if limit is not None and len(found) > limit:
-        found = sorted(random.Random(seed).sample(found, limit), key=lambda edit: edit.line)
-    name = f"{task.stem}.py"
-    jobs = [
-        options.job(
-            number,
-            task.stem,
-            Source(name, {name: edit.text.encode()}),
-            memory_mb=task.manifest.memory_mb,
-            first_failure=True,
-        )
-        for number, edit in enumerate(found)
-    ]
-    alive = set(range(len(found)))
-    for event in pool.events(jobs):
-        if isinstance(event, Graded) and not _survives(event.grade):
-            alive.discard(event.job)
-    reasons = equivalents(task)
-    survivors = tuple((found[number].name, reasons.get(found[number].name)) for number in sorted(alive))
-    return Score(task.stem, len(found) - len(alive), survivors)
+def _of_structure(node: ast.AST) -> Iterator[tuple[Change, str]]:
+    if isinstance(node, ast.Call):
+        yield from ((change, "") for change in _unwrapped(node))
+    if isinstance(node, ast.BinOp):
+        yield from ((lambda twin, side=side: getattr(twin, side), "") for side in ("left", "right"))
+    if isinstance(node, (ast.Return, ast.Assign)) and isinstance(node.value, (ast.BinOp, ast.Call, ast.Subscript)):
+        for method in ("detach", "item") if isinstance(node, ast.Return) else ("detach",):
+            call = ast.Call(ast.Attribute(node.value, method, ast.Load()), [], [])
+            yield _set("value", call), f"{_short(ast.unparse(node))} with .{method}()"
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        yield from ((_set("slice", index), "") for index in _shifted(node.slice))
+    if isinstance(node, ast.keyword) and node.arg in ("dim", "axis") and isinstance(node.value, ast.Tuple):
+        yield _set("value", ast.Tuple(node.value.elts[:-1], ast.Load())), ""
+    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self" and isinstance(node.ctx, ast.Load):
+        yield lambda twin: ast.Constant(1), ""
+    body = getattr(node, "body", None)
+    if isinstance(node, ast.stmt) and isinstance(body, list):
+        yield from _of_statements(node, body)
 
 
-def _survives(grade: TaskGrade) -> bool:
-    return all(outcome.status is Status.PASSED for outcome in grade.checks)
+def _unwrapped(call: ast.Call) -> Iterator[Change]:
+    """``f(x)`` becomes ``x``, and so does ``x.f()``."""
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if method in UNDOABLE:
+        return
+    if isinstance(call.func, ast.Attribute) and not _holds_functions(call.func.value):
+        receiver = call.func.value
+        yield lambda twin: copy.deepcopy(receiver)
+    elif len(call.args) >= 1 and not isinstance(call.args[0], ast.Starred):
+        first = call.args[0]
+        yield lambda twin: copy.deepcopy(first)
+
+
+def _holds_functions(node: ast.expr) -> bool:
+    """A library, ``self`` or ``super()``: no value that a method could be taken off."""
+    while isinstance(node, ast.Attribute) and getattr(node.value, "id", "self") != "self":
+        node = node.value
+    return ast.unparse(node) in (*MODULES, "self", "super()")
+
+
+def _shifted(index: ast.expr) -> Iterator[ast.expr]:
+    """One further, where the index is no constant: those are changed as numbers."""
+    if isinstance(index, (ast.Name, ast.BinOp)):
+        yield ast.BinOp(index, ast.Add(), ast.Constant(1))
+    elif isinstance(index, ast.Slice):
+        for end in ("lower", "upper"):
+            bound = getattr(index, end)
+            if bound is not None and not isinstance(bound, ast.Constant):
+                moved = copy.deepcopy(index)
+                setattr(moved, end, ast.BinOp(bound, ast.Add(), ast.Constant(1)))
+                yield moved
+
+
+def _of_statements(node: ast.stmt, body: Statements) -> Iterator[tuple[Change, str]]:
+    """Two neighbours swapped, a loop that ends after one turn, a function that returns before its last statement."""
+    start = 1 if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) else 0
+    for place in range(start, len(body) - 1):
+        if not isinstance(body[place + 1], ast.Return):
+            swapped = [*body[:place], body[place + 1], body[place], *body[place + 2 :]]
+            yield _set("body", swapped), f"{_short(ast.unparse(body[place]))} moved behind the next statement"
+    if isinstance(node, (ast.For, ast.While)):
+        yield _set("body", [*body, ast.Break()]), f"{_head(node)} ends after one turn"
+    if isinstance(node, ast.FunctionDef) and len(body) > start + 1 and not isinstance(body[-1], ast.Return):
+        yield _set("body", body[:-1]), f"returns before {_short(ast.unparse(body[-1]))}"
+
+
+def _head(node: ast.stmt) -> str:
+    return _short(ast.unparse(node).splitlines()[0])

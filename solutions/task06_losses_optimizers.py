@@ -12,8 +12,8 @@ Conventions, the same as PyTorch's unless said otherwise:
   "batchmean" besides. Anything else raises ValueError.
 * An optimiser changes parameters in place: the tensors that it was given stay the leaves they were, their
   gradients stay until ``zero_grad``, and autograd records nothing of a step. It keeps what it remembers of a
-  parameter in tensors of the parameter's dtype and device, of its own. A parameter whose gradient is None is left alone. A
-  parameter has any shape, float32 or float64.
+  parameter in tensors of its own, of the parameter's dtype and device. A parameter whose gradient is None is left
+  alone. A parameter has any shape, float32 or float64.
 * Weight decay is L2: ``weight_decay * param`` is added to the gradient before anything else. AdamW differs.
 
 Forbidden: ``torch.optim``, and the losses of ``torch.nn`` and ``torch.nn.functional`` (``cross_entropy``, ``nll_loss``,

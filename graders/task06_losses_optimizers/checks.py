@@ -95,6 +95,10 @@ def bent(near, far):
     return loss
 
 
+def smooth_l1_at_delta(pred, target, reduction="mean", delta=1.0):
+    return F.smooth_l1_loss(pred, target, reduction=reduction, beta=delta)
+
+
 @check("smooth_l1_loss and huber_loss bend at beta and at delta", points=1, category="values")
 def test_smooth(submission):
     expect.agrees(
@@ -119,9 +123,7 @@ def test_smooth(submission):
             "delta is ignored": lambda pred, target, reduction="mean", delta=1.0: F.huber_loss(
                 pred, target, reduction=reduction
             ),
-            "that is smooth_l1_loss: huber_loss is delta times as large": lambda pred, target, reduction="mean", delta=1.0: (
-                F.smooth_l1_loss(pred, target, reduction=reduction, beta=delta)
-            ),
+            "that is smooth_l1_loss: huber_loss is delta times as large": smooth_l1_at_delta,
         },
         unchanged=True,
     )

@@ -16,11 +16,13 @@ from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools import inputs, proof
+from torchgrade.course_tools.calibrate import stale
 from torchgrade.course_tools.edited import edited
 from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
+from torchgrade.grading.calibration import environment
 from torchgrade.grading.events import Fault, Graded, Met
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
@@ -134,6 +136,7 @@ def _proved(
     evidence = Evidence(task, suite, cases, coverage=coverage)
     facts += _grade(pool, evidence, options, tell)
     lines = [Line("fact", task.stem, text) for text in facts]
+    lines += [] if only else [Line("calibration", task.stem, text) for text in stale(task, environment())]
     if not only:
         lines += _sentences(evidence)
         lines += _prices(evidence)

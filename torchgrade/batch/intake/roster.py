@@ -63,7 +63,11 @@ class Roster:
 
     def knows(self, who: Identity) -> bool:
         """Whether somebody on the list is meant; nothing is remembered."""
-        return bool(self._strong(who) or self._weak(who) or self._team(who))
+        return bool(self.candidates(who) or self._team(who))
+
+    def candidates(self, who: Identity) -> list[str]:
+        """The keys of all on the list who may be meant: by id, e-mail or account, else by name."""
+        return self._strong(who) or self._weak(who)
 
     def find(self, people: Iterable[Identity]) -> dict[Identity, Found]:
         """Who each of these is. Whoever is not listed gets an entry of their own."""
@@ -99,7 +103,7 @@ class Roster:
         """The key under which a person of earlier times is on the list now; the same where there is none."""
         past = self._past.get(key, Student(key))
         who = Identity(key, past.name, past.email)
-        keys = self._strong(who) or self._weak(who)
+        keys = self.candidates(who)
         return keys[0] if len(keys) == 1 else key
 
     def _free(self, label: str) -> str:
@@ -155,15 +159,19 @@ class Roster:
         return [student for student in everybody if TEST_STUDENT not in student.ids or student.key in self.found]
 
 
-def one_student(students: Sequence[Student], said: str) -> Student:
-    """The student that is meant by key, id, e-mail or name; raises UsageError that lists the ids to choose from."""
-    exact = [student for student in students if said in (student.key, student.id)]
+def one_student(students: Sequence[Student], said: str, labels: Mapping[str, Sequence[str]] | None = None) -> Student:
+    """The student that is meant by key, id, e-mail or name, or by what the files call them (``labels``).
+
+    Raises UsageError that lists the ids to choose from.
+    """
+    exact = [student.key for student in students if said in (student.key, student.id)]
     roster = Roster([replace(student, listed=True) for student in students])
     who = Identity(said, said, said if "@" in said else "")
-    keys = [student.key for student in exact] or roster._strong(who) or roster._weak(who)
-    if len(keys) == 1:
-        return next(student for student in students if student.key == keys[0])
-    if not keys:
+    keys = exact or roster.candidates(who) or list((labels or {}).get(said, ()))
+    found = [student for student in students if student.key in keys]
+    if len(found) == 1:
+        return found[0]
+    if not found:
         raise UsageError(f"nobody in the gradebook is called {said!r}")
     raise UsageError(f"{len(keys)} students are called {said!r} in the gradebook; say which: {', '.join(sorted(keys))}")
 

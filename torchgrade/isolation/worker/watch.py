@@ -7,6 +7,7 @@ the same way, graded or not, so that code cannot tell when somebody looks.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 
 import torch
 
+import torchgrade
+from torchgrade.isolation.worker.probes import recorders
 from torchgrade.isolation.worker.probes.recorders import FunctionRecorder, OperatorRecorder
 
 # What the submission calls to get out of sight: a mode is switched off, the profiler replaced.
@@ -36,6 +39,9 @@ ELSEWHERE = {
     "subprocess.Popen": "a child process",
     "ctypes.dlopen": "a library by ctypes",
 }
+CALLING = frozenset(("op_call", "run_case", "_built"))  # where the engine calls what the submission defines
+_ENGINE = os.path.dirname(torchgrade.__file__) + os.sep
+_WATCHING = frozenset((__file__, recorders.__file__))
 KINDS = ("functions", "operators", "unseen")
 
 
@@ -103,7 +109,7 @@ class Watch:
         if not watched and not self.tracing:
             yield
             return
-        functions, operators, unseen = FunctionRecorder(), OperatorRecorder(), set[str]()
+        functions, operators, unseen = _OwnFunctions(self._is_theirs), _OwnOperators(self._is_theirs), set[str]()
         with ExitStack() as stack:
             if watched:
                 stack.enter_context(functions)
@@ -119,6 +125,19 @@ class Watch:
             self._record(name, "functions", functions.counts)
             self._record(name, "operators", operators.counts)
             self._record(name, "unseen", unseen | self._loaded)
+
+    def _is_theirs(self) -> bool:
+        """Whether the submission runs: its code, or what the engine called as its object, and not a probe."""
+        frame: types.FrameType | None = sys._getframe(2)
+        calls: bool | None = None
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file in self.spans:
+                return True
+            if calls is None and file.startswith(_ENGINE) and file not in _WATCHING:
+                calls = frame.f_code.co_name in CALLING
+            frame = frame.f_back
+        return bool(calls)
 
     def _profiler(self, unseen: set[str]) -> Callable[[types.FrameType, str, Any], None]:
         files, codes = self.spans, self._codes
@@ -148,6 +167,32 @@ class Watch:
     def _definition(self, code: types.CodeType) -> str | None:
         line = code.co_firstlineno
         return next((name for first, last, name in self.spans[code.co_filename] if first <= line <= last), None)
+
+
+class _OwnFunctions(FunctionRecorder):
+    """Counts what the submission calls, and not what the engine does around it."""
+
+    def __init__(self, is_theirs: Callable[[], bool]) -> None:
+        super().__init__()
+        self.is_theirs = is_theirs
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.is_theirs():
+            return super().__torch_function__(func, types, args, kwargs)
+        return func(*args, **(kwargs or {}))
+
+
+class _OwnOperators(OperatorRecorder):
+    """Counts the operators that the submission's calls become."""
+
+    def __init__(self, is_theirs: Callable[[], bool]) -> None:
+        super().__init__()
+        self.is_theirs = is_theirs
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.is_theirs():
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        return func(*args, **(kwargs or {}))
 
 
 def _caller(frame: types.FrameType) -> str:

@@ -4,22 +4,23 @@ import io
 from pathlib import Path
 
 import pytest
+from handin_support import Direct, make_zip, notebook, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import MINI
-from test_batch_intake import ONE, TWO, WANTED, make_zip, notebook, write
+from test_batch_intake import ONE, TWO, WANTED
 
 from torchgrade.batch.gradebook.gradebook import Gradebook, source_hash
-from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Decided, read_class
 from torchgrade.batch.intake.layouts import moment_text, recognise
-from torchgrade.batch.intake.naming import attempt_number, read_name, without_attempt
+from torchgrade.batch.intake.naming import read_name
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
 from torchgrade.batch.run import Reading, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
-from torchgrade.handin.naming import is_junk
+from torchgrade.handin.files import open_files
+from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 from torchgrade.marks import Student
 
 STEMS = ("task01_tensors_numpy", "task03_linear_layer", "task07_pooling_norm")
@@ -35,8 +36,8 @@ def people(*paths, roster="", **options):
 def handed(root, roster="", **options):
     """(student, task) -> hand-in, and the intake."""
     kept = {}
-    with open_class(Path(root)) as files:
-        intake = read_class(files, WANTED, parse_roster(roster, "r") if roster else (),
+    with open_files(Path(root)) as files:
+        intake = read_class(files, WANTED, Direct, parse_roster(roster, "r") if roster else (),
                             keep=lambda name, data: kept.setdefault(source_hash(data), data), **options)  # fmt: skip
     return {(h.student, h.task): h for h in intake.handins}, intake
 
@@ -392,7 +393,7 @@ def test_all_that_came_has_a_status_and_only_what_is_asked_for_is_listed(tmp_pat
     found, intake = handed(tmp_path, "id\nann\nbob\ncyd\ndan\neve\nfay\nzoe\n", tasks=["task01_numbers"])
     reasons = {who: h.reason for (who, task), h in found.items() if task == "task01_numbers" and h.source is None}
     assert set(reasons) == {"ann", "bob", "dan"}
-    assert all("neither a Python file" in reason for reason in reasons.values())
+    assert all("hand in a" in reason for reason in reasons.values())
     assert {task for _, task in found} == {"task01_numbers"}
     assert not any("fay" in entry.origin for entry in intake.unmatched)
 
@@ -421,8 +422,10 @@ def book(tmp_path):
 
 def take(book, folder, roster=""):
     """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
-    tasks = Course.load(MINI).tasks
-    _, followed = take_in(book, Reading(folder, tasks, tasks, parse_roster(roster, "r") if roster else ()))
+    course = Course.load(MINI)
+    _, followed = take_in(
+        book, Reading(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
+    )
     return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
 
 

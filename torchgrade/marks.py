@@ -94,6 +94,7 @@ class Row:
     memory_bound: str = ""
     override: Override | None = None
     checks: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def points(self) -> float | None:

@@ -104,6 +104,7 @@ class TaskGrade:
     isolation: str = "none"
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def short(self) -> str:
@@ -116,6 +117,7 @@ class TaskGrade:
                 **_known(cls, data),
                 "status": Status(data["status"]),
                 "checks": tuple(Outcome.from_json(check) for check in data["checks"]),
+                "notes": tuple(data.get("notes", ())),
             }
         )
 

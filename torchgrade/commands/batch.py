@@ -17,7 +17,6 @@ from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, Line, table
 from torchgrade.batch.intake.roster_file import read_roster
-from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
@@ -30,7 +29,8 @@ from torchgrade.grading.pool import Pool
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
+from torchgrade.isolation.launch.launcher import open_launcher
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -67,8 +67,7 @@ def _reading(
     options: argparse.Namespace, course: Course, asked: Sequence[Task], listed: Sequence[Student], openers: Openers
 ) -> Reading:
     return Reading(
-        options.submissions, course.tasks, asked, listed, options.pattern, options.attempt,
-        lambda: ConfinedUnfolder(openers),
+        options.submissions, course, asked, openers, listed, options.pattern, options.attempt,
     )  # fmt: skip
 
 
@@ -194,28 +193,6 @@ def _demand(settings: Options, course: Course) -> None:
         return  # nothing is promised
     with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
-
-
-class Openers:
-    """Starts a confined worker for each archive or notebook of a student; the zygote only when there is one."""
-
-    LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
-
-    def __init__(self, isolation: str, hidden: Sequence[Path]) -> None:
-        self._isolation = isolation
-        self._hidden = hidden  # what no submission may read
-        self._launcher: Launcher | None = None
-
-    def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
-        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
-
-    def __enter__(self) -> Openers:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        if self._launcher is not None:
-            self._launcher.close()
 
 
 def _pool(course: Course, options: argparse.Namespace, settings: Options, works: int) -> Pool:

@@ -18,12 +18,13 @@ from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.last_run import basis, keep_grades, last_grades
 from torchgrade.model import Result
 from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
-from torchgrade.submission import Submission, read_submission
+from torchgrade.submission import Submission, read_exercises, read_submission
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
@@ -102,8 +103,9 @@ def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
     if options.submission is not None:
-        return read_submission(options.submission, course, tasks)
-    return read_submission(course.root / ("solutions" if options.solutions else "exercises"), course, tasks)
+        with Openers(options.isolation, course.secret) as openers, openers() as opener:
+            return read_submission(options.submission, course, tasks, opener)
+    return read_exercises(course.root / ("solutions" if options.solutions else "exercises"), tasks)
 
 
 def run_options(options: argparse.Namespace) -> Options:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
-from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.run import Reading, class_rows, take_in
 from torchgrade.classes.publish import publish
-from torchgrade.commands.batch import Openers, existing_gradebook, grade, isolation, say, tell_intake
+from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import Row, Student
 from torchgrade.model import ExitCode
 
@@ -75,7 +75,7 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             return int(ExitCode.PASSED)
         pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
         with Openers(isolation(options), course.secret) as openers:
-            reading = Reading(place, course.tasks, asked, (), pattern, attempt, lambda: ConfinedUnfolder(openers))
+            reading = Reading(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, reading)
         say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))
         tell_intake(intake, followed)

@@ -49,7 +49,10 @@ def grade_tasks(
         seed=options.seed,
         submission=submission.label,
         devices=options.devices,
-        tasks=tuple(grades.get(number) or missing_grade(task) for number, task in enumerate(tasks)),
+        tasks=tuple(
+            grades.get(number) or missing_grade(task, submission.reasons.get(task.stem))
+            for number, task in enumerate(tasks)
+        ),
     )
 
 
@@ -79,9 +82,9 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
         events.clear()
 
 
-def missing_grade(task: Task) -> TaskGrade:
-    """The row of a task that nothing was handed in for: none of its points."""
-    message = _("there is no file {name}").format(name=f"{task.stem}.py")
+def missing_grade(task: Task, reason: str | None = None) -> TaskGrade:
+    """The row of a task that nothing was handed in for, or nothing readable (``reason``): none of its points."""
+    message = reason or _("there is no file {name}").format(name=f"{task.stem}.py")
     title = _("{name} is handed in").format(name=f"{task.stem}.py")
     return _whole(task, Status.FAILED, title, message, read_suite(task).points)
 

@@ -39,6 +39,7 @@ def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row],
     for task in seen.tasks:
         row = rows[task.task]
         lines += [f"## {markdown(task.title)} ({task.task})", "", _task_line(row), ""]
+        lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"

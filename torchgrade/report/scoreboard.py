@@ -189,11 +189,13 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
     held = {} if verbose else _held(task)
-    if not shown and not held:
+    if not shown and not held and not task.notes:
         return
     console.print()
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
+    for note in task.notes:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     for outcome in shown:
         lines = outcome_lines(outcome, width=min(console.width, 100))
         head, _space, rest = lines[0].partition(" ")

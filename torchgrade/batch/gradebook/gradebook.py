@@ -80,6 +80,7 @@ class Grading(NamedTuple):
     isolation: str
     memory_bound: str
     reason: str
+    notes: tuple[str, ...]
 
 
 def source_hash(content: bytes) -> str:
@@ -271,9 +272,9 @@ class Gradebook:
 
     def graded(self, key: Key) -> Grading | None:
         """The finished grading of this key, if there is one."""
-        columns = "grading, status, points, max_points, seconds, peak_mb, isolation, memory_bound, reason"
+        columns = "grading, status, points, max_points, seconds, peak_mb, isolation, memory_bound, reason, notes"
         row = self.db.execute(f"SELECT {columns} FROM gradings WHERE done AND {_OF_KEY}", key).fetchone()
-        return Grading(*row) if row else None
+        return Grading(*row)._replace(notes=tuple(json.loads(row[-1]))) if row else None
 
     def outcomes(self, grading: Grading) -> tuple[Outcome, ...]:
         """Its outcomes in the order of the suite."""
@@ -311,7 +312,7 @@ class Gradebook:
             db.execute(
                 "UPDATE gradings SET done=1, status=:status, points=:points, max_points=:max_points,"
                 " seconds=:seconds, peak_mb=:peak_mb, isolation=:isolation, memory_bound=:memory_bound,"
-                " reason=:reason, tries=tries+1, finished=:finished WHERE grading=:number",
+                " reason=:reason, notes=:notes, tries=tries+1, finished=:finished WHERE grading=:number",
                 {
                     "status": str(grade.status),
                     "points": grade.points,
@@ -321,6 +322,7 @@ class Gradebook:
                     "isolation": grade.isolation,
                     "memory_bound": grade.memory_bound,
                     "reason": reason,
+                    "notes": json.dumps(grade.notes),
                     "finished": now(),
                     "number": number,
                 },

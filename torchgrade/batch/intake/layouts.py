@@ -24,17 +24,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from torchgrade.batch.intake.naming import (
-    attempt_number,
-    is_container,
-    is_source,
-    read_name,
-    same_words,
-    without_attempt,
-)
+from torchgrade.batch.intake.naming import read_name, same_words
 from torchgrade.batch.intake.roster import Identity
 from torchgrade.errors import UsageError
-from torchgrade.handin.naming import is_junk
+from torchgrade.handin.kinds import is_code, may_hold_anything
+from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
@@ -190,7 +184,7 @@ def _levels(names: Sequence[str]) -> list[Level]:
     levels = [Level("", tuple(names))]
     while len(levels) <= WRAPPERS:
         last = levels[-1]
-        if len(last.folders) != 1 or any(is_source(name) or is_container(name) for name in last.files):
+        if len(last.folders) != 1 or any(is_code(name) or may_hold_anything(name) for name in last.files):
             break
         prefix = last.folders[0] + "/"
         inner = tuple(name[len(prefix) :] for name in last.inner if name.startswith(prefix))
@@ -212,7 +206,7 @@ def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
         "ILIAS": {top for top, folder in tops.items() if folder and _ILIAS.fullmatch(top)},
     }
     either = set().union(*fits.values())
-    count = sum(folder or top in either or is_source(top) or is_container(top) for top, folder in tops.items())
+    count = sum(folder or top in either or is_code(top) or may_hold_anything(top) for top, folder in tops.items())
     name = max(fits, key=lambda name: len(fits[name]))
     if 2 * len(fits[name]) <= count:
         return None
@@ -365,7 +359,7 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     if len(course) > 1 or course == list(below.folders) != []:
         return False, ""
     people = [folder for folder in below.folders if not _PARTS.fullmatch(folder) and not same_words([folder])]
-    said = [read_name(name, tasks) for name in below.files if is_source(name) or is_container(name)]
+    said = [read_name(name, tasks) for name in below.files if is_code(name) or may_hold_anything(name)]
     persons = {name.person for name in said if name.person}
     loose = any(not name.person for name in said)  # task07.py, homework.zip: of one person
     wrapper = bool(_WRAPPER.fullmatch(top))
@@ -401,7 +395,7 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], kno
             return Owner((who,), rest, attempt_number(rest, tasks))
         said = read_name(top, tasks)
         who = Identity(said.person, others=said.others)
-        handed = said.names_task or is_container(top) or (is_source(top) and not folders)
+        handed = said.names_task or may_hold_anything(top) or (is_code(top) and not folders)
         if not said.person or not (handed or (known is not None and known(who))):
             return None
         return Owner((who,), top, attempt_number(top, tasks))

@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 from class_support import TASKS, make_class
 from rich.console import Console
-from support import ROOT
+from support import MINI
 
 from torchgrade import errors
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
-from torchgrade.course import Course
+from torchgrade.course import Course, Task, Track
 from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
 from torchgrade.marks import Row, Student
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.policy import Policy, total
+from torchgrade.progress import Reached
 from torchgrade.report import scoreboard
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.feedback import feedback_markdown
@@ -109,7 +110,10 @@ def whole_course():
         grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.FAILED, Status.SKIPPED),
         grade("task08_vgg", "VGG", Status.TODO),
     )
-    tracks = Course.load(ROOT).tracks
+    tracks = (
+        Track("layers", "Layers by hand", "What torch.nn computes.", tuple(Task(t.task, MINI) for t in tasks[:2])),
+        Track("networks", "Networks", "Published architectures.", (Task("task08_vgg", MINI),)),
+    )
     return printed(lambda console: scoreboard.show(console, result(*tasks), tracks, seconds=4.2, known=1))
 
 
@@ -170,8 +174,12 @@ def class_page():
 def course_list(monkeypatch):
     console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, markup=False)
     monkeypatch.setattr(learner, "make_console", lambda: console)
-    monkeypatch.setattr(learner, "load_progress", lambda root: {})
-    learner.list_tasks(None, Course.load(ROOT))
+    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, 1)})
+    tracks = (
+        Track("first", "First things", "Where one begins.", (Task("task01_scale", MINI),)),
+        Track("second", "Second things", "Where one goes on.", (Task("task02_train", MINI),)),
+    )
+    learner.list_tasks(None, Course(MINI, "A miniature course", tracks))
     return console.file.getvalue()
 
 
@@ -190,8 +198,6 @@ TEXTS = {
     "class_page": class_page,
     "help": help_of,
     "help_grade": lambda: help_of("grade"),
-    "help_batch": lambda: help_of("batch"),
-    "help_verify": lambda: help_of("verify"),
 }
 
 

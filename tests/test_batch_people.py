@@ -64,6 +64,20 @@ def test_only_a_number_behind_the_name_is_an_attempt(name, number, bare):
     assert (attempt_number(name, STEMS), without_attempt(name, STEMS)) == (number, bare)
 
 
+@pytest.mark.parametrize(("earlier", "last"), [
+    ("v1/task01.py", "task01.py"), ("old/task01.py", "task01.py"), ("task01.py", "task01 (1).py"),
+    ("task-01.py", "task-01 (1).py"), ("v1/task01.py", "v2/task01.py"), ("sent (1).zip", "sent (2).zip"),
+    ("v3.py", "task01.py"),
+])  # fmt: skip
+def test_of_several_files_the_final_one_counts(tmp_path, earlier, last):
+    """Whichever of them is older on the disk, and whatever comes first in the alphabet."""
+    for name, note in ((last, b"# last"), (earlier, b"# earlier")):
+        archive = name.endswith(".zip")
+        write(tmp_path, {f"ann/{name}": make_zip({"task01.py": ONE + note}) if archive else ONE + note})
+    found, _ = handed(tmp_path)
+    assert found["ann", "task01_numbers"].label.startswith(f"ann/{last}")
+
+
 @pytest.mark.parametrize("roster", ["", "id\nann\nbob\n"])
 @pytest.mark.parametrize(("paths", "owners"), [
     (["ann/exercises/task01_tensors_numpy.py"], ["ann"]),

@@ -10,7 +10,8 @@ from support import ROOT, grade_py, result_of
 
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
-from torchgrade.course_tools.mutate import edits, equivalents
+from torchgrade.course_tools.edits import edits
+from torchgrade.course_tools.mutate import equivalents
 from torchgrade.course_tools.proof import stale
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
 from torchgrade.isolation.worker.registry import PROBES

@@ -8,6 +8,7 @@ import io
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -41,6 +42,12 @@ def half_done(course, folder):
         (folder / f"{task.stem}.py").write_bytes(task.stub.read_bytes())
 
 
+def at_home(task):
+    """The grade with places told as they are where a learner works."""
+    told = (replace(out, where=out.where and re.sub(r"^.*/", "exercises/", out.where)) for out in task.checks)
+    return replace(task, checks=tuple(told))
+
+
 def picture(name, show):
     """What ``show`` prints to a console, as a picture for light pages and one for dark ones."""
     for theme, colours in THEMES.items():
@@ -61,6 +68,7 @@ def main():
         half_done(course, Path(name))
         submission = read_submission(Path(name), course, course.tasks)
         result = grade_tasks(course, submission, course.tasks, Options(jobs=cores()), lambda event: None)
+    result = replace(result, tasks=tuple(at_home(task) for task in result.tasks))
     one = next(task for task in result.tasks if task.short == WRONG)
     alone = result.with_known({one.task: one}, [one.task])
     picture("", lambda console: scoreboard.show(console, result, course.tracks))

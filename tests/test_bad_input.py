@@ -49,14 +49,17 @@ CASES = [
     Bad("tabs", GOOD.replace("    ", "\t"), "passed"),
     Bad("mixed tabs", GOOD.replace("    return x * factor", "\tx = x\n        return x * factor"), "crashed", ("line",), False),
     Bad("binary", bytes(range(128, 256)) * 4, "crashed", ("cannot be read",), False),
-    Bad("missing package", "import no_such_package\n" + GOOD, "crashed", ("no_such_package", "torch and numpy"), False),
-    Bad("needs CUDA", GOOD + "\nZ = torch.zeros(1, device='cuda')\n", "crashed", ("CUDA",), False),
-    Bad("trains on import", GOOD + "\nwhile True:\n    torch.ones(9).sum()\n", "timed_out", ("while the file",), False),
+    Bad("missing package", "import no_such_package\n" + GOOD, "passed", ("line 1", "no_such_package")),
+    Bad("missing package in use", scale("    return no_such.f(x)", "import no_such\n"), "crashed",
+        ("NameError", "line 1 was left out", "torch and numpy")),
+    Bad("needs CUDA", GOOD + "\nZ = torch.zeros(1, device='cuda')\n", "passed", ("left out", "CUDA")),
+    Bad("trains on import", GOOD + "\nwhile True:\n    torch.ones(9).sum()\n", "passed", ("left out", "this takes longer")),
+    Bad("waits on import", GOOD + "\nimport time\ntime.sleep(10**6)\n", "timed_out", ("while the file",), False),
     Bad("prints a lot", GOOD + "\nfor _ in range(3000):\n    print('x' * 10000)\n", "passed"),
-    Bad("input() on import", GOOD + "\ninput('name? ')\n", "crashed", ("input()",), False),
-    Bad("sys.exit on import", "import sys\n" + GOOD + "\nsys.exit(0)\n", "crashed", ("sys.exit()",), False),
+    Bad("input() on import", GOOD + "\ninput('name? ')\n", "passed", ("EOFError",)),
+    Bad("sys.exit on import", "import sys\n" + GOOD + "\nsys.exit(0)\n", "passed", ("SystemExit",)),
     Bad("os._exit on import", "import os\n" + GOOD + "\nos._exit(0)\n", "crashed", ("exit status 0",), False),
-    Bad("BaseException", GOOD + "\nclass Bye(BaseException): pass\nraise Bye('now')\n", "crashed", ("Bye: now",), False),
+    Bad("BaseException", GOOD + "\nclass Bye(BaseException): pass\nraise Bye('now')\n", "passed", ("Bye: now",)),
     Bad("function missing", GOOD.replace("def scale", "def zzz"), "failed", ("definition of scale",)),
     Bad("function misspelt", GOOD.replace("def scale", "def scales"), "failed", ("only scales",)),
     Bad("too few parameters", scale("    return 1").replace("def scale(x, factor=2.0)", "def scale(x)"), "crashed",
@@ -119,6 +122,7 @@ def test_bad_input(case: Bad, pool: Pool) -> None:
     checks = checks_of({"tasks": [as_json(grade)]})
     check = checks["test_scale"]
     said = " ".join(str(check[key]) for key in ("message", "expected", "got", "likely", "where"))
+    said += " ".join(grade.notes)
     assert check["status"] == case.status, said
     for words in case.says:
         assert words in said
@@ -143,7 +147,7 @@ def test_nothing_to_grade(mini: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = grade_py("--submission", tmp_path / "empty", cwd=mini)
     assert done.returncode == 2
-    assert "holds no file of the course" in done.stderr
+    assert "holds nothing that can be graded" in done.stderr
     assert done.stdout == ""
 
 

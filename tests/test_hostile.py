@@ -17,6 +17,18 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.launch import levels
 
 
+@pytest.mark.bare
+def test_an_arena_that_is_not_to_be_had_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sockets have one name in all arenas of a process: this runs before there is one."""
+    before = set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*"))
+    monkeypatch.setattr(levels.shutil, "which", lambda name: None)
+    with pytest.raises(IsolationError, match="apt install bubblewrap"):
+        Arena("strict")
+    assert set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*")) <= before
+    with harness.targets():
+        pass
+
+
 @pytest.fixture(scope="module", params=["strict", "standard"])
 def arena(request) -> Iterator[Arena]:
     try:
@@ -34,18 +46,6 @@ def test_hostile_submission_is_stopped(arena: Arena, payload: Payload):
     verdict = arena.run(payload)
     if payload.level <= arena.level:
         assert verdict.stopped, verdict.how
-
-
-@pytest.mark.bare
-def test_an_arena_that_is_not_to_be_had_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its sockets have one name in all arenas of a process, and its folder lies where every user may write."""
-    before = set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*"))
-    monkeypatch.setattr(levels.shutil, "which", lambda name: None)
-    with pytest.raises(IsolationError, match="apt install bubblewrap"):
-        Arena("strict")
-    assert set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*")) <= before
-    with harness.targets():
-        pass
 
 
 def test_there_are_enough_of_each_family():

@@ -88,6 +88,14 @@ class Course:
     tracks: tuple[Track, ...]
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def ignore(self) -> tuple[str, ...]:
+        """Patterns of files that are no hand-ins; CourseError when they are no list of texts."""
+        patterns = self.settings.get("ignore") or []
+        if not isinstance(patterns, list) or any(not isinstance(pattern, str) for pattern in patterns):
+            raise CourseError("course.yaml: ignore is a list of patterns such as `drafts/*`")
+        return tuple(patterns)
+
     @classmethod
     def load(cls, root: Path) -> Course:
         path = root / "course.yaml"

@@ -37,6 +37,11 @@ class Student:
     def shown(self) -> str:
         return self.name or self.key
 
+    @property
+    def called(self) -> str:
+        """Name and key, for people who must tell students apart."""
+        return self.key if self.name in ("", self.key) else f"{self.name} ({self.key})"
+
 
 @dataclass(frozen=True)
 class TaskInfo:
@@ -89,6 +94,7 @@ class Row:
     memory_bound: str = ""
     override: Override | None = None
     checks: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def points(self) -> float | None:

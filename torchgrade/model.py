@@ -8,8 +8,8 @@ is a function of ``Result``.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -104,6 +104,7 @@ class TaskGrade:
     isolation: str = "none"
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def short(self) -> str:
@@ -116,6 +117,7 @@ class TaskGrade:
                 **_known(cls, data),
                 "status": Status(data["status"]),
                 "checks": tuple(Outcome.from_json(check) for check in data["checks"]),
+                "notes": tuple(data.get("notes", ())),
             }
         )
 
@@ -148,6 +150,11 @@ class Result:
         if self.tasks and all(task.status is Status.PASSED for task in self.tasks):
             return ExitCode.PASSED
         return ExitCode.NOT_YET
+
+    def with_known(self, known: Mapping[str, TaskGrade], order: Sequence[str]) -> Result:
+        """Together with grades that were known before, in the order of these stems."""
+        grades = {**known, **{task.task: task for task in self.tasks}}
+        return replace(self, tasks=tuple(grades[stem] for stem in order))
 
     def to_json(self) -> dict[str, Any]:
         """The document described by ``torchgrade/report/result.schema.json``."""

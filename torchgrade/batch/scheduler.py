@@ -160,8 +160,7 @@ class Scheduler:
             reason = event.message if isinstance(event, Fault) else first_fault(grade)
             self.book.add_fault(work.key.task, work.key.source, TRIES, reason)
             self.broken.append(work)
-        bundle = Bundle.unpack(self.book.source(work.key.source))
-        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
+        self.book.finish(work.key, grade, reason=reason)
         self.watcher.finished(work, grade)
 
     def _whole(self, work: Work, grade: TaskGrade) -> TaskGrade:

@@ -298,6 +298,43 @@ def test_results_of_an_earlier_batch_are_no_handins():
     assert set(people("ann/task01.py", *first)[0].values()) == {"ann"}
 
 
+SIGN = st.sampled_from(["", "1", "2", "3", "ann", "bob", "a@x", "Ann", "Lee, Ann", "Ann Lee"])
+
+
+@given(
+    listed=st.lists(st.tuples(SIGN, SIGN, SIGN, SIGN), max_size=4),
+    seen=st.lists(st.tuples(SIGN, SIGN, SIGN), max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_two_people_never_share_a_row(listed, seen):
+    """Whatever a list and a platform say: different ids of a platform are different students, and all have an entry."""
+    students = {key or mail or name: Student(key or mail or name, key, name, mail, listed=True, ids={"sid": sid})
+                for key, name, mail, sid in listed if key or mail or name}  # fmt: skip
+    roster = Roster(list(students.values()))
+    people = [Identity(number, name, mail, own=True) for number, name, mail in seen if number]
+    found = roster.find(people)
+    owners = {}
+    for who in people:
+        for key in found[who].keys:
+            owners.setdefault(key, set()).add(who.id)
+    assert all(len(ids) == 1 for ids in owners.values())
+    assert {key for entry in found.values() for key in entry.keys} <= {student.key for student in roster.class_of()}
+
+
+@given(
+    text=st.text(),
+    head=st.sampled_from(["id,name\n", "name;email;section\n", "sep=|\n", "", "学号,姓名\n", "Student,ID\n"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_class_list_is_a_traceback(text, head):
+    """Any text is a list of distinct students, or a sentence."""
+    try:
+        students = parse_roster(head + text, "r.csv")
+    except UsageError:
+        return
+    assert len({student.key for student in students}) == len(students)
+
+
 NAMES = st.one_of(
     st.sampled_from(["task01.py", "x_1_assignsubmission_file_task04.py", "bobn_2_502_task01.py", "solutions", "gradebook.sqlite",
                      "submission_metadata.yml", "a_attempt_2026-01-01-00-00-00_b.py", "-1.py", "LATE_3_4_x.py", ".git"]),

@@ -169,7 +169,7 @@ def failed(check: str, where: str | None, **said: str) -> Outcome:
         ("x + 1", "x + 2", "t.py:13  Box.open()", "elsewhere"),
         ("x + 1", "x + 2", None, "nowhere"),
         ("LIMIT = 3", "LIMIT = 4", "t.py:2", "edited"),
-        ("size = 2", "size = 3", "t.py:10", "edited"),
+        ("size = 2", "size = 3", "t.py:10", "class"),
         ("return 0\n", "return 0\n\n\ndef helper(x):\n    return 9\n", "t.py:20  helper()", "edited"),
     ],
 )

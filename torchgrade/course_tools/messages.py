@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from torchgrade.course import Task
+from torchgrade.course_tools.edited import edited
 from torchgrade.course_tools.gaps import definitions
 from torchgrade.course_tools.variants import Mutant
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -64,7 +65,7 @@ def places(solution: str, mutants: Iterable[tuple[Mutant, TaskGrade]]) -> tuple[
     astray: list[str] = []
     for mutant, grade in mutants:
         tree = ast.parse(mutant.text)
-        changed = edited(ast.parse(solution), tree)
+        changed = edited(solution, mutant.text) or {"<module>"}
         owners = {name.partition(".")[0] for name in changed}
         for outcome in told(grade):
             line = re.match(r".*?:(\d+)", outcome.where or "")
@@ -77,23 +78,6 @@ def places(solution: str, mutants: Iterable[tuple[Mutant, TaskGrade]]) -> tuple[
                 sent = f"sent to {at}" if at else "sent nowhere"
                 astray.append(f"mutant {mutant.name} is {sent} by {outcome.id}, not to {' or '.join(sorted(changed))}")
     return counts, astray
-
-
-def edited(one: ast.Module, other: ast.Module) -> set[str]:
-    """The names of the definitions in which two modules differ; "<module>" for what lies outside of any."""
-    before, after = Counter(_parts(one)), Counter(_parts(other))
-    return {name for name, _code in (before - after) + (after - before)}
-
-
-def _parts(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Each function, method, and class without its methods, as code."""
-    yield from ((name, ast.unparse(node)) for name, node in definitions(tree))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            rest = [ast.unparse(item) for item in node.body if not isinstance(item, ast.FunctionDef)]
-            yield node.name, "\n".join([*map(ast.unparse, node.bases), *rest])
-        elif not isinstance(node, ast.FunctionDef):
-            yield "<module>", ast.unparse(node)
 
 
 def _scope_at(tree: ast.Module, line: int) -> str:

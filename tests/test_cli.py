@@ -156,7 +156,7 @@ def test_a_notebook_points_at_cell_and_line(mini: Path, tmp_path: Path) -> None:
     notebook = tmp_path / "task01_scale.ipynb"
     notebook.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     check = checks_of(result_of("task01", "--submission", notebook, cwd=mini, code=1))["test_scale"]
-    assert "code cell 2:1  scale()" in check["where"]
+    assert "code cell 2, line 1  scale()" in check["where"]
     assert check["likely"] == "the factor is added, not multiplied"
 
 

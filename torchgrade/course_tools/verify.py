@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools import inputs, proof
+from torchgrade.course_tools import inputs, messages, proof
 from torchgrade.course_tools.calibrate import stale
 from torchgrade.course_tools.edited import edited
 from torchgrade.course_tools.outline import order_problems
@@ -36,6 +37,7 @@ UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says wh
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
+ASTRAY = 0.05  # of the messages, that may send a learner to code that is right
 Judge = Callable[[TaskGrade], Iterator[str]]
 Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next one replaces it
 
@@ -76,6 +78,7 @@ class Evidence:
     grades: dict[int, TaskGrade] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     coverage: inputs.Coverage = field(default_factory=inputs.Coverage)
+    places: Counter[str] = field(default_factory=Counter)
 
     @property
     def mutants(self) -> Iterator[tuple[Mutant, TaskGrade]]:
@@ -119,6 +122,8 @@ def verify_tasks(
             if evidence is not None and holds and not only:
                 made = _proof_of(evidence, lines)
                 made.write(task)
+                text = messages.golden(evidence.mutants)
+                (task.folder / "messages.txt").write_text(text, encoding="utf-8")
                 tell(_("{task}: proved, {counts}").format(task=task.stem, counts=made.told), True)
             elif not holds and kept is not None:
                 proof.forget_proof(task)  # it says what is not so
@@ -141,6 +146,7 @@ def _proved(
         lines += _sentences(evidence)
         lines += _prices(evidence)
         lines += _inputs(evidence)
+        lines += _messages(evidence)
     return lines, evidence
 
 
@@ -156,6 +162,8 @@ def _proof_of(evidence: Evidence, lines: Iterable[Line]) -> proof.Proof:
             "checks": len(evidence.suite.checks),
             "mutants": len(list(evidence.mutants)),
             "sentences": len(evidence.met),
+            "messages": evidence.places.total(),
+            "messages astray": sum(evidence.places[kind] for kind in ("elsewhere", "nowhere")),
             "alternatives": len(read_alternatives(task)),
             "junk": len(junk_texts(solution_text(task))),
         },
@@ -305,6 +313,18 @@ def _inputs(evidence: Evidence) -> Iterator[Line]:
     problems = earns_everything(traced) if traced is not None else ["could not be graded"]
     yield from (Line("inputs", stem, f"the solution, traced, {problem}") for problem in problems)
     yield from (Line("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
+
+
+def _messages(evidence: Evidence) -> Iterator[Line]:
+    """Which of them are others than before, and the places that they send a learner to."""
+    task, mutants = evidence.task, list(evidence.mutants)
+    kept = messages.read_golden(task)
+    if kept and proof.stale(task) is None:  # the suite is the same: it is our doing
+        for name in messages.difference(kept, mutants):
+            yield Line("message", task.stem, f"mutant {name} reads something else than messages.txt of before")
+    evidence.places, astray = messages.places(solution_text(task), mutants)
+    if len(astray) > ASTRAY * evidence.places.total():
+        yield from (Line("place", task.stem, text) for text in astray)
 
 
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:

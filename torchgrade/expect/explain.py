@@ -191,6 +191,8 @@ def free_mistakes(known: Contract) -> Iterator[tuple[str, Callable[..., Any]]]:
         yield _("the second of {name} is used for both").format(name=name), mixed([name], lambda a, b: (b, b))
     if len(paired) > 1:
         yield _("all pairs are swapped: rows and columns"), mixed(paired, lambda a, b: (b, a))
+    if known.asked.builds:
+        return
     if known.asked.gradients:
         operands = {name: n for call in known.calls for n, name in enumerate(call.operands)}
         for name, place in operands.items():

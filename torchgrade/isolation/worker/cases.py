@@ -125,8 +125,9 @@ def _products(
     outputs: Sequence[torch.Tensor], leaves: Mapping[str, torch.Tensor], how: How, again: bool = False
 ) -> dict[str, torch.Tensor | None]:
     head = sum((out * _weights(how, out, number)).sum() for number, out in enumerate(outputs))
-    grads = torch.autograd.grad(head, list(leaves.values()), allow_unused=True, create_graph=again, retain_graph=True)  # type: ignore[arg-type]
-    return dict(zip(leaves, grads, strict=True))
+    wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}  # a parameter may be frozen
+    grads = torch.autograd.grad(head, list(wanted.values()), allow_unused=True, create_graph=again, retain_graph=True)  # type: ignore[arg-type]
+    return {**dict.fromkeys(leaves), **dict(zip(wanted, grads, strict=True))}
 
 
 def _weights(how: How, output: torch.Tensor, number: int) -> torch.Tensor:

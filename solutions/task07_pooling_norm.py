@@ -6,8 +6,8 @@ variance 1; batch, layer, instance and group norm differ only in which values fo
 
 Conventions, the same as in torch.nn:
 
-* `x` is (N, C, H, W): batch, channels, rows, columns, of any floating dtype, any values and any
-  memory layout. N may be 0; then the result is empty. Only LayerNorm takes other shapes.
+* `x` is (N, C, H, W): batch, channels, rows, columns, none of them 0, of any floating dtype, any finite
+  values and any memory layout. Only LayerNorm takes other shapes.
 * `kernel_size`, `stride`, `padding`, `dilation` and `output_size` are one int or a pair
   (rows, columns). `stride=None` means: as large as the kernel. A padding is at most half the kernel.
 * The result has the dtype and the device of `x`, gradients flow through it (to x, weight and bias), and
@@ -17,8 +17,8 @@ Conventions, the same as in torch.nn:
   drops a last window that would start at row H + padding (of the padded map) or beyond. Cells
   outside of the padded map do not exist: they never win and never count.
 * Every layer normalises with the biased variance (divide by the number of values) and adds `eps`
-  to it under the root. Half precision (float16, bfloat16; x and the layer alike) is normalised in
-  float32 and rounded at the end. Numbers whose mean is large beside their spread keep their precision.
+  to it under the root. Half precision (float16, bfloat16) is normalised in float32 and rounded at the
+  end; the layer's own numbers stay float32. Values far from zero keep their precision.
 * The parameters are called `weight` (starts at ones) and `bias` (starts at zeros); a layer without
   them keeps None. So a state_dict fits the layer of the same name in torch.nn.
 
@@ -165,8 +165,8 @@ class BatchNorm2d(nn.Module):
     Eval mode normalises with them and leaves them alone. With track_running_stats=False they are
     None, and eval mode uses the batch as well.
 
-    Wherever the batch's statistics are needed, fewer than two values per channel (one, or an empty batch)
-    are too few: raise ValueError. `momentum` is a number from 0 to 1.
+    Wherever the batch's statistics are needed, one value per channel is too few: raise ValueError.
+    `momentum` is a number.
     """
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
@@ -187,7 +187,7 @@ class BatchNorm2d(nn.Module):
         wide = widen(x)
         if self.training or self.running_mean is None:
             n = x.numel() // x.shape[1]  # values per channel
-            if n < 2:
+            if n == 1:
                 raise ValueError("BatchNorm2d needs more than one value per channel")
             var, mean = torch.var_mean(wide, (0, 2, 3), correction=0)  # (C,), (C,)
             if self.running_mean is not None:

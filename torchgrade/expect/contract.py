@@ -227,6 +227,7 @@ def _call(oracle: Callable[..., Any], grid: Grid, case: Case, asked: Asked, seed
         build = {name: value for name, value in settings.items() if name not in grid.calls}
         settings = {name: value for name, value in settings.items() if name in grid.calls}
         how |= {"build": build, "training": point.get("training", True), "objects": point.get("objects", 1)}
+        how["layer_dtype"] = point.get("layer_dtype")
         if point.get("state", "fresh") == "loaded":
             how["state"] = _state(oracle, build, seed, asked)
     args, kwargs = ([], {**operands, **settings}) if grid.by_name else (list(operands.values()), settings)
@@ -300,7 +301,8 @@ def _truth(oracle: Callable[..., Any], call: Call, asked: Asked, cotangent: torc
 
 def _wide(function: Callable[..., Any], call: Call, common: Mapping[str, Any], like: Outcome | None) -> Outcome:
     """The outcome computed in float64; with ``like`` rounded to its dtypes."""
-    how = How(**common, **{**call.how, "state": _changed(call.how.get("state"), _double)})
+    wide = {"state": _changed(call.how.get("state"), _double), "layer_dtype": None}
+    how = How(**common, **{**call.how, **wide})
     found = run_case(function, _changed(call.args, _double), _changed(call.kwargs, _double), how)
     return found if like is None else _rounded(found, like, call)
 

@@ -48,6 +48,8 @@ def call_text(known: Contract, name: str, n: int) -> str:
 def _circumstances(how: dict[str, Any]) -> Iterator[str]:
     if not how.get("training", True):
         yield _(" in eval mode")
+    if how.get("layer_dtype") is not None:
+        yield _(" with numbers of its own in {dtype}").format(dtype=dtype_text(how["layer_dtype"]))
     if "state" in how:
         yield _(" with a loaded state_dict")
     if how.get("objects", 1) > 1:

@@ -29,7 +29,7 @@ class LeftOut:
 LEFT_OUT = LeftOut()
 
 # Axes of the kit: what tensors are like, and how the call is made. Every other axis is an argument of the function.
-KIT_AXES = ("shape", "values", "dtype", "layout", "grad", "training", "steps", "state", "objects")
+KIT_AXES = ("shape", "values", "dtype", "layout", "grad", "training", "layer_dtype", "steps", "state", "objects")
 
 
 @dataclass(frozen=True)

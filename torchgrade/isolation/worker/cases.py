@@ -27,6 +27,7 @@ class How:
     steps: int = 1  # calls one after the other, of which the last is the case
     build: Mapping[str, Any] | None = None  # what the class is called with
     training: bool = True
+    layer_dtype: torch.dtype | None = None  # None: that of the first floating argument
     objects: int = 1  # 2: another object is built and called in between
     state: Mapping[str, torch.Tensor] | None = None  # loaded before the first call
     of: str = "output"  # or "state": the state_dict after the last call
@@ -80,8 +81,9 @@ def _built(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Modul
     if how.state is not None:
         layer.load_state_dict(dict(how.state))
     first = next((t for t in tensors(list(args)) if t.is_floating_point()), None)
-    if first is not None and (first.dtype is not torch.float32 or first.device.type != "cpu"):
-        layer.to(first.device, first.dtype)
+    dtype = how.layer_dtype or (first.dtype if first is not None else torch.float32)
+    if first is not None and (dtype is not torch.float32 or first.device.type != "cpu"):
+        layer.to(first.device, dtype)
     layer.train(how.training)
     return layer
 

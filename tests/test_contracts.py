@@ -22,10 +22,10 @@ from torchgrade.errors import (
     WorkerDied,
 )
 from torchgrade.expect.contract import Asked, contract
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.isolation.wire.encoding import Encoder
 from torchgrade.isolation.wire.protocol import Caps
 from torchgrade.submission import Source
@@ -214,26 +214,26 @@ def multiply(x: Any, w: Any) -> Any:
     return x * w
 
 
-def loaded(line: Any) -> Submission:
+def loaded(line: Any) -> RemoteSubmission:
     client = connect(line)
     client.load("learner", Source("learner.py", {"learner.py": LEARNER.encode()}), None)
     client.begin(11, 60.0)
-    return Submission(client)
+    return RemoteSubmission(client)
 
 
 @pytest.fixture(scope="module")
-def here() -> Submission:
+def here() -> RemoteSubmission:
     return loaded(LocalLine())
 
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with Launcher() as launcher:
+    with open_launcher() as launcher:
         yield launcher
 
 
 @pytest.fixture
-def worker(launcher: Launcher) -> Iterator[Submission]:
+def worker(launcher: Launcher) -> Iterator[RemoteSubmission]:
     line = WorkerLine(launcher.start(Limits()), Limits())
     yield loaded(line)
     line.close()
@@ -306,7 +306,7 @@ def test_a_layout_keeps_the_values(layout: str) -> None:
 # --- what holds ----------------------------------------------------------------------------------------------------
 
 
-def test_right_code_agrees_on_every_axis_through_a_worker(worker: Submission) -> None:
+def test_right_code_agrees_on_every_axis_through_a_worker(worker: RemoteSubmission) -> None:
     cases = POOLED.vary(dtype=FLOATS, layout=LAYOUTS, grad=RECORDING, values=[kit.normal, kit.thousands])
     expect.agrees(worker.pool, F.avg_pool2d, cases, unchanged=True)
     expect.agrees(worker.pool, F.avg_pool2d, POOLED, gradients=True)
@@ -314,7 +314,7 @@ def test_right_code_agrees_on_every_axis_through_a_worker(worker: Submission) ->
     expect.agrees(worker.counted, lambda n, k=1: n * k, grid(n=[3, 7], k=[LEFT_OUT, 2]))
 
 
-def test_a_contract_is_one_exchange_and_made_once(worker: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contract_is_one_exchange_and_made_once(worker: RemoteSubmission, monkeypatch: pytest.MonkeyPatch) -> None:
     client, seen = worker.torchgrade_client, []
     ask = client._ask
     monkeypatch.setattr(client, "_ask", lambda op, *args, **kwargs: seen.append(op) or ask(op, *args, **kwargs))
@@ -328,7 +328,7 @@ def test_a_contract_is_one_exchange_and_made_once(worker: Submission, monkeypatc
     assert 0 < asked[0] == asked[1] < asked[2]
 
 
-def test_classes_of_modules_are_built_loaded_and_called(worker: Submission) -> None:
+def test_classes_of_modules_are_built_loaded_and_called(worker: RemoteSubmission) -> None:
     cases = grid(
         lambda draw, *, num_features: draw(6, num_features),
         num_features=[3, 1],
@@ -348,7 +348,7 @@ def test_classes_of_modules_are_built_loaded_and_called(worker: Submission) -> N
     assert "beside another object of its class" in shared.given
 
 
-def test_arrays_keep_their_steps(worker: Submission) -> None:
+def test_arrays_keep_their_steps(worker: RemoteSubmission) -> None:
     cases = grid(lambda draw, shape: {"a": draw(*shape, array=True)}, shape=[(5,), (3, 4)], layout=list(ARRAY_LAYOUTS))
     expect.agrees(worker.reversed_array, lambda a: a[::-1].copy(), cases, unchanged=True)
     error = failure(worker.no_negative_steps, lambda a: a[::-1].copy(), cases)
@@ -359,7 +359,7 @@ def test_arrays_keep_their_steps(worker: Submission) -> None:
 # --- what fails, and what is said ----------------------------------------------------------------------------------
 
 
-def test_the_simplest_case_is_printed_with_what_failing_ones_share(here: Submission) -> None:
+def test_the_simplest_case_is_printed_with_what_failing_ones_share(here: RemoteSubmission) -> None:
     error = failure(here.stride_swapped, F.avg_pool2d, POOLED)
     first, shared = error.given.split("\n")
     assert first == "stride_swapped(x, kernel_size=2, stride=(2, 1)); x float32 [2, 3, 7, 5]"
@@ -367,13 +367,13 @@ def test_the_simplest_case_is_printed_with_what_failing_ones_share(here: Submiss
     assert error.likely == "the two of stride are swapped"
 
 
-def test_an_argument_that_is_not_used_is_named_without_an_author(here: Submission) -> None:
+def test_an_argument_that_is_not_used_is_named_without_an_author(here: RemoteSubmission) -> None:
     error = failure(here.stride_ignored, F.avg_pool2d, POOLED)
     assert error.likely == "stride is not used"
     assert error.given.endswith("cases fail: all but those with stride left out")
 
 
-def test_a_sentence_has_to_explain_the_cases_that_hold_too(here: Submission) -> None:
+def test_a_sentence_has_to_explain_the_cases_that_hold_too(here: RemoteSubmission) -> None:
     def no_padding(x: Any, padding: Any = 0, **settings: Any) -> Any:
         return F.avg_pool2d(x, **settings)
 
@@ -390,7 +390,7 @@ def test_a_sentence_has_to_explain_the_cases_that_hold_too(here: Submission) -> 
     )
 
 
-def test_an_exception_keeps_its_place_and_names_its_case(here: Submission) -> None:
+def test_an_exception_keeps_its_place_and_names_its_case(here: RemoteSubmission) -> None:
     error = failure(here.padding_breaks, F.avg_pool2d, POOLED)
     assert isinstance(error, SubmissionRaised)
     assert error.frames[-1].function == "padding_breaks"
@@ -398,7 +398,7 @@ def test_an_exception_keeps_its_place_and_names_its_case(here: Submission) -> No
     assert error.given.endswith("all but those with stride left out or padding left out")
 
 
-def test_views_and_arguments_that_change_are_seen(here: Submission) -> None:
+def test_views_and_arguments_that_change_are_seen(here: RemoteSubmission) -> None:
     error = failure(here.viewed, F.avg_pool2d, POOLED.vary(layout=LAYOUTS))
     assert isinstance(error, SubmissionRaised)
     assert "a transposed view" in error.given
@@ -408,7 +408,7 @@ def test_views_and_arguments_that_change_are_seen(here: Submission) -> None:
     assert error.likely is None
 
 
-def test_gradients_are_compared_and_named(here: Submission) -> None:
+def test_gradients_are_compared_and_named(here: RemoteSubmission) -> None:
     error = failure(here.scaled_cut, multiply, PRODUCTS, gradients=True)
     assert error.expected.startswith("gradient of x: ")
     assert error.likely == "x is cut off from the graph"
@@ -417,13 +417,13 @@ def test_gradients_are_compared_and_named(here: Submission) -> None:
     assert error.expected.startswith("gradient of x, second order: ")
 
 
-def test_the_dtype_is_the_oracles(here: Submission) -> None:
+def test_the_dtype_is_the_oracles(here: RemoteSubmission) -> None:
     error = failure(here.always_float32, multiply, PRODUCTS.vary(dtype=FLOATS))
     assert error.expected == "a float64 tensor of shape [3, 4]"
     assert error.likely == "the result is always float32"
 
 
-def test_where_the_oracle_refuses_the_submission_has_to(here: Submission) -> None:
+def test_where_the_oracle_refuses_the_submission_has_to(here: RemoteSubmission) -> None:
     def oracle(n: int, k: int = 1) -> int:
         if n < 0:
             raise ValueError
@@ -441,14 +441,14 @@ def test_where_the_oracle_refuses_the_submission_has_to(here: Submission) -> Non
 # --- a process that misbehaves -------------------------------------------------------------------------------------
 
 
-def test_the_case_that_kills_the_worker_is_named(worker: Submission) -> None:
+def test_the_case_that_kills_the_worker_is_named(worker: RemoteSubmission) -> None:
     error = failure(worker.dies, F.avg_pool2d, POOLED)
     assert isinstance(error, WorkerDied)
     assert "padding=1" in error.given
     assert "stride" not in error.given
 
 
-def test_the_case_that_hangs_is_named(worker: Submission) -> None:
+def test_the_case_that_hangs_is_named(worker: RemoteSubmission) -> None:
     hangs = worker.hangs
     worker.torchgrade_client.begin(11, 0.5)
     error = failure(hangs, F.avg_pool2d, POOLED)
@@ -456,7 +456,7 @@ def test_the_case_that_hangs_is_named(worker: Submission) -> None:
     assert "padding=1" in error.given
 
 
-def test_an_answer_that_cannot_travel_costs_its_case_alone(worker: Submission) -> None:
+def test_an_answer_that_cannot_travel_costs_its_case_alone(worker: RemoteSubmission) -> None:
     error = failure(worker.odd, F.avg_pool2d, POOLED)
     assert "padding=1" in error.given
     assert isinstance(failure(worker.floods, F.avg_pool2d, POOLED), BadAnswer)
@@ -487,7 +487,7 @@ def test_what_is_no_answer_breaks_the_protocol(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_an_answer_beyond_its_bound_is_refused_before_it_is_read(
-    worker: Submission,
+    worker: RemoteSubmission,
 ) -> None:
     """Also where the process does not keep to the bound itself."""
     question = contract(F.avg_pool2d, POOLED, Asked()).question
@@ -500,7 +500,7 @@ def test_an_answer_beyond_its_bound_is_refused_before_it_is_read(
 
 
 @pytest.mark.parametrize("name", ["empty_expanded", "empty_slice", "expanded_number", "conjugate", "negative_bit"])
-def test_every_tensor_that_is_right_can_be_sent(here: Submission, name: str) -> None:
+def test_every_tensor_that_is_right_can_be_sent(here: RemoteSubmission, name: str) -> None:
     """Empty ones whose stride is not 1, expanded numbers, views that are conjugated or negated on reading."""
     expected = {
         "empty_expanded": torch.zeros(0),
@@ -512,7 +512,7 @@ def test_every_tensor_that_is_right_can_be_sent(here: Submission, name: str) -> 
     assert torch.equal(getattr(here, name)(), expected)
 
 
-def test_what_our_encoder_cannot_do_is_our_fault(here: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_our_encoder_cannot_do_is_our_fault(here: RemoteSubmission, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Any, value: Any) -> Any:
         raise RuntimeError("no such view")
 
@@ -522,7 +522,7 @@ def test_what_our_encoder_cannot_do_is_our_fault(here: Submission, monkeypatch: 
         worthless()
 
 
-def test_a_view_arrives_as_a_view(worker: Submission) -> None:
+def test_a_view_arrives_as_a_view(worker: RemoteSubmission) -> None:
     base = torch.arange(40.0)
     for view in (base[3:7], base[5:29].view(4, 6).T, base[::7], base[2:3].expand(4)):
         facts = worker.seen_as(view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from support import MINI
 
 from torchgrade.course import Course
@@ -22,6 +23,7 @@ def test_doctor_reports_the_machine_and_the_isolation():
     assert "the reference solution earns" in rows["task01_scale"].found
 
 
+@pytest.mark.bare
 def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
     monkeypatch.setattr(levels.shutil, "which", lambda name: None)
     rows = list(doctor.isolation_rows("auto", "cpu", Course.load(MINI)))
@@ -33,7 +35,7 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
 
 
 def test_lines_put_the_advice_below_its_finding():
-    rows = [doctor.Row("Python", "2.7", False, "3.10 or newer is needed"), doctor.Row("cores", "4")]
+    rows = [doctor.Diagnosis("Python", "2.7", False, "3.10 or newer is needed"), doctor.Diagnosis("cores", "4")]
     assert doctor.lines(rows) == ["! Python  2.7", "          3.10 or newer is needed", "  cores   4"]
 
 

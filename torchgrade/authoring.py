@@ -5,7 +5,7 @@ suite stays in the grader, where a probe sees nothing of the submission's work: 
 """
 
 from torchgrade import expect
-from torchgrade.checks import CheckSpec, check
+from torchgrade.checks import CheckSpec, Rule, check
 from torchgrade.expect import axes as kit
 from torchgrade.expect.axes import ARRAY_LAYOUTS, FAR, FLOATS, INTEGERS, LAYOUTS, RECORDING
 from torchgrade.expect.grid import LEFT_OUT, grid
@@ -42,6 +42,7 @@ __all__ = [
     "LEFT_OUT",
     "RECORDING",
     "CheckSpec",
+    "Rule",
     "any_seed",
     "buffers",
     "check",

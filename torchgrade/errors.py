@@ -9,6 +9,7 @@ TorchGradeError
 ├── IsolationError        the worker could not be started or confined                    (exit 3)
 ├── EngineFault           our own code failed over what a submission answered
 ├── Unavailable           the device or the data asked for is not on this machine
+├── Waits                 a check needs what another one found wrong
 └── SubmissionFault       what a submission did instead of answering
     ├── LoadFailed        its file cannot be read, compiled or executed
     ├── MissingName       it lacks a name that the task asks for
@@ -33,6 +34,11 @@ class TorchGradeError(Exception):
 
 class UsageError(TorchGradeError):
     """The command was called wrongly, or its input cannot be read."""
+
+
+def not_at_hand(error: OSError) -> UsageError:
+    """A file or folder that cannot be read or written, as a sentence."""
+    return UsageError(f"{error.filename} cannot be used: {error.strerror or error}")
 
 
 class UnknownTask(UsageError):
@@ -69,13 +75,17 @@ class Unavailable(TorchGradeError):
 
 
 @dataclass(frozen=True)
-class Frame:
+class TraceFrame:
     """One line of a learner's traceback."""
 
     file: str
     line: int
     function: str
     text: str
+
+
+class Waits(TorchGradeError):
+    """The check needs what another check found wrong; the text names that check."""
 
 
 class SubmissionFault(TorchGradeError):
@@ -87,7 +97,7 @@ class SubmissionFault(TorchGradeError):
 class LoadFailed(SubmissionFault):
     """The file cannot be read, compiled or executed; ``fault`` says why when its own code raised."""
 
-    def __init__(self, message: str, frames: Sequence[Frame] = (), fault: SubmissionFault | None = None) -> None:
+    def __init__(self, message: str, frames: Sequence[TraceFrame] = (), fault: SubmissionFault | None = None) -> None:
         super().__init__(message)
         self.frames = tuple(frames)
         self.fault = fault
@@ -105,7 +115,7 @@ class MissingName(SubmissionFault):
 class SubmissionRaised(SubmissionFault):
     """The submission's code raised: the exception's class names (own and inherited), text and frames."""
 
-    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[Frame] = ()) -> None:
+    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[TraceFrame] = ()) -> None:
         super().__init__(f"{type_names[0]}: {text}" if text else type_names[0])
         self.type_names = tuple(type_names)
         self.text = text
@@ -157,8 +167,11 @@ class Mismatch(AssertionError):
         given: str | None = None,
         likely: str | None = None,
         message: str = "",
+        within: Sequence[str] = (),
     ) -> None:
+        """``within``: the definitions in whose text the mistake stands, where it was found by reading."""
         super().__init__(message or f"expected {expected}, got {got}")
+        self.within = tuple(within)
         self.message = message
         self.expected = expected
         self.got = got

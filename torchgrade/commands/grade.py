@@ -6,25 +6,33 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torchgrade.commands.here import cores, devices
+from torchgrade.commands.places import try_file, try_folder
 from torchgrade.course import Course, Task
 from torchgrade.grading.events import Event, PictureShown
 from torchgrade.grading.job import Options
 from torchgrade.grading.pictures import read_bands
 from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
+from torchgrade.last_run import basis, keep_grades, last_grades
 from torchgrade.model import Result
-from torchgrade.progress import record_result
+from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
-from torchgrade.submission import Submission, read_submission
+from torchgrade.submission import Submission, read_exercises, read_submission
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
+    options.debug = options.debug or options.pdb
+    if options.json not in (None, "-"):
+        try_file(Path(options.json), "--json")
+    if options.junit is not None:
+        try_file(options.junit, "--junit")
     tasks = course.select(options.tasks)
     submission = _submission(options, course, tasks)
     if options.submission is not None and not options.tasks:
@@ -32,24 +40,33 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     started = time.monotonic()
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
-    titles = [task.stem[:6] for task in tasks]
+    settings = run_options(options)
+    own_work = not (options.debug or options.solutions or options.submission is not None)
+    bases = _bases(settings, submission, tasks) if own_work else {}
+    known = {} if options.tasks or options.all or options.save is not None else last_grades(course.root, bases)
+    due = [task for task in tasks if task.stem not in known]
+    titles = [task.short for task in due]
     gallery = Gallery(options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
 
         def observe(event: Event) -> None:
             progress.observe(event)
             if gallery is not None and isinstance(event, PictureShown):
-                gallery.draw(tasks[event.job], event)
+                gallery.draw(due[event.job], event)
 
-        result = grade_tasks(course, submission, tasks, run_options(options), observe)
-    _write(options, result)
-    if not options.debug and not options.solutions and options.submission is None:
-        record_result(course.root, result)
-    if not to_stdout:
-        scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
+        result = grade_tasks(course, submission, due, settings, observe)
+    if own_work:
+        _record(course, result, bases)
+    result = result.with_known(known, [task.stem for task in tasks])
+    if to_stdout:
+        print(json_text(result, ascii_only=not _shows_unicode()))
+    else:
+        seconds = time.monotonic() - started
+        scoreboard.show(console, result, course.tracks, options.quiet, options.verbose, seconds, len(known))
         for path in gallery.files if gallery is not None else ():
             print(_("picture  {path}").format(path=path))
         _tell_hidden(course, tasks)
+    _write(options, result)
     sys.stdout.flush()
     return int(result.exit_code)
 
@@ -59,7 +76,7 @@ class Gallery:
 
     def __init__(self, folder: Path) -> None:
         demand()
-        folder.mkdir(parents=True, exist_ok=True)
+        try_folder(folder, "--save")
         self.folder = folder
         self.files: list[Path] = []
 
@@ -67,7 +84,7 @@ class Gallery:
         """A later picture of the same name replaces it."""
         picture = event.picture
         device = "" if event.device == "cpu" else f"_{event.device}"
-        path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
+        path = self.folder / f"{task.short}_{picture['name']}{device}.png"
         title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
         draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:
@@ -86,11 +103,13 @@ def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
     if options.submission is not None:
-        return read_submission(options.submission, course, tasks)
-    return read_submission(course.root / ("solutions" if options.solutions else "exercises"), course, tasks)
+        with Openers(options.isolation, course.secret) as openers, openers() as opener:
+            return read_submission(options.submission, course, tasks, opener)
+    return read_exercises(course.root / ("solutions" if options.solutions else "exercises"), tasks)
 
 
 def run_options(options: argparse.Namespace) -> Options:
+    need_open_files()
     return Options(
         devices=devices(options.device),
         seed=LEARNER_SEED if options.seed is None else options.seed,
@@ -104,13 +123,40 @@ def run_options(options: argparse.Namespace) -> Options:
     )
 
 
+def _shows_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def json_text(result: Result, *, ascii_only: bool = False) -> str:
+    return json.dumps(result.to_json(), indent=1, ensure_ascii=ascii_only)
+
+
+def _bases(settings: Options, submission: Submission, tasks: Sequence[Task]) -> dict[str, str]:
+    """By stem, what the grade of each task that is here depends on."""
+    options = {
+        "devices": settings.devices,
+        "seed": settings.seed,
+        "timeout_scale": settings.timeout_scale,
+        "isolation": settings.isolation,
+        "data": settings.data,
+    }
+    here = [task for task in tasks if task.stem in submission.sources]
+    return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}
+
+
+def _record(course: Course, result: Result, bases: Mapping[str, str]) -> None:
+    """Keep the best grades and the last ones. A checkout that cannot be written is graded all the same."""
+    try:
+        record_result(course.root, result)
+        keep_grades(course.root, bases, result.tasks)
+    except OSError as error:
+        words = _("your grades are not kept: {place} cannot be written: {why}")
+        print(words.format(place=progress_file(course.root), why=error.strerror), file=sys.stderr)
+
+
 def _write(options: argparse.Namespace, result: Result) -> None:
-    if options.json is not None:
-        text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
-        if options.json == "-":
-            print(text)
-        else:
-            Path(options.json).write_text(text + "\n", encoding="utf-8")
+    if options.json not in (None, "-"):
+        Path(options.json).write_text(json_text(result) + "\n", encoding="utf-8", errors="replace")
     if options.junit is not None:
         from torchgrade.report.junit import junit_xml
 

@@ -7,38 +7,60 @@ import sys
 from datetime import datetime
 
 from rich.table import Table
+from rich.text import Text
 
-from torchgrade.course import Course
+from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.manifest import DIFFICULTIES
 from torchgrade.model import ExitCode
-from torchgrade.progress import load_progress, next_hint
+from torchgrade.progress import Reached, load_progress, next_hint, progress_file
 from torchgrade.report.feedback_text import points_text
 from torchgrade.report.scoreboard import make_console
 
 
 def list_tasks(options: argparse.Namespace, course: Course) -> int:
-    progress = load_progress(course.root)
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=_(course.title), title_justify="left", title_style="bold"
-    )
-    for heading in (_("task"), _("title"), _("track"), _("difficulty"), _("best")):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for task in course.tasks:
-        facts, reached = task.manifest, progress.get(task.stem)
-        known = reached is not None and reached.points is not None and reached.max_points is not None
-        best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known and reached else "-"
-        table.add_row(task.stem[:6], _(facts.title), _(facts.track), _(facts.difficulty), best)
-    make_console().print(table)
+    """Every track with its tasks: title, difficulty, best points so far."""
+    console, progress = make_console(), load_progress(course.root)
+    console.print(Text(_(course.title), style="bold"))
+    widest = max((len(_(task.manifest.title)) for task in course.tasks), default=0)
+    for track in course.tracks:
+        console.print()
+        if track.name:
+            console.print(Text(f"{track.name}  {_(track.title)}", style="bold"))
+            console.print(Text(_(track.about), style="dim"))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(widest, console.width // 2))
+        table.add_column(no_wrap=True, min_width=max(len(_(word)) for word in DIFFICULTIES))
+        table.add_column(no_wrap=True, justify="right")
+        for task in track.tasks:
+            facts, reached = task.manifest, progress.get(task.stem, Reached())
+            known = reached.points is not None and reached.max_points is not None
+            best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known else "-"
+            table.add_row(task.short, _(facts.title), _(facts.difficulty), best)
+        console.print(table)
     return int(ExitCode.PASSED)
 
 
 def hint(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
     hints = task.manifest.hints
-    number = next_hint(course.root, task.stem, len(hints))
-    make_console().print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
+    console = make_console()
+    if options.number is not None:
+        if not 1 <= options.number <= len(hints):
+            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
+        shown = [options.number - 1]
+    else:
+        try:
+            shown = [next_hint(course.root, task.stem, len(hints))]
+        except OSError as error:
+            shown = list(range(len(hints)))
+            words = _("all at once, as nothing can be noted in {place}: {why}")
+            console.print(words.format(place=progress_file(course.root).parent, why=error.strerror))
+    for number in shown:
+        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
     return int(ExitCode.PASSED)
 
 
@@ -46,22 +68,37 @@ def reset(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
     stub = stub_text(task)
     name = f"exercises/{task.stub.name}"
-    if task.stub.exists():
-        if task.stub.read_text(encoding="utf-8", errors="replace") == stub:
-            print(_("{name} is the stub already").format(name=name))
-            return int(ExitCode.PASSED)
-        if not options.yes and not _agreed(name):
-            print(_("nothing was changed"))
-            return int(ExitCode.NOT_YET)
-        kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
-        task.stub.replace(kept)
-        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
-    task.stub.write_text(stub, encoding="utf-8")
+    if is_stub(task, stub):
+        print(_("{name} is the stub already").format(name=name))
+        return int(ExitCode.PASSED)
+    if not put_stub(task, stub, ask=not options.yes):
+        print(_("nothing was changed"))
+        return int(ExitCode.NOT_YET)
     print(_("{name} is the stub again").format(name=name))
     return int(ExitCode.PASSED)
 
 
+def is_stub(task: Task, stub: str) -> bool:
+    return task.stub.exists() and task.stub.read_text(encoding="utf-8", errors="replace") == stub
+
+
+def put_stub(task: Task, stub: str, *, ask: bool) -> bool:
+    """Write the stub. A file that it replaces is kept beside it; False when the answer was not to."""
+    name = f"exercises/{task.stub.name}"
+    task.stub.parent.mkdir(exist_ok=True)
+    if task.stub.exists():
+        if ask and not _agreed(name):
+            return False
+        kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
+        task.stub.replace(kept)
+        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
+    task.stub.write_text(stub, encoding="utf-8")
+    return True
+
+
 def _agreed(name: str) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError(_("reset asks before it replaces {name}; say --yes to do it without asking").format(name=name))
+        raise UsageError(
+            _("{name} would be replaced, which asks first; say --yes to do it without asking").format(name=name)
+        )
     return input(_("replace {name} by the stub? [y/N] ").format(name=name)).strip().lower() in ("y", "yes")

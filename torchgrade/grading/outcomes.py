@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
-    Frame,
     LoadFailed,
     Mismatch,
     MissingName,
@@ -15,9 +15,12 @@ from torchgrade.errors import (
     SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     Unavailable,
+    Waits,
     WorkerDied,
 )
+from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.model import Status
 
@@ -77,6 +80,8 @@ def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
         return Verdict(Status.FAILED, got=str(error), where=where)
     if isinstance(error, Unavailable):
         return Verdict(Status.UNAVAILABLE, str(error))
+    if isinstance(error, Waits):
+        return Verdict(Status.SKIPPED, str(error))
     return None
 
 
@@ -107,6 +112,8 @@ def _raised(error: SubmissionRaised) -> Verdict:
     if error.is_todo:
         return Verdict(Status.TODO, where=where)
     text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
+    if error.type_names[0] == "BdbQuit":
+        text = _("breakpoint() waits for somebody to type, and nobody can here: add --debug to the command")
     advice = _advice(error)
     return Verdict(
         Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where
@@ -115,7 +122,11 @@ def _raised(error: SubmissionRaised) -> Verdict:
 
 def _advice(error: SubmissionRaised) -> str:
     name, text = error.type_names[0], error.text
-    if name in ("ModuleNotFoundError", "ImportError"):
+    absent = re.search(r"No module named '([\w.]+)'", text)
+    if absent and re.match(r"exercises\.|task\d\d", absent[1]):
+        module = absent[1].removeprefix("exercises.")
+        return _("{file} is not here; hand it in beside the file that imports it").format(file=f"{module}.py")
+    if name in ("ModuleNotFoundError", "ImportError") or absent:
         return _("the course needs torch and numpy only; is the package installed here?")
     if name == "SystemExit":
         return _("the code calls sys.exit(); a graded file should only define things")
@@ -128,18 +139,18 @@ def _advice(error: SubmissionRaised) -> str:
     return ""
 
 
-def _trace(frames: Sequence[Frame]) -> str | None:
+def _trace(frames: Sequence[TraceFrame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
-    lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
+    lines = [f"{spot(frame.file, frame.line)} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
-def place(frames: Sequence[Frame]) -> str | None:
+def place(frames: Sequence[TraceFrame]) -> str | None:
     if not frames:
         return None
     last = frames[-1]
     name = "" if last.function == "<module>" else f"  {last.function}()"
-    return f"{last.file}:{last.line}{name}"
+    return f"{spot(last.file, last.line)}{name}"
 
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:

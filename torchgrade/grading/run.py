@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
 import torchgrade
 from torchgrade.course import Course, Task
+from torchgrade.environment import clean_this_process
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, Fault, Graded, Ready, Started
 from torchgrade.grading.job import Job, Options
@@ -13,6 +15,7 @@ from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.submission import Submission
+from torchgrade.suites import read_suite
 
 Observer = Callable[[Event], None]
 
@@ -30,7 +33,7 @@ def grade_tasks(
         if task.stem in submission.sources
     ]
     grades: dict[int, TaskGrade] = {}
-    torch_version = ""
+    torch_version = version("torch")  # as long as no grader has told
     for event in debug_events(course, jobs, options) if options.debug else pool_events(course, jobs, options):
         observe(event)
         if isinstance(event, Ready):
@@ -46,7 +49,10 @@ def grade_tasks(
         seed=options.seed,
         submission=submission.label,
         devices=options.devices,
-        tasks=tuple(grades.get(number) or missing_grade(task) for number, task in enumerate(tasks)),
+        tasks=tuple(
+            grades.get(number) or missing_grade(task, submission.reasons.get(task.stem))
+            for number, task in enumerate(tasks)
+        ),
     )
 
 
@@ -58,12 +64,14 @@ def pool_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterat
 
 def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
     """Grade in this very process, so that ``breakpoint()`` and ``--pdb`` work."""
+    clean_this_process()
+    from torchgrade.grading.debugger import stop_where_it_raised
     from torchgrade.grading.session import Session
 
     events: list[Event] = []
     session = Session(course, lambda isolation, device: None, events.append)
     if options.pdb:
-        session.pytest_extra = ("--pdb", "-q")
+        session.debugger = stop_where_it_raised
     for job in jobs:
         yield Started(job.id)
         try:
@@ -74,18 +82,19 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
         events.clear()
 
 
-def missing_grade(task: Task) -> TaskGrade:
-    """The row of a task that nothing was handed in for."""
-    message = _("there is no file {name}").format(name=f"{task.stem}.py")
-    return _whole(task, Status.FAILED, _("{name} is handed in").format(name=f"{task.stem}.py"), message)
+def missing_grade(task: Task, reason: str | None = None) -> TaskGrade:
+    """The row of a task that nothing was handed in for, or nothing readable (``reason``): none of its points."""
+    message = reason or _("there is no file {name}").format(name=f"{task.stem}.py")
+    title = _("{name} is handed in").format(name=f"{task.stem}.py")
+    return _whole(task, Status.FAILED, title, message, read_suite(task).points)
 
 
 def broken_grade(task: Task, message: str) -> TaskGrade:
-    """The row of a task that could not be graded, through no fault of the learner."""
-    return _whole(task, Status.BROKEN, _("the grader works"), message)
+    """The row of a task that could not be graded, through no fault of the learner: it counts for nothing."""
+    return _whole(task, Status.BROKEN, _("the grader works"), message, 0.0)
 
 
-def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
+def _whole(task: Task, status: Status, title: str, message: str, max_points: float) -> TaskGrade:
     outcome = Outcome(
         id="file",
         title=title,
@@ -93,7 +102,7 @@ def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
         device="cpu",
         status=status,
         points=0.0,
-        max_points=1.0,
+        max_points=max_points,
         message=message,
     )
     return TaskGrade(

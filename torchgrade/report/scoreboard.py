@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from torchgrade.course import Track
 from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
@@ -19,6 +20,7 @@ from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines
 
 STYLES = {
     Status.PASSED: "green",
+    Status.HELD: "yellow",
     Status.FAILED: "red",
     Status.CRASHED: "red",
     Status.TIMED_OUT: "red",
@@ -28,6 +30,8 @@ STYLES = {
     Status.SKIPPED: "dim",
     Status.UNAVAILABLE: "yellow",
 }
+
+_WAITING = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what to do next
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -84,32 +88,65 @@ class Progress:
         return Text(line[: self.console.width - 1])
 
 
-def show(console: Console, result: Result, quiet: bool = False, verbose: bool = False, seconds: float = 0.0) -> None:
-    """Print the finished result."""
+def show(
+    console: Console,
+    result: Result,
+    tracks: Sequence[Track] = (),
+    quiet: bool = False,
+    verbose: bool = False,
+    seconds: float = 0.0,
+    known: int = 0,
+) -> None:
+    """Print the finished result, its tasks by track. ``known``: how many of them are told from an earlier run."""
     if not quiet:
-        console.print(_task_table(result) if len(result.tasks) > 1 else _check_table(result.tasks[0]))
+        if len(result.tasks) > 1:
+            console.print(_task_table(result, tracks))
+        elif _all_wait(result.tasks[0]):
+            console.print(Text(f"{result.tasks[0].task}  {_(result.tasks[0].title)}", style="bold"))
+        else:
+            console.print(_check_table(result.tasks[0]))
         for task in result.tasks:
             _failures(console, task, verbose, headed=len(result.tasks) > 1)
     total = points_text(result.points, result.max_points)
     share = result.points / result.max_points if result.max_points else 0.0
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
+    if known:
+        words = _("{count} of {all} tasks have not changed since they were graded; --all grades them again")
+        console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
     for line in _next_lines(result):
         console.print(line, soft_wrap=True)
 
 
-def _task_table(result: Result) -> Table:
+def _all_wait(task: TaskGrade) -> bool:
+    """Whether one thing went wrong and all checks wait for it: a table of them would only hide it."""
+    first, rest = task.checks[0], task.checks[1:]
+    return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
+
+
+def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(_("task"), no_wrap=True, min_width=6)
     table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(_("points"), justify="right", no_wrap=True, min_width=9)
     table.add_column(_("status"), no_wrap=True, min_width=11)
     table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
-    for task in result.tasks:
-        first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
-        status = Text(_(str(task.status)), style=STYLES[task.status])
-        todo = first.title if first is not None else ""
-        table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
+    by_task = {task.task: task for task in result.tasks}
+    groups = [(track, [by_task.pop(t.stem) for t in track.tasks if t.stem in by_task]) for track in tracks]
+    for track, grades in groups:
+        if track.name and grades:
+            points = points_text(sum(grade.points for grade in grades), sum(grade.max_points for grade in grades))
+            table.add_row("", Text(_(track.title), style="bold"), Text(points, style="bold"), "", "")
+        for grade in grades:
+            table.add_row(*_task_row(grade))
+    for grade in by_task.values():
+        table.add_row(*_task_row(grade))
     return table
+
+
+def _task_row(task: TaskGrade) -> tuple[str | Text, ...]:
+    first = next((out for out in task.checks if out.status not in _WAITING), None)
+    status = Text(_(str(task.status)), style=STYLES[task.status])
+    return task.short, _(task.title), points_text(task.points, task.max_points), status, first.title if first else ""
 
 
 def _check_table(task: TaskGrade) -> Table:
@@ -145,23 +182,39 @@ def _word(outcome: Outcome) -> Text:
 
 
 def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
-    calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
+    calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
 
     def says_more(outcome: Outcome) -> bool:
         return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    if not shown:
+    held = {} if verbose else _held(task)
+    if not shown and not held and not task.notes:
         return
     console.print()
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
+    for note in task.notes:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     for outcome in shown:
         lines = outcome_lines(outcome, width=min(console.width, 100))
         head, _space, rest = lines[0].partition(" ")
         console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
         for line in lines[1:]:
             console.print(Text(line), soft_wrap=True)
+    for sentence, group in held.items():
+        points = sum(outcome.max_points for outcome in group)
+        count = _("{count} checks, {points:g} points").format(count=len(group), points=points)
+        console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
+
+
+def _held(task: TaskGrade) -> dict[str, list[Outcome]]:
+    """Right answers that earn nothing yet, by the sentence that says why."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in task.checks:
+        if outcome.status is Status.HELD:
+            groups.setdefault(outcome.message, []).append(outcome)
+    return groups
 
 
 def _next_lines(result: Result) -> Iterator[str]:
@@ -173,7 +226,7 @@ def _next_lines(result: Result) -> Iterator[str]:
         return
     for task in result.tasks:
         for outcome in task.checks:
-            if outcome.status in (Status.PASSED, Status.SKIPPED):
+            if outcome.status in _WAITING:
                 continue
             if outcome.status is Status.UNAVAILABLE:
                 yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
@@ -183,6 +236,6 @@ def _next_lines(result: Result) -> Iterator[str]:
                 yield _("next: fill the gap at {where}").format(where=where)
             else:
                 yield _('next: "{title}"').format(title=outcome.title)
-            yield _("stuck? python grade.py hint {task}").format(task=task.task[:6])
+            yield _("stuck? python grade.py hint {task}").format(task=task.short)
             return
     yield _("everything asked for passed.")

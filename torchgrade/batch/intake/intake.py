@@ -1,50 +1,50 @@
 """From a class's files to hand-ins: every file ends with a student and a task, or on the list with a reason.
 
-What students sent stays bytes here: archives and notebooks are opened by another process (``unfold``),
-sources are searched but never parsed.
+``layouts`` says whose file it is, ``handin.reading`` what answers a task; here attempts are numbered and kept.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
-from torchgrade.batch.intake.folder import Entry, Files
+from torchgrade.batch.gradebook.gradebook import Handin, Unmatched, source_hash
 from torchgrade.batch.intake.layouts import Layout, Owner, metadata_path, recognise
-from torchgrade.batch.intake.roster import Roster
-from torchgrade.batch.intake.unfold import Unfolder
+from torchgrade.batch.intake.roster import Found, Identity, Roster
 from torchgrade.errors import UsageError
-from torchgrade.handin.archives import is_archive
-from torchgrade.handin.matching import match
-from torchgrade.handin.names import Refused
+from torchgrade.handin.files import Entry, Files
+from torchgrade.handin.kinds import may_hold_anything
+from torchgrade.handin.matching import by_name
+from torchgrade.handin.names import shown
 from torchgrade.handin.naming import is_junk
-from torchgrade.handin.notebooks import is_notebook
+from torchgrade.handin.opener import Opener
+from torchgrade.handin.reading import Answer, Given, in_order, instead, read_handin
 from torchgrade.marks import Student
+from torchgrade.policy import moment
 
-MODULE = 1 << 20  # bytes of one module
-ARCHIVE = 20 << 20
-HELPERS = 20
+_NAMED = 8  # so many names a sentence holds
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One module or unreadable file of one hand-in, before it has an attempt number."""
+class Decided:
+    """What people settled before: labels that mean a student (or, empty, nobody), files that belong to a student and
+    a task, and everybody who was ever known."""
 
-    label: str
-    task: str
-    order: tuple[str, int, float, str]
-    bundle: Bundle | None
-    reason: str = ""
-    submitted: str = ""
-    late: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    past: Sequence[Student] = ()
 
 
 @dataclass
 class Intake:
-    """What was read: ``handins``, the students, and the leftovers. ``keep`` takes (file name, bundle) as they come."""
+    """What was read: ``handins``, the students, the leftovers, and what is in doubt.
+
+    ``doubts`` are sentences with the option that mends them. ``keep`` takes (file name, bundle) as they come;
+    ``found`` says whom each name was taken for.
+    """
 
     keep: Callable[[str, bytes], None]
 
@@ -52,169 +52,201 @@ class Intake:
     students: list[Student] = field(default_factory=list)
     handins: list[Handin] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    found: Mapping[Identity, Found] = field(default_factory=dict)
+
+
+class Line(NamedTuple):
+    """One line of what was read: a file, whose it is, for which task, and what else is to be said."""
+
+    file: str
+    person: str
+    task: str
+    note: str
+
+
+def table(intake: Intake) -> list[Line]:
+    """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
+    names = {student.key: student for student in intake.students}
+    tasks: dict[tuple[str, str, str], list[str]] = {}
+    for handin in sorted(intake.handins):
+        note = handin.reason if handin.source is None else ""
+        tasks.setdefault((handin.student, handin.label, note), []).append(handin.task)
+    lines = []
+    for (key, label, note), answered in tasks.items():
+        several = f"{answered[0]} and {len(answered) - 1} more"
+        lines.append(Line(label, names[key].called, several if len(answered) > 1 else answered[0], note))
+    used = {line.file for line in lines}
+    others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
+    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
 
 
 def read_class(
     files: Files,
     wanted: Mapping[str, frozenset[str]],
+    opener: Callable[[], Opener],
     listed: Sequence[Student] = (),
     *,
     keep: Callable[[str, bytes], None],
+    tasks: Collection[str] | None = None,
     pattern: str | None = None,
     attempt: str = "last",
-    unfold: Callable[[], Unfolder] = Unfolder,
+    decided: Decided | None = None,
+    ignore: Sequence[str] = (),
 ) -> Intake:
-    """Read everything. ``wanted`` maps each task to the names that it defines; ``attempt`` is last, best or all."""
+    """Read everything.
+
+    ``wanted`` maps each task of the course to the names that it defines; of these ``tasks`` are asked for (default:
+    all), and files of the others are passed over. ``attempt`` is last, best or all. Raises UsageError where nothing
+    is a hand-in.
+    """
+    decided = decided or Decided()
     place = metadata_path(files.entries)
     metadata = files.entries[place].read().decode("utf-8", "replace") if place else None
     entries = files.all()
-    layout = recognise(entries, metadata, pattern)
+    roster = Roster(listed, decided.labels, decided.past)
+    layout = recognise(entries, metadata, pattern, tasks=list(wanted), known=roster.knows if listed else None)
     intake = Intake(keep, layout.name)
-    intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items()]
-    intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in entries if is_junk(p)]
-    roster = Roster(listed)
-    with unfold() as unfolder:
-        for owner, group in _groups(entries, layout):
-            reader = _Reader(wanted, unfolder)
-            for path, entry in group:
-                reader.take(path, entry, layout.owners[path])
-            students = [roster.find(who) for who in owner.owners]
-            _record(intake, students, reader, attempt)
-    intake.students = list(roster.students.values())
+    given = {path: (roster.present(key), task) for path, (key, task) in decided.files.items()}
+    intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items() if path not in given]
+    intake.unmatched += [Unmatched(p, "", "a program left it; it is no hand-in") for p in entries if is_junk(p)]
+    intake.unmatched += [Unmatched(path, "", why) for path, why in files.ignored.items()]
+    intake.found = roster.find(who for owner in layout.owners.values() for who in owner.owners)
+    handed: dict[str, _Handed] = {}
+    for owner, group in _groups(entries, layout, given):
+        owners = {path: layout.owners.get(path, owner) for path, _ in group}
+        files_given = [_given(path, entry, owners[path], wanted, given.get(path, ("", ""))[1]) for path, entry in group]
+        with opener() as own:
+            settled = {path: task for path, (_, task) in decided.files.items()}
+            reading = read_handin(files_given, wanted, own, ignore, settled)
+        keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
+        for answer in reading.answers:
+            for key in [decided.files[answer.path][0]] if answer.path in decided.files else keys:
+                handed.setdefault(roster.present(key), _Handed()).answers.append((answer, owners[answer.given.path]))
+        for key in keys:
+            work = handed.setdefault(key, _Handed())
+            work.aside += reading.aside
+            work.strange += reading.strange
+        if not keys:
+            why = "nobody's: its student was removed" if owner.owners else "it was given to somebody"
+            intake.unmatched += [Unmatched(path, "", why) for path, _ in group]
+    for key in handed:
+        if key not in roster.students:
+            roster.find([Identity(key)])
+    asked = [task for task in wanted if tasks is None or task in tasks]
+    for key, work in handed.items():
+        _record(intake, key, work, asked, attempt)
+    intake.students = roster.class_of()
+    if not any(work.answers for work in handed.values()) and not any(
+        s.listed and s.key in handed for s in intake.students
+    ):
+        raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
+    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided)]
     return intake
 
 
-def _groups(entries: Mapping[str, Entry], layout: Layout) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
+def _groups(
+    entries: Mapping[str, Entry], layout: Layout, given: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[Owner, list[tuple[str, Entry]]]]:
     """The files of one hand-in after another, so that helpers are found beside the modules that use them."""
-    groups: dict[tuple[object, ...], list[str]] = {}
+    groups: dict[tuple[Identity, ...], list[str]] = {}
     for path in sorted(layout.owners):
-        groups.setdefault(tuple(layout.owners[path].owners), []).append(path)
+        if path not in given:
+            groups.setdefault(tuple(layout.owners[path].owners), []).append(path)
     for paths in groups.values():
         yield layout.owners[paths[0]], [(path, entries[path]) for path in paths]
+    for path in sorted(set(given) & set(entries)):
+        yield Owner((), posixpath.basename(path)), [(path, entries[path])]
 
 
-class _Reader:
-    """Reads the files of one student."""
+@dataclass
+class _Handed:
+    """All that one student handed in, from however many places; an answer comes with what its place says."""
 
-    def __init__(self, wanted: Mapping[str, frozenset[str]], unfolder: Unfolder) -> None:
-        self.wanted = wanted
-        self.unfolder = unfolder
-        self.pieces: list[Piece] = []
-        self.helpers: dict[str, bytes] = {}
-        self.leftovers: list[tuple[str, str]] = []
-
-    def take(self, path: str, entry: Entry, owner: Owner) -> None:
-        """Read one file; whatever is wrong with it becomes a row or a leftover with a sentence."""
-        try:
-            data = entry.read()
-        except Refused as refusal:
-            self._lost(path, owner.file, entry, owner, str(refusal))
-            return
-        if not is_archive(owner.file) and not is_archive(path):
-            self._file(path, owner.file, data, entry, owner)
-            return
-        if len(data) > ARCHIVE:
-            self._lost(path, owner.file, entry, owner, f"the archive is larger than {ARCHIVE >> 20} MB")
-            return
-        found = self.unfolder.archive(data)
-        if found.error or not found.files:
-            reason = found.error or "the archive holds no file that can be read"
-            self._lost(path, owner.file, entry, owner, reason)
-        for name, why in found.refused:
-            self.leftovers.append((f"{path}/{name}", why))
-        for name, content in found.files.items():
-            if not is_junk(name):
-                self._file(f"{path}/{name}", name, content, entry, owner)
-
-    def _file(self, path: str, name: str, data: bytes, entry: Entry, owner: Owner) -> None:
-        notebook = is_notebook(name)
-        if not notebook and not name.lower().endswith(".py"):
-            self.leftovers.append((path, "it is neither a Python file, a notebook nor an archive"))
-            return
-        task, how = match(name, data, self.wanted)
-        task = self._named(owner) or task
-        if task is None and not notebook and len(data) <= MODULE and len(self.helpers) < HELPERS:
-            self.helpers[posixpath.basename(name)] = data
-            self.leftovers.append((path, f"{how}; it is kept as a helper module"))
-            return
-        if task is None:
-            self.leftovers.append((path, how))
-            return
-        if not notebook and len(data) > MODULE:
-            self._piece(path, task, entry, owner, None, f"the file is larger than {MODULE >> 20} MB")
-            return
-        bundle, reason = self._notebook(path, data) if notebook else (Bundle(data), "")
-        self._piece(path, task, entry, owner, bundle, reason)
-
-    def _notebook(self, path: str, data: bytes) -> tuple[Bundle | None, str]:
-        found = self.unfolder.notebook(data)
-        self.leftovers += [(f"{path}, {place}", why) for place, why in found.refused]
-        if found.error:
-            return None, found.error
-        [text] = found.files.values()
-        return Bundle(text, starts=found.starts, cells=found.cells), ""
-
-    def _lost(self, path: str, name: str, entry: Entry, owner: Owner, reason: str) -> None:
-        """A file that cannot be opened: a row for the task that its name tells, else for all of them."""
-        self.leftovers.append((path, reason))
-        if not (is_archive(name) or is_archive(path) or is_notebook(name) or name.lower().endswith(".py")):
-            return
-        task = self._named(owner) or match(name, b"", self.wanted).task
-        for stem in [task] if task else self.wanted:
-            self._piece(path, stem, entry, owner, None, reason)
-
-    def _named(self, owner: Owner) -> str | None:
-        """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""
-        if not owner.task:
-            return None
-        task = match(owner.task, b"", self.wanted).task or match(f"task{owner.task}", b"", self.wanted).task
-        if task is None:
-            raise UsageError(f"--pattern finds the task {owner.task!r} in {owner.file!r}, which the course lacks")
-        return task
-
-    def _piece(self, path: str, task: str, entry: Entry, owner: Owner, bundle: Bundle | None, reason: str) -> None:
-        order = (owner.submitted, owner.order, entry.modified, path)
-        self.pieces.append(Piece(path, task, order, bundle, reason, owner.submitted, owner.late))
+    answers: list[tuple[Answer, Owner]] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    strange: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _record(intake: Intake, students: Sequence[Student], reader: _Reader, attempt: str) -> None:
-    """Number the attempts of each task and keep those that are asked for."""
-    for student in students:
-        intake.unmatched += [Unmatched(path, student.key, why) for path, why in reader.leftovers]
-    kept: dict[int, str | None] = {}
-    for task in reader.wanted:
-        pieces = sorted((piece for piece in reader.pieces if piece.task == task), key=lambda piece: piece.order)
-        readable = [piece for piece in pieces if piece.bundle is not None]
-        # A file that cannot be opened is no attempt while another one can.
-        attempts = readable or pieces[-1:]
-        for number, piece in _chosen(attempts, attempt):
-            source = _keep(intake, piece, reader.helpers, kept)
-            for student in students:
-                row = (student.key, task, number, piece.label, source, piece.reason, piece.submitted, piece.late)
-                intake.handins.append(Handin(*row))
-        skipped = {number for number, _ in _chosen(attempts, attempt)}
-        for number, piece in enumerate(attempts, 1):
-            if number not in skipped:
-                why = f"an earlier attempt at {task}; --attempt best or all grades it too"
-                intake.unmatched += [Unmatched(piece.label, student.key, why) for student in students]
+def _given(path: str, entry: Entry, owner: Owner, wanted: Mapping[str, frozenset[str]], task: str) -> Given:
+    """The file for the reader. What a person gave to a task is a module of it, whatever its name says."""
+    if task:
+        note = "it is an archive; give one of its files" if may_hold_anything(path) else ""
+        return Given(path, f"{task}.py", entry.read, entry.modified, task=task, note=note)
+    order = (owner.submitted, owner.order)
+    return Given(path, owner.file, entry.read, entry.modified, order, _named(owner, wanted), owner.note)
 
 
-def _chosen(attempts: Sequence[Piece], attempt: str) -> list[tuple[int, Piece]]:
-    numbered = list(enumerate(attempts, 1))
-    return numbered[-1:] if attempt == "last" else numbered
+def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
+    """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""
+    if not owner.task:
+        return ""
+    task = by_name(owner.task, wanted) or by_name(f"task{owner.task}", wanted)
+    if task is None:
+        raise UsageError(f"--pattern finds the task {owner.task!r} in {owner.file!r}, which the course lacks")
+    return task
 
 
-def _keep(intake: Intake, piece: Piece, helpers: Mapping[str, bytes], kept: dict[int, str | None]) -> str | None:
-    if piece.bundle is None:
+def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attempt: str) -> None:
+    """Number the attempts at each task and keep those that are asked for."""
+    intake.unmatched += [Unmatched(path, key, why) for path, why in work.aside]
+    owners = {id(answer): owner for answer, owner in work.answers}
+    for task in asked:
+        every = [answer for answer, _ in work.answers if answer.task == task]
+        attempts = in_order(every, task)
+        chosen = list(enumerate(attempts, 1))[-1 if attempt == "last" else 0 :]
+        for number, answer in chosen:
+            owner = owners[id(answer)]
+            row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)
+            intake.handins.append(Handin(*row))
+        graded = {id(answer) for _, answer in chosen}
+        why = f"an earlier attempt at {task}; --attempt best or all grades it too"
+        others = [answer for answer in every if id(answer) not in graded]
+        intake.unmatched += [Unmatched(answer.path, key, answer.reason or why) for answer in others]
+        if not attempts and (reason := instead(work.strange, bool(work.answers))):
+            intake.handins.append(Handin(key, task, 1, work.strange[0][0], None, reason))
+
+
+def _keep(intake: Intake, answer: Answer) -> str | None:
+    if answer.code is None:
         return None
-    if id(piece) not in kept:
-        bundle = Bundle(piece.bundle.main, helpers, piece.bundle.starts, piece.bundle.cells)
-        packed = bundle.pack()
-        intake.keep(posixpath.basename(piece.label), packed)
-        kept[id(piece)] = source_hash(packed)
-    return kept[id(piece)]
+    packed = Bundle(answer.code, answer.helpers).pack()
+    intake.keep(posixpath.basename(answer.path), packed)
+    return source_hash(packed)
 
 
-def unlisted(students: Iterable[Student]) -> list[Student]:
-    """Those who handed in and are not on the roster."""
-    return [student for student in students if not student.listed]
+# What does not fit
+
+
+def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: Decided) -> Iterator[str]:
+    by_key = {student.key: student for student in intake.students}
+    claims: dict[str, list[str]] = {}
+    for who, found in intake.found.items():
+        if found.doubt:
+            yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
+        told = who.own or who.team or who.label in decided.labels
+        for key in found.keys if not told else ():
+            claims.setdefault(key, []).append(who.label)
+    settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}  # no strangers: somebody said so
+    keys = {key for found in intake.found.values() for key in found.keys}
+    if listed and not any(by_key[key].listed for key in keys):
+        yield (f"nobody of the list handed in; the names that were read are {_some(sorted(keys))}: "
+               "is it the right --roster? --pattern says where a path names the student")  # fmt: skip
+    elif strangers := sorted(key for key in keys - settled if not by_key[key].listed) if listed else []:
+        yield (f"not on the list: {_some(strangers)}; add them to --roster, say by --pattern where a path names the "
+               "student, or go on with --yes")  # fmt: skip
+    for key, labels in claims.items():
+        if len(labels) > 1:
+            yield (f"{_some(labels)} are all taken for {by_key[key].shown}; --pattern tells people apart, "
+                   "with --yes they are attempts of one person")  # fmt: skip
+    odd = sorted(
+        {owner.submitted for owner in layout.owners.values() if owner.submitted and not moment(owner.submitted)}
+    )
+    if odd:
+        yield f"not read as a date: {_some(odd)}; the group `date` of --pattern wants 2026-03-01 or 2026-03-01T23:59"
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(repr(shown(name)) for name in every[:_NAMED]) + more

@@ -10,7 +10,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,10 +26,9 @@ from torchgrade.errors import (
     SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
+    Waits,
     WorkerDied,
-)
-from torchgrade.errors import (
-    Frame as TraceFrame,
 )
 from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach
@@ -40,6 +39,7 @@ from torchgrade.submission import Source
 
 WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+MOST_NOTES, MOST_NOTE = 20, 300  # lines, and characters of one
 
 
 @dataclass
@@ -49,6 +49,20 @@ class Seen:
     where: tuple[str, int, str] | None = None
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
+    touched: set[str] = field(default_factory=set)  # what it took of the submission, by name
+    last: str | None = None  # the definition of the submission's that was taken or called last
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran in the worker during one check. It is the submission's process that says so.
+
+    ``called``: its own definitions. ``of``: for each watched name what its calls became, by kind: the public
+    "functions" of PyTorch, its "operators", and what was "unseen".
+    """
+
+    called: frozenset[str] = frozenset()
+    of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,29 +91,60 @@ class Client:
         self.line = line
         self._make_handle = make_handle
         self.seen = Seen()
-        self._seed: int | None = None  # of a check that has asked nothing yet
+        self._begin: list[Any] = []  # what a check that has asked nothing yet has to say first
+        self._blocked: Mapping[str, str] = {}
         self.dropped_graphs: list[int] = []
         self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
         self._unused: set[int] = set()
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
-    def load(self, name: str, source: Source, probes: str | None) -> None:
-        """Open, convert and execute the submission in the worker; raises LoadFailed."""
-        archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
-        files = dict(source.files)
+    def load(self, name: str, source: Source, probes: str | None, seconds: float = 60.0) -> tuple[str, ...]:
+        """Execute the submission in the worker, for which there are ``seconds``; what was left out of it, in words.
+
+        Raises LoadFailed.
+        """
+        asked = {"name": name, "main": source.main, "files": dict(source.files), "probes": probes, "seconds": seconds}
         try:
-            self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
+            told = self.request("load", **asked)
         except SubmissionRaised as fault:
             raise LoadFailed(str(fault), fault.frames, fault) from fault
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
             raise LoadFailed(str(fault), (), fault) from fault
+        return tuple(_one_line(note) for note in told[:MOST_NOTES]) if isinstance(told, list) else ()
 
-    def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
-        """A new check: its first request will undo there what the last one left, and seed."""
+    def begin(
+        self,
+        seed: int,
+        seconds: float,
+        proving: bool = False,
+        tracing: bool = False,
+        watched: Sequence[str] = (),
+        blocked: Mapping[str, str] | None = None,
+    ) -> None:
+        """A new check: its first request will undo there what the last one left, and seed.
+
+        ``tracing`` and ``watched``: what the worker notes for ``ran``. ``blocked`` maps names of the submission to
+        the sentence of ``Waits``, which is raised where the check takes one of them.
+        """
         self.seen = Seen(sent=[] if proving else None)
         self.line.begin(seconds)
-        self._seed = seed
+        self._begin = [seed, tracing, list(watched)]
+        self._blocked = blocked or {}
+
+    def touch(self, name: str) -> None:
+        """The check takes ``name`` of the submission; raises Waits where it is known to be wrong."""
+        self.seen.touched.add(name)
+        self.seen.last = name
+        if name in self._blocked:
+            raise Waits(self._blocked[name])
+
+    def ran(self) -> Ran:
+        """What ran in the worker since the check began; nothing where it cannot be asked."""
+        try:
+            return _ran(self.request("report")) if not self._begin else Ran()
+        except SubmissionFault:
+            return Ran()
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission.
@@ -110,6 +155,7 @@ class Client:
         objects = [arg for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a")]
         places = [arg._made if name in WHAT_WAS_BUILT and arg._made else arg._spec.where for arg in objects]
         self.seen.where = next((place for place in places if place), self.seen.where)
+        self.seen.last = next((obj._spec.own for obj in objects if obj._spec.own), self.seen.last)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:
@@ -141,6 +187,7 @@ class Client:
         """
         spec = getattr(function, "_spec", None)
         self.seen.where = (spec.where if spec is not None else None) or self.seen.where
+        self.seen.last = (spec.own if spec is not None else None) or self.seen.last
         if self.seen.sent is not None:
             self.seen.sent += sent
         self.line.follow_cases()
@@ -179,7 +226,7 @@ class Client:
         request |= {"drop_objects": unused} if unused else {}
         if self.dropped_graphs:
             request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
-        begin, self._seed = [] if self._seed is None else [self._seed], None
+        begin, self._begin = self._begin, []
         try:
             frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
         except Unsendable as error:
@@ -235,11 +282,10 @@ class Client:
         if not names or any(type(name) is not str for name in names) or type(text) is not str:
             raise Violation("error reply")
         if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
-            limits = getattr(self.line, "limits", None)
-            return OutOfMemory(limits.memory_mb if limits else 0)
+            return OutOfMemory(self.line.limit_mb)
         fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
-        local = getattr(self.line, "raised", None)
-        return fault.with_traceback(local.__traceback__) if local is not None else fault
+        raised = self.line.raised
+        return fault.with_traceback(raised.__traceback__) if raised is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
         if isinstance(value, Remote):
@@ -279,7 +325,7 @@ def encoded(value: Any) -> Encoded:
 def object_spec(rest: list[Any]) -> ObjectSpec:
     """Check and name the parts of an object's description."""
     try:
-        number, name, bases, is_callable, where, tensor = rest
+        number, name, bases, is_callable, where, tensor, own = rest
         if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
             raise Violation("object")
         names = tuple(str(base) for base in bases)
@@ -292,7 +338,21 @@ def object_spec(rest: list[Any]) -> ObjectSpec:
         raise
     except Exception:
         raise Violation("object") from None
-    return ObjectSpec(number, name, names, is_callable, place, facts)
+    return ObjectSpec(number, name, names, is_callable, place, facts, None if own is None else str(own))
+
+
+def _ran(value: Any) -> Ran:
+    try:
+        called, ran = value
+        kinds = ("functions", "operators", "unseen")
+        of = {str(name): dict(zip(kinds, map(_words, what), strict=True)) for name, *what in ran}
+        return Ran(_words(called), of)
+    except (TypeError, ValueError):
+        return Ran()
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(str(word)[:120] for word in value)
 
 
 def _is_graph(value: Any) -> bool:
@@ -315,3 +375,8 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     if isinstance(value, (list, tuple)):
         return [tensor for item in value for tensor in _tensors(item)]
     return []
+
+
+def _one_line(note: Any) -> str:
+    """A line that the worker words: cut, and nothing in it moves a cursor."""
+    return "".join(char if char.isprintable() else " " for char in str(note)[:MOST_NOTE])

@@ -24,6 +24,9 @@ class Line(Protocol):
     """Carries one request to a server and its reply back."""
 
     peak_mb: float
+    limit_mb: int  # that the submission may take; 0 where nothing limits it
+    dead: SubmissionFault | None  # why nothing can be exchanged any more
+    raised: BaseException | None  # what the submission raised in the last exchange, where it ran in this process
 
     def exchange(self, frame: Frame, sequence: int, caps: Caps = CAPS) -> tuple[Any, list[Any]]: ...
     def follow_cases(self) -> None: ...
@@ -41,7 +44,9 @@ class WorkerLine:
         self.limits = limits
         self.on_steps = on_steps or (lambda steps: None)
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
+        self.limit_mb = int(limits.memory_mb)
         self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None  # it cannot travel
         self._last_case: int | None = None
         self.peak_mb = 0.0  # of the worker's resident memory, known when the line is closed
         self._printed = bytearray()

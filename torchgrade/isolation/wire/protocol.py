@@ -115,6 +115,7 @@ class ObjectSpec:
     callable: bool
     where: tuple[str, int, str] | None = None  # file, line and name of its definition
     tensor: tuple[str, tuple[int, ...], str, bool, bool] | None = None  # dtype, shape, device, requires_grad, leaf
+    own: str | None = None  # the definition of the submission's that it is or comes from
 
 
 def unpack_header(raw: bytes | bytearray, caps: Caps = CAPS) -> tuple[Any, list[int]]:

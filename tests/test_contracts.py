@@ -534,7 +534,7 @@ def test_a_view_arrives_as_a_view(worker: RemoteSubmission) -> None:
 # --- proving ---------------------------------------------------------------------------------------------------------
 
 
-def proved(submission: Submission, *args: Any, **kwargs: Any) -> list[str]:
+def proved(submission: RemoteSubmission, *args: Any, **kwargs: Any) -> list[str]:
     """The sentences met while ``agrees`` is proved."""
     client = submission.torchgrade_client
     client.begin(11, 60.0, proving=True)
@@ -543,7 +543,7 @@ def proved(submission: Submission, *args: Any, **kwargs: Any) -> list[str]:
     return proof.sentences
 
 
-def test_a_grid_that_meets_a_kink_or_a_tie_is_refused_while_it_is_proved(here: Submission) -> None:
+def test_a_grid_that_meets_a_kink_or_a_tie_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
     ties = grid(shape=[(2, 3, 6, 4)], kernel_size=[2], values=[kit.ties])
     expect.agrees(here.peak, F.max_pool2d, ties)
     assert proved(here, here.peak, F.max_pool2d, ties) == []  # the values of equal numbers are no doubt
@@ -558,19 +558,19 @@ def around_a_million(shape: Any, dtype: Any, generator: Any) -> torch.Tensor:
     return kit.normal(shape, dtype, generator) + 1e6
 
 
-def test_a_mistake_that_no_case_shows_is_refused_while_it_is_proved(here: Submission) -> None:
+def test_a_mistake_that_no_case_shows_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
     likely = {"the stride is forgotten": lambda x, stride=None, **settings: F.avg_pool2d(x, **settings)}
     assert proved(here, here.pool, F.avg_pool2d, POOLED, likely=likely) == list(likely)
     with pytest.raises(AuthoringError, match="passes as the truth"):
         proved(here, here.pool, F.avg_pool2d, POOLED.vary(stride=[LEFT_OUT]), likely=likely)
 
 
-def test_an_oracle_that_is_trivial_is_refused_while_it_is_proved(here: Submission) -> None:
+def test_an_oracle_that_is_trivial_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
     with pytest.raises(AuthoringError, match="zeros"):
         proved(here, here.pool, F.avg_pool2d, POOLED.vary(values=[kit.zeros]))
 
 
-def test_a_modules_mistake_may_be_a_function_of_its_input(here: Submission) -> None:
+def test_a_modules_mistake_may_be_a_function_of_its_input(here: RemoteSubmission) -> None:
     cases = grid(lambda draw, *, num_features: draw(6, num_features), num_features=[3, 2], training=[True, False])
 
     def of_the_batch(x: Any, num_features: int) -> Any:

@@ -227,7 +227,7 @@ def test_num_macs(submission):
             stride=[LEFT_OUT, 2, (1, 2), (3, 1)],
             padding=[LEFT_OUT, 2, (0, 2), (1, 0)],
             dilation=[LEFT_OUT, 2, (2, 1), (1, 2)],
-            groups=[LEFT_OUT, 2, 1],
+            groups=[LEFT_OUT, 2, 4, 1],
             where=divides,
         ),
         likely={
@@ -281,7 +281,11 @@ STRIDES = [LEFT_OUT, (2, 1), 3, (1, 2), 1]
 PADDINGS = [LEFT_OUT, (1, 2), 1, (2, 0), 0]
 DILATIONS = [LEFT_OUT, (3, 2), 2, (1, 3), 1]
 MIXED = CHANNELS.vary(
-    groups=GROUPS, stride=STRIDES, padding=PADDINGS, dilation=DILATIONS, layout=["contiguous", "transposed", "offset"]
+    groups=GROUPS,
+    stride=STRIDES,
+    padding=PADDINGS,
+    dilation=DILATIONS,
+    layout=["contiguous", "transposed", "offset", "gaps"],
 )
 
 
@@ -585,9 +589,11 @@ def test_layer_settings(submission):
         stride=[LEFT_OUT, (2, 1), 2],
         padding=[LEFT_OUT, (0, 2), 1, "same"],
         dilation=[LEFT_OUT, (1, 2), 2],
-        groups=[LEFT_OUT, 2],
+        groups=[LEFT_OUT, 2, 4],
+        out_channels=[8, 4],
+        layout=["contiguous", "transposed"],
     )
-    meaningful = cases.only(lambda padding, stride: padding != "same" or stride is LEFT_OUT)
+    meaningful = cases.only(divides).only(lambda padding, stride: padding != "same" or stride is LEFT_OUT)
     expect.agrees(
         submission.ManualConv2d, nn.Conv2d, meaningful, likely={"the layer ignores its settings": without_settings}
     )

@@ -89,9 +89,10 @@ def _built(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Modul
 
 
 def _smaller(value: Any, step: int) -> Any:
-    """Other arguments of the same kind: what floats, halved so many times."""
+    """Other arguments of the same kind: what floats is turned round, and halved so many times."""
     if isinstance(value, torch.Tensor):
-        return value.detach() * 0.5**step if value.is_floating_point() else value
+        turned = value.detach().flip(tuple(range(value.ndim)))
+        return turned * 0.5**step if value.is_floating_point() else value
     if isinstance(value, (list, tuple)):
         return type(value)(_smaller(item, step) for item in value)
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from torchgrade.batch.intake.layouts import moment_text, recognise
 from torchgrade.batch.intake.naming import read_name
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
-from torchgrade.batch.run import Reading, take_in
+from torchgrade.batch.run import Submissions, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.handin.files import open_files
@@ -62,6 +62,20 @@ def test_words_and_numbers_of_the_task_are_no_person(name, person):
 ])  # fmt: skip
 def test_only_a_number_behind_the_name_is_an_attempt(name, number, bare):
     assert (attempt_number(name, STEMS), without_attempt(name, STEMS)) == (number, bare)
+
+
+@pytest.mark.parametrize(("earlier", "last"), [
+    ("v1/task01.py", "task01.py"), ("old/task01.py", "task01.py"), ("task01.py", "task01 (1).py"),
+    ("task-01.py", "task-01 (1).py"), ("v1/task01.py", "v2/task01.py"), ("sent (1).zip", "sent (2).zip"),
+    ("v3.py", "task01.py"),
+])  # fmt: skip
+def test_of_several_files_the_final_one_counts(tmp_path, earlier, last):
+    """Whichever of them is older on the disk, and whatever comes first in the alphabet."""
+    for name, note in ((last, b"# last"), (earlier, b"# earlier")):
+        archive = name.endswith(".zip")
+        write(tmp_path, {f"ann/{name}": make_zip({"task01.py": ONE + note}) if archive else ONE + note})
+    found, _ = handed(tmp_path)
+    assert found["ann", "task01_numbers"].label.startswith(f"ann/{last}")
 
 
 @pytest.mark.parametrize("roster", ["", "id\nann\nbob\n"])
@@ -284,6 +298,43 @@ def test_results_of_an_earlier_batch_are_no_handins():
     assert set(people("ann/task01.py", *first)[0].values()) == {"ann"}
 
 
+SIGN = st.sampled_from(["", "1", "2", "3", "ann", "bob", "a@x", "Ann", "Lee, Ann", "Ann Lee"])
+
+
+@given(
+    listed=st.lists(st.tuples(SIGN, SIGN, SIGN, SIGN), max_size=4),
+    seen=st.lists(st.tuples(SIGN, SIGN, SIGN), max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_two_people_never_share_a_row(listed, seen):
+    """Whatever a list and a platform say: different ids of a platform are different students, and all have an entry."""
+    students = {key or mail or name: Student(key or mail or name, key, name, mail, listed=True, ids={"sid": sid})
+                for key, name, mail, sid in listed if key or mail or name}  # fmt: skip
+    roster = Roster(list(students.values()))
+    people = [Identity(number, name, mail, own=True) for number, name, mail in seen if number]
+    found = roster.find(people)
+    owners = {}
+    for who in people:
+        for key in found[who].keys:
+            owners.setdefault(key, set()).add(who.id)
+    assert all(len(ids) == 1 for ids in owners.values())
+    assert {key for entry in found.values() for key in entry.keys} <= {student.key for student in roster.class_of()}
+
+
+@given(
+    text=st.text(),
+    head=st.sampled_from(["id,name\n", "name;email;section\n", "sep=|\n", "", "学号,姓名\n", "Student,ID\n"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_class_list_is_a_traceback(text, head):
+    """Any text is a list of distinct students, or a sentence."""
+    try:
+        students = parse_roster(head + text, "r.csv")
+    except UsageError:
+        return
+    assert len({student.key for student in students}) == len(students)
+
+
 NAMES = st.one_of(
     st.sampled_from(["task01.py", "x_1_assignsubmission_file_task04.py", "bobn_2_502_task01.py", "solutions", "gradebook.sqlite",
                      "submission_metadata.yml", "a_attempt_2026-01-01-00-00-00_b.py", "-1.py", "LATE_3_4_x.py", ".git"]),
@@ -424,7 +475,7 @@ def take(book, folder, roster=""):
     """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
     course = Course.load(MINI)
     _, followed = take_in(
-        book, Reading(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
+        book, Submissions(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
     )
     return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
 

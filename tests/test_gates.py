@@ -14,7 +14,7 @@ SUITE = """
     import torch
     from torchgrade.authoring import Rule, check, expect
 
-    BY_HAND = Rule(of=("softmax", "relu", "Layer"), functions=("softmax", "relu"), names="nn.ReLU", instead="exp")
+    BY_HAND = Rule(of=("softmax", "relu", "Layer"), functions=("softmax", "relu", "grad"), names="nn.ReLU", instead="exp")
     x = torch.linspace(-2, 2, 12).reshape(3, 4)
 
 
@@ -36,6 +36,13 @@ SUITE = """
     @check("the layer is right", points=2, category="values", after=[test_softmax, test_relu])
     def test_layer(submission):
         expect.close(submission.Layer()(x), torch.relu(x))
+
+
+    @check("relu has slopes", points=1, category="gradients", after=test_relu)
+    def test_slopes(submission):
+        start = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad((submission.relu(start) * x).sum(), start)  # the engine's own, in the worker
+        expect.close(slope, x * (x > 0))
 
 
     @check("relu leaves x alone", points=1, category="robustness")
@@ -83,6 +90,7 @@ def test_a_broken_rule_holds_what_was_forwarded_and_nothing_else(grade):
         "batches": "held",
         "relu": "passed",
         "layer": "passed",
+        "slopes": "passed",
         "intact": "passed",
         "rule": "failed",
     }
@@ -135,6 +143,12 @@ def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):
     outcomes = grade(layer="class Layer(nn.Module):\n    def forward(self, x):\n        return nn.ReLU()(x)\n")
     assert statuses(outcomes)["layer"] == "held"
     assert statuses(outcomes)["relu"] == "passed"
+
+
+def test_a_name_in_a_helper_holds_what_uses_it(grade):
+    helper = "def _bend(x):\n    return nn.ReLU()(x)\n\n\ndef relu(x):\n    return _bend(x)\n"
+    outcomes = statuses(grade(relu=helper))
+    assert [outcomes[name] for name in ("relu", "layer", "softmax")] == ["held", "held", "passed"]
 
 
 def test_nothing_beside_the_values_pays_before_they_are_right(grade):

@@ -15,9 +15,9 @@ def graded(course, *arguments):
     """How many tasks the command told from the record, and its points."""
     done = grade_py(*arguments, cwd=course)
     assert done.returncode in (0, 1), done.stderr
-    told = [line for line in done.stdout.splitlines() if "have not changed since they were graded" in line]
+    told = [line for line in done.stdout.splitlines() if line.startswith("told from the record")]
     points = next(line for line in done.stdout.splitlines() if line.startswith("points"))
-    return int(told[0].split()[0]) if told else 0, points.split()[1]
+    return int(told[0].split(": ")[1].split()[0]) if told else 0, points.split()[1]
 
 
 def test_only_what_has_changed_is_graded_again(mini):

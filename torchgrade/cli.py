@@ -82,7 +82,7 @@ def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
     """All commands, or those that a learner's edition has."""
     parser = argparse.ArgumentParser(
         prog="grade.py",
-        description=_("Grade the course. Without a command: grade all tasks, or those that are named."),
+        description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
     parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")

@@ -450,6 +450,7 @@ def test_input_device(submission):
     points=1,
     category="efficiency",
     after=test_input_shape,
+    hidden=True,
 )
 def test_input_growth(submission):
     small, large = (random_image(4, 3, 3),), (random_image(16, 12, 3),)

@@ -98,13 +98,19 @@ PRODUCT_BY_HAND = Rule(
 
 
 @check("linear_forward and ManualLinear are matrix products of their own", points=0.5, category="rules",
-       gates=PRODUCT_BY_HAND)  # fmt: skip
+       gates=PRODUCT_BY_HAND, hidden=True)  # fmt: skip
 def test_forward_rule(submission):
     expect.avoids(submission.linear_forward, numbers(5, 7), numbers(3, 7), numbers(3), rule=PRODUCT_BY_HAND)
     expect.avoids(submission.ManualLinear(7, 3), torch.randn(5, 7), rule=PRODUCT_BY_HAND, given="ManualLinear(7, 3)")
 
 
-@check("linear_forward needs no loop over samples or units", points=0.5, category="efficiency", after=test_forward)
+@check(
+    "linear_forward needs no loop over samples or units",
+    points=0.5,
+    category="efficiency",
+    after=test_forward,
+    hidden=True,
+)
 def test_forward_growth(submission):
     small = (numbers(4, 7), numbers(3, 7), numbers(3))
     samples, units = (numbers(40, 7), numbers(3, 7), numbers(3)), (numbers(4, 7), numbers(30, 7), numbers(30))
@@ -192,7 +198,9 @@ def test_backward_inputs(submission):
 BY_FORMULA = Rule(of="linear_backward", functions=("grad", "backward"), instead="the formulas")
 
 
-@check("linear_backward works by formula, without autograd", points=0.5, category="rules", gates=BY_FORMULA)
+@check(
+    "linear_backward works by formula, without autograd", points=0.5, category="rules", gates=BY_FORMULA, hidden=True
+)
 def test_backward_rule(submission):
     arguments = numbers(5, 3), numbers(5, 7), numbers(3, 7)
     expect.avoids(submission.linear_backward, *arguments, rule=BY_FORMULA)
@@ -285,7 +293,13 @@ def test_module_values(submission):
     )
 
 
-@check("gradients of ManualLinear reach x, weight and bias", points=1, category="gradients", after=test_module_values)
+@check(
+    "gradients of ManualLinear reach x, weight and bias",
+    points=1,
+    category="gradients",
+    after=test_module_values,
+    hidden=True,
+)
 def test_module_gradients(submission):
     expect.agrees(submission.ManualLinear, nn.Linear, LAYERS.vary(leading=[(5,), (), (2, 3)]), gradients=True)
 

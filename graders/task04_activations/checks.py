@@ -434,7 +434,13 @@ def test_far_slopes(submission):
                           name=f"activation_grad {name}", trivial="far out a slope is 0 or 1")  # fmt: skip
 
 
-@check("activation_grad refuses a name that it does not know", points=0.5, category="robustness", after=test_slopes)
+@check(
+    "activation_grad refuses a name that it does not know",
+    points=0.5,
+    category="robustness",
+    after=test_slopes,
+    hidden=True,
+)
 def test_unknown_name(submission):
     for name in ("sine", "gelu"):
         expect.raises(("ValueError",), submission.activation_grad, name, torch.ones(2), given=f"name={name!r}")
@@ -625,7 +631,7 @@ WITHOUT_TANH = by_hand(("tanh", "tanhshrink", "softplus", "logsigmoid"), allowed
 
 
 @check("smooth functions are written without PyTorch's activations", points=1.5, category="rules",
-       gates=[WITH_TANH, WITHOUT_TANH])  # fmt: skip
+       gates=[WITH_TANH, WITHOUT_TANH], hidden=True)  # fmt: skip
 def test_smooth_rules(submission):
     expect_by_hand(submission, WITH_TANH)
     expect_by_hand(submission, WITHOUT_TANH)
@@ -635,7 +641,13 @@ STRAIGHT = by_hand(tuple(CORNERED))
 SLOPED = by_hand(("prelu",))
 
 
-@check("functions with corners are written without PyTorch's", points=1, category="rules", gates=[STRAIGHT, SLOPED])
+@check(
+    "functions with corners are written without PyTorch's",
+    points=1,
+    category="rules",
+    gates=[STRAIGHT, SLOPED],
+    hidden=True,
+)
 def test_cornered_rules(submission):
     expect_by_hand(submission, STRAIGHT)
     expect_by_hand(submission, SLOPED, torch.rand(3))
@@ -644,7 +656,7 @@ def test_cornered_rules(submission):
 SUMMED = by_hand(("softmax", "log_softmax"))
 
 
-@check("softmax and log_softmax are written without PyTorch's", points=1, category="rules", gates=SUMMED)
+@check("softmax and log_softmax are written without PyTorch's", points=1, category="rules", gates=SUMMED, hidden=True)
 def test_softmax_rules(submission):
     expect_by_hand(submission, SUMMED, 1)
 
@@ -652,7 +664,9 @@ def test_softmax_rules(submission):
 SLOPES_BY_HAND = by_hand(("activation_grad", "SigmoidFunction"), allowed=("tanh",), besides=("grad", "backward"))
 
 
-@check("slopes come from their formulas, without autograd", points=0.5, category="rules", gates=SLOPES_BY_HAND)
+@check(
+    "slopes come from their formulas, without autograd", points=0.5, category="rules", gates=SLOPES_BY_HAND, hidden=True
+)
 def test_slope_rules(submission):
     for name in SLOPE_NAMES:
         expect.avoids(submission.activation_grad, name, torch.randn(4, 3), rule=SLOPES_BY_HAND,
@@ -679,7 +693,7 @@ def test_efficiency(submission):
     expect.vectorised(submission.prelu, (small, weights[0]), (large, weights[1]), given="prelu on (20, 30)")
 
 
-@check("every tensor is made where the input is", points=0.5, category="devices")
+@check("every tensor is made where the input is", points=0.5, category="devices", hidden=True)
 def test_devices(submission):
     x, wanted = torch.randn(4, 3), "every tensor on the device of x"
     more = {"prelu": (torch.rand(3),), "softmax": (1,), "log_softmax": (1,)}

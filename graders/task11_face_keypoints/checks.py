@@ -64,7 +64,6 @@ def test_item_values(submission):
     points=1,
     category="values",
     after=test_item_values,
-    hidden=True,
 )
 def test_transform(submission):
     images, points = stack(3)
@@ -241,7 +240,9 @@ def test_cnn_repeats(submission):
     )  # fmt: skip
 
 
-@check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape)
+@check(
+    "nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape, hidden=True
+)
 def test_portable(submission):
     expect.portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
 
@@ -409,6 +410,7 @@ def test_clip(submission):
     points=0.5,
     category="devices",
     after=[test_portable, test_history],
+    hidden=True,
 )
 def test_moves(submission):
     loader = submission.probes.loader(torch.rand(4, 1, 96, 96), torch.rand(4, 8) * 90, 2)

@@ -197,7 +197,7 @@ def test_gradients(submission):
 
 
 @check("nothing in the networks is tied to one device", points=1, category="devices",
-       after=[test_generator_maps, test_discriminator_maps])  # fmt: skip
+       after=[test_generator_maps, test_discriminator_maps], hidden=True)  # fmt: skip
 def test_portable(submission):
     for build, x in (
         (submission.Generator, torch.randn(2, 100, 1, 1)),
@@ -500,7 +500,9 @@ def test_step_mode(submission):
         )
 
 
-@check("train_step leaves images and noise as they are", points=0.5, category="robustness", after=test_step_g)
+@check(
+    "train_step leaves images and noise as they are", points=0.5, category="robustness", after=test_step_g, hidden=True
+)
 def test_step_arguments(submission):
     toy = Toy(submission, count=3)
     opt_g, opt_d = submission.probes.sgd(toy.painter, 0.1, 0.0), submission.probes.sgd(toy.judge, 0.1, 0.0)

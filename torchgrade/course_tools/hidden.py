@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from torchgrade.course import Task
+from torchgrade.course_tools.public_suite import public_text
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.course_tools.variants import read_mutants, solution_text
+from torchgrade.errors import CourseError
 from torchgrade.suites import read_suite
 
 HIDDEN_OF = 3  # at least one check of so many is hidden
@@ -18,7 +20,12 @@ def unproven_secrets(task: Task) -> Iterator[str]:
 
     A function is covered when a mutant that changes it fails a check that is shown; ``verify`` proves the mutants.
     """
-    checks = read_suite(task).checks
+    suite = read_suite(task)
+    checks = suite.checks
+    try:
+        public_text(suite.text, f"graders/{task.stem}/checks.py")
+    except CourseError as error:
+        yield str(error)
     shown = {check.name for check in checks if not check.hidden}
     hidden = len(checks) - len(shown)
     if hidden * HIDDEN_OF < len(checks):

@@ -21,7 +21,7 @@ from typing import IO, BinaryIO, NamedTuple, cast
 
 from torchgrade.handin.inflate import Bomb, Metered, Plain, megabytes
 from torchgrade.handin.kinds import is_archive
-from torchgrade.handin.limits import Limits
+from torchgrade.handin.limits import ArchiveLimits
 from torchgrade.handin.names import Refused, clean_path, decode_name, reason, shown
 
 _CHUNK = 1 << 16
@@ -40,7 +40,9 @@ class Member(NamedTuple):
     refused: str = ""
 
 
-def members(stream: BinaryIO, limits: Limits, skip: Callable[[str], bool] = lambda path: False) -> Iterator[Member]:
+def members(
+    stream: BinaryIO, limits: ArchiveLimits, skip: Callable[[str], bool] = lambda path: False
+) -> Iterator[Member]:
     """The regular files of a zip or tar archive (plain, gzip, bzip2 or xz), one by one: one is in memory at a time.
 
     Archives inside are read ``limits.nesting`` deep, under the path of the inner archive; with 0 they are
@@ -53,7 +55,7 @@ def members(stream: BinaryIO, limits: Limits, skip: Callable[[str], bool] = lamb
 class _Reader:
     """The state of one reading: names seen, and what is used of the limits."""
 
-    def __init__(self, limits: Limits, skip: Callable[[str], bool]) -> None:
+    def __init__(self, limits: ArchiveLimits, skip: Callable[[str], bool]) -> None:
         self.limits = limits
         self.skip = skip
         self._seen: set[str] = set()
@@ -122,7 +124,7 @@ class _Reader:
         return b"".join(parts)
 
 
-def _open(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+def _open(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
     """(name, reason to refuse it, what opens it) of each member."""
     magic = stream.read(6)
     stream.seek(0)
@@ -137,7 +139,7 @@ def _open(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, 
     return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio))
 
 
-def _zip_members(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
     if _entries(stream) > limits.count:  # before zipfile builds an object for each
         raise Bomb(f"the archive has more than {limits.count} members")
     with zipfile.ZipFile(stream) as archive:

@@ -13,7 +13,7 @@ SECONDS = 60.0  # to open one hand-in, waiting included
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArchiveLimits:
     """What an archive may contain. ``ratio`` is unpacked size to packed size."""
 
     total: int = 256 << 20
@@ -25,4 +25,4 @@ class Limits:
 
 
 # The instructor's one archive of a whole class; the archives in it stay closed.
-CLASS = Limits(total=16 << 30, member=256 << 20, count=500_000, ratio=200, nesting=0, small=64 << 20)
+CLASS = ArchiveLimits(total=16 << 30, member=256 << 20, count=500_000, ratio=200, nesting=0, small=64 << 20)

@@ -50,7 +50,7 @@ def _headline(mark: Total) -> str:
         return f"not complete yet; open: {', '.join(mark.open_tasks)}"
     verdict = {True: ", passed", False: ", not passed", None: ""}[mark.passed]
     dropped = f"; not counted: {', '.join(mark.dropped)}" if mark.dropped else ""
-    return f"{mark.percent:g} % ({points_text(mark.points, mark.max_points)} points){verdict}{dropped}"
+    return f"{round(mark.percent, 1):g} % ({points_text(mark.points, mark.max_points)} points){verdict}{dropped}"
 
 
 def _task_line(row: Row) -> str:
@@ -88,7 +88,7 @@ def _hidden_note(result: Result) -> list[str]:
     count = sum(check.hidden for task in result.tasks for check in task.checks)
     if not count:
         return []
-    return ["", f"{count} checks are hidden: of these you read the sentence, the category and the size of the error."]
+    return ["", f"Hidden checks: {count}; of these you read the sentence, the category and the size of the error."]
 
 
 def feedback_html(

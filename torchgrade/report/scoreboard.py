@@ -111,7 +111,7 @@ def show(
     share = result.points / result.max_points if result.max_points else 0.0
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
     if known:
-        words = _("{count} of {all} tasks have not changed since they were graded; --all grades them again")
+        words = _("told from the record, as nothing has changed: {count} of {all} tasks; --all grades them again")
         console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
     for line in _next_lines(result):
         console.print(line, soft_wrap=True)

@@ -61,8 +61,8 @@ _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 class Owner(NamedTuple):
     """Whose file it is: ``owners`` has several for group work. ``file`` is the path inside the hand-in.
 
-    ``order`` is an attempt number found in the name (0 without one), ``task`` what a pattern says, ``note`` says why
-    the file can be no submission whatever is in it.
+    ``order`` is the attempt number of a platform or of an archive (0 without one), ``task`` what a pattern says.
+    ``note`` says why the file can be no submission whatever is in it.
     """
 
     owners: tuple[Identity, ...]
@@ -263,7 +263,7 @@ def _blackboard(path: str, common: str, tasks: Sequence[str]) -> Owner | None:
     who = Identity(user or head, others=(head, *others))
     note = "Blackboard's form came, which may hold typed text, and no file" if found["form"] else ""
     file = found["file"] or f"{user}.txt"
-    return Owner((who,), file, attempt_number(file, tasks), moment_text(found["date"]), note=note)
+    return Owner((who,), file, _order(file, tasks), moment_text(found["date"]), note=note)
 
 
 def _common(names: Sequence[str], separator: str) -> str:
@@ -286,7 +286,7 @@ def _moodle(path: str, tasks: Sequence[str]) -> Owner | None:
     who = Identity(number, found["name"].strip(), own=bool(number), team=True)
     file = rest or found["file"]
     note = "text typed into the platform came, and no file" if found["kind"] == "onlinetext" else ""
-    return Owner((who,), file, attempt_number(file, tasks), note=note)
+    return Owner((who,), file, _order(file, tasks), note=note)
 
 
 def _ilias(path: str, tasks: Sequence[str]) -> Owner | None:
@@ -298,7 +298,12 @@ def _ilias(path: str, tasks: Sequence[str]) -> Owner | None:
     when = moment_text("-".join(stamp.groups())) if stamp else ""
     who = Identity(found["login"], f"{found['first']} {found['last']}", others=(found["number"],))
     bare = posixpath.join(posixpath.dirname(file), _STAMP.sub("", posixpath.basename(file), count=1))
-    return Owner((who,), bare, attempt_number(bare, tasks), when)
+    return Owner((who,), bare, _order(bare, tasks), when)
+
+
+def _order(file: str, tasks: Sequence[str]) -> int:
+    """The number behind the name of an archive, which those who read what is in it do not see; of other files 0."""
+    return attempt_number(posixpath.basename(file), tasks) if may_hold_anything(file) else 0
 
 
 def moment_text(text: str) -> str:
@@ -392,13 +397,13 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], kno
         top, _, rest = path.partition("/")
         if rest:
             who = _folder(top, common, kind)
-            return Owner((who,), rest, attempt_number(rest, tasks))
+            return Owner((who,), rest, _order(rest, tasks))
         said = read_name(top, tasks)
         who = Identity(said.person, others=said.others)
         handed = said.names_task or may_hold_anything(top) or (is_code(top) and not folders)
         if not said.person or not (handed or (known is not None and known(who))):
             return None
-        return Owner((who,), top, attempt_number(top, tasks))
+        return Owner((who,), top, _order(top, tasks))
 
     layout = _each(kind, level, read)
     nobody = "its name tells no person and no task" if folders else "its name tells nobody"
@@ -432,7 +437,7 @@ def _gradescope(names: Sequence[str], root: str, metadata: str, tasks: Sequence[
             unmatched[name] = f"{METADATA} does not name its folder"
             continue
         people, when = table[folder]
-        owners[name] = Owner(people, rest, attempt_number(rest, tasks), when)
+        owners[name] = Owner(people, rest, _order(rest, tasks), when)
     return Layout("Gradescope", owners, unmatched)
 
 
@@ -485,7 +490,7 @@ def _by_pattern(names: Sequence[str], pattern: str, tasks: Sequence[str]) -> Lay
         owners[name] = Owner(
             (Identity(values["student"], values["name"], values["email"]),),
             values["file"] or posixpath.basename(name),
-            int(number) if number.isdigit() else attempt_number(name, tasks),
+            int(number) if number.isdigit() else _order(name, tasks),
             moment_text(values["date"]), task=values["task"],
         )  # fmt: skip
     return Layout("--pattern", owners, unmatched)

@@ -88,16 +88,13 @@ class Roster:
             return Found((self._enter(self.present(key), who),) if key else ())
         if team := self._team(who):
             return Found(tuple(team))
-        if len(strong) == 1:
-            return Found((self._enter(strong[0], who),))
-        rivals = [other for key in weak for other in claims[key] if other.own and who.own and other != who]
-        if len(weak) == 1 and not rivals:
-            return Found((self._enter(weak[0], who),))
+        keys = strong or weak
+        rivals = [other for key in keys for other in claims[key] if _are_two(who, other)]
+        if len(keys) == 1 and (not rivals or who.id == keys[0]):
+            return Found((self._enter(keys[0], who),))
         key = self._enter(self._free(who.label), who)
-        if weak or strong:
-            ids = ", ".join(sorted({*strong, *weak} | {other.label for other in rivals}))
-            return Found((key,), f"{who.name or who.label!r} may be several people ({ids})")
-        return Found((key,), "")
+        ids = ", ".join(sorted({*keys, *(other.label for other in rivals)}))
+        return Found((key,), f"{who.name or who.label!r} may be several people ({ids})" if keys else "")
 
     def present(self, key: str) -> str:
         """The key under which a person of earlier times is on the list now; the same where there is none."""
@@ -174,6 +171,11 @@ def one_student(students: Sequence[Student], said: str, labels: Mapping[str, Seq
     if not found:
         raise UsageError(f"nobody in the gradebook is called {said!r}")
     raise UsageError(f"{len(keys)} students are called {said!r} in the gradebook; say which: {', '.join(sorted(keys))}")
+
+
+def _are_two(one: Identity, other: Identity) -> bool:
+    """Whether a platform says by its own ids that these are different people."""
+    return one.own and other.own and "" not in (one.id, other.id) and one.id != other.id
 
 
 def _index(students: Sequence[Student], signs: Callable[[Student], set[str]]) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from torchgrade.handin import notebooks
 from torchgrade.handin.archives import members
 from torchgrade.handin.inflate import megabytes
 from torchgrade.handin.kinds import is_archive, is_code
-from torchgrade.handin.limits import HANDIN, MODULE, Limits
+from torchgrade.handin.limits import HANDIN, MODULE, ArchiveLimits
 from torchgrade.handin.names import Refused, shown
 from torchgrade.handin.naming import is_junk
 
@@ -52,7 +52,7 @@ def _archive(data: bytes) -> tuple[dict[str, bytes], list[list[str]], list[str]]
     refused: list[list[str]] = []
     others: list[str] = []
     total = 0
-    for member in members(io.BytesIO(data), Limits(), is_junk):
+    for member in members(io.BytesIO(data), ArchiveLimits(), is_junk):
         if member.content is None:
             refused.append([shown(member.path), member.refused])
         elif not is_code(member.path):

@@ -14,6 +14,7 @@ from support import MINI, grade_py
 from torchgrade.course import Course
 from torchgrade.course_tools.edits import edits
 from torchgrade.course_tools.messages import block, difference, golden, places, read_golden, without_numbers
+from torchgrade.course_tools.mutate import equivalents
 from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, forget_proof, read_proof, stale
 from torchgrade.course_tools.stubs import make_stub
 from torchgrade.course_tools.variants import Mutant
@@ -361,6 +362,16 @@ def test_one_mutant_can_be_proved_alone(mini: Path) -> None:
     assert (said.returncode, said.stdout.strip()) == (0, "every fact holds")
     said = grade_py("verify", "task01", "--only", "no_byas", cwd=mini)
     assert (said.returncode, said.stdout.strip()) == (1, "task01_scale: no case has 'no_byas' in its name")
+
+
+def test_an_explanation_names_its_inputs(mini: Path) -> None:
+    task = Course.load(mini).tasks[0]
+    place = task.folder / "equivalent.yaml"
+    place.write_text("'scale: a -> b':\n  inputs: finite numbers\n  why: They are the same.\n")
+    assert equivalents(task) == {"scale: a -> b": "finite numbers: They are the same."}
+    place.write_text("'scale: a -> b': They are the same.\n")
+    with pytest.raises(CourseError, match="says for which inputs, in words, and why"):
+        equivalents(task)
 
 
 def test_machine_made_mutants_are_graded() -> None:

@@ -169,6 +169,11 @@ def test_a_check_waits_only_for_what_it_builds_on(grade):
     assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
 
 
+def test_a_crash_tells_what_was_given(grade):
+    crashed = grade(relu="def relu(x):\n    return x.view(-1, 7)\n")["test_relu"]
+    assert (crashed.status, crashed.given) == (Status.CRASHED, "relu(float32 [3, 4])")
+
+
 def test_private_forms_come_from_pytorchs_own_list():
     assert {"softmax", "_softmax", "_safe_softmax", "_masked_softmax", "_sparse_softmax"} <= aliases("softmax")
     assert "_log_softmax" not in aliases("softmax")

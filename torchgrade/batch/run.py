@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade import __version__
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target, now
+from torchgrade.batch.gradebook.gradebook import Gradebook, Seed, Target, now
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
 from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
@@ -179,7 +179,7 @@ def new_targets(book: Gradebook, tasks: Sequence[Task], options: Options, seed: 
     document = environment(options.devices)
     name = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
     book.set_environment(name, document)
-    return {task.stem: Target(task.grader_hash, name, seed) for task in tasks}
+    return {task.stem: Target(task.grader_hash, name, Seed(seed)) for task in tasks}
 
 
 def grade_class(

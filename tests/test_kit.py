@@ -200,11 +200,11 @@ def test_an_operator_trace_tells_kinds_and_shapes_whoever_calls():
             return self.last(F.dropout(x.flatten(1), 0.5, self.training))
 
     net, x = Mixed(), torch.randn(5, 2, 4, 4)
-    assert operator_trace(net, x, among=("convolution", "linear", "max_pool", "dropout")) == [
+    assert operator_trace(net, x, among=("convolution", "linear", "max_pool", "random")) == [
         {"kind": "convolution", "shape": [5, 3, 5, 5]},
         {"kind": "convolution", "shape": [5, 3, 4, 4]},
         {"kind": "max_pool", "shape": [5, 3, 2, 2]},
-        {"kind": "dropout", "shape": [5, 12]},
+        {"kind": "random", "shape": [5, 12]},
         {"kind": "linear", "shape": [5, 4]},
     ]
     assert [row["kind"] for row in operator_trace(net.eval(), x)] == ["convolution", "convolution", "linear"]
@@ -215,9 +215,10 @@ def test_an_operator_trace_tells_kinds_and_shapes_whoever_calls():
 def test_an_operator_trace_keeps_values_that_are_overwritten_later():
     layer = nn.Linear(3, 3)
     x = torch.randn(2, 3)
-    (row,) = operator_trace(lambda x: layer(x).relu_().mul_(0), x, values=True)
+    row, result = operator_trace(lambda x: layer(x).relu_().mul_(0), x, values=True)
     assert torch.equal(row["input"], x)
     assert torch.equal(row["output"], layer(x))
+    assert (result["kind"], result["shape"], result["output"].any().item()) == ("result", [2, 3], False)
 
 
 # Devices and loops

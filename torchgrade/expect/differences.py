@@ -87,13 +87,25 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
     if not fits:
         return wrong_kind(got, describe(expected), _("not {kind}").format(kind=kind_of(_base(expected))))
     if len(got) != len(expected):
-        one, other = (_("length {count}").format(count=len(value)) for value in (expected, got))
-        return Difference(one, other, _("the length is another"))
+        return _length_difference(got, expected, tolerance)
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
         found = difference(one, other, tolerance)
         if found is not None:
             return found.inside(_("item [{number}]").format(number=number))
     return None
+
+
+def _length_difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference:
+    """Both lengths, and what stands at the first place where the two part."""
+    pairs = enumerate(zip(got, expected, strict=False))
+    apart = (number for number, (one, other) in pairs if difference(one, other, tolerance) is not None)
+    place = next(apart, min(len(got), len(expected)))
+    texts = []
+    for value in (expected, got):
+        there = describe(value[place]) if place < len(value) else _("nothing")
+        text = _("length {count}, {item} at [{place}]").format(count=len(value), item=there, place=place)
+        texts.append(text if value else _("length 0"))
+    return Difference(texts[0], texts[1], _("the length is another"))
 
 
 def type_of_sequence(value: Any) -> type:

@@ -9,11 +9,12 @@ from collections import deque
 from pathlib import Path
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.executor import News
 from torchgrade.batch.gradebook.gradebook import Gradebook, Target
 from torchgrade.batch.gradebook.storage import Handin, source_hash
-from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, plan
-from torchgrade.grading.job import Job
+from torchgrade.batch.scheduler import Scheduler, TaskPlan, plan
+from torchgrade.grading.events import CheckEnded, Event, Fault, Graded
+from torchgrade.grading.job import Job, Options
+from torchgrade.grading.pool import Pool
 from torchgrade.marks import Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.scoring import award, task_status, total
@@ -35,41 +36,41 @@ def answer(job: Job, check: str) -> Outcome:
 
 
 class FakeExecutor:
-    """``slots`` jobs at a time; every call of ``news`` moves each by one check. ``faults`` maps a text to a count."""
+    """``slots`` jobs at a time; every call of ``events`` moves each by one check. ``faults`` maps a text to a count."""
 
     def __init__(
         self, slots: int = 2, memory_mb: float = 1e9, pause: float = 0.0, faults: dict[bytes, int] | None = None
     ):
         self.slots, self.memory, self.pause = slots, memory_mb, pause
         self.faults = faults or {}
-        self.running: dict[int, tuple[Job, deque[str], list[Outcome], float]] = {}
+        self.running: dict[int, tuple[Job, deque[str], list[Outcome]]] = {}
         self.submitted: list[Job] = []
         self.closed = ""
         self.most = 0.0
 
     def room(self, memory_mb: float) -> bool:
-        used = sum(entry[3] for entry in self.running.values())
+        used = sum(entry[0].memory_mb for entry in self.running.values())
         return not self.running or (len(self.running) < self.slots and used + memory_mb <= self.memory)
 
-    def submit(self, job: Job, memory_mb: float) -> None:
+    def submit(self, job: Job) -> None:
         checks = deque(job.only or CHECKS)
-        self.running[job.id] = (job, checks, [], memory_mb)
+        self.running[job.id] = (job, checks, [])
         self.submitted.append(job)
-        self.most = max(self.most, sum(entry[3] for entry in self.running.values()))
+        self.most = max(self.most, sum(entry[0].memory_mb for entry in self.running.values()))
 
-    def news(self, timeout: float) -> list[News]:
+    def events(self, timeout: float) -> list[Event]:
         time.sleep(self.pause)
-        found = []
-        for number, (job, checks, seen, _) in list(self.running.items()):
+        found: list[Event] = []
+        for number, (job, checks, seen) in list(self.running.items()):
             text = job.source.files[job.source.main]
             if self.faults.get(text, 0) > 0 and len(seen) == 2:
                 self.faults[text] -= 1
                 del self.running[number]
-                found.append(News(number, fault="the suite raised KeyError"))
+                found.append(Fault(number, "the suite raised KeyError"))
                 continue
             if checks:
                 seen.append(answer(job, checks.popleft()))
-                found.append(News(number, outcome=seen[-1]))
+                found.append(CheckEnded(number, seen[-1]))
             else:
                 done = award(seen)
                 points, possible = total(done)
@@ -77,7 +78,7 @@ class FakeExecutor:
                     job.task, "T", task_status(done), points, possible, 0.1, "suite", "x", done, "fake", "fake"
                 )
                 del self.running[number]
-                found.append(News(number, grade=grade))
+                found.append(Graded(number, grade))
         return found
 
     def close(self, *, now: bool = False) -> None:
@@ -124,8 +125,8 @@ def coordinate(place: str, size: int, pages: int) -> None:
             fill(book, size)
         if pages:
             book.db.execute(f"PRAGMA max_page_count = {pages}")
-        executor = FakeExecutor(4, pause=0.002)
-        Scheduler(book, executor, PLANS, Settings(), Silent()).run(plan(book, TARGETS, PLANS))
+        with Pool(FakeExecutor(4, pause=0.002)) as pool:
+            Scheduler(book, pool, PLANS, Options(), Silent()).run(plan(book, TARGETS, PLANS))
 
 
 if __name__ == "__main__":

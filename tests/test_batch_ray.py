@@ -10,11 +10,11 @@ from support import MINI, copy_of_mini
 
 from torchgrade.batch.gradebook import ledger
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.run import grade_class, take_in
-from torchgrade.batch.scheduler import Settings
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine starts nodes slowly
 ray = pytest.importorskip("ray", reason="the extra torchgrade[ray] is not installed")
@@ -47,12 +47,12 @@ def write_class(folder, size):
         place.write_text((SOLUTION if number % 2 else SOLUTION.replace("x * factor", "x + factor")) + f"# {number}\n")
 
 
-def grade(place, course, folder, executor, watcher):
+def grade(place, course, folder, pool, watcher):
     with Gradebook(place, writer=True) as book:
         tasks = course.tasks[:1]
         take_in(book, folder, tasks, [], pattern=None, attempt="last")
-        settings = Settings(isolation="standard")
-        graded = grade_class(book, tasks, executor, settings, lambda total: watcher, seed=5)
+        options = Options(isolation="standard")
+        graded = grade_class(book, tasks, pool, options, lambda total: watcher, seed=5)
         assert graded.complete
         return {row.student: strip(row) for row in ledger.rows(book)}
 
@@ -88,10 +88,12 @@ def test_a_killed_node_costs_time_and_nothing_else(tmp_path, cluster):
     killer = threading.Thread(target=kill)
     killer.start()
     place = tmp_path / "ray.sqlite"
-    found = grade(place, course, tmp_path / "class", lambda: RayExecutor(course.root, made.address), watcher)
+    found = grade(
+        place, course, tmp_path / "class", lambda works: Pool(RayExecutor(course.root, made.address)), watcher
+    )
     killer.join()
     local = grade(
-        tmp_path / "local.sqlite", course, tmp_path / "class", lambda: LocalExecutor(course.root, 2), Watcher()
+        tmp_path / "local.sqlite", course, tmp_path / "class", lambda works: Pool.local(course.root, 2), Watcher()
     )
 
     assert [(found[name], local[name]) for name in found if found[name] != local[name]] == []

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from batch_support import CHECKS, PLANS, TARGETS, FakeExecutor, Silent, fill, text_of
 
-from torchgrade.batch.executor import News
 from torchgrade.batch.gradebook import ledger
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.scheduler import PATIENCE, TRIES, Scheduler, Settings, plan
+from torchgrade.batch.scheduler import Scheduler, plan
+from torchgrade.grading.events import Fault
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import PATIENCE, TRIES, Pool
 
 SUPPORT = Path(__file__).with_name("batch_support.py")
 ROOT = Path(__file__).parents[1]
@@ -31,8 +33,9 @@ def book(tmp_path):
 def run(book, executor=None, **options):
     executor = executor or FakeExecutor()
     watcher = Silent()
-    scheduler = Scheduler(book, executor, PLANS, Settings(), watcher)
-    complete = scheduler.run(plan(book, TARGETS, PLANS, **options))
+    with Pool(executor) as pool:
+        scheduler = Scheduler(book, pool, PLANS, Options(), watcher)
+        complete = scheduler.run(plan(book, TARGETS, PLANS, **options))
     return complete, executor, watcher, scheduler
 
 
@@ -103,8 +106,8 @@ def test_a_lost_machine_is_no_try_but_not_for_ever(book):
     """Jobs of a machine that left run again; a cluster that loses every job ends as our own fault."""
 
     class Losing(FakeExecutor):
-        def news(self, timeout):
-            found = [News(number, fault="a machine was lost", blameless=True) for number in self.running]
+        def events(self, timeout):
+            found = [Fault(number, "a machine was lost", lost=True) for number in self.running]
             self.running.clear()
             return found
 
@@ -120,14 +123,17 @@ def test_an_interrupted_grading_goes_on_where_it_was(book, tmp_path):
         fill(other, 6)
         run(other)
         undisturbed = times_aside(other)
-    work = plan(book, TARGETS, PLANS)
-    scheduler = Scheduler(book, FakeExecutor(2), PLANS, Settings(), Silent())
-    scheduler.waiting = {}
-    for item in work[:2]:
-        scheduler._start(item)
-    for _ in range(3):
-        for news in scheduler.executor.news(0):
-            scheduler._take(news)
+
+    class Interrupted(FakeExecutor):
+        def events(self, timeout):
+            if len(self.submitted) == 2 and any(len(seen) == 3 for _, _, seen in self.running.values()):
+                raise KeyboardInterrupt
+            return super().events(timeout)
+
+    killed = Interrupted(2)
+    with pytest.raises(KeyboardInterrupt):
+        run(book, killed)
+    assert killed.closed == "now"
     _, executor, _, _ = run(book)
 
     assert times_aside(book) == undisturbed
@@ -138,7 +144,7 @@ def test_an_interrupted_grading_goes_on_where_it_was(book, tmp_path):
 
 def test_stopping_finishes_what_runs(book):
     executor = FakeExecutor(2)
-    scheduler = Scheduler(book, executor, PLANS, Settings(), Silent())
+    scheduler = Scheduler(book, Pool(executor), PLANS, Options(), Silent())
     complete = scheduler.run(plan(book, TARGETS, PLANS), stopping=lambda: len(executor.submitted) >= 4)
 
     assert not complete

@@ -1,4 +1,4 @@
-"""The course is proved: ``grade.py verify`` on the exemplars here, on every task behind the marker ``slow``."""
+"""The course is proved as it is, every solution earns everything and every stub nothing."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from support import ROOT, grade_py, result_of
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.mutate import edits, equivalents
+from torchgrade.course_tools.proof import stale
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
 from torchgrade.isolation.worker.registry import PROBES
 from torchgrade.suites import read_suite
 
 TASKS: list[str] = yaml.safe_load((ROOT / "course.yaml").read_text())["tasks"]
-EXEMPLARS = ("task01_tensors_numpy", "task05_convolution", "task07_pooling_norm")
 
 
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize(
-    "task", [pytest.param(task, marks=() if task in EXEMPLARS else pytest.mark.slow) for task in TASKS]
-)
-def test_every_fact_about_a_task_holds(task: str) -> None:
-    done = grade_py("verify", task, "--timeout-scale", "2", cwd=ROOT, timeout=2900)
-    assert (done.returncode, done.stdout.strip()) == (0, "every fact holds"), done.stderr
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_proved_as_it_is(task: str) -> None:
+    """``verify`` wrote down what it proved; what has changed since then is proved again, see .ci/run."""
+    assert stale(Course.load(ROOT).find(task)) is None
 
 
 @pytest.mark.timeout(1800)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from support import MINI, grade_py
 
+from torchgrade.course import Course
 from torchgrade.course_tools.mutate import edits
+from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, forget_proof, read_proof, stale
 from torchgrade.course_tools.stubs import make_stub
+from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import CourseError
+from torchgrade.grading.events import CheckEnded, Event
+from torchgrade.grading.job import Job, Options
+from torchgrade.grading.session import Session
+from torchgrade.submission import Source
 
 
 def test_a_block_in_a_function_becomes_a_gap() -> None:
@@ -36,11 +44,102 @@ def test_a_stray_marker_is_an_error(text: str) -> None:
         make_stub(text, "s.py")
 
 
-def test_a_proved_course_is_clean() -> None:
-    done = grade_py("verify", "--timeout-scale", "5", cwd=MINI)
-    assert (done.returncode, done.stdout.strip()) == (0, "every fact holds")
+def test_a_course_is_proved_once(mini: Path) -> None:
+    """Nothing is graded again until the content changes; what was proved is kept beside the suite."""
+    done = grade_py("verify", "--timeout-scale", "5", "--jobs", "2", cwd=mini)
+    assert done.returncode == 0
+    said = done.stdout.splitlines()
+    assert said[-1] == "every fact holds"
+    assert said[0] == "task01_scale: finding, price: mutant adds_the_factor costs 88% of the task"
     counted = re.findall(r"(task0\d)_\w+: (\d+) of (\d+) cases graded", done.stderr)
     assert [(task, done == cases) for task, done, cases in counted] == [("task01", True), ("task02", True)]
+
+    course, told = Course.load(mini), list[str]()
+    first, second = course.tasks
+    kept = read_proof(first)
+    assert kept is not None
+    assert kept.counts == {"checks": 4, "mutants": 4, "sentences": 2, "alternatives": 1, "junk": 5}
+    assert kept.findings["price"] == 2
+    assert kept.seconds > 0
+    assert [stale(task) for task in course.tasks] == [None, None]
+    lines = list(verify_tasks(course, course.tasks, Options(), lambda line, stands: told.append(line)))
+    assert lines == []
+    assert [line.split(": ")[1].split(",")[0] for line in told] == [f"proved on {kept.date}"] * 2
+
+    edit(first.suite, "x * 3.0, likely", "3.0 * x, likely")
+    assert stale(first) == (
+        f"task01_scale has changed since it was proved on {kept.date}; run: python grade.py verify task01_scale"
+    )
+    assert stale(second) is None
+    forget_proof(second)
+    assert stale(second) == "task02_train was never proved; run: python grade.py verify task02_train"
+
+
+def test_a_proof_that_does_not_hold_any_more_is_taken_away(mini: Path) -> None:
+    """The content is what was proved, and yet a fact is false: the engine, or the machine, has changed."""
+    course = Course.load(mini)
+    task = course.tasks[1]
+    edit(task.folder / "mutants.yaml", "optimizer.step()", "optimizer.leap()")  # does not apply: no grading
+    made = Proof(content_of(task), engine_of(), {}, "2026-01-01", 1.0, {}, {})
+    made.write(task)
+    (line,) = verify_tasks(course, [task], Options(), lambda *_: None, again=True)
+    assert line.kind == "fact"
+    assert read_proof(task) is None
+
+
+def test_checks_of_training_run_for_the_mutants_that_name_them(mini: Path) -> None:
+    """And for those that wait for another check: what is skipped costs its points."""
+    source = Source("task01_scale.py", {"task01_scale.py": (mini / "solutions" / "task01_scale.py").read_bytes()})
+    wrong = source.files["task01_scale.py"].replace(b"x * factor", b"x + factor")
+    spared = ("test_total", "test_gradient")
+    right_job = Job(0, "task01_scale", source, spared=spared)
+    wrong_job = Job(1, "task01_scale", Source(source.main, {source.main: wrong}), spared=spared)
+    outcomes: dict[int, dict[str, str]] = {0: {}, 1: {}}
+
+    def emit(event: Event) -> None:
+        if isinstance(event, CheckEnded):
+            outcomes[event.job][event.outcome.id] = event.outcome.status.value
+
+    Session(Course.load(mini), lambda isolation, device: None, emit).grade([right_job, wrong_job])
+    assert outcomes[0] == {"test_scale": "passed", "test_affine": "passed"}
+    assert outcomes[1] == {"test_scale": "failed", "test_gradient": "skipped", "test_affine": "skipped"}
+
+
+def test_what_a_helper_says_is_met_when_it_runs(mini: Path) -> None:
+    """Sentences are gathered where they can reach the learner, not where they are written."""
+    suite = mini / "graders" / "task01_scale" / "checks.py"
+    edit(suite, "x * 3.0, likely={", "x * 3.0, likely={f'it is {x.ndim} times too large': x * 6.0,")
+    course = Course.load(mini)
+    found = [str(line) for line in verify_tasks(course, course.tasks[:1], Options(), lambda *_: None)]
+    assert "task01_scale: no mutant reaches the likely sentence 'it is 2 times too large' of test_scale" in found
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_ci_proves_what_changed_and_what_the_commit_draws(mini: Path) -> None:
+    """Another commit draws other tasks; the drawing keeps to the seconds that there are."""
+    first, second = tasks = Course.load(mini).tasks
+    for task, seconds in ((first, 50.0), (second, 90.0)):
+        Proof(content_of(task), "", {}, "2026-01-01", seconds, {}, {}).write(task)
+    for words in (["init"], ["add", "."], ["commit", "-m", "a"], ["commit", "--allow-empty", "-m", "b"]):
+        git(mini, *words)
+    assert due(tasks, "", 200.0) == tasks  # both fit
+    drawn = {due(tasks, "", 60.0)}
+    for number in range(8):
+        git(mini, "commit", "--allow-empty", "-m", str(number))
+        drawn.add(due(tasks, "", 60.0))
+    assert drawn == {(first,), (second,)}  # one always, whatever it takes
+    edit(second.suite, "1e-3", "2e-3")
+    assert second in due(tasks, "HEAD", 0.0)
+    Proof(content_of(second), "", {}, "2026-01-02", 90.0, {}, {}).write(second)
+    git(mini, "commit", "-am", "proved")
+    assert second in due(tasks, "", 0.0)  # proved by its author, and now by CI
+    git(mini, "checkout", "-b", "branch")
+    git(mini, "commit", "--allow-empty", "-m", "c")
+    assert len(due(tasks, "", 0.0)) == 1
 
 
 def edit(path: Path, old: str, new: str) -> None:

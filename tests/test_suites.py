@@ -11,7 +11,7 @@ from torchgrade.checks import CheckSpec, check
 from torchgrade.course import Course
 from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import AuthoringError, CourseError
-from torchgrade.grading.run import Options
+from torchgrade.grading.job import Options
 from torchgrade.suites import parse_suite, read_suite
 
 TWICE = '\n\n@check("once more", points=1, category="values")\ndef test_total(submission):\n    raise ValueError\n'
@@ -77,7 +77,9 @@ def test_grade_and_verify_name_the_cause(mini: Path) -> None:
     assert "test_total is the name of the check 'total sums all elements' already" in row["message"]
     course = Course.load(mini)
     lines = list(verify_tasks(course, course.tasks[:1], Options(), lambda *_: None))
-    assert [line for line in lines if "a second check called test_total hides the one of line" in line] == lines[:1]
+    assert [line for line in lines if "a second check called test_total hides the one of line" in line.text] == lines[
+        :1
+    ]
 
 
 def test_a_task_is_listed_once(mini: Path) -> None:

@@ -128,6 +128,13 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify = commands.add_parser("verify", help=_("prove the course: stubs, solutions, mutants, alternatives"))
     verify.add_argument("tasks", nargs="*", metavar="TASK")
     add_run_options(verify)
+    verify.add_argument("--all", action="store_true", help=_("prove again what is proved already"))
+    verify.add_argument(
+        "--due", nargs="?", const="", metavar="REF", help=_("prove what changed since a Git revision, and some others")
+    )
+    verify.add_argument(
+        "--budget", type=positive, default=600.0, metavar="S", help=_("with --due: processor seconds (default 600)")
+    )
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -138,9 +138,6 @@ class Result:
         if self.tasks and all(task.status is Status.PASSED for task in self.tasks):
             return ExitCode.PASSED
         return ExitCode.NOT_YET
-
-    def with_task(self, task: TaskGrade) -> Result:
-        return replace(self, tasks=(*self.tasks, task))
 
     def to_json(self) -> dict[str, Any]:
         """The document described by ``torchgrade/report/result.schema.json``."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from torchgrade.batch.executor import News
-from torchgrade.batch.local import LocalExecutor
 from torchgrade.errors import UsageError
+from torchgrade.grading.events import Event, Fault, Graded, from_data, to_data
 from torchgrade.grading.job import Job
-from torchgrade.model import Outcome, TaskGrade, as_json
+from torchgrade.grading.local import LocalExecutor
 
 _PACKAGE = str(Path(__file__).parents[2])
 _PATIENCE = 1.0  # seconds between two looks at the size of the cluster
-_SOON = 0.02  # seconds in which news of one job travel together
+_SOON = 0.02  # seconds in which events of one job travel together
 
 
 class _Remote:
@@ -30,48 +29,39 @@ class _Remote:
     def __init__(self, root: str) -> None:
         self.local = LocalExecutor(Path(root), 1, memory_mb=float("inf"))
 
-    def grade(self, data: dict[str, Any], memory_mb: float) -> Any:
-        """Yield lists of the job's news as plain data, nearly as soon as they are known."""
-        job = Job.from_data(data)
-        self.local.submit(job, memory_mb)
+    def grade(self, data: dict[str, Any]) -> Any:
+        """Yield lists of the job's events as plain data, nearly as soon as they are known."""
+        self.local.submit(Job.from_data(data))
         over = False
         while not over:
             found = self._together()
-            over = any(news.outcome is None for news in found)
+            over = _has_end(found)
             if found:
-                yield [_to_data(news) for news in found]
+                yield [to_data(event) for event in found]
 
-    def _together(self) -> list[News]:
-        """What is known soon after the first piece: a message costs Ray as much as a small check takes."""
-        found = self.local.news(1.0)
+    def _together(self) -> list[Event]:
+        """What is known soon after the first event: a message costs Ray as much as a small check takes."""
+        found = self.local.events(1.0)
         deadline = time.monotonic() + _SOON
-        while all(news.outcome is not None for news in found) and time.monotonic() < deadline:
-            found += self.local.news(max(deadline - time.monotonic(), 0.001))
+        while not _has_end(found) and time.monotonic() < deadline:
+            found += self.local.events(max(deadline - time.monotonic(), 0.001))
         return found
 
     def close(self) -> None:
         self.local.close(now=True)
 
 
-def _to_data(news: News) -> dict[str, Any]:
-    outcome = as_json(news.outcome) if news.outcome else None
-    grade = as_json(news.grade) if news.grade else None
-    return {"job": news.job, "outcome": outcome, "grade": grade, "fault": news.fault}
-
-
-def _from_data(data: dict[str, Any]) -> News:
-    outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
-    grade = TaskGrade.from_json(data["grade"]) if data["grade"] else None
-    return News(data["job"], outcome, grade, data["fault"])
+def _has_end(events: Iterable[Event]) -> bool:
+    return any(isinstance(event, (Graded, Fault)) for event in events)
 
 
 class _Slot:
     """An actor, and what it runs."""
 
-    def __init__(self, actor: Any, memory_mb: float, task: str) -> None:
+    def __init__(self, actor: Any, memory_mb: float) -> None:
         self.actor = actor
         self.memory_mb = memory_mb
-        self.task = task
+        self.task = ""
         self.job: int | None = None
         self.stream: Any = None
 
@@ -103,7 +93,6 @@ class RayExecutor:
         self._slots: list[_Slot] = []
         self._looked = 0.0
         self._size = 0
-        self._sink: queue.SimpleQueue[News] = queue.SimpleQueue()
 
     def room(self, memory_mb: float) -> bool:
         """One grader for each processor of the cluster as it is now; Ray itself minds the memory of each machine."""
@@ -119,16 +108,16 @@ class RayExecutor:
             if len(self._slots) > self._size:
                 self._make_way()
 
-    def submit(self, job: Job, memory_mb: float) -> None:
+    def submit(self, job: Job) -> None:
         """To an idle grader that has enough memory, one that knows the task first; else to a new one."""
-        idle = [slot for slot in self._slots if slot.job is None and slot.memory_mb >= memory_mb]
+        idle = [slot for slot in self._slots if slot.job is None and slot.memory_mb >= job.memory_mb]
         slot = min(idle, key=lambda slot: slot.task != job.task, default=None)
         if slot is None:
             self._make_way()
-            slot = _Slot(self._start(memory_mb), memory_mb, job.task)
+            slot = _Slot(self._start(job.memory_mb), job.memory_mb)
             self._slots.append(slot)
         slot.job, slot.task = job.id, job.task
-        slot.stream = slot.actor.grade.options(num_returns="streaming").remote(job.to_data(), memory_mb)
+        slot.stream = slot.actor.grade.options(num_returns="streaming").remote(job.to_data())
 
     def _start(self, memory_mb: float) -> Any:
         remote = self._ray.remote(_Remote)
@@ -142,11 +131,11 @@ class RayExecutor:
         for slot in [slot for slot in self._slots if slot.job is None]:
             self._end(slot)
 
-    def news(self, timeout: float) -> list[News]:
+    def events(self, timeout: float) -> list[Event]:
         """Take what the streams have; a stream that breaks is a machine or an actor that died."""
         self._look()
         deadline = time.monotonic() + timeout
-        found: list[News] = []
+        found: list[Event] = []
         while not found and time.monotonic() < deadline:
             busy = {slot.stream: slot for slot in self._slots if slot.job is not None}
             if not busy:
@@ -157,21 +146,21 @@ class RayExecutor:
                 found += self._next(busy[stream])
         return found
 
-    def _next(self, slot: _Slot) -> list[News]:
+    def _next(self, slot: _Slot) -> list[Event]:
         number = slot.job
         assert number is not None
         try:
-            found = [_from_data(data) for data in self._ray.get(next(slot.stream))]
+            found = [from_data(data) for data in self._ray.get(next(slot.stream))]
         except StopIteration:
             slot.job = None
-            return [News(number, fault="the grader ended without a verdict")]
+            return [Fault(number, "the grader ended without a verdict")]
         except self._ray.exceptions.RayError as error:
             slot.job = None
             self._end(slot)
             reason = f"a machine of the cluster or its grader was lost: {type(error).__name__}"
             lost = isinstance(error, (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError))
-            return [News(number, fault=reason, blameless=lost)]
-        if any(news.outcome is None for news in found):
+            return [Fault(number, reason, lost)]
+        if _has_end(found):
             slot.job = None
         return found
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade import __version__
-from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook, Target
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
 from torchgrade.batch.gradebook.storage import now
 from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Intake, read_class
 from torchgrade.batch.intake.unfold import Unfolder
-from torchgrade.batch.scheduler import Scheduler, Settings, TaskPlan, Watcher, plan
+from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import secret
 from torchgrade.handin.matching import definitions
 from torchgrade.marks import Row, Student, TaskInfo, counting
@@ -113,13 +114,13 @@ def take_in(
     return intake
 
 
-def new_targets(book: Gradebook, tasks: Sequence[Task], settings: Settings, seed: int | None) -> dict[str, Target]:
+def new_targets(book: Gradebook, tasks: Sequence[Task], options: Options, seed: int | None) -> dict[str, Target]:
     """The suites as they are now, in this environment, with the class's secret seed (drawn once, then kept)."""
     if seed is None:
         kept = book.setting("seed")
         seed = int(kept) if kept is not None else secret()
     book.set_setting("seed", str(seed))
-    document = environment(settings.devices)
+    document = environment(options.devices)
     name = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
     book.set_environment(name, document)
     return {task.stem: Target(task.grader_hash, name, seed) for task in tasks}
@@ -128,8 +129,8 @@ def new_targets(book: Gradebook, tasks: Sequence[Task], settings: Settings, seed
 def grade_class(
     book: Gradebook,
     tasks: Sequence[Task],
-    executor: Callable[[], Executor],
-    settings: Settings,
+    pool: Callable[[int], Pool],
+    options: Options,
     watcher: Callable[[int], Watcher],
     *,
     seed: int | None = None,
@@ -139,27 +140,22 @@ def grade_class(
     """Grade all hand-ins that have no verdict yet, and put the verdicts in force when all of a task are
     there.
 
-    Until then the older verdicts count, so that half a regrade never shows. ``executor`` is made only when
-    there is work.
+    Until then the older verdicts count, so that half a regrade never shows. ``pool`` is made for so many jobs, and
+    only when there are any.
     """
     before = book.targets()
-    targets = new_targets(book, tasks, settings, seed)
+    targets = new_targets(book, tasks, options, seed)
     first = {task: target for task, target in targets.items() if task not in before}
     book.set_targets(first)
     old = list(rows(book)) if any(before.get(task) not in (None, target) for task, target in targets.items()) else []
     plans = task_plans(tasks)
     works = plan(book, targets, plans, fresh=fresh)
-    run = book.begin_run({"jobs": len(works), "settings": vars(settings), "at": now()})
+    run = book.begin_run({"jobs": len(works), "settings": vars(options), "at": now()})
     complete, broken = True, 0
     if works:
-        running = executor()
-        scheduler = Scheduler(book, running, plans, settings, watcher(len(works)))
-        try:
+        with pool(len(works)) as running:
+            scheduler = Scheduler(book, running, plans, options, watcher(len(works)))
             complete = scheduler.run(works, stopping)
-        except BaseException:
-            running.close(now=True)
-            raise
-        running.close()
         broken = len(scheduler.broken)
     book.end_run(run, "complete" if complete else "stopped")
     if complete:

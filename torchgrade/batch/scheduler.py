@@ -1,26 +1,23 @@
 """From hand-ins to verdicts: what must be graded, in which order, and what becomes of each job.
 
-plan     hand-ins − what the gradebook knows = jobs, long tasks first
-Scheduler.run     jobs → executor → gradebook, until done, stopped, or the disk is full
+plan     hand-ins − what the gradebook knows = works, long tasks first
+Scheduler.run     works → jobs → pool → gradebook, until done, stopped, or the disk is full
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.executor import Executor, News
 from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Target
-from torchgrade.grading.job import Job
+from torchgrade.grading.events import CheckEnded, Event, Fault, Graded, Retried, Started
+from torchgrade.grading.job import Job, Options
+from torchgrade.grading.pool import TRIES, Pool, first_fault
 from torchgrade.marks import TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.scoring import award, task_status, total
-
-TRIES = 2  # our own fault is tried once more, on a fresh grader
-PATIENCE = 5  # so often a machine may be lost under a job before it counts as a try
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,6 @@ class Work:
     key: Key
     label: str
     people: int
-    tries: int = 0
-    losses: int = 0
     known: tuple[Outcome, ...] = ()
     seen: list[Outcome] = field(default_factory=list)
 
@@ -88,93 +83,86 @@ def _passed(outcomes: Sequence[Outcome], checks: Sequence[str]) -> tuple[Outcome
     return tuple(outcome for outcome in outcomes if outcome.status is Status.PASSED)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How each job is graded."""
-
-    devices: tuple[str, ...] = ("cpu",)
-    timeout_scale: float = 1.0
-    isolation: str = "strict"
-    data: str = "auto"
-
-
 class Scheduler:
-    """Drives an executor; every piece of news reaches the gradebook before the next is looked at."""
+    """Has a pool grade; every event reaches the gradebook before the next is looked at."""
 
     def __init__(
-        self, book: Gradebook, executor: Executor, tasks: Mapping[str, TaskPlan], settings: Settings, watcher: Watcher
+        self, book: Gradebook, pool: Pool, tasks: Mapping[str, TaskPlan], options: Options, watcher: Watcher
     ) -> None:
         self.book = book
-        self.executor = executor
+        self.pool = pool
         self.tasks = tasks
-        self.settings = settings
+        self.options = options
         self.watcher = watcher
-        self.running: dict[int, Work] = {}
-        self.waiting: dict[str, deque[Work]] = {}
+        self.works: dict[int, Work] = {}  # by the number of the job, from when it is made until it has ended
         self.broken: list[Work] = []
         self._number = 0
 
-    def run(self, works: Iterable[Work], stopping: Callable[[], bool] = lambda: False) -> bool:
-        """Grade; True when nothing is left. ``stopping`` ends the feeding, what runs is finished."""
-        self.waiting = {}
+    def run(self, works: Sequence[Work], stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Grade; True when nothing is left. ``stopping`` ends the feeding, what runs is finished.
+
+        The longest task comes first, a smaller one where memory is short.
+        """
+        queues: dict[str, list[Work]] = {}
         for work in works:
-            self.waiting.setdefault(work.key.task, deque()).append(work)
-        while self.running or (any(self.waiting.values()) and not stopping()):
-            if not stopping():
-                self._feed()
-            for news in self.executor.news(0.2):
-                self._take(news)
-        return not any(self.waiting.values())
+            queues.setdefault(work.key.task, []).append(work)
+        left = len(works)
+        jobs = [self._jobs(queue) for queue in queues.values()]
+        for event in self.pool.events(*jobs, again=self._again, stopping=stopping):
+            self._take(event)
+            left -= isinstance(event, (Graded, Fault))
+        return left == 0
 
-    def _feed(self) -> None:
-        """Start what there is room for: the longest task first, a smaller one where memory is short."""
-        for task, queue in self.waiting.items():
-            while queue and self.executor.room(self.tasks[task].memory_mb):
-                self._start(queue.popleft())
+    def _jobs(self, works: Iterable[Work]) -> Iterator[Job]:
+        """Made one by one as they are needed: a class need not fit into memory."""
+        for work in works:
+            self._number += 1
+            self.works[self._number] = work
+            source = Bundle.unpack(self.book.source(work.key.source)).source(work.key.task)
+            memory_mb = self.tasks[work.key.task].memory_mb
+            options = replace(self.options, seed=work.key.seed)
+            job = options.job(self._number, work.key.task, source, memory_mb=memory_mb, watched=False)
+            yield self._again(job)
 
-    def _start(self, work: Work) -> None:
-        entry = self.tasks[work.key.task]
-        self._number += 1
-        work.seen = []
-        only: tuple[str, ...] = ()
-        if work.known:
-            names = {outcome.id for outcome in work.known}
-            # With nothing left to run the last check is run again, to hear what the grader says of itself.
-            only = tuple(check for check in entry.checks if check not in names) or entry.checks[-1:]
-            work.known = tuple(outcome for outcome in work.known if outcome.id not in only)
-        source = Bundle.unpack(self.book.source(work.key.source)).source(work.key.task)
-        job = Job(
-            self._number, work.key.task, source, self.settings.devices, work.key.seed, self.settings.timeout_scale,
-            self.settings.isolation, self.settings.data, only=only, watched=False,
-        )  # fmt: skip
-        self.running[self._number] = work
-        self.watcher.started(work)
-        self.executor.submit(job, entry.memory_mb)
+    def _again(self, job: Job) -> Job:
+        """The job without the checks whose outcome is known."""
+        work = self.works[job.id]
+        known = {outcome.id for outcome in work.known}
+        if not known:
+            return replace(job, only=())
+        # With nothing left to run the last check is run again, to hear what the grader says of itself.
+        checks = self.tasks[job.task].checks
+        only = tuple(check for check in checks if check not in known) or checks[-1:]
+        work.known = tuple(outcome for outcome in work.known if outcome.id not in only)
+        return replace(job, only=only)
 
-    def _take(self, news: News) -> None:
-        work = self.running.get(news.job)
-        if work is None:
-            return
-        if news.outcome is not None:
-            work.seen.append(news.outcome)
-            self.book.add_outcome(work.key, len(work.known) + len(work.seen), news.outcome)
-            return
-        del self.running[news.job]
-        grade = self._whole(work, news.grade) if news.grade else None
-        if grade and grade.status is not Status.BROKEN:
-            self._finish(work, grade)
-            return
-        reason = _first_fault(grade) if grade else news.fault
-        work.losses += news.blameless
-        work.tries += 0 if news.blameless and work.losses <= PATIENCE else 1
-        self.book.add_fault(work.key.task, work.key.source, work.tries, reason)
-        if work.tries < TRIES:
+    def _take(self, event: Event) -> None:
+        if isinstance(event, (Started, CheckEnded, Retried, Graded, Fault)):
+            work = self.works[event.job]
+        if isinstance(event, Started):
+            work.seen = []
+            self.watcher.started(work)
+        elif isinstance(event, CheckEnded):
+            work.seen.append(event.outcome)
+            self.book.add_outcome(work.key, len(work.known) + len(work.seen), event.outcome)
+        elif isinstance(event, Retried):
+            self.book.add_fault(work.key.task, work.key.source, event.tries, event.reason)
             work.known = _passed([*work.known, *work.seen], self.tasks[work.key.task].checks)
-            self.waiting[work.key.task].appendleft(work)
-            self.watcher.retried(work, reason)
-        else:
+            self.watcher.retried(work, event.reason)
+        elif isinstance(event, (Graded, Fault)):
+            del self.works[event.job]
+            self._end(work, event)
+
+    def _end(self, work: Work, event: Graded | Fault) -> None:
+        grade = self._whole(work, event.grade) if isinstance(event, Graded) else self._broken(work, event.message)
+        reason = ""
+        if grade.status is Status.BROKEN:
+            reason = event.message if isinstance(event, Fault) else first_fault(grade)
+            self.book.add_fault(work.key.task, work.key.source, TRIES, reason)
             self.broken.append(work)
-            self._finish(work, grade or self._broken(work, reason), reason)
+        bundle = Bundle.unpack(self.book.source(work.key.source))
+        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
+        self.watcher.finished(work, grade)
 
     def _whole(self, work: Work, grade: TaskGrade) -> TaskGrade:
         """The grade with what was known before it, in the order of the suite."""
@@ -187,21 +175,17 @@ class Scheduler:
 
     def _broken(self, work: Work, reason: str) -> TaskGrade:
         info = self.tasks[work.key.task].info
-        seen = tuple(work.known) + tuple(outcome for outcome in work.seen)
         return TaskGrade(
-            info.task, info.title, Status.BROKEN, 0.0, info.max_points, 0.0, work.key.suite, work.key.source[:16],
-            (*seen, _fault_outcome(reason)),
-        )  # fmt: skip
-
-    def _finish(self, work: Work, grade: TaskGrade, reason: str = "") -> None:
-        bundle = Bundle.unpack(self.book.source(work.key.source))
-        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
-        self.watcher.finished(work, grade)
-
-
-def _first_fault(grade: TaskGrade) -> str:
-    first = next((check for check in grade.checks if check.status is Status.BROKEN), None)
-    return f"{first.title}: {first.message}" if first else "the grader failed"
+            task=info.task,
+            title=info.title,
+            status=Status.BROKEN,
+            points=0.0,
+            max_points=info.max_points,
+            seconds=0.0,
+            grader_hash=work.key.suite,
+            submission_hash=work.key.source[:16],
+            checks=(*work.known, *work.seen, _fault_outcome(reason)),
+        )
 
 
 def _fault_outcome(reason: str) -> Outcome:

@@ -29,18 +29,22 @@ def stubs(options: argparse.Namespace, course: Course) -> int:
 
 def verify(options: argparse.Namespace, course: Course) -> int:
     from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools.proof import due
     from torchgrade.course_tools.verify import verify_tasks
 
     if options.mutate:
         return _mutate(options, course)
-    problems = 0
     tasks = course.select(options.tasks)
-    for problem in verify_tasks(course, tasks, run_options(options), _count, options.repeat, options.only):
-        print(problem, flush=True)
-        problems += 1
-    if not problems:
+    if options.due is not None:
+        tasks = due(tasks, options.due, options.budget)
+    settings, again = run_options(options), options.all or options.due is not None
+    false = 0
+    for line in verify_tasks(course, tasks, settings, _count, options.repeat, options.only, again):
+        print(line, flush=True)
+        false += line.kind == "fact"
+    if not false:
         print(_("every fact holds"))
-    return int(ExitCode.NOT_YET if problems else ExitCode.PASSED)
+    return int(ExitCode.NOT_YET if false else ExitCode.PASSED)
 
 
 def _mutate(options: argparse.Namespace, course: Course) -> int:
@@ -51,7 +55,7 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
 
     unexplained = 0
     settings = run_options(options)
-    with Pool(course.root, settings.jobs) as pool:
+    with Pool.local(course.root, settings.jobs) as pool:
         for task in course.select(options.tasks):
             score = mutate(pool, task, settings, options.max, options.only)
             explained = sum(reason is not None for _name, reason in score.survivors)
@@ -65,11 +69,10 @@ def _mutate(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)
 
 
-def _count(task: str, done: int, cases: int) -> None:
-    """One line for each task, which counts where somebody looks on."""
-    if done == cases or sys.stderr.isatty():
-        words = _("{task}: {done} of {cases} cases graded").format(task=task, done=done, cases=cases)
-        print(words, end="\n" if done == cases else "\r", file=sys.stderr, flush=True)
+def _count(line: str, stands: bool) -> None:
+    """Lines that stand; where somebody looks on, also those that the next one replaces."""
+    if stands or sys.stderr.isatty():
+        print(line, end="\n" if stands else "\r", file=sys.stderr, flush=True)
 
 
 def _tell(line: str) -> None:

@@ -13,19 +13,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from torchgrade.batch.executor import Executor
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.roster import read_roster
 from torchgrade.batch.intake.unfold import ConfinedUnfolder
-from torchgrade.batch.local import LocalExecutor
 from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
-from torchgrade.batch.scheduler import Settings
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
+from torchgrade.commands.here import cores, devices
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
@@ -115,7 +115,13 @@ def existing_gradebook(out: Path) -> Path:
 
 
 def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
-    settings = Settings(_devices(options), options.timeout_scale, _isolation(options), options.data)
+    settings = Options(
+        devices=devices(options.device),
+        timeout_scale=options.timeout_scale,
+        isolation=_isolation(options),
+        data=options.data,
+        jobs=options.jobs or cores(),
+    )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     stop = Stop(console)
     with contextlib.ExitStack() as stack:
@@ -124,13 +130,13 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
         def watcher(total: int) -> BatchProgress:
             return stack.enter_context(BatchProgress(console, total))
 
-        def executor() -> Executor:
+        def pool(works: int) -> Pool:
             _demand(settings)
-            return _executor(course, options, settings)
+            return _pool(course, options, settings, works)
 
         try:
             graded = grade_class(
-                book, tasks, executor, settings, watcher, seed=options.seed, fresh=options.fresh, stopping=stop.asked
+                book, tasks, pool, settings, watcher, seed=options.seed, fresh=options.fresh, stopping=stop.asked
             )
         except sqlite3.OperationalError as error:
             raise TorchGradeError(
@@ -141,7 +147,7 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
     return _code(graded, rows)
 
 
-def _demand(settings: Settings) -> None:
+def _demand(settings: Options) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
@@ -170,18 +176,14 @@ class Openers:
             self._launcher.close()
 
 
-def _executor(course: Course, options: argparse.Namespace, settings: Settings) -> Executor:
+def _pool(course: Course, options: argparse.Namespace, settings: Options, works: int) -> Pool:
     on_gpu = "cuda" in settings.devices
-    jobs = options.gpu_jobs if on_gpu else options.jobs or os.cpu_count() or 1
+    jobs = options.gpu_jobs if on_gpu else settings.jobs
     if options.ray is not None:
         from torchgrade.batch.ray_executor import RayExecutor
 
-        return RayExecutor(course.root, options.ray, gpu_share=1 / jobs if on_gpu else 0.0)
-    return LocalExecutor(course.root, jobs)
-
-
-def _devices(options: argparse.Namespace) -> tuple[str, ...]:
-    return {"cpu": ("cpu",), "cuda": ("cuda",), "all": ("cpu", "cuda")}[options.device]
+        return Pool(RayExecutor(course.root, options.ray, gpu_share=1 / jobs if on_gpu else 0.0))
+    return Pool.local(course.root, min(jobs, works))
 
 
 def _isolation(options: argparse.Namespace) -> str:

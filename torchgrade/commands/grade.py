@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from torchgrade.commands.here import cores, devices
 from torchgrade.course import Course, Task
+from torchgrade.grading.events import Event, PictureShown
+from torchgrade.grading.job import Options
 from torchgrade.grading.pictures import read_bands
-from torchgrade.grading.pool import Event
-from torchgrade.grading.run import Options, grade_tasks
+from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.i18n import translate as _
 from torchgrade.model import Result
@@ -33,13 +33,13 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
     titles = [task.stem[:6] for task in tasks]
-    gallery = Gallery(course, options.save) if options.save is not None else None
+    gallery = Gallery(options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
 
         def observe(event: Event) -> None:
             progress.observe(event)
-            if gallery is not None and event.kind == "picture":
-                gallery.draw(event.data)
+            if gallery is not None and isinstance(event, PictureShown):
+                gallery.draw(tasks[event.job], event)
 
         result = grade_tasks(course, submission, tasks, run_options(options), observe)
     _write(options, result)
@@ -57,17 +57,16 @@ def grade(options: argparse.Namespace, course: Course) -> int:
 class Gallery:
     """Draws the pictures of a run into a folder. UsageError where nothing can be drawn."""
 
-    def __init__(self, course: Course, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         demand()
         folder.mkdir(parents=True, exist_ok=True)
-        self.course = course
         self.folder = folder
         self.files: list[Path] = []
 
-    def draw(self, data: Mapping[str, Any]) -> None:
-        """One picture of the event ``data``; a later one of the same name replaces it."""
-        task, picture = self.course.find(data["task"]), data["picture"]
-        device = "" if data["device"] == "cpu" else f"_{data['device']}"
+    def draw(self, task: Task, event: PictureShown) -> None:
+        """A later picture of the same name replaces it."""
+        picture = event.picture
+        device = "" if event.device == "cpu" else f"_{event.device}"
         path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
         title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
         draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
@@ -92,24 +91,17 @@ def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, 
 
 
 def run_options(options: argparse.Namespace) -> Options:
-    devices = {"cpu": ("cpu",), "cuda": ("cuda",), "all": _all_devices()}[options.device]
     return Options(
-        devices=devices,
+        devices=devices(options.device),
         seed=LEARNER_SEED if options.seed is None else options.seed,
         timeout_scale=options.timeout_scale,
         isolation=options.isolation,
         data=options.data,
-        jobs=options.jobs or os.cpu_count() or 1,
+        jobs=options.jobs or cores(),
         debug=getattr(options, "debug", False),
         pdb=getattr(options, "pdb", False),
         pictures=getattr(options, "save", None) is not None,
     )
-
-
-def _all_devices() -> tuple[str, ...]:
-    """CPU, and CUDA where there is one; the driver's node is looked for, so that torch need not be imported."""
-    has_cuda = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
-    return ("cpu", "cuda") if has_cuda else ("cpu",)
 
 
 def _write(options: argparse.Namespace, result: Result) -> None:

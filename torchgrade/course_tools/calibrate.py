@@ -5,7 +5,7 @@ their checks record becomes two distributions, a threshold between them, and the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from torchgrade.course_tools.thresholds import Distributions, Proposal
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import CALIBRATION_SCHEMA
-from torchgrade.grading.job import Job
+from torchgrade.grading.events import Event, Fault, Graded, PictureShown, Recorded, Retried
+from torchgrade.grading.job import Job, Options
 from torchgrade.grading.pictures import band_of
 from torchgrade.grading.pool import Pool
-from torchgrade.grading.run import Options
 from torchgrade.grading.seeds import derive
 from torchgrade.submission import Source
 from torchgrade.suites import read_suite
@@ -93,31 +93,57 @@ def calibrate(
     ``tell`` gets a line for each value, as it is known.
     """
     variants = list(_variants(task))
+    only = tuple(check.name for check in read_suite(task).checks if check.records)
     jobs: list[Job] = []
     owners: list[tuple[str, str]] = []
     for name, kind, text in variants:
         for number in range(runs):
             seed = derive(options.seed, "calibrate", number) % (1 << 31)
             source = Source(f"{task.stem}.py", {f"{task.stem}.py": text.encode()})
-            jobs.append(_job(len(jobs), task, source, seed, options))
+            jobs.append(
+                options.job(
+                    len(jobs),
+                    task.stem,
+                    source,
+                    memory_mb=task.manifest.memory_mb,
+                    seed=seed,
+                    measuring=True,
+                    pictures=True,
+                    only=only,
+                )
+            )
             owners.append((name, kind))
     found: dict[str, Distributions] = {}
     curves: dict[str, list[dict[str, list[float]]]] = {}
-    with Pool(course.root, options.jobs) as pool:
-        for event in pool.events(jobs):
-            if event.kind == "recorded" and event.job is not None and belongs(event.data["name"], options.data):
-                seen = found.setdefault(event.data["name"], Distributions(tries=event.data["tries"]))
-                name, kind = owners[event.job]
+    with Pool.local(course.root, min(options.jobs, len(jobs))) as pool:
+        for event in whole_runs(pool.events(jobs)):
+            name, kind = owners[event.job]
+            if isinstance(event, Fault):
+                raise CourseError(f"{task.stem}: a run could not be graded: {event.message}")
+            if isinstance(event, Recorded) and belongs(event.name, options.data):
+                seen = found.setdefault(event.name, Distributions(tries=event.tries))
                 values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
-                values.append(float(event.data["value"]))
-                tell(f"{task.stem} {event.data['name']} {values[-1]:.4g}  {name}")
-            elif event.kind == "picture" and event.job is not None and owners[event.job][1] == "reference":
-                picture = event.data["picture"]
-                if picture["kind"] == "curves" and belongs(picture["name"], options.data):
+                values.append(event.value)
+                tell(f"{task.stem} {event.name} {event.value:.4g}  {name}")
+            if isinstance(event, PictureShown) and kind == "reference" and belongs(event.picture["name"], options.data):
+                picture = event.picture
+                if picture["kind"] == "curves":
                     curves.setdefault(picture["name"], []).append(picture["series"])
-            elif event.kind == "broken":
-                raise CourseError(f"{task.stem}: a run could not be graded: {event.data.get('message')}")
     return found, {name: band_of(drawn) for name, drawn in curves.items()}
+
+
+def whole_runs(events: Iterable[Event]) -> Iterator[Recorded | PictureShown | Fault]:
+    """What each run told, once it has ended: of a run that was tried again only what the last try told."""
+    told: dict[int, list[Recorded | PictureShown]] = {}
+    for event in events:
+        if isinstance(event, (Recorded, PictureShown)):
+            told.setdefault(event.job, []).append(event)
+        elif isinstance(event, Retried):
+            told.pop(event.job, None)
+        elif isinstance(event, Graded):
+            yield from told.pop(event.job, [])
+        elif isinstance(event, Fault):
+            yield event
 
 
 def belongs(name: str, data: str) -> bool:
@@ -132,19 +158,3 @@ def _variants(task: Task) -> Iterator[tuple[str, str, str]]:
     for mutant in read_mutants(task):
         if mutant.sabotage:
             yield mutant.name, "sabotaged", mutant.text
-
-
-def _job(number: int, task: Task, source: Source, seed: int, options: Options) -> Job:
-    return Job(
-        id=number,
-        task=task.stem,
-        source=source,
-        devices=options.devices,
-        seed=seed,
-        timeout_scale=options.timeout_scale,
-        isolation=options.isolation,
-        data=options.data,
-        measuring=True,
-        pictures=True,
-        only=tuple(check.name for check in read_suite(task).checks if check.records),
-    )

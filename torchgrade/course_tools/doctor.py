@@ -174,7 +174,8 @@ def hidden_parts(course: Course) -> list[Path]:
 
 def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Row]:
     """The reference solution's grade on this machine."""
-    from torchgrade.grading.run import Options, grade_tasks
+    from torchgrade.grading.job import Options
+    from torchgrade.grading.run import grade_tasks
     from torchgrade.submission import read_submission
 
     task = course.find(stem)

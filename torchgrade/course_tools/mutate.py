@@ -17,9 +17,9 @@ import yaml
 from torchgrade.course import Task
 from torchgrade.course_tools.variants import solution_text
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
+from torchgrade.grading.events import Graded
+from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
-from torchgrade.grading.run import Options
 from torchgrade.model import Status, TaskGrade
 from torchgrade.submission import Source
 
@@ -211,22 +211,18 @@ def mutate(pool: Pool, task: Task, options: Options, limit: int | None, only: st
         found = sorted(random.Random(seed).sample(found, limit), key=lambda edit: edit.line)
     name = f"{task.stem}.py"
     jobs = [
-        Job(
-            id=number,
-            task=task.stem,
-            source=Source(name, {name: edit.text.encode()}),
-            devices=options.devices,
-            seed=options.seed,
-            timeout_scale=options.timeout_scale,
-            isolation=options.isolation,
-            data=options.data,
+        options.job(
+            number,
+            task.stem,
+            Source(name, {name: edit.text.encode()}),
+            memory_mb=task.manifest.memory_mb,
             first_failure=True,
         )
         for number, edit in enumerate(found)
     ]
     alive = set(range(len(found)))
     for event in pool.events(jobs):
-        if event.kind == "graded" and event.job is not None and not _survives(event.grade):
+        if isinstance(event, Graded) and not _survives(event.grade):
             alive.discard(event.job)
     reasons = equivalents(task)
     survivors = tuple((found[number].name, reasons.get(found[number].name)) for number in sorted(alive))

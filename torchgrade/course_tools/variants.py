@@ -13,7 +13,7 @@ import yaml
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
 
-KEYS = {"mistake", "replace", "append", "fails", "likely", "status", "sabotage"}
+KEYS = {"mistake", "replace", "append", "fails", "likely", "status", "sabotage", "price"}
 
 # What a submission without an idea would return; each is the body of ``_junk(args)``.
 JUNK = {
@@ -27,7 +27,10 @@ JUNK = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong-on-purpose submission: an edit of the solution, and the checks that must fail for it."""
+    """A wrong-on-purpose submission: an edit of the solution, and the checks that must fail for it.
+
+    ``price``: why it may cost more than a quarter of its task.
+    """
 
     name: str
     mistake: str
@@ -36,6 +39,7 @@ class Mutant:
     likely: str | None = None
     status: str | None = None
     sabotage: bool = False
+    price: str = ""
 
 
 def solution_text(task: Task) -> str:
@@ -77,6 +81,7 @@ def _mutant(stem: str, name: str, entry: Mapping[str, Any], text: str) -> Mutant
         likely=entry.get("likely"),
         status=entry.get("status"),
         sabotage=bool(entry.get("sabotage", False)),
+        price=entry.get("price", ""),
     )
 
 

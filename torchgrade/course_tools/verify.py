@@ -1,64 +1,157 @@
-"""``verify``: prove the course. Every fact that does not hold becomes one line.
+"""``verify``: prove the course. Every fact that does not hold becomes one line, and a task whose facts hold a proof.
 
 Stubs earn nothing, solutions earn everything and twice the same, every mutant fails exactly the checks that it
 names, every alternative earns full points, every ``likely`` sentence is reached, junk earns nothing, stubs are in
-sync with their solutions, and the folders hold nothing else.
+sync with their solutions, and the folders hold nothing else. What is no false fact but worth an author's time is a
+finding: a mistake that costs too much, a sentence that a check never tells.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
+from torchgrade.course_tools import proof
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
-from torchgrade.course_tools.variants import (
-    Mutant,
-    junk_texts,
-    read_alternatives,
-    read_mutants,
-    solution_text,
-)
+from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
-from torchgrade.grading.pool import Event, Pool
-from torchgrade.grading.run import Options
+from torchgrade.grading.events import Fault, Graded, Met
+from torchgrade.grading.job import Options
+from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
+from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
-from torchgrade.suites import read_suite
+from torchgrade.suites import Suite, read_suite
 
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
+SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
+DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
 Judge = Callable[[TaskGrade], Iterator[str]]
-Tell = Callable[[str, int, int], None]  # a task, how many of its cases are graded, of how many
+Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next one replaces it
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something about a task that does not hold: a ``fact``, or a finding of another ``kind``."""
+
+    kind: str
+    task: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.task}: " if self.task else ""
+        return f"{where}{self.text}" if self.kind == "fact" else f"{where}finding, {self.kind}: {self.text}"
 
 
 @dataclass(frozen=True)
 class Case:
     """One submission to grade, and what its grade must look like."""
 
-    task: Task
     name: str
     text: str
     judge: Judge
     proving: bool = False
     seed: int = 0
+    spared: tuple[str, ...] = ()
+    mutant: Mutant | None = None
+
+
+@dataclass
+class Evidence:
+    """What the cases of a task came to. ``met``: check and sentence, of all that the reference passed by."""
+
+    task: Task
+    suite: Suite
+    cases: Sequence[Case]
+    grades: dict[int, TaskGrade] = field(default_factory=dict)
+    met: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def mutants(self) -> Iterator[tuple[Mutant, TaskGrade]]:
+        """The mutants that were graded, in their order."""
+        for number, grade in sorted(self.grades.items()):
+            mutant = self.cases[number].mutant
+            if mutant is not None:
+                yield mutant, grade
 
 
 def verify_tasks(
-    course: Course, tasks: Sequence[Task], options: Options, tell: Tell, repeat: int = 0, only: str = ""
-) -> Iterator[str]:
-    """Yields a line for each fact that does not hold. ``only``: of the graded cases, those with it in their name."""
-    yield from _folders(course)
-    with Pool(course.root, options.jobs) as pool:
+    course: Course,
+    tasks: Sequence[Task],
+    options: Options,
+    tell: Tell,
+    repeat: int = 0,
+    only: str = "",
+    again: bool = False,
+) -> Iterator[Line]:
+    """Yields what does not hold, and writes the proof of each task whose facts hold.
+
+    A task that is proved already, with this content and by this engine, is passed over unless ``again``. ``only``: of
+    the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
+    """
+    yield from (Line("fact", "", text) for text in _folders(course))
+    with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
+            kept = proof.read_proof(task)
+            if kept is not None and not kept.fits(task):
+                kept = None
+            if kept is not None and not (again or only or repeat):
+                facts = {"task": task.stem, "date": kept.date, "counts": kept.told}
+                tell(_("{task}: proved on {date}, {counts}").format(**facts), True)
+                continue
             try:
-                yield from _static_facts(task)
-                yield from _graded_facts(pool, task, options, tell, repeat, only)
+                lines, evidence = _proved(pool, task, options, tell, repeat, only)
             except CourseError as error:
-                yield f"{task.stem}: {error}"
+                lines, evidence = [Line("fact", task.stem, str(error))], None
+            yield from lines
+            holds = not any(line.kind == "fact" for line in lines)
+            if evidence is not None and holds and not only:
+                made = _proof_of(evidence, lines)
+                made.write(task)
+                tell(_("{task}: proved, {counts}").format(task=task.stem, counts=made.told), True)
+            elif not holds and kept is not None:
+                proof.forget_proof(task)  # it says what is not so
+
+
+def _proved(
+    pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str
+) -> tuple[list[Line], Evidence]:
+    facts = [] if only else list(_static_facts(task))
+    suite = read_suite(task)
+    cases = [case for case in _cases(task, suite, options, repeat) if only in case.name]
+    if not cases:
+        raise CourseError(f"no case has {only!r} in its name")
+    evidence = Evidence(task, suite, cases)
+    facts += _grade(pool, evidence, options, tell)
+    lines = [Line("fact", task.stem, text) for text in facts]
+    if not only:
+        lines += _sentences(evidence)
+        lines += _prices(evidence)
+    return lines, evidence
+
+
+def _proof_of(evidence: Evidence, lines: Iterable[Line]) -> proof.Proof:
+    task = evidence.task
+    return proof.Proof(
+        content=proof.content_of(task),
+        engine=proof.engine_of(),
+        versions=proof.versions(),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        seconds=round(sum(grade.seconds for grade in evidence.grades.values()), 1),
+        counts={
+            "checks": len(evidence.suite.checks),
+            "mutants": len(list(evidence.mutants)),
+            "sentences": len(evidence.met),
+            "alternatives": len(read_alternatives(task)),
+            "junk": len(junk_texts(solution_text(task))),
+        },
+        findings=proof.counted(line.kind for line in lines),
+    )
 
 
 def _folders(course: Course) -> Iterator[str]:
@@ -85,85 +178,105 @@ def _counts(name: str, suffix: str) -> bool:
 def _static_facts(task: Task) -> Iterator[str]:
     stub = stub_text(task)
     if not task.stub.is_file() or task.stub.read_text(encoding="utf-8") != stub:
-        yield f"{task.stem}: exercises/{task.stem}.py is not the stub of its solution; run: python grade.py stubs"
+        yield f"exercises/{task.stem}.py is not the stub of its solution; run: python grade.py stubs"
     for node in ast.walk(ast.parse(stub)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in {name.split(".")[0] for name in names}:
             if name not in ALLOWED_IMPORTS and name not in sys.stdlib_module_names:
-                yield f"{task.stem}: the stub imports {name}; only torch, numpy and the standard library are allowed"
+                yield f"the stub imports {name}; only torch, numpy and the standard library are allowed"
     checks = read_suite(task).names
     named = {name for mutant in read_mutants(task) for name in mutant.fails}
     for name in checks:
         if name not in named:
-            yield f"{task.stem}: no mutant names {name}; a check that nothing wrong has failed is unproven"
+            yield f"no mutant names {name}; a check that nothing wrong has failed is unproven"
     for name in sorted(named - set(checks)):
-        yield f"{task.stem}: a mutant names {name}, which is no check"
+        yield f"a mutant names {name}, which is no check"
 
 
-def _graded_facts(pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str) -> Iterator[str]:
-    printed: set[str] = set()
-    cases = [case for case in _cases(task, options, repeat, printed) if only in case.name]
-    if not cases:
-        raise CourseError(f"no case has {only!r} in its name")
+def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list[str]:
+    """Grade the cases into ``evidence``; what their judges say, in the order of the cases."""
+    task, cases = evidence.task, evidence.cases
     jobs = [
-        Job(
-            id=number,
-            task=task.stem,
-            source=Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
-            devices=options.devices,
+        options.job(
+            number,
+            task.stem,
+            Source(f"{task.stem}.py", {f"{task.stem}.py": case.text.encode()}),
+            memory_mb=task.manifest.memory_mb,
             seed=case.seed,
-            timeout_scale=options.timeout_scale,
-            isolation=options.isolation,
-            data=options.data,
             proving=case.proving,
+            spared=case.spared,
         )
         for number, case in enumerate(cases)
     ]
-    lines: dict[int, list[str]] = {}
+    broken: dict[int, str] = {}
     for event in pool.events(jobs):
-        judged = _judge(event, cases)
-        lines.update(judged)
-        if judged:
-            tell(task.stem, len(lines), len(cases))
-    for number in sorted(lines):
-        yield from lines[number]
-    if only:
-        return
-    for sentence in sorted(read_suite(task).sentences - printed):
-        yield f"{task.stem}: no mutant reaches the likely sentence {sentence!r}"
+        if isinstance(event, Met):
+            evidence.met |= {(event.check, sentence) for sentence in event.sentences}
+        elif isinstance(event, Graded):
+            evidence.grades[event.job] = event.grade
+        elif isinstance(event, Fault):
+            broken[event.job] = f"{cases[event.job].name} could not be graded: {event.message}"
+        if isinstance(event, (Graded, Fault)):
+            done = len(evidence.grades) + len(broken)
+            count = _("{task}: {done} of {cases} cases graded")
+            tell(count.format(task=task.stem, done=done, cases=len(cases)), done == len(cases))
+    said = {number: [text] for number, text in broken.items()}
+    for number, grade in evidence.grades.items():
+        said[number] = [f"{cases[number].name} {problem}" for problem in cases[number].judge(grade)]
+    return [text for number in sorted(said) for text in said[number]]
 
 
-def _judge(event: Event, cases: Sequence[Case]) -> dict[int, list[str]]:
-    if event.job is None or event.kind not in ("graded", "broken"):
-        return {}
-    case = cases[event.job]
-    if event.kind == "broken":
-        return {event.job: [f"{case.task.stem}: {case.name} could not be graded: {event.data.get('message')}"]}
-    return {event.job: [f"{case.task.stem}: {case.name} {problem}" for problem in case.judge(event.grade)]}
-
-
-def _cases(task: Task, options: Options, repeat: int, printed: set[str]) -> Iterator[Case]:
+def _cases(task: Task, suite: Suite, options: Options, repeat: int) -> Iterator[Case]:
     seed, solution = options.seed, solution_text(task)
     own, scale = task.manifest.check_seconds, options.timeout_scale
-    limits = {check.name: scale * (check.seconds or own) for check in read_suite(task).checks}
+    limits = {check.name: scale * (check.seconds or own) for check in suite.checks}
+    dear = [check.name for check in suite.checks if check.category in SPARED_CATEGORIES]
     first: list[TaskGrade] = []
-    yield Case(task, "the stub", stub_text(task), earns_nothing, seed=seed)
-    yield Case(task, "the solution, proved,", solution, earns_everything, proving=True, seed=seed)
-    yield Case(task, "the solution", solution, _remember(first), seed=seed)
-    yield Case(task, "the solution, graded again,", solution, _same_as(first, limits), seed=seed)
+    yield Case("the stub", stub_text(task), earns_nothing, seed=seed)
+    yield Case("the solution, proved,", solution, earns_everything, proving=True, seed=seed)
+    yield Case("the solution", solution, _remember(first), seed=seed)
+    yield Case("the solution, graded again,", solution, _same_as(first, limits), seed=seed)
     for mutant in read_mutants(task):
-        yield Case(task, f"mutant {mutant.name}", mutant.text, _dies(mutant, printed), seed=seed)
+        spared = tuple(name for name in dear if name not in mutant.fails)
+        yield Case(f"mutant {mutant.name}", mutant.text, _dies(mutant), seed=seed, spared=spared, mutant=mutant)
     alternatives = read_alternatives(task)
     for name, text in alternatives.items():
-        yield Case(task, f"alternative {name}", text, earns_everything, seed=seed)
+        yield Case(f"alternative {name}", text, earns_everything, seed=seed)
     for kind, text in junk_texts(solution).items():
-        yield Case(task, f"junk ({kind})", text, earns_no_values, seed=seed)
+        yield Case(f"junk ({kind})", text, earns_no_values, seed=seed)
     for number in range(repeat):
         other = derive(seed, "repeat", number) % (1 << 31)
-        yield Case(task, f"the solution with seed {other}", solution, earns_everything, seed=other)
+        yield Case(f"the solution with seed {other}", solution, earns_everything, seed=other)
         for name, text in alternatives.items():
-            yield Case(task, f"alternative {name} with seed {other}", text, earns_everything, seed=other)
+            yield Case(f"alternative {name} with seed {other}", text, earns_everything, seed=other)
+
+
+def _sentences(evidence: Evidence) -> Iterator[Line]:
+    """A sentence that nothing reaches is unproven; one that only another check tells is worth a mutant."""
+    told = {
+        (out.id, out.likely)
+        for _mutant, grade in evidence.mutants
+        for out in grade.checks
+        if out.likely and out.status not in (Status.PASSED, Status.SKIPPED)
+    }
+    heard = {sentence for _check, sentence in told}
+    written = {("", sentence) for sentence in evidence.suite.sentences - {text for _check, text in evidence.met}}
+    for check, sentence in sorted(evidence.met | written):
+        place = f" of {check}" if check else ""
+        if sentence not in heard:
+            yield Line("fact", evidence.task.stem, f"no mutant reaches the likely sentence {sentence!r}{place}")
+        elif check and (check, sentence) not in told:
+            yield Line("sentence", evidence.task.stem, f"no mutant is told {sentence!r} by {check}")
+
+
+def _prices(evidence: Evidence) -> Iterator[Line]:
+    """What one mistake costs, of the whole task."""
+    for mutant, grade in evidence.mutants:
+        share = (grade.max_points - grade.points) / evidence.suite.points
+        if share > DEAREST or (share > DEAR and not mutant.price):
+            why = "" if share > DEAREST else "; give the reason under price, or let fewer checks wait"
+            yield Line("price", evidence.task.stem, f"mutant {mutant.name} costs {share:.0%} of the task{why}")
 
 
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:
@@ -209,10 +322,9 @@ def _same_as(first: list[TaskGrade], limits: Mapping[str, float]) -> Judge:
     return judge
 
 
-def _dies(mutant: Mutant, printed: set[str]) -> Judge:
+def _dies(mutant: Mutant) -> Judge:
     def judge(grade: TaskGrade) -> Iterator[str]:
         failed = {out.id: out for out in grade.checks if out.status not in (Status.PASSED, Status.SKIPPED)}
-        printed.update(out.likely for out in failed.values() if out.likely)
         for name in mutant.fails:
             if name not in failed:
                 yield f"survives {name}, which it names"

@@ -19,7 +19,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,10 +26,10 @@ import msgpack
 
 from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
+from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
 from torchgrade.isolation.confine.child_signal import ChildSignal
 from torchgrade.isolation.launch.launcher import Launcher
-from torchgrade.model import Outcome, TaskGrade, as_json
 
 
 class Launchers:
@@ -94,8 +93,8 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
         warnings.simplefilter("ignore")  # what numpy says of a suite's arithmetic on a wrong value is no news
     out = os.fdopen(output, "wb", buffering=0)
 
-    def emit(kind: str, data: dict[str, Any]) -> None:
-        rest = memoryview(msgpack.packb({"event": kind, **{key: _plain(value) for key, value in data.items()}}))
+    def emit(event: Event) -> None:
+        rest = memoryview(msgpack.packb(to_data(event)))
         while rest:
             try:
                 rest = rest[out.write(rest) :]
@@ -111,14 +110,14 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
             launchers(first.isolation, first.devices[0])  # its import of torch runs beside ours
             from torchgrade.grading.session import Session
 
-            emit("ready", {"torch": _torch_version()})
+            emit(Ready(_torch_version()))
             Session(course, launchers, emit).grade(_chain(first, queue))
     except TorchGradeError as error:
-        emit("broken", {"message": str(error)})
+        emit(GraderFailed(str(error)))
         code = 3
     except BaseException as error:
         traceback.print_exc()
-        emit("broken", {"message": f"{type(error).__name__}: {error}"})
+        emit(GraderFailed(f"{type(error).__name__}: {error}"))
         code = 3
     launchers.close()
     sys.stderr.flush()
@@ -187,7 +186,7 @@ def _report_ended(child: ChildSignal, running: dict[int, tuple[int, int]]) -> No
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             with contextlib.suppress(OSError):
-                os.write(output, msgpack.packb({"event": "ended", "code": os.waitstatus_to_exitcode(status)}))
+                os.write(output, msgpack.packb(to_data(GraderEnded(os.waitstatus_to_exitcode(status)))))
             os.close(output)
             del running[number]
 
@@ -201,16 +200,6 @@ def _torch_version() -> str:
     import torch
 
     return str(torch.__version__)
-
-
-def _plain(value: Any) -> Any:
-    return (
-        as_json(value)
-        if isinstance(value, (Outcome, TaskGrade))
-        else asdict(value)
-        if hasattr(value, "__dataclass_fields__")
-        else value
-    )
 
 
 if __name__ == "__main__":

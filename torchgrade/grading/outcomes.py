@@ -43,7 +43,13 @@ def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
     if isinstance(error, Mismatch):
         return Verdict(
-            *(Status.FAILED, error.message, error.given, error.expected, error.got, error.likely, where),
+            status=Status.FAILED,
+            message=error.message,
+            given=error.given,
+            expected=error.expected,
+            got=error.got,
+            likely=error.likely,
+            where=where,
         )
     if isinstance(error, LoadFailed):
         return _load_failed(error)

@@ -7,82 +7,73 @@ unless the check waits for another. It writes no report of its own: outcomes are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import pytest
 
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
+from torchgrade.grading.events import CheckBegan, CheckEnded, Graded, PictureShown, StepsTaken
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import Verdict
 from torchgrade.grading.pictures import Pictures
-from torchgrade.grading.runner import CheckRunner, Emit, MakeSandbox, Run, check_of, outcome_of
+from torchgrade.grading.runner import RUN, CheckRunner, Emit, MakeSandbox, Run, check_of, outcome_of
+from torchgrade.grading.sandbox import Sandbox
 from torchgrade.i18n import translate as _
-from torchgrade.model import Outcome, Status
+from torchgrade.model import Outcome, Status, TaskGrade
 
-
-@dataclass
-class JobResult:
-    job: Job
-    outcomes: list[Outcome] = field(default_factory=list)
-    seconds: float = 0.0
-    peak_mb: float = 0.0
+# Of a job, its outcomes, the seconds it took, and its submission's peak memory in MB.
+GradeOf = Callable[[Job, Sequence[Outcome], float, float], TaskGrade]
 
 
 class GradingPlugin:
     """Runs ``jobs`` against the collected suite of ``task``."""
 
-    def __init__(self, task: Task, jobs: Iterable[Job], make_sandbox: MakeSandbox, emit: Emit) -> None:
+    def __init__(
+        self, task: Task, jobs: Iterable[Job], make_sandbox: MakeSandbox, emit: Emit, grade_of: GradeOf
+    ) -> None:
         self.task = task
         self.jobs = jobs
         self.make_sandbox = make_sandbox
         self.emit = emit
+        self.grade_of = grade_of
         self.runner = CheckRunner(task, make_sandbox, emit)
-        self.results: list[JobResult] = []
         self.error: str = ""
-
-    @property
-    def run(self) -> Run:
-        assert self.runner.run is not None
-        return self.runner.run
 
     # --- what a suite may ask for --------------------------------------------------------------------------
 
     @pytest.fixture
-    def submission(self) -> Any:
-        return self.run.submission
+    def submission(self, request: pytest.FixtureRequest) -> Any:
+        return run_of(request).submission
 
     @pytest.fixture
-    def device(self) -> str:
-        return self.run.device
+    def device(self, request: pytest.FixtureRequest) -> str:
+        return run_of(request).device
 
     @pytest.fixture
-    def dataset(self) -> Datasets:
-        return Datasets(self.task.root / "datasets", self.run.job.data)
+    def dataset(self, request: pytest.FixtureRequest) -> Datasets:
+        return Datasets(self.task.root / "datasets", run_of(request).job.data)
 
     @pytest.fixture
     def calibration(self) -> Calibration:
         return self.runner.calibration
 
     @pytest.fixture
-    def pictures(self) -> Pictures:
-        run = self.run
+    def pictures(self, request: pytest.FixtureRequest) -> Pictures:
+        run = run_of(request)
         if not run.job.pictures:
             return Pictures()
-        where = {"job": run.job.id, "task": self.task.stem, "device": run.device}
-        return Pictures(lambda picture: self.emit("picture", {**where, "picture": picture}))
+        return Pictures(lambda picture: self.emit(PictureShown(run.job.id, run.device, picture)))
 
     # --- the run -------------------------------------------------------------------------------------------
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             if not isinstance(getattr(getattr(item, "obj", None), "check", None), CheckSpec):
-                raise CourseError(f"{item.name} of {self.task.stem} is not marked with @check")
+                self.error = f"{item.name} is not marked with @check"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -92,52 +83,55 @@ class GradingPlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         for job in () if self.error else self.jobs:
             started = time.monotonic()
-            result = JobResult(job)
-            for outcome in self._grade(result, session.items):
-                result.outcomes.append(outcome)
-                self.emit("outcome", {"job": job.id, "outcome": outcome})
-            result.seconds = time.monotonic() - started
-            self.results.append(result)
-            self.emit("finished", {"job": job.id, "result": result})
+            sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
+            outcomes = []
+            try:
+                for outcome in self._grade(job, session.items, sandboxes):
+                    outcomes.append(outcome)
+                    self.emit(CheckEnded(job.id, outcome))
+            finally:
+                for sandbox in sandboxes.values():
+                    sandbox.close()
+            peak_mb = max(sandbox.peak_mb for sandbox in sandboxes.values())
+            self.emit(Graded(job.id, self.grade_of(job, outcomes, time.monotonic() - started, peak_mb)))
         return True
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo is not None else None
-        self.run.error = self.run.error or error
-        if call.when == "collect" or item.config.pluginmanager.hasplugin("terminalreporter"):
-            return None  # pytest's own, for a terminal
-        # pytest would parse the source of every frame of an error, for a text that nobody reads
-        return pytest.TestReport(item.nodeid, item.location, {}, "failed" if error else "passed", None, call.when)
+        assert call.when != "collect"
+        if item.config.pluginmanager.hasplugin("terminalreporter"):
+            report = pytest.TestReport.from_item_and_call(item, call)
+        else:  # pytest would parse the source of every frame of an error, for a text that nobody reads
+            outcome: Literal["passed", "failed"] = "failed" if error else "passed"
+            report = pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+        report.error = error  # type: ignore[attr-defined]  # for the runner
+        return report
 
-    def _grade(self, result: JobResult, items: list[pytest.Item]) -> Iterator[Outcome]:
-        job = result.job
+    def _grade(self, job: Job, items: list[pytest.Item], sandboxes: Mapping[str, Sandbox]) -> Iterator[Outcome]:
         passed: dict[tuple[str, str], bool] = {}
         blocked: str | None = None
-        sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
-        try:
-            for item in items:
-                spec = check_of(item)
-                if job.only and item.name not in job.only:
+        for item in items:
+            spec = check_of(item)
+            if job.only and item.name not in job.only:
+                continue
+            for device in job.devices if spec.devices == "all" else job.devices[:1]:
+                waits = blocked or self._waits_for(spec, items, passed, device, job)
+                if item.name in job.spared and not waits:
+                    passed[item.name, device] = True
                     continue
-                for device in job.devices if spec.devices == "all" else job.devices[:1]:
-                    waits = blocked or self._waits_for(spec, items, passed, device, job)
-                    if job.watched:
-                        self.emit("check", {"job": job.id, "id": item.name, "title": spec.title, "device": device})
-                    if waits:
-                        outcome = outcome_of(item, device, Verdict(Status.SKIPPED, waits))
-                    else:
-                        outcome = self.runner.outcome(item, device, job, sandboxes[device])
-                    passed[item.name, device] = outcome.status is Status.PASSED
-                    if sandboxes[device].failed is not None:
-                        blocked = _("waits for the file to be loaded")
-                    yield outcome
-                    if job.first_failure and outcome.status is not Status.PASSED:
-                        return
-        finally:
-            for sandbox in sandboxes.values():
-                sandbox.close()
-                result.peak_mb = max(result.peak_mb, sandbox.peak_mb)
+                if job.watched:
+                    self.emit(CheckBegan(job.id, spec.title))
+                if waits:
+                    outcome = outcome_of(item, device, Verdict(Status.SKIPPED, waits))
+                else:
+                    outcome = self.runner.outcome(item, device, job, sandboxes[device])
+                passed[item.name, device] = outcome.status is Status.PASSED
+                if sandboxes[device].failed is not None:
+                    blocked = _("waits for the file to be loaded")
+                yield outcome
+                if job.first_failure and outcome.status is not Status.PASSED:
+                    return
 
     def _waits_for(
         self, spec: CheckSpec, items: list[pytest.Item], passed: dict[tuple[str, str], bool], device: str, job: Job
@@ -150,4 +144,9 @@ class GradingPlugin:
         return None
 
     def _on_steps(self, job: Job) -> Callable[[int], None]:
-        return lambda steps: self.emit("steps", {"job": job.id, "steps": steps})
+        return lambda steps: self.emit(StepsTaken(job.id, steps))
+
+
+def run_of(request: pytest.FixtureRequest) -> Run:
+    """The run of the check that asks for a fixture."""
+    return request.node.stash[RUN]  # type: ignore[no-any-return]

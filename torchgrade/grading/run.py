@@ -3,87 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torchgrade
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError
-from torchgrade.grading.job import Job
-from torchgrade.grading.pool import Event, Pool
+from torchgrade.grading.events import Event, Fault, Graded, Ready, Started
+from torchgrade.grading.job import Job, Options
+from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
-from torchgrade.model import Outcome, Result, Status, TaskGrade, as_json
+from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.submission import Submission
 
 Observer = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to grade."""
-
-    devices: tuple[str, ...] = ("cpu",)
-    seed: int = 7
-    timeout_scale: float = 1.0
-    isolation: str = "auto"
-    data: str = "auto"
-    jobs: int = 1
-    debug: bool = False
-    pdb: bool = False
-    proving: bool = False
-    pictures: bool = False
-
-
 def grade_tasks(
     course: Course, submission: Submission, tasks: Sequence[Task], options: Options, observe: Observer
 ) -> Result:
-    """One result for ``tasks``; a task whose file is missing gets a row that says so."""
+    """One result for ``tasks``; a task whose file is missing gets a row that says so.
+
+    A job's number is the place of its task in ``tasks``.
+    """
     jobs = [
-        Job(
-            id=number,
-            task=task.stem,
-            source=submission.sources[task.stem],
-            devices=options.devices,
-            seed=options.seed,
-            timeout_scale=options.timeout_scale,
-            isolation=options.isolation,
-            data=options.data,
-            proving=options.proving,
-            pictures=options.pictures,
-        )
+        options.job(number, task.stem, submission.sources[task.stem], memory_mb=task.manifest.memory_mb)
         for number, task in enumerate(tasks)
         if task.stem in submission.sources
     ]
-    grades: dict[str, TaskGrade] = {}
+    grades: dict[int, TaskGrade] = {}
     torch_version = ""
-    for event in _events(course, jobs, options):
+    for event in debug_events(course, jobs, options) if options.debug else pool_events(course, jobs, options):
         observe(event)
-        if event.kind == "ready":
-            torch_version = str(event.data.get("torch", ""))
-        elif event.kind == "graded":
-            grades[event.grade.task] = event.grade
-        elif event.kind == "broken" and event.job is not None:
-            task = tasks[event.job]
-            grades[task.stem] = broken_grade(task, str(event.data.get("message", "")))
-    result = Result(
+        if isinstance(event, Ready):
+            torch_version = event.torch
+        elif isinstance(event, Graded):
+            grades[event.job] = event.grade
+        elif isinstance(event, Fault):
+            grades[event.job] = broken_grade(tasks[event.job], event.message)
+    return Result(
         course=course.title,
         engine=torchgrade.__version__,
         torch=torch_version,
         seed=options.seed,
         submission=submission.label,
         devices=options.devices,
-        tasks=(),
+        tasks=tuple(grades.get(number) or missing_grade(task) for number, task in enumerate(tasks)),
     )
-    for task in tasks:
-        result = result.with_task(grades.get(task.stem) or missing_grade(task))
-    return result
 
 
-def _events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
-    if options.debug:
-        yield from debug_events(course, jobs, options)
-        return
-    with Pool(course.root, options.jobs) as pool:
+def pool_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
+    """Grade in processes of their own: one, or several side by side where there is work for them."""
+    with Pool.local(course.root, min(options.jobs, len(jobs))) as pool:
         yield from pool.events(jobs)
 
 
@@ -92,21 +61,15 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
     from torchgrade.grading.session import Session
 
     events: list[Event] = []
-
-    def emit(kind: str, data: dict[str, Any]) -> None:
-        plain: dict[str, Any] = {
-            key: as_json(v) if isinstance(v, (Outcome, TaskGrade)) else v for key, v in data.items()
-        }
-        events.append(Event(kind, plain.get("job"), plain))
-
-    session = Session(course, lambda isolation, device: None, emit)
+    session = Session(course, lambda isolation, device: None, events.append)
     if options.pdb:
         session.pytest_extra = ("--pdb", "-q")
     for job in jobs:
+        yield Started(job.id)
         try:
             session.grade([job])
         except TorchGradeError as error:
-            emit("broken", {"job": job.id, "message": str(error)})
+            events.append(Fault(job.id, str(error)))
         yield from events
         events.clear()
 
@@ -124,10 +87,23 @@ def broken_grade(task: Task, message: str) -> TaskGrade:
 
 def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
     outcome = Outcome(
-        *("file", title, "robustness", "cpu", status, 0.0, 1.0),
+        id="file",
+        title=title,
+        category="robustness",
+        device="cpu",
+        status=status,
+        points=0.0,
+        max_points=1.0,
         message=message,
     )
     return TaskGrade(
-        *(task.stem, task.manifest.title, status, 0.0, outcome.max_points, 0.0, task.grader_hash, ""),
+        task=task.stem,
+        title=task.manifest.title,
+        status=status,
+        points=0.0,
+        max_points=outcome.max_points,
+        seconds=0.0,
+        grader_hash=task.grader_hash,
+        submission_hash="",
         checks=(outcome,),
     )

@@ -18,6 +18,7 @@ from torchgrade.course import Task
 from torchgrade.errors import Unavailable
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
+from torchgrade.grading.events import Event, Met, Recorded
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
@@ -27,24 +28,21 @@ from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
-Emit = Callable[[str, dict[str, Any]], None]
+Emit = Callable[[Event], None]
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """A check that is running for a job: on what, and what it raised."""
+    """What the fixtures of a running check see. ``submission``: None until one is loaded."""
 
     item: pytest.Item
-    device: str
     job: Job
-    sandbox: Sandbox
+    device: str
     submission: Any = None
-    error: BaseException | None = None
 
-    @property
-    def spec(self) -> CheckSpec:
-        return check_of(self.item)
+
+RUN = pytest.StashKey[Run]()  # on the item of the check that runs
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,12 @@ class Attempt:
 
 
 class CheckRunner:
-    """Turns a collected check into an outcome; ``run`` is what the check's fixtures see meanwhile."""
+    """Turns a collected check into an outcome."""
 
     def __init__(self, task: Task, make_sandbox: MakeSandbox, emit: Emit) -> None:
         self.task = task
         self.make_sandbox = make_sandbox
         self.emit = emit
-        self.run: Run | None = None
         self.calibration = Calibration.load(task.folder / "calibration.json")
         self.machine = Machine()
 
@@ -79,64 +76,60 @@ class CheckRunner:
     def _until_certain(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
-            attempt = self._attempt(Run(item, device, job, sandbox), number)
+            attempt = self._attempt(item, device, job, sandbox, number)
         spent = 0
         while spent < attempt.reruns:
             spent += 1
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
-                attempt = self._attempt(Run(item, device, job, sandbox), number)
+                attempt = self._attempt(item, device, job, sandbox, number)
         return attempt
 
-    def _attempt(self, run: Run, number: int) -> Attempt:
-        self.run, job = run, run.job
+    def _attempt(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
+        spec = check_of(item)
         self.calibration.measuring = job.measuring
-        self.calibration.on_record = lambda name, value: self.emit(
-            "recorded", {"job": job.id, "name": name, "value": value, "tries": run.spec.tries}
-        )
-        where = None
+        self.calibration.on_record = lambda name, value: self.emit(Recorded(job.id, name, value, spec.tries))
+        run, where = Run(item, job, device), None
         try:
-            if run.device == "cuda" and not torch.cuda.is_available():
+            if device == "cuda" and not torch.cuda.is_available():
                 raise Unavailable(_("this machine has no CUDA device"))
-            run.submission = run.sandbox.submission()
-            seconds = run.spec.seconds or self.task.manifest.check_seconds
-            client = self._begin(run, number, seconds * job.timeout_scale)
-            with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext():
-                runtestprotocol(run.item, log=False, nextitem=None)
-        except Exception as error:
-            run.error = error
+            run = replace(run, submission=sandbox.submission())
+            error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
+        except Exception as raised:
+            error = raised
         if run.submission is not None:
             where = _where(run.submission.torchgrade_client.seen.where)
-        verdict = self._verdict(run, where) or self._blame(run, where)
-        self.run = None
-        again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(run.error)
-        return Attempt(verdict, shorten(run.sandbox.output(), 4000), again)
+        verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
+        again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
+        return Attempt(verdict, shorten(sandbox.output(), 4000), again)
 
-    def _begin(self, run: Run, number: int, seconds: float) -> Any:
-        """Seed both sides and start the clock of the submission's worker; its client."""
+    def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
+        """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
         seed_everything(derive(job.seed, self.task.stem, name, number))
         client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
-        return client
+        run.item.stash[RUN] = run
+        with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:
+            reports = runtestprotocol(run.item, log=False, nextitem=None)
+        if proof is not None:
+            self.emit(Met(job.id, name, sorted(set(proof.sentences))))
+        return next((report.error for report in reports if report.error is not None), None)
 
-    def _verdict(self, run: Run, where: str | None) -> Verdict | None:
-        if run.error is None:
-            return PASSED
-        if isinstance(run.error, (KeyboardInterrupt, SystemExit)):
-            raise run.error
-        if isinstance(run.error, pytest.skip.Exception):
-            return Verdict(Status.UNAVAILABLE, str(run.error))
-        return verdict_of(run.error, where)
+    def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+        if isinstance(error, pytest.skip.Exception):
+            return Verdict(Status.UNAVAILABLE, str(error))
+        return verdict_of(error, where)
 
-    def _blame(self, run: Run, where: str | None) -> Verdict:
+    def _blame(self, run: Run, error: BaseException, where: str | None) -> Verdict:
         """The suite itself raised: over a value that it could not use, or through our own fault?
 
         The reference decides where it is at hand: when the check passes for it, the value was to blame. Without a
         reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
         """
-        assert run.error is not None
-        text = shorten(f"{type(run.error).__name__}: {run.error}", 500)
-        origin = _origin(run.error)
+        text = shorten(f"{type(error).__name__}: {error}", 500)
+        origin = _origin(error)
         if run.submission is None:  # no worker could be had: nothing has come from the submission yet
             return Verdict(Status.BROKEN, text, where=origin)
         answered = run.submission.torchgrade_client.seen.answered
@@ -151,18 +144,14 @@ class CheckRunner:
         source = Source(name, {name: self.task.solution.read_bytes()})
         if run.job.source.hash == source.hash:
             return False
-        sandbox = self.make_sandbox(replace(run.job, source=source), run.device, lambda steps: None)
-        self.run = again = replace(run, sandbox=sandbox, submission=None, error=None)
+        job = replace(run.job, source=source, proving=False)
+        sandbox = self.make_sandbox(job, run.device, lambda steps: None)
         try:
-            again.submission = sandbox.submission()
-            self._begin(again, 0, 600.0)
-            runtestprotocol(run.item, log=False, nextitem=None)
-        except Exception as error:
-            again.error = error
+            return self._run(Run(run.item, job, run.device, sandbox.submission()), 0, 600.0) is None
+        except Exception:
+            return False
         finally:
             sandbox.close()
-            self.run = run
-        return again.error is None
 
 
 def check_of(item: pytest.Item) -> CheckSpec:

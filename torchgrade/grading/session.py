@@ -7,20 +7,19 @@ or in the command's own process under ``--debug``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 import torch
 
 from torchgrade.course import Course, Task
 from torchgrade.errors import CourseError
-from torchgrade.grading.job import Job
-from torchgrade.grading.plugin import GradingPlugin, JobResult
+from torchgrade.grading.job import Job, JobQueue
+from torchgrade.grading.plugin import GradingPlugin
 from torchgrade.grading.runner import Emit
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.isolation.launch.launcher import Launcher, Limits
-from torchgrade.model import TaskGrade
+from torchgrade.model import Outcome, TaskGrade
 from torchgrade.scoring import award, task_status, total
 
 PYTEST_OPTIONS = (
@@ -55,8 +54,8 @@ class Session:
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def grade(self, jobs: Iterable[Job]) -> None:
-        """Emits ``outcome``, ``steps`` and ``graded`` for each job; ``started`` and ``check`` where it is watched."""
-        queue = _Peekable(jobs)
+        """Tell what happens with each job, ``Graded`` last; CourseError and IsolationError where none can be graded."""
+        queue = JobQueue(jobs)
         while (head := queue.peek()) is not None:
             task = self.course.find(head.task)
             for device in head.devices:
@@ -66,7 +65,7 @@ class Session:
             self._run_suite(task, queue.while_task(head.task))
 
     def _run_suite(self, task: Task, jobs: Iterator[Job]) -> None:
-        plugin = GradingPlugin(task, self._announced(jobs), self._sandbox_maker(task), self._forward(task))
+        plugin = GradingPlugin(task, jobs, self._sandbox_maker(task), self.emit, self._grade_of)
         if not task.suite.is_file():
             raise CourseError(f"there is no suite graders/{task.stem}/checks.py")
         arguments = [*PYTEST_OPTIONS, *self.pytest_extra, "--rootdir", str(task.root), "-c", os.devnull]
@@ -76,38 +75,23 @@ class Session:
             reason = plugin.error.strip().splitlines()[-1:] or [f"pytest ended with {code!r}"]
             raise CourseError(f"the suite of {task.stem} cannot be collected: {reason[0]}")
 
-    def _announced(self, jobs: Iterator[Job]) -> Iterator[Job]:
-        for job in jobs:
-            if job.watched:
-                self.emit("started", {"job": job.id, "task": job.task})
-            yield job
-
-    def _forward(self, task: Task) -> Emit:
-        def emit(kind: str, data: dict[str, Any]) -> None:
-            if kind == "finished":
-                self.emit("graded", {"job": data["job"], "grade": self._grade_of(task, data["result"])})
-            else:
-                self.emit(kind, data)
-
-        return emit
-
-    def _grade_of(self, task: Task, result: JobResult) -> TaskGrade:
-        outcomes = award(result.outcomes)
+    def _grade_of(self, job: Job, found: Sequence[Outcome], seconds: float, peak_mb: float) -> TaskGrade:
+        task, outcomes = self.course.find(job.task), award(found)
         points, possible = total(outcomes)
-        launcher = self.launchers(result.job.isolation, result.job.devices[0])
+        launcher = self.launchers(job.isolation, job.devices[0])
         return TaskGrade(
             task=task.stem,
             title=task.manifest.title,
             status=task_status(outcomes),
             points=points,
             max_points=possible,
-            seconds=round(result.seconds, 3),
+            seconds=round(seconds, 3),
             grader_hash=task.grader_hash,
-            submission_hash=result.job.source.hash,
+            submission_hash=job.source.hash,
             checks=outcomes,
             isolation=f"level {launcher.level}" if launcher is not None else "none (debug)",
             memory_bound=launcher.memory_bound if launcher is not None else "none",
-            peak_mb=round(result.peak_mb, 1),
+            peak_mb=round(peak_mb, 1),
         )
 
     def _sandbox_maker(self, task: Task) -> Callable[[Job, str, Callable[[int], None]], Sandbox]:
@@ -130,21 +114,3 @@ class Session:
             )
 
         return make
-
-
-class _Peekable:
-    """A queue of jobs whose head can be looked at."""
-
-    def __init__(self, jobs: Iterable[Job]) -> None:
-        self._jobs = iter(jobs)
-        self._head: Job | None = None
-
-    def peek(self) -> Job | None:
-        if self._head is None:
-            self._head = next(self._jobs, None)
-        return self._head
-
-    def while_task(self, task: str) -> Iterator[Job]:
-        while (head := self.peek()) is not None and head.task == task:
-            self._head = None
-            yield head

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from torchgrade.grading.pool import Event
+from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines, points_text
@@ -62,16 +62,14 @@ class Progress:
             self.live.stop()
 
     def observe(self, event: Event) -> None:
-        if event.job is None:
-            return
-        if event.kind == "started":
+        if isinstance(event, (Started, Retried)):
             self.current[event.job] = _("loading")
-        elif event.kind == "check":
-            self.current[event.job] = _(event.data["title"])
+        elif isinstance(event, CheckBegan):
+            self.current[event.job] = _(event.title)
             self.steps.pop(event.job, None)
-        elif event.kind == "steps":
-            self.steps[event.job] = int(event.data["steps"])
-        elif event.kind in ("graded", "broken"):
+        elif isinstance(event, StepsTaken):
+            self.steps[event.job] = event.steps
+        elif isinstance(event, (Graded, Fault)):
             self.current.pop(event.job, None)
             self.done += 1
 

@@ -1,0 +1,149 @@
+"""Proofs that are kept: ``graders/TASK/proof.json`` says what was proved, by which engine, and what it came to.
+
+A proof holds as long as its content does: a test compares the two. The engine's hash is information only; CI renews
+proofs by proving again what changed and some others that are drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from torchgrade.course import Task, content_hash
+from torchgrade.engine_files import engine_files
+from torchgrade.errors import CourseError
+
+UNKNOWN_SECONDS = 300.0  # the size of a task that was never proved
+DRAWN = 3
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What ``verify`` found to hold. ``seconds``: of grading, summed over all cases. ``date``: ISO, UTC."""
+
+    content: str
+    engine: str
+    versions: Mapping[str, str]
+    date: str
+    seconds: float
+    counts: Mapping[str, int]
+    findings: Mapping[str, int]
+
+    @property
+    def told(self) -> str:
+        found = {f"findings of {kind}": count for kind, count in self.findings.items()}
+        return ", ".join(f"{name} {count}" for name, count in {**self.counts, **found}.items())
+
+    def fits(self, task: Task) -> bool:
+        """Whether the task and the engine are still what was proved."""
+        return (self.content, self.engine) == (content_of(task), engine_of())
+
+    def write(self, task: Task) -> None:
+        _place(task).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def content_of(task: Task) -> str:
+    """Changes when anything changes that a proof of ``task`` is about."""
+    names = ("checks.py", "probes.py", "task.yaml", "calibration.json", "mutants.yaml")
+    alternatives = sorted((task.folder / "alternatives").glob("*.py"))
+    data = [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
+    return content_hash([task.solution, task.stub, *(task.folder / name for name in names), *alternatives, *data])
+
+
+def engine_of() -> str:
+    return content_hash(engine_files())
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}}
+
+
+def read_proof(task: Task) -> Proof | None:
+    place = _place(task)
+    return _parsed(place.read_text(encoding="utf-8"), place) if place.is_file() else None
+
+
+def forget_proof(task: Task) -> None:
+    _place(task).unlink(missing_ok=True)
+
+
+def stale(task: Task) -> str | None:
+    """Why there is no proof of the task as it is now, with the command that makes one; None when there is."""
+    proof, command = read_proof(task), f"run: python grade.py verify {task.stem}"
+    if proof is None:
+        return f"{task.stem} was never proved; {command}"
+    if proof.content != content_of(task):
+        return f"{task.stem} has changed since it was proved on {proof.date}; {command}"
+    return None
+
+
+def due(tasks: Sequence[Task], base: str, budget: float) -> tuple[Task, ...]:
+    """What CI proves: the tasks that have changed since ``base``, and others that the commit draws.
+
+    ``base`` is a Git revision; "" stands for the main branch, or on that branch for the commit before this one. The
+    first of those drawn may be of any size, so that each task has its turn; up to three are drawn while the seconds
+    that they took together, with those of the changed ones, stay within ``budget``.
+    """
+    root = tasks[0].root
+    head = _git(root, "rev-parse", "HEAD")
+    base = base or _base(root, head)
+    changed = [task for task in tasks if head and _content_at(task, base) != content_of(task)]
+    others = [task for task in tasks if task not in changed]
+    random.Random(head).shuffle(others)
+    chosen, spent = list(changed), sum(map(_seconds, changed))
+    for task in others:
+        drawn = len(chosen) - len(changed)
+        if drawn < DRAWN and (drawn == 0 or spent + _seconds(task) <= budget):
+            chosen.append(task)
+            spent += _seconds(task)
+    return tuple(task for task in tasks if task in chosen)
+
+
+def _seconds(task: Task) -> float:
+    proof = read_proof(task)
+    return proof.seconds if proof else UNKNOWN_SECONDS
+
+
+def _base(root: Path, head: str) -> str:
+    main = next(filter(None, (_git(root, "rev-parse", "-q", "--verify", name) for name in ("main", "origin/main"))), "")
+    return main if main and main != head else "HEAD~1"
+
+
+def _content_at(task: Task, base: str) -> str:
+    """The content that was proved at a revision, "" where nothing was."""
+    text = _git(task.root, "show", f"{base}:./graders/{task.stem}/proof.json")
+    return _parsed(text, _place(task)).content if text else ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What Git answers, "" where it has no answer."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _place(task: Task) -> Path:
+    return task.folder / "proof.json"
+
+
+def _parsed(text: str, place: Path) -> Proof:
+    try:
+        return Proof(**json.loads(text))
+    except (ValueError, TypeError):
+        raise CourseError(f"graders/{place.parent.name}/proof.json is no proof; remove it and verify again") from None
+
+
+def counted(kinds: Iterable[str]) -> dict[str, int]:
+    """By kind, how many."""
+    found: dict[str, int] = {}
+    for kind in kinds:
+        found[kind] = found.get(kind, 0) + 1
+    return dict(sorted(found.items()))

@@ -18,7 +18,9 @@ Conventions:
 
 * Images are (N, channels, height, width).
 * Convolutions are ``nn.Conv2d``, fully connected layers ``nn.Linear``, normalisations ``nn.BatchNorm2d``;
-  ReLU and pooling may be modules or functions, the names of the attributes are yours.
+  ReLU and pooling may be modules or functions, the names of the attributes are yours. Every parameter is
+  trained, and belongs to one network alone.
+* Images need not be contiguous in memory.
 
 Forbidden: ``torchvision``. The networks must be buildable on any device, the ``meta`` device included (a
 device that has shapes but no memory), where VGG-11 costs nothing.

@@ -240,7 +240,7 @@ def test_nested_values_are_named_by_their_place():
     truth = {"w": X, "history": [0.5, 0.25]}
     found = mismatch(expect.close, {"w": X, "history": [0.5, 0.75]}, truth)
     assert found.got == "key 'history': item [1]: 0.75"
-    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': length 1, nothing at [1]"
+    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': [0.5]"
     found = mismatch(expect.close, {"w": X, "hist": 1}, truth)
     assert (found.expected, found.got) == ("the key 'history'", "without 'history' and with 'hist' besides")
     assert mismatch(expect.close, [X], truth).got.endswith("not a dict")

@@ -273,7 +273,7 @@ def test_pixels_score_what_the_image_says():
 def test_every_toy_runs_and_counts():
     assert toy("Chain")(torch.randn(2, 3, 10, 12)).shape == (2, 7)
     assert toy("Detour")(torch.randn(2, 3, 10, 12)).shape == (2, 7)
-    assert toy("Strict")(torch.randn(2, 5, 6)).shape == (2, 2)
+    assert toy("Strict")(torch.randn(2, 5, 6)).shape == (2, 4)
     shared = toy("Shared")
     assert shared(torch.randn(2, 4)).shape == (2, 4)
     assert parameter_count(shared) == 16 + 4 + 4
@@ -338,6 +338,9 @@ def test_the_kit_works_on_handles(submission):
     assert expect.record(result, {"seen": [int]}) == {"seen": [2, 2, 1]}
     expect.restores_mode(net, submission.evaluate, net, data, ran=False)
     expect.moves_only(net, submission.evaluate, net, data)
+    expect.instance(net, "Module")
+    assert found(expect.instance, net, "Linear", given="f").expected == "a Linear"
+    assert found(expect.instance, [net], "Linear").got == "a list of length 1, which is no Linear"
     assert [row["kind"] for row in operator_trace(submission.Net(), torch.randn(1, 3))] == ["linear"]
 
 

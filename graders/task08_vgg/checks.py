@@ -1,5 +1,6 @@
 """Checks for task 08: the VGG family, its sizes and counts, its function, and the summary of any model."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -17,6 +18,8 @@ from torchgrade.authoring import (
     on_meta,
     operator_trace,
     parameter_count,
+    parameter_values,
+    registered_parameters,
     traces_left,
 )
 
@@ -73,9 +76,15 @@ def straight(x):
     return x
 
 
+def made_layers(submission, *args, **kwargs):
+    """What make_layers returns; a plain list of layers, which one check refuses, is chained for the others."""
+    layers = submission.make_layers(*args, **kwargs)
+    return submission.make(nn.Sequential, *layers) if isinstance(layers, list) else layers
+
+
 def layers_of(submission, config, *args, **kwargs):
     """The submission's convolutional part in float64, filled by shape, in eval mode."""
-    layers = submission.make_layers(config, *args, **kwargs).double()
+    layers = made_layers(submission, config, *args, **kwargs).double()
     fill_by_shape(layers, BLOCK)
     layers.eval()
     return layers
@@ -99,10 +108,10 @@ def own_features(submission, x, **kwargs):
 
 @check("make_layers keeps the size, and each pool halves it", points=1.5, category="shapes")
 def test_layers_sizes(submission):
-    layers = submission.make_layers(SHORT, in_channels=2)
-    expect.equal(layers.type_name, "Sequential", given="the class of what make_layers returns")
+    layers = submission.make_layers(SHORT)
+    expect.instance(layers, "Sequential", given=f"what make_layers({SHORT}) returns")
     expect.shape(
-        layers(torch.randn(3, 2, 20, 16)),
+        layers(torch.randn(3, 3, 20, 16)),
         (3, 6, 5, 4),
         given=f"{SHORT} and images of 20 × 16",
         likely={
@@ -110,8 +119,8 @@ def test_layers_sizes(submission):
             "the pools move in steps of 1, not of 2": (3, 6, 18, 14),
         },
     )
-    given = '["M", 3, "M", "M"] and images of 17 × 26'
-    expect.shape(submission.make_layers(["M", 3, "M", "M"], 2)(torch.randn(1, 2, 17, 26)), (1, 3, 2, 3), given=given)
+    given = '["M", 2, "M", "M"] and images of 17 × 26'
+    expect.shape(submission.make_layers(["M", 2, "M", "M"])(torch.randn(1, 3, 17, 26)), (1, 2, 2, 3), given=given)
 
 
 @check("make_layers holds convolutions of 3×3 with biases", points=1.5, category="parameters")
@@ -120,7 +129,7 @@ def test_layers_parameters(submission):
     biases, norms = 4 + 5 + 6, 2 * (4 + 5 + 6)
     total = 4 * 19 + 5 * 37 + 6 * 46
     expect.parameters(
-        submission.make_layers(SHORT, in_channels=2),
+        made_layers(submission, SHORT, in_channels=2),
         shapes=plain,
         given=f"make_layers({SHORT}, in_channels=2)",
         likely={
@@ -130,7 +139,7 @@ def test_layers_parameters(submission):
         },
     )
     expect.parameters(
-        submission.make_layers(SHORT, in_channels=2, batch_norm=True),
+        made_layers(submission, SHORT, in_channels=2, batch_norm=True),
         shapes=[*plain, *[(width,) for width in (4, 4, 5, 5, 6, 6)]],
         given=f"make_layers({SHORT}, in_channels=2, batch_norm=True)",
         likely={
@@ -142,11 +151,11 @@ def test_layers_parameters(submission):
 
 @check("make_layers chains convolution, ReLU and max-pool", points=2, category="values", after=test_layers_sizes)
 def test_layers_values(submission):
-    x = normal(3, 2, 20, 16)
+    x = 5 * normal(2, 3, 20, 16)
     expect.close(
-        layers_of(submission, SHORT, in_channels=2)(x),
+        layers_of(submission, SHORT)(x),
         convolve(x, SHORT),
-        given=f"make_layers({SHORT}, in_channels=2), every parameter filled by its shape",
+        given=f"make_layers({SHORT}), every parameter filled by its shape",
         likely={
             "the pools average; VGG takes the maximum": convolve(x, SHORT, pool=F.avg_pool2d),
             "no ReLU follows the convolutions": convolve(x, SHORT, bend=straight),
@@ -165,13 +174,13 @@ def half_bent(x):
     "make_layers puts batch norm before the ReLU",
     points=1.5,
     category="values",
-    after=[test_layers_sizes, test_layers_parameters],
+    after=test_layers_sizes,
     hidden=True,
 )
 def test_layers_batch_norm(submission):
-    layers = layers_of(submission, SHORT, in_channels=2, batch_norm=True)
-    x = normal(3, 2, 20, 16)
-    given = f"make_layers({SHORT}, in_channels=2, batch_norm=True) in {{}} mode, every parameter filled by its shape"
+    layers = layers_of(submission, SHORT, batch_norm=True)
+    x = normal(2, 3, 20, 16)
+    given = f"make_layers({SHORT}, batch_norm=True) in {{}} mode, every parameter filled by its shape"
     expect.close(
         layers(x),
         convolve(x, SHORT, norm=settled),
@@ -208,11 +217,16 @@ def test_configs(submission):
     expect.equal(configs["vgg19"], VGG19, given='VGG_CONFIGS["vgg19"]', likely={last: VGG19[:-1]})
 
 
-@check("make_layers and VGG leave the configuration as it is", points=0.5, category="robustness", hidden=True)
+@check("make_layers and VGG leave alone what is not theirs", points=0.5, category="robustness", hidden=True)
 def test_config_kept(submission):
     for name in ("make_layers", "VGG"):
         kept = submission.probes.list_kept(getattr(submission, name), [3, "M", 2, "M"])
         expect.equal(kept, [3, "M", 2, "M"], given=f"the list that was handed to {name}, after the call")
+    one, other = (made_layers(submission, SHORT) for _ in range(2))
+    before = parameter_values(other)
+    fill_by_shape(one)
+    given = "the parameters of one part after those of another, made from the same list, were changed"
+    expect.close(parameter_values(other), before, given=given)
 
 
 # VGG: its parameters and its function
@@ -235,6 +249,9 @@ def test_small_parameters(submission):
             "the convolutions have no bias": total - 18,
         },
     )
+    given = 'VGG(["M", 9, "M", 5], num_classes=10): the last number is 5'
+    shapes = vgg_shapes(["M", 9, "M", 5], 10)
+    expect.parameters(on_meta(submission.VGG, ["M", 9, "M", 5], num_classes=10), shapes=shapes, given=given)
 
 
 def vgg_shapes(config, num_classes):
@@ -244,9 +261,7 @@ def vgg_shapes(config, num_classes):
     return [shape for weight, bias in layers for shape in (weight, (bias,))]
 
 
-@check(
-    "VGG computes what the architecture says", points=3, category="values", after=test_small_parameters, devices="all"
-)
+@check("VGG computes what the architecture says", points=3, category="values", devices="all")
 def test_values(submission, device):
     net, x = small_vgg(submission).to(device), normal(2, 3, 28, 28)
     features = own_features(submission, x)
@@ -266,30 +281,6 @@ def test_values(submission, device):
             ),
         },
     )
-
-
-@check(
-    "VGG hands in_channels and batch_norm to its convolutional part",
-    points=1,
-    category="values",
-    after=test_values,
-    hidden=True,
-)
-def test_values_options(submission):
-    x = normal(3, 2, 28, 28)
-    net = small_vgg(submission, in_channels=2, batch_norm=True, dropout=0.0)
-    given = f"VGG({SMALL}, num_classes=10, in_channels=2, batch_norm=True, dropout=0.0) in {{}} mode"
-    expect.close(
-        net(x),
-        classify(own_features(submission, x, batch_norm=True), 10),
-        given=given.format("eval"),
-        likely={"VGG does not pass batch_norm on": classify(own_features(submission, x), 10)},
-    )
-    net.train()
-    layers = layers_of(submission, SMALL, 2, batch_norm=True)
-    layers.train()
-    features = F.adaptive_avg_pool2d(layers(x).detach(), 7)
-    expect.close(net(x), classify(features, 10), given=given.format("training"))
 
 
 LAYERS, DRAWS = "linear", "random"
@@ -315,28 +306,31 @@ def expect_dropout(rows, p, given):
             "a dropout follows the first hidden layer only": [LAYERS, DRAWS, LAYERS, LAYERS],
             "a third dropout follows the last layer": [LAYERS, DRAWS] * 3,
             "a dropout stands before each of the three layers": [DRAWS, LAYERS] * 3,
+            "dropouts act in the convolutional part, too": [DRAWS] * 3 + [LAYERS, DRAWS, LAYERS, DRAWS, LAYERS],
             "a dropout stands before the first two layers, not behind them": [DRAWS, LAYERS, DRAWS, LAYERS, LAYERS],
         },
     )
     for name, (whole, arrived) in zip(("first", "second"), passed_on(rows), strict=True):
+        place = f"behind the {name} hidden layer; {given}"
         rate = float((arrived[whole > 0] == 0).double().mean())
-        likely = {
-            "the argument dropout is ignored: it is always 0.5": 0.5,
-            "what is kept and dropped is swapped": 1 - p,
-        }
-        unit = f"as the share of zeros behind the {name} hidden layer"
-        near = {sentence: rate for sentence, value in likely.items() if abs(rate - value) < 0.05}
-        expect.between(rate, p - 0.05, p + 0.05, unit, likely=dict.fromkeys(likely, -1.0) | near, given=given)
+        known = {"the argument dropout is ignored: it is always 0.5": 0.5, "dropout is the share that is kept": 1 - p}
+        likely = {sentence: rate if abs(rate - value) < 0.05 else math.inf for sentence, value in known.items()}
+        expect.between(rate, p - 0.05, p + 0.05, "of the numbers are zeroed", likely=likely, given=place)
+        alive = (whole > 0).all(0)
+        lost = arrived[:, alive] == 0
+        if len(lost) > 1:
+            alike, question = bool((lost == lost[:1]).all()), f"whether all images lose the same numbers {place}"
+            expect.equal(alike, False, because="each is dropped by itself", given=question)
         kept = (arrived != 0) & (whole > 0)
         expect.close(
             arrived[kept],
             whole[kept] / (1 - p),
             scale=1e-3,
             likely={"what is kept is not divided by 1 - dropout": whole[kept]},
-            given=f"what is kept behind the {name} hidden layer; {given}",
+            given=f"what is kept {place}",
         )
-    given = f"what VGG returns, against what its last layer puts out; {given}"
-    expect.close(result["output"], rows[-1]["output"], scale=1e-3, given=given)
+    place = f"what VGG returns, against what its last layer puts out; {given}"
+    expect.close(result["output"], rows[-1]["output"], scale=1e-3, given=place)
 
 
 @check("dropout acts behind both hidden layers, in training only", points=2, category="values")
@@ -349,11 +343,47 @@ def test_dropout(submission):
     net.train()
     rows = operator_trace(net, x, among=(LAYERS, DRAWS), values=True)
     expect_dropout(rows, 0.3, given.format("training"))
+    net = small_vgg(submission, num_classes=64)
+    net.train()
+    rows = operator_trace(net, x, among=(LAYERS, DRAWS), values=True)
+    expect_dropout(rows, 0.5, f"VGG({SMALL}, num_classes=64) in training mode: dropout is 0.5")
 
 
-@check("gradients reach every parameter", points=0.5, category="gradients", hidden=True)
+@check(
+    "VGG hands in_channels and batch_norm to its convolutional part",
+    points=1,
+    category="values",
+    after=[test_values, test_dropout],
+    hidden=True,
+)
+def test_values_options(submission):
+    x = normal(3, 2, 28, 28).transpose(2, 3)
+    net = small_vgg(submission, in_channels=2, batch_norm=True, dropout=0.0)
+    given = f"VGG({SMALL}, num_classes=10, in_channels=2, batch_norm=True, dropout=0.0) in {{}} mode"
+    expect.close(
+        net(x),
+        classify(own_features(submission, x, batch_norm=True), 10),
+        given=given.format("eval"),
+        likely={"VGG does not pass batch_norm on": classify(own_features(submission, x), 10)},
+    )
+    net.train()
+    layers = layers_of(submission, SMALL, 2, batch_norm=True)
+    layers.train()
+    features = F.adaptive_avg_pool2d(layers(x).detach(), 7)
+    expect.close(net(x), classify(features, 10), given=given.format("training"))
+
+
+@check(
+    "every parameter is trained, and gradients reach it",
+    points=0.5,
+    category="gradients",
+    after=test_small_parameters,
+    hidden=True,
+)
 def test_gradients(submission):
     net = lean(submission.VGG, [8, "M", 8, 8, "M"], num_classes=10)
+    frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
+    expect.equal(frozen, [], given="the parameters that want no gradient")
     fill_by_shape(net, BLOCK)
     net.eval()
     x = torch.randn(2, 3, 28, 28, requires_grad=True)
@@ -384,14 +414,14 @@ def test_vgg11_parameters(submission):
     )
 
 
-@check("vgg11 hands its arguments on", points=1, category="parameters", after=test_vgg11_parameters, hidden=True)
+@check("vgg11 hands its arguments on", points=1, category="parameters", hidden=True)
 def test_vgg11_arguments(submission):
     def more(*args, **kwargs):
         """How many parameters these arguments add."""
         return parameter_count(on_meta(submission.vgg11, *args, **kwargs)) - plain
 
     plain = parameter_count(on_meta(submission.vgg11))
-    likely = {"num_classes is ignored": 0}
+    likely = {"num_classes changes nothing": 0}
     expect.equal(more(10), -990 * 4097, given="parameters that vgg11(10) has more than vgg11()", likely=likely)
     given = "parameters that vgg11(num_classes=10, in_channels=1, batch_norm=True) has more than vgg11()"
     expect.equal(
@@ -400,8 +430,8 @@ def test_vgg11_arguments(submission):
         given=given,
         likely={
             "the keyword arguments are forgotten": -990 * 4097,
-            "in_channels is ignored": -990 * 4097 + 5504,
-            "batch_norm is ignored": -990 * 4097 - 2 * 64 * 9,
+            "in_channels changes nothing": -990 * 4097 + 5504,
+            "batch_norm changes nothing": -990 * 4097 - 2 * 64 * 9,
         },
     )
 
@@ -412,21 +442,21 @@ MAPS = [(channels, side, side) for channels, side in MAPS]
 
 @check("VGG-11's feature maps shrink from 224 to 7", points=1, category="shapes")
 def test_feature_maps(submission):
-    rows = feature_maps(on_meta(submission.vgg11), torch.zeros(1, 3, 224, 224))
+    rows = feature_maps(on_meta(submission.vgg11), torch.zeros(2, 3, 224, 224))
     sizes = [tuple(row["shape"][1:]) for row in rows if row["type"] == "Conv2d"]
     given = "the outputs of vgg11's convolutions, in order, for 224 × 224"
     expect.equal(sizes, MAPS, because="five pools halve 224", given=given)
     sizes = [tuple(row["shape"]) for row in rows if row["type"] == "Linear"]
     given = "the outputs of vgg11's fully connected layers"
-    expect.equal(sizes, [(1, 4096), (1, 4096), (1, 1000)], given=given)
-    expect.equal(tuple(rows[0]["shape"]), (1, 1000), given="the output of vgg11")
+    expect.equal(sizes, [(2, 4096), (2, 4096), (2, 1000)], given=given)
+    expect.equal(tuple(rows[0]["shape"]), (2, 1000), given="the output of vgg11")
 
 
 @check(
     "vgg11 computes what VGG-11 computes",
     points=1.5,
     category="values",
-    after=[test_feature_maps, test_vgg11_parameters],
+    after=[test_feature_maps, test_dropout],
     hidden=True,
 )
 def test_vgg11_values(submission):
@@ -452,12 +482,12 @@ def test_meta(submission):
     expect.equal(devices, ["meta"], given="the devices of its parameters")
 
 
-@check("VGG moves to another device as a whole", points=0.5, category="devices")
+@check("VGG moves to another device as a whole", points=0.5, category="devices", after=test_small_parameters)
 def test_portable(submission):
-    expect.portable(submission.VGG([3, "M", 2, "M"], num_classes=10), torch.randn(1, 3, 28, 28))
+    expect.portable(submission.VGG([3, "M", 2, "M"], num_classes=10), torch.randn(2, 3, 28, 28))
 
 
-@check("the networks are built without torchvision", points=0.5, category="rules", after=test_layers_parameters)
+@check("the networks are built without torchvision", points=0.5, category="rules", after=test_layers_values)
 def test_rule(submission):
     names = ("torchvision", "torch.hub")
     expect.avoids(submission.make_layers, [2, "M"], names=names, instead="layers of torch.nn")
@@ -573,21 +603,29 @@ def test_summary_root(submission):
 def test_summary_strict(submission):
     expect.equal(
         summary(submission, submission.probes.toy("Strict"), (5, 6)),
-        [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Linear", (2,), 10)],
-        given="an nn.LSTM, which puts out a tuple, and an nn.BatchNorm1d without running statistics",
+        [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Stretch", (4,), 4)],
+        given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
     )
 
 
 @check("layer_summary reports VGG-11 without memory", points=1, category="shapes", after=test_summary)
 def test_summary_vgg11(submission):
-    rows = summary(submission, on_meta(submission.vgg11))
-    found = [(item["output_shape"], item["num_params"]) for item in rows if item["type"] in ("Conv2d", "Linear")]
-    counts = (1_792, 73_856, 295_168, 590_080, 1_180_160, *[2_359_808] * 3, 102_764_544, 16_781_312, 4_097_000)
-    expect.equal(
-        found,
-        list(zip([*MAPS, (4096,), (4096,), (1000,)], counts, strict=True)),
-        given="convolutions and fully connected layers of vgg11() on meta, with the default input_size",
-    )
+    net = on_meta(submission.vgg11)
+    found = [(item["name"], item["output_shape"], item["num_params"]) for item in summary(submission, net)]
+    held = registered_parameters(net)
+    rows = feature_maps(net, torch.zeros(2, 3, 224, 224))
+    truth = [
+        (item["name"], tuple(item["shape"][1:]), sum(size(p) for p in held if p["name"].startswith(f"{item['name']}.")))
+        for item in rows
+        if not any(
+            other["name"].startswith(f"{item['name']}." if item["name"] else "") for other in rows if other is not item
+        )
+    ]
+    expect.equal(found, truth, given="vgg11() on meta, with the default input_size")
+
+
+def size(parameter):
+    return math.prod(parameter["shape"])
 
 
 @check("layer_summary takes any dtype and input size", points=0.5, category="robustness", after=test_summary)
@@ -614,7 +652,7 @@ TRACES = {
 }
 
 
-@check("layer_summary leaves no trace", points=1, category="robustness", after=test_summary)
+@check("layer_summary leaves no trace", points=1.5, category="robustness", after=test_summary)
 def test_summary_traces(submission):
     expect.equal(
         traces_left(submission.layer_summary, submission.probes.toy("Chain"), (3, 10, 12)),
@@ -628,7 +666,7 @@ def test_summary_traces(submission):
     "layer_summary leaves no trace when the pass raises",
     points=0.5,
     category="robustness",
-    after=test_summary,
+    after=[test_summary, test_summary_traces],
     hidden=True,
 )
 def test_summary_fails(submission):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.expect.describe import describe, fetched, is_handle, kind_of, number_pair
+from torchgrade.expect.describe import describe, fetched, in_full, is_handle, kind_of, number_pair
 from torchgrade.expect.tensors import (
     EXACT,
     Difference,
@@ -91,12 +91,16 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
         found = difference(one, other, tolerance)
         if found is not None:
+            if tolerance is EXACT and in_full(got) and in_full(expected):
+                return Difference(describe(expected), describe(got), found.size)
             return found.inside(_("item [{number}]").format(number=number))
     return None
 
 
 def _length_difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference:
-    """Both lengths, and what stands at the first place where the two part."""
+    """Both in full where they are short, else both lengths and what stands at the first place where they part."""
+    if in_full(got) and in_full(expected):
+        return Difference(describe(expected), describe(got), _("the length is another"))
     pairs = enumerate(zip(got, expected, strict=False))
     apart = (number for number, (one, other) in pairs if difference(one, other, tolerance) is not None)
     place = next(apart, min(len(got), len(expected)))

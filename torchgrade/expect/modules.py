@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torchgrade.expect.describe import shape_text
+from torchgrade.expect.describe import a_or_an, is_handle, shape_text
 from torchgrade.expect.differences import keys_difference
 from torchgrade.expect.likely import Likely, fail, prove
 from torchgrade.expect.tensors import Difference, wrong_kind
@@ -52,6 +52,12 @@ def parameters(
             size,
         )
         fail(difference, likely=likely, matches=matches, given=given)
+
+
+def instance(value: Any, name: str, *, given: str | None = None) -> None:
+    """``value`` is an object of the class ``name``, such as "Sequential", or of one that derives from it."""
+    if not (is_handle(value) and value.is_a(name)):
+        fail(wrong_kind(value, a_or_an(name), _("which is no {name}").format(name=name)), given=given)
 
 
 def state_dict_keys(module: Any, keys: Iterable[str], *, given: str | None = None) -> None:

@@ -26,9 +26,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import torch  # noqa: E402
 
 from torchgrade.isolation.confine import watch  # noqa: E402
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess  # noqa: E402
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher  # noqa: E402
 from torchgrade.isolation.remote.line import WorkerLine  # noqa: E402
-from torchgrade.isolation.remote.proxy import Submission, connect  # noqa: E402
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect  # noqa: E402
 from torchgrade.isolation.worker import snippet  # noqa: E402
 from torchgrade.submission import Source  # noqa: E402
 
@@ -71,7 +71,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, torch {torch.__version__}")
     importing = import_torch()
     print(f"{'import torch':<28} {importing * 1e3:8.0f} ms")
-    with Launcher("auto") as strict, Launcher("process") as process:
+    with open_launcher("auto") as strict, open_launcher("process") as process:
         print(f"best level here: {strict.level}, memory bounded by {strict.memory_bound}")
         start(strict, options.jobs, importing)
         compute(strict, process)
@@ -107,7 +107,7 @@ def first_call(worker: WorkerProcess, calls: int = 1) -> None:
     line = WorkerLine(worker, LIMITS)
     client = connect(line)
     client.load("task", SOURCE, None)
-    submission = Submission(client)
+    submission = RemoteSubmission(client)
     x = torch.ones(4, 4)
     for _ in range(calls):
         assert torch.equal(submission.scale(x, 3.0), x * 3.0)

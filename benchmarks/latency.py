@@ -89,19 +89,19 @@ def calls(runs: int) -> tuple[float, float, float]:
     import torch
 
     from torchgrade.isolation.confine import watch
-    from torchgrade.isolation.launch.launcher import Launcher, Limits
+    from torchgrade.isolation.launch.launcher import Limits, open_launcher
     from torchgrade.isolation.remote.line import WorkerLine
-    from torchgrade.isolation.remote.proxy import Submission, connect
+    from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
     from torchgrade.submission import Source
 
     torch.set_num_threads(1)
     source = Source("echo.py", {"echo.py": b"def echo(x):\n    return x\n"})
-    with Launcher() as launcher:
+    with open_launcher() as launcher:
         process = launcher.start(Limits())
         client = connect(WorkerLine(process, Limits()))
         client.load("echo", source, None)
         client.begin(1, 600.0)
-        echo = Submission(client).echo
+        echo = RemoteSubmission(client).echo
         small, large = torch.ones(256), torch.ones(25_000_000)
 
         def held() -> float:

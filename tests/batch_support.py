@@ -9,8 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target
-from torchgrade.batch.gradebook.storage import Handin, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Target, source_hash
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, plan
 from torchgrade.grading.events import CheckEnded, Event, Fault, Graded
 from torchgrade.grading.job import Job, Options

@@ -14,7 +14,8 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python grade.
 
 def test_the_page_walks_from_download_to_release():
     words = [shlex.split(command)[2] for command in COMMANDS]
-    assert words == ["batch", "batch", "override", "regrade", "similar", "release"]
+    people = ["assign", "rename", "merge", "remove"]
+    assert words == ["batch", "batch", "batch", "batch", *people, "override", "regrade", "similar", "release"]
 
 
 @pytest.mark.timeout(900)
@@ -25,14 +26,20 @@ def test_every_command_of_the_page_works(tmp_path):
     with zipfile.ZipFile(course / "submissions.zip", "w") as archive:
         archive.writestr("hand-ins/ann/task01_scale.py", solution)
         archive.writestr("hand-ins/bob/task01_scale.py", solution.replace("x * factor", "factor * x"))
+        archive.writestr("hand-ins/cyd/task01_scale.py", "")
+        archive.writestr("hand-ins/annlee/task01_scale.py", solution)
     (course / "submissions" / "week1").mkdir(parents=True)
-    (course / "submissions" / "week1" / "ann.py").write_text(solution)
-    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\n")
+    for name in ("ann", "bob", "cyd", "annlee"):
+        (course / "submissions" / "week1" / f"{name}.py").write_text(solution)
+    (course / "submissions" / "notes.txt").write_text(solution)
+    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\n")
+    settings = course / "course.yaml"
+    settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
     for command in COMMANDS:
         arguments = shlex.split(command.replace("task07", "task01"))[2:]
         if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
             continue
-        if arguments[0] in ("batch", "regrade"):
+        if arguments[0] in ("batch", "regrade", "assign"):
             arguments += ["--isolation", "standard"]
         done = grade_py(*arguments, cwd=course)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -46,6 +53,6 @@ def test_every_option_that_the_page_names_exists(mini):
     """And every table that the page promises is described by its right name."""
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
     known = set()
-    for name in ("batch", "regrade", "override", "similar", "release"):
+    for name in ("batch", "regrade", "override", "assign", "merge", "rename", "remove", "similar", "release"):
         known |= set(re.findall(r"--[a-z][a-z-]+", grade_py(name, "--help", cwd=mini).stdout))
     assert told <= known

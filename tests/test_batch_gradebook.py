@@ -10,8 +10,7 @@ import textwrap
 import pytest
 
 from torchgrade.batch.gradebook import ledger, schema
-from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Target
-from torchgrade.batch.gradebook.storage import Handin, Unmatched, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Target, Unmatched, source_hash
 from torchgrade.errors import UsageError
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -189,7 +188,7 @@ def test_the_lock_ends_with_its_process(tmp_path):
         book = Gradebook(Path({str(path)!r}), writer=True)
         book.set_environment("env-1", {{}})
         book.add_sources([("a", b"a")])
-        from torchgrade.batch.gradebook.storage import source_hash
+        from torchgrade.batch.gradebook.gradebook import source_hash
         key = Key("task01_a", source_hash(b"a"), "s", "env-1", 1)
         for i in range(100000):
             book.add_outcome(key, i, Outcome(f"test_{{i}}", "t", "values", "cpu", Status.PASSED, 1, 1))
@@ -251,13 +250,71 @@ def test_an_older_file_is_copied_and_migrated_in_one_step(tmp_path):
     broken = (*schema.MIGRATIONS, "CREATE TABLE extra (x);\nINSERT INTO nowhere VALUES (1)")
     with pytest.raises(sqlite3.OperationalError):
         schema.migrate(db, path, broken)
-    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    newest = len(schema.MIGRATIONS)
+    assert db.execute("PRAGMA user_version").fetchone() == (newest,)
     assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'extra'").fetchone() == (0,)
 
     schema.migrate(db, path, (*schema.MIGRATIONS, "ALTER TABLE students ADD COLUMN note TEXT"))
-    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    assert db.execute("PRAGMA user_version").fetchone() == (newest + 1,)
     assert "note" in [column[1] for column in db.execute("PRAGMA table_info(students)")]
-    copy = sqlite3.connect(path.with_name("gradebook.sqlite.v1"))
-    assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    copy = sqlite3.connect(path.with_name(f"gradebook.sqlite.v{newest}"))
+    assert copy.execute("PRAGMA user_version").fetchone() == (newest,)
     db.close()
     copy.close()
+
+
+def test_a_gradebook_of_the_first_version_is_read_and_taken_over(tmp_path):
+    """A reader leaves the file as it is; a writer migrates it; everybody and every task in it is present."""
+    path = tmp_path / "gradebook.sqlite"
+    db = sqlite3.connect(path, isolation_level=None)
+    schema.migrate(db, path, schema.MIGRATIONS[:1])
+    db.execute("INSERT INTO students VALUES ('ann', 'ann', 'Ann', '', '', 0, '{}')")
+    db.execute("INSERT INTO tasks VALUES ('task01_a', 0, 'First', 3.0)")
+    db.execute("INSERT INTO handins VALUES ('ann', 'task01_a', 1, 'ann.zip', NULL, 'cut off', '', NULL)")
+    db.close()
+    with Gradebook(path) as old:
+        assert [row.status for row in ledger.rows(old)] == [UNREADABLE]
+        with pytest.raises(sqlite3.OperationalError):
+            old.set_setting("a", "b")
+    with Gradebook(path, writer=True) as new:
+        assert [student.key for student in new.students()] == ["ann"]
+        assert [info.task for info in new.tasks()] == ["task01_a"]
+    with sqlite3.connect(path.with_name("gradebook.sqlite.v1")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    copy.close()
+
+
+def present(book):
+    return {(row.student, row.task): (row.attempts, row.points) for row in ledger.rows(book) if row.attempts}
+
+
+def test_marks_show_the_present_class_and_the_book_keeps_the_rest(book):
+    """Another reading: those who are gone have no row, their hand-ins are no work, and they come back as they were."""
+    book.finish(KEY, grade(outcome()))
+    book.set_class([Student("ann", name="Ann")], TASKS[:1])
+    assert [(row.student, row.task) for row in ledger.rows(book)] == [("ann", "task01_a")]
+    assert {handin.student for handin in book.handins()} == {"ann"}
+    assert {student.key for student in book.everybody()} == {"ann", "bob", "cyd"}
+    book.set_class([Student("ann"), Student("bob")], TASKS)
+    assert present(book) == {("ann", "task01_a"): (1, 3.0), ("bob", "task01_a"): (1, 3.0)}
+
+
+def test_merge_rename_and_remove(book):
+    """Attempts are put behind each other, decisions follow, names are understood from then on."""
+    book.finish(KEY, grade(outcome()))
+    book.override("ann", "task01_a", 1.0, why="w", who="prof", before=3.0)
+    book.give("x.txt", Student("ann"), "task02_b", who="prof")
+    book.set_read_as({"Ann Lee": ["ann"], "bob": ["bob"]})
+    book.merge("ann", "bob", who="prof")
+    assert {row.student for row in ledger.rows(book)} == {"bob", "cyd"}
+    assert present(book)["bob", "task01_a"] == (2, 1.0)
+    assert book.given() == {"x.txt": ("bob", "task02_b")}
+    assert book.labels() == {"ann": "bob", "Ann Lee": "bob"}
+    book.rename(next(s for s in book.students() if s.key == "bob"), Student("b1", "b1", "Bob Stone"), who="prof")
+    assert present(book)["b1", "task01_a"] == (2, 1.0)
+    assert set(book.labels().values()) == {"b1"}
+    with pytest.raises(UsageError, match="cyd is in the gradebook already; `merge`"):
+        book.rename(Student("b1"), Student("cyd"), who="prof")
+    book.remove("b1", who="prof")
+    assert {row.student for row in ledger.rows(book)} == {"cyd"}
+    assert set(book.labels().values()) == {""}

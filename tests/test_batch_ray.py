@@ -10,7 +10,7 @@ from support import MINI, copy_of_mini
 
 from torchgrade.batch.gradebook import ledger
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.run import grade_class, take_in
+from torchgrade.batch.run import Reading, grade_class, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.grading.job import Options
@@ -50,7 +50,7 @@ def write_class(folder, size):
 def grade(place, course, folder, pool, watcher):
     with Gradebook(place, writer=True) as book:
         tasks = course.tasks[:1]
-        take_in(book, folder, tasks, [], pattern=None, attempt="last")
+        take_in(book, Reading(folder, tasks, tasks))
         options = Options(isolation="standard")
         graded = grade_class(book, tasks, pool, options, lambda total: watcher, seed=5)
         assert graded.complete

@@ -6,7 +6,7 @@ pytest.importorskip("copydetect", reason="the extra torchgrade[similar] is not i
 
 from torchgrade.classes.fingerprints import Reader, document, own_lines
 from torchgrade.classes.similar import similar
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.report.similar_page import similar_csv, similar_html
 
 STUB = '''"""Task: pool and normalise."""
@@ -55,7 +55,7 @@ def read(texts):
 def test_a_confined_worker_reads_the_same_and_survives_a_hostile_text(monkeypatch):
     """Ten thousand equal lines keep a comparison busy; that text is left out, and the next one is read."""
     monkeypatch.setattr("torchgrade.classes.fingerprints.SECONDS", 8.0)
-    with Launcher() as launcher, Reader(launcher) as reader:
+    with open_launcher() as launcher, Reader(launcher) as reader:
         ann, same = reader(CLASS["ann"], STUB), document(CLASS["ann"], STUB)
         assert (ann.lines, ann.numbers) == (same.lines, same.numbers)
         assert reader("x = 1\n" * 10_000, "x = 1\n" * 10_000) is None

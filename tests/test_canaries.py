@@ -9,12 +9,12 @@ import pytest
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.launch import canaries
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import open_launcher
 
 
 @pytest.mark.parametrize("isolation", ["strict", "standard"])
 def test_nothing_gets_out_that_must_not(isolation):
-    with Launcher(isolation) as launcher:
+    with open_launcher(isolation) as launcher:
         try:
             findings = canaries.self_test(launcher)
         except IsolationError as error:
@@ -29,7 +29,7 @@ def test_nothing_gets_out_that_must_not(isolation):
 
 def test_at_level_one_most_attempts_succeed_so_they_can(monkeypatch):
     """The control: an attempt that fails without confinement would prove nothing."""
-    with Launcher("process") as launcher:
+    with open_launcher("process") as launcher:
         findings = {finding.canary.name: finding for finding in canaries.self_test(launcher)}
         assert not any(finding.breach for finding in findings.values())
         able = {"read", "stat", "write", "tcp", "abstract", "path", "vsock", "unshare", "processes"}

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from support import MINI, ROOT, checks_of, copy_of_mini, grade_py, result_of
+
+from torchgrade.cli import main
+from torchgrade.course import Course, Task
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
 
@@ -103,11 +107,11 @@ def test_an_unknown_option_is_an_error() -> None:
     assert "unrecognized arguments: --no-such-option" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["task01", "task01_scale", "task01_s", "1", "exercises/task01_scale.py"])
-def test_a_task_has_many_names(name: str, mini: Path) -> None:
-    (mini / "exercises" / "task01_scale.py").write_text("")
-    result = result_of(name, cwd=mini, code=1)
-    assert [task["task"] for task in result["tasks"]] == ["task01_scale"]
+@pytest.mark.parametrize("name", ["task01", "task1", "Task 1", "task01_scale", "1", "01", "exercises/task01_scale.py"])
+def test_a_task_has_many_names(name: str) -> None:
+    """Also where task10 begins with the same letters."""
+    course = Course(MINI, "C", tuple(Task(stem, MINI) for stem in ("task01_scale", "task10_other", "task12_more")))
+    assert course.find(name).stem == "task01_scale"
 
 
 def test_json_goes_to_a_file_as_well(mini: Path, tmp_path: Path) -> None:
@@ -292,34 +296,62 @@ def test_debug_reaches_the_same_outcomes(mini: Path) -> None:
     ]
     for source in sources:
         (mini / "exercises" / "task01_scale.py").write_text(source)
-        there, here = result_of("task01", cwd=mini), result_of("task01", "--debug", cwd=mini)
+        here = result_of("task01", "--debug", cwd=mini)
+        assert not (mini / ".torchgrade").exists(), "a run under --debug is not recorded"
+        there = result_of("task01", cwd=mini)
+        shutil.rmtree(mini / ".torchgrade")
         for one, other in zip(there["tasks"][0]["checks"], here["tasks"][0]["checks"], strict=True):
             assert {**one, "seconds": 0} == {**other, "seconds": 0}
-    assert not (mini / ".torchgrade").exists() or "debug" not in (mini / ".torchgrade" / "progress.json").read_text()
+
+
+def debugged(mini: Path, put_in: str, typed: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Grade task01 with ``put_in`` before its return, with somebody typing."""
+    source = SOLUTION.replace("    return x * factor", f"    {put_in}\n    return x * factor")
+    (mini / "exercises" / "task01_scale.py").write_text(source)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "grade.py"), "task01", *options],
+        cwd=mini, input=typed, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
 
 
 def test_debug_stops_at_a_breakpoint(mini: Path) -> None:
     """``breakpoint()`` in the learner's file opens the debugger there."""
-    (mini / "exercises" / "task01_scale.py").write_text(
-        SOLUTION.replace("return x * factor", "breakpoint(); return x * factor")
-    )
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "grade.py"), "task01", "--debug"],
-        cwd=mini, input="p factor * 111\nc\n" * 3, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = debugged(mini, "breakpoint()", "p factor * 111\nc\n" * 3, "--debug")
     assert "333.0" in done.stdout
     assert "exercises/task01_scale.py" in done.stdout
 
 
 def test_pdb_stops_where_the_code_raised(mini: Path) -> None:
-    (mini / "exercises" / "task01_scale.py").write_text(
-        SOLUTION.replace("return x * factor", "secret = 4; raise ValueError('here')")
-    )
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "grade.py"), "task01", "--debug", "--pdb"],
-        cwd=mini, input="p secret * 1111\nc\n" * 4, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    """Without --debug beside it, once for each check that raised, and without the grader's own source."""
+    done = debugged(mini, "secret = 4; raise ValueError('here')", "p secret * 1111\nc\n" * 4, "--pdb")
     assert "4444" in done.stdout
+    assert done.stdout.count("(Pdb)") == 2
+    assert "torchgrade/" not in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(("put_in", "option"), [("breakpoint()", "--debug"), ("raise ValueError('here')", "--pdb")])
+def test_q_leaves_the_debugger_and_the_run(put_in: str, option: str, mini: Path) -> None:
+    done = debugged(mini, put_in, "q\n", option)
+    assert done.returncode == 130
+    assert done.stdout.count("(Pdb)") == 1
+    assert done.stderr == "grade.py: stopped; nothing is left running\n"
+
+
+def test_a_breakpoint_that_nobody_stands_at_says_what_opens_it(mini: Path) -> None:
+    done = debugged(mini, "breakpoint()", "")
+    assert "add --debug to the command" in " ".join(done.stdout.split())
+    assert "BdbQuit" not in done.stdout
+
+
+def test_a_syntax_error_hides_behind_no_table(mini: Path) -> None:
+    """File or line, the text and a caret come first; what waits for the file is no news."""
+    done = debugged(mini, "x = = 2", "")
+    lines = done.stdout.splitlines()
+    assert "x = = 2" in done.stdout
+    assert re.search(r"line 1\d, column 9", done.stdout), done.stdout
+    assert [line.strip() for line in lines if "^" in line] == ["^"]
+    assert "skip" not in done.stdout
 
 
 def test_the_course_is_found_from_below(mini: Path) -> None:
@@ -341,10 +373,11 @@ def test_a_course_below_a_folder_that_cannot_be_listed() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_course_here(tmp_path: Path) -> None:
-    done = grade_py("list", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "no course.yaml" in done.stderr
+def test_no_course_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the installed ``torchgrade``, which lies in no course."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["list"]) == 2
+    assert "no course.yaml" in capsys.readouterr().err
 
 
 def test_a_broken_suite_is_our_fault(mini: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import mounts, plan, seccomp, syscalls
 from torchgrade.isolation.launch import cgroup, levels
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.worker import snippet
 
 SNIPPET = "torchgrade.isolation.worker.snippet:serve"
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module", params=["strict", "standard"])
 def launcher(request) -> Iterator[Launcher]:
-    made = Launcher(request.param)
+    made = open_launcher(request.param)
     try:
         assert made.level
     except IsolationError as error:
@@ -69,11 +69,16 @@ for attempt in (lambda: open({str(secret)!r}).read(), lambda: open({str(secret)!
     assert secret.read_text() == "the answer"
 
 
-def test_scratch_is_private_and_gone_afterwards(run):
+def test_scratch_is_private_and_gone_afterwards(launcher):
+    """Another job's folder is another one; at level 3 the host never sees it, at level 2 until the job is closed."""
+    worker, other = (launcher.start(Limits(), serve=SNIPPET) for _ in range(2))
     text = "import os; os.makedirs('a/b'); open('a/b/c', 'w').write('x'); answer = os.getcwd()"
-    folder = run(text)
-    assert run("import os; answer = os.listdir('.')") == []
-    assert not Path(folder, "a").exists() or "job" in folder
+    written = Path(snippet.ask(worker.socket, text), "a/b/c")
+    assert written.exists() == (launcher.level == 2)
+    assert snippet.ask(other.socket, "import os; answer = os.listdir('.')") == []
+    worker.close()
+    other.close()
+    assert not written.exists()
 
 
 def test_worker_is_never_root_and_has_no_capability(launcher):
@@ -259,7 +264,7 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from torchgrade.isolation.launch.cgroup import PREFIX
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
 
 
 def group_of_a_job():
@@ -269,7 +274,7 @@ def group_of_a_job():
     return name
 
 
-launcher = Launcher("standard")
+launcher = open_launcher("standard")
 assert launcher.memory_bound == "cgroup", "no control group"
 read, write = os.pipe()
 if os.fork() == 0:
@@ -320,7 +325,7 @@ def test_data_sets_are_readable_and_read_only(tmp_path):
             folder.chmod(folder.stat().st_mode | 0o055)
         if folder.parent == Path("/tmp"):
             break
-    with Launcher("auto", readable=[tmp_path]) as launcher:
+    with open_launcher("auto", readable=[tmp_path]) as launcher:
         if launcher.level == 1:
             pytest.skip("nothing is confined here")
         worker = launcher.start(Limits(), serve=SNIPPET)
@@ -365,7 +370,7 @@ answer = [sorted(again), kind, torch.ones(5).share_memory_().is_shared()]
 def test_asking_for_cuda_without_a_gpu_costs_no_isolation():
     if os.path.exists("/dev/nvidiactl"):
         pytest.skip("there is a GPU")
-    with Launcher("auto") as plain, Launcher("auto", device="cuda") as asked:
+    with open_launcher("auto") as plain, open_launcher("auto", device="cuda") as asked:
         assert asked.level == plain.level
 
 
@@ -374,18 +379,23 @@ def test_hidden_parts_under_a_readable_folder_are_refused(tmp_path):
     for readable, hidden in (([tmp_path], [tmp_path / "graders"]), ([tmp_path / "graders"], [tmp_path])):
         with pytest.raises(IsolationError, match="must stay hidden"):
             levels.plan(3, "cpu", readable, hidden, None)
-    with Launcher("strict", readable=[ROOT]) as launcher, pytest.raises(IsolationError, match="must stay hidden"):
+
+
+def test_a_launcher_refuses_to_show_hidden_parts():
+    if reason := levels.obstacle(3):
+        pytest.skip(reason)
+    with open_launcher("strict", readable=[ROOT]) as launcher, pytest.raises(IsolationError, match="must stay hidden"):
         launcher.start(Limits())
 
 
 def test_missing_parts_are_named_with_the_repair(monkeypatch):
     monkeypatch.setattr(levels.shutil, "which", lambda name: None)
-    with Launcher("strict") as launcher, pytest.raises(IsolationError, match="apt install bubblewrap"):
+    with open_launcher("strict") as launcher, pytest.raises(IsolationError, match="apt install bubblewrap"):
         launcher.start(Limits())
     monkeypatch.setattr(levels.landlock, "version", lambda: 0)
-    with Launcher("standard") as launcher, pytest.raises(IsolationError, match=r"Linux 6\.2"):
+    with open_launcher("standard") as launcher, pytest.raises(IsolationError, match=r"Linux 6\.2"):
         launcher.start(Limits())
-    with Launcher("auto") as launcher:
+    with open_launcher("auto") as launcher:
         assert launcher.level == 1
         assert sorted(launcher.missing) == [2, 3]
 
@@ -394,7 +404,7 @@ def test_temporary_files_may_not_lie_where_jobs_see_them(monkeypatch):
     if levels.obstacle(2):
         pytest.skip(str(levels.obstacle(2)))
     monkeypatch.setattr(levels.tempfile, "gettempdir", lambda: "/dev/shm/mine")
-    with Launcher("standard") as launcher, pytest.raises(IsolationError, match="set TMPDIR to another"):
+    with open_launcher("standard") as launcher, pytest.raises(IsolationError, match="set TMPDIR to another"):
         launcher.start(Limits())
 
 
@@ -482,14 +492,15 @@ def test_cgroups_of_version_two_by_their_files(tmp_path):
 def test_everything_holds_for_an_ordinary_user_too(tmp_path):
     if os.getuid() != 0:
         pytest.skip("needs root, to become somebody else")
+    holding = [name for number, name in levels.NAMES.items() if levels.obstacle(number) is None]
     text = f"""
 import json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from torchgrade.isolation.worker import snippet
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, open_launcher, Limits
 found = {{}}
-for isolation in ("strict", "standard", "process"):
-    with Launcher(isolation) as launcher:
+for isolation in {holding}:
+    with open_launcher(isolation) as launcher:
         worker = launcher.start(Limits(), serve={SNIPPET!r})
         answer = snippet.ask(worker.socket, "import os, torch; answer = [os.getuid() != 0, torch.ones(2).sum().item()]")
         found[isolation] = [launcher.level, *answer, worker.memory_mb() > 1]
@@ -501,4 +512,8 @@ print(json.dumps([os.getuid(), found]))
     assert done.returncode == 0, done.stderr
     user, found = json.loads(done.stdout)
     assert user != 0
-    assert found == {name: [number, True, 2.0, True] for number, name in levels.NAMES.items()}
+    assert found == {name: [number, True, 2.0, True] for number, name in levels.NAMES.items() if name in holding}
+    if lacking := [
+        f"{name}: {levels.obstacle(number)}" for number, name in levels.NAMES.items() if name not in holding
+    ]:
+        pytest.skip("; ".join(lacking))  # what holds here has held; the rest was not tried

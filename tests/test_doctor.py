@@ -33,7 +33,7 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
 
 
 def test_lines_put_the_advice_below_its_finding():
-    rows = [doctor.Row("Python", "2.7", False, "3.10 or newer is needed"), doctor.Row("cores", "4")]
+    rows = [doctor.Diagnosis("Python", "2.7", False, "3.10 or newer is needed"), doctor.Diagnosis("cores", "4")]
     assert doctor.lines(rows) == ["! Python  2.7", "          3.10 or newer is needed", "  cores   4"]
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchgrade import expect
 from torchgrade.errors import AuthoringError, Mismatch
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ def test_a_module_that_insists_on_its_own_parameters_is_examined_in_place():
     local = LocalLine()
     client = connect(local)
     local.server.module = types.SimpleNamespace(layer=layer)
-    held = Submission(client).layer
+    held = RemoteSubmission(client).layer
     expect.gradients(held, (draw(2, 4),), module=held)
     assert (layer.by_value, layer.own) == (1, 9)
 

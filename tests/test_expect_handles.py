@@ -22,7 +22,7 @@ from torchgrade.authoring import (
 )
 from torchgrade.errors import AuthoringError, BadAnswer, Mismatch, SubmissionRaised
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.isolation.worker.probes import portable
 from torchgrade.submission import Source
 
@@ -128,7 +128,7 @@ names = itertools.count()
 def submission():
     client = connect(LocalLine())
     client.load(f"handles_{next(names)}", Source("handles.py", {"handles.py": LEARNER.encode()}), None)
-    return Submission(client)
+    return RemoteSubmission(client)
 
 
 def found(function, *args, **kwargs):

@@ -93,9 +93,45 @@ def test_control_characters_are_replaced():
     assert escape.cell("-3.5") == "-3.5"
     assert escape.cell("-3+cmd|' /C calc'!A0") == "'-3+cmd|' /C calc'!A0"
     assert escape.cell(" =1") == "'=1"
+    assert escape.cell("two\nlines\r\n") == "two lines"
     assert [escape.cell(v) for v in (None, True, False, 0.1 + 0.2)] == ["", "yes", "no", "0.3"]
-    assert escape.file_name("../../Jörg & Co/\x00") == "Jorg_Co"
-    assert escape.file_name("张三") == ""
+
+
+def test_a_folder_for_each_key_is_readable_stable_and_its_own():
+    """Also where capitals do not count, and for keys made to look like another's folder."""
+    assert [escape.folder_name(key) for key in ("ann", "s-12_b", "张三", "müller")] == [
+        "ann",
+        "s-12_b",
+        "张三",
+        "müller",
+    ]
+    hostile = [
+        "(x-3",
+        "w",
+        "x",
+        "x!",
+        "X",
+        "x.",
+        "../x",
+        "/x",
+        "x\0",
+        "con",
+        "COM1",
+        "ｘ",
+        "",
+        "a/b",
+        "a_b",
+        "\ud800",
+        "é",
+        "e\u0301",
+    ]
+    hostile += [escape.folder_name(key) for key in hostile]
+    names = [escape.folder_name(key).casefold() for key in dict.fromkeys(hostile)]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert "/" not in name
+        assert name.strip(".") == name != "con"
+    assert escape.folder_name("../../Jörg & Co/\x00").startswith("Jörg_Co-")
 
 
 # --- tables

@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Handle, RemoteTensor, Submission, connect
+from torchgrade.isolation.remote.proxy import Handle, RemoteSubmission, RemoteTensor, connect
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Frame, Unsendable, Violation, unpack_header
+from torchgrade.isolation.wire.protocol import Caps, Frame, Unsendable, Violation, unpack_header
 from torchgrade.submission import Source
 
 TEXT = """
@@ -79,7 +79,7 @@ class Net(nn.Module):
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with Launcher() as launcher:
+    with open_launcher() as launcher:
         yield launcher
 
 
@@ -93,8 +93,8 @@ def client(launcher: Launcher) -> Iterator[Client]:
 
 
 @pytest.fixture
-def submission(client: Client) -> Submission:
-    return Submission(client)
+def submission(client: Client) -> RemoteSubmission:
+    return RemoteSubmission(client)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def submission(client: Client) -> Submission:
     ],
     ids=repr,
 )  # fmt: skip
-def test_plain_values_come_back_as_they_went(submission: Submission, value: object) -> None:
+def test_plain_values_come_back_as_they_went(submission: RemoteSubmission, value: object) -> None:
     back = submission.echo(value)
     assert back == value
     assert type(back) is type(value)
 
 
-def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(submission: Submission) -> None:
+def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(submission: RemoteSubmission) -> None:
     with pytest.raises(SubmissionRaised, match="Mismatch"):
         submission.pretend(3)
 
@@ -120,7 +120,7 @@ def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(
     "dtype", [torch.float64, torch.bfloat16, torch.int16, torch.bool, torch.complex64, torch.uint8]
 )
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3, 5)])
-def test_tensors_of_every_dtype(submission: Submission, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+def test_tensors_of_every_dtype(submission: RemoteSubmission, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     tensor = (torch.rand(shape) * 2).to(dtype)
     back = submission.echo(tensor)
     assert back.dtype == dtype
@@ -128,7 +128,7 @@ def test_tensors_of_every_dtype(submission: Submission, dtype: torch.dtype, shap
     assert torch.equal(back, tensor)
 
 
-def test_arrays_keep_strides_order_and_flags(submission: Submission) -> None:
+def test_arrays_keep_strides_order_and_flags(submission: RemoteSubmission) -> None:
     base = np.arange(24, dtype=">f4").reshape(4, 6)
     readonly = base.copy()
     readonly.flags.writeable = False
@@ -139,14 +139,14 @@ def test_arrays_keep_strides_order_and_flags(submission: Submission) -> None:
         assert np.array_equal(submission.echo(array), array)
 
 
-def test_tensors_keep_their_strides(submission: Submission) -> None:
+def test_tensors_keep_their_strides(submission: RemoteSubmission) -> None:
     image = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
     for tensor in (image, image.transpose(1, 2), image[..., ::2], torch.ones(3).expand(2, 3)):
         assert submission.stride(tensor) == tensor.stride()
         assert torch.equal(submission.echo(tensor), tensor)
 
 
-def test_large_tensors_travel_by_shared_memory(submission: Submission) -> None:
+def test_large_tensors_travel_by_shared_memory(submission: RemoteSubmission) -> None:
     sent = torch.randn(3_000_001)
     back = submission.twice(sent)
     assert torch.equal(back, 2 * sent)
@@ -161,33 +161,33 @@ def test_an_answer_may_be_larger_than_a_file(launcher: Launcher) -> None:
     client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
     client.begin(1, 60.0)
     sent = torch.randn(3_000_001)  # 12 MB
-    assert torch.equal(Submission(client).twice(sent), 2 * sent)
+    assert torch.equal(RemoteSubmission(client).twice(sent), 2 * sent)
     client.line.close()
 
 
-def test_a_call_never_changes_what_was_sent(submission: Submission) -> None:
+def test_a_call_never_changes_what_was_sent(submission: RemoteSubmission) -> None:
     for size in (5, 2_000_000):
         sent = torch.zeros(size)
         assert float(submission.add_one(sent).sum()) == size
         assert float(sent.sum()) == 0.0
 
 
-def test_module_data_comes_by_value(submission: Submission) -> None:
+def test_module_data_comes_by_value(submission: RemoteSubmission) -> None:
     assert submission.TABLE == {"a": [1, 2.5, None], 3: (True, "x")}
 
 
-def test_gradients_cross_the_line(submission: Submission) -> None:
+def test_gradients_cross_the_line(submission: RemoteSubmission) -> None:
     x = torch.randn(4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(submission.square, (x,))
     submission.square(submission.twice(x)).sum().backward()
     assert torch.allclose(x.grad, 8 * x)
 
 
-def test_a_cut_graph_shows(submission: Submission) -> None:
+def test_a_cut_graph_shows(submission: RemoteSubmission) -> None:
     assert submission.cut(torch.ones(2, requires_grad=True)).grad_fn is None
 
 
-def test_backward_fills_the_parameters_there_and_grad_does_not(submission: Submission) -> None:
+def test_backward_fills_the_parameters_there_and_grad_does_not(submission: RemoteSubmission) -> None:
     net = submission.Net()
     x = torch.tensor([[1.0, 2.0]], requires_grad=True)
     (gradient,) = torch.autograd.grad(net(x).sum(), x)
@@ -198,7 +198,7 @@ def test_backward_fills_the_parameters_there_and_grad_does_not(submission: Submi
     assert torch.equal(net.linear.weight.grad, torch.tensor([[2.0, 4.0]]))
 
 
-def test_handles_keep_identity_and_describe_themselves(submission: Submission) -> None:
+def test_handles_keep_identity_and_describe_themselves(submission: RemoteSubmission) -> None:
     net = submission.Net()
     assert isinstance(net, Handle)
     assert net.type_name == "Net"
@@ -216,24 +216,31 @@ def test_handles_keep_identity_and_describe_themselves(submission: Submission) -
     assert torch.allclose(net.linear.weight, torch.ones(1, 2))
 
 
-def test_held_values_are_passed_by_reference(submission: Submission) -> None:
+def test_held_values_are_passed_by_reference(submission: RemoteSubmission) -> None:
     held = submission.hold(torch.zeros(3))
     submission.add_one(held)
     submission.add_one(held)
     assert torch.equal(held.fetch(), torch.full((3,), 2.0))
 
 
-def test_objects_are_released(client: Client, submission: Submission) -> None:
+def test_objects_are_released() -> None:
+    """What no handle speaks of any more is forgotten with the next request, and what one still speaks of is not."""
+    client = connect(LocalLine())
+    client.load("task", Source("task.py", {"task.py": TEXT.encode()}), None)
+    submission, held = RemoteSubmission(client), client.line.server.objects._by_id
+    kept = submission.Net()
     for _ in range(50):
         submission.Net()
-    first = submission.Net()
-    assert first._spec.id < 60
-    del first
-    again = submission.Net()
-    assert again.type_name == "Net"
+    assert len(held) <= 3  # the class, the one that is kept, the last one
+    assert kept.type_name == "Net"
+    assert kept._spec.id in held
+    del kept
+    submission.Net()
+    submission.Net()
+    assert len(held) <= 3
 
 
-def test_faults_have_names(client: Client, submission: Submission) -> None:
+def test_faults_have_names(client: Client, submission: RemoteSubmission) -> None:
     with pytest.raises(SubmissionRaised) as raised:
         submission.fail()
     assert raised.value.type_names[0] == "ValueError"
@@ -249,7 +256,7 @@ def test_faults_have_names(client: Client, submission: Submission) -> None:
         submission.twice(torch.ones(1))
 
 
-def test_a_suite_cannot_send_objects(submission: Submission) -> None:
+def test_a_suite_cannot_send_objects(submission: RemoteSubmission) -> None:
     with pytest.raises(AuthoringError, match="probes"):
         submission.echo(torch.nn.Linear(1, 1))
 
@@ -315,7 +322,7 @@ def test_a_fault_does_not_keep_the_reply_alive() -> None:
         """A list that can be referred to weakly."""
 
     class Silent(LocalLine):
-        def exchange(self, frame: Frame, sequence: int) -> tuple[object, list[object]]:
+        def exchange(self, frame: Frame, sequence: int, caps: Caps) -> tuple[object, list[object]]:
             part = Part(["pickle", b"x"])
             sent.append(weakref.ref(part))
             return ["l", sequence, "ok", part], []

@@ -24,7 +24,7 @@ from torchgrade.authoring import (
 from torchgrade.errors import AuthoringError, Mismatch
 from torchgrade.grading.datasets import Datasets
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.isolation.worker.probes import batches, loader, toy
 from torchgrade.submission import Source
 
@@ -317,7 +317,7 @@ def evaluate(model, loader):
 def submission():
     client = connect(LocalLine())
     client.load("kit_handles", Source("kit.py", {"kit.py": LEARNER.encode()}), None)
-    return Submission(client)
+    return RemoteSubmission(client)
 
 
 def test_a_suite_makes_what_torch_has_beside_the_submission(submission):

@@ -14,7 +14,7 @@ import pytest
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
-from torchgrade.isolation.launch.launcher import MANY, Launcher, Limits, WorkerProcess
+from torchgrade.isolation.launch.launcher import MANY, Launcher, Limits, WorkerProcess, open_launcher
 from torchgrade.isolation.worker import snippet
 
 SNIPPET = "torchgrade.isolation.worker.snippet:serve"
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with Launcher("process") as made:
+    with open_launcher("process") as made:
         yield made
 
 
@@ -52,7 +52,7 @@ answer = {name: importlib.util.find_spec(name) is not None for name in names}
 
 @pytest.mark.parametrize("isolation", ["process", "auto"])
 def test_workers_that_need_no_torch_do_without_it(isolation):
-    with Launcher(isolation, torch=False) as launcher:
+    with open_launcher(isolation, torch=False) as launcher:
         worker = launcher.start(Limits(), serve=SNIPPET)
         assert snippet.ask(worker.socket, "import sys; answer = 'torch' in sys.modules") is False
         worker.close()
@@ -60,7 +60,7 @@ def test_workers_that_need_no_torch_do_without_it(isolation):
 
 def test_environment_of_the_grader_stays_there(monkeypatch):
     monkeypatch.setenv("COURSE_PASSWORD", "secret")
-    with Launcher("process") as launcher:
+    with open_launcher("process") as launcher:
         worker = launcher.start(Limits(), serve=SNIPPET)
         assert snippet.ask(worker.socket, "import os; answer = os.environ.get('COURSE_PASSWORD')") is None
         worker.close()
@@ -172,8 +172,8 @@ def test_unknown_serve_function_is_an_isolation_error(launcher):
 
 def test_unknown_isolation_and_closed_launcher_are_refused():
     with pytest.raises(IsolationError, match="auto, strict"):
-        Launcher("best")
-    launcher = Launcher("process")
+        open_launcher("best")
+    launcher = open_launcher("process")
     launcher.close()
     with pytest.raises(IsolationError, match="closed"):
         launcher.start(Limits())
@@ -185,8 +185,8 @@ def test_everything_ends_with_a_killed_grader(isolation):
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from torchgrade.isolation.worker import snippet
-from torchgrade.isolation.launch.launcher import Launcher, Limits
-launcher = Launcher({isolation!r})
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
+launcher = open_launcher({isolation!r})
 worker = launcher.start(Limits(), serve={SNIPPET!r})
 snippet.ask(worker.socket, '''
 import os, time
@@ -209,8 +209,8 @@ def test_zygote_ends_with_a_grader_killed_while_torch_is_imported():
     text = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from torchgrade.isolation.launch.launcher import Launcher
-launcher = Launcher("process")
+from torchgrade.isolation.launch.launcher import open_launcher
+launcher = open_launcher("process")
 launcher.level
 print(launcher._zygote._process.pid, flush=True)
 time.sleep(1000)
@@ -239,7 +239,7 @@ def supervisor_of(worker: WorkerProcess) -> int:
 
 @pytest.fixture
 def confining(isolation: str) -> Iterator[Launcher]:
-    with Launcher(isolation) as made:
+    with open_launcher(isolation) as made:
         try:
             level = made.level
         except IsolationError as error:
@@ -419,7 +419,7 @@ print(able, huge() - before, data == copy)
 
 def test_spawned_worker_has_the_same_interface(monkeypatch):
     monkeypatch.setenv("TORCHGRADE_START", "spawn")
-    with Launcher() as launcher:
+    with open_launcher() as launcher:
         assert launcher.level == 1
         worker = launcher.start(Limits(), preload=["wave"], serve=SNIPPET)
         text = "import os, sys; print('hello', flush=True); answer = [os.getpid(), 'wave' in sys.modules]"
@@ -438,7 +438,7 @@ def test_spawned_worker_has_the_same_interface(monkeypatch):
         assert worker.exit(5).code == 5
         worker.close()
     with pytest.raises(IsolationError, match="spawn"):
-        Launcher("strict")
+        open_launcher("strict")
 
 
 def alive(pid: int) -> bool:

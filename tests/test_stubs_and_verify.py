@@ -59,7 +59,7 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     kept = read_proof(first)
     assert kept is not None
     assert kept.counts == {"checks": 4, "mutants": 4, "sentences": 2, "alternatives": 1, "junk": 5}
-    assert kept.findings["price"] == 2
+    assert kept.findings == {"inputs": 6, "price": 2}
     assert kept.seconds > 0
     assert [stale(task) for task in course.tasks] == [None, None]
     lines = list(verify_tasks(course, course.tasks, Options(), lambda line, stands: told.append(line)))
@@ -191,8 +191,13 @@ def test_stubs_are_checked_and_written(mini: Path) -> None:
     path.write_text("old = 1\n")
     assert grade_py("stubs", "--check", cwd=mini).returncode == 1
     assert path.read_text() == "old = 1\n"
-    assert grade_py("stubs", cwd=mini).returncode == 0
+    refused = grade_py("stubs", cwd=mini)
+    assert refused.returncode == 2
+    assert "say --yes" in refused.stderr
+    assert path.read_text() == "old = 1\n"
+    assert grade_py("stubs", "--yes", cwd=mini).returncode == 0
     assert path.read_text() == before
+    assert [kept.read_text() for kept in path.parent.glob("*.py.bak")] == ["old = 1\n"]
 
 
 def test_edits_are_small_and_have_names() -> None:

@@ -5,7 +5,10 @@ suite stays in the grader, where a probe sees nothing of the submission's work: 
 """
 
 from torchgrade import expect
-from torchgrade.checks import CheckSpec, check
+from torchgrade.checks import CheckSpec, Rule, check
+from torchgrade.expect import axes as kit
+from torchgrade.expect.axes import ARRAY_LAYOUTS, FAR, FLOATS, INTEGERS, LAYOUTS, RECORDING
+from torchgrade.expect.grid import LEFT_OUT, grid
 from torchgrade.isolation.worker.probes import (
     buffers,
     clear_gradients,
@@ -32,7 +35,15 @@ from torchgrade.isolation.worker.probes import (
 from torchgrade.materials import any_seed, filled, normal
 
 __all__ = [
+    "ARRAY_LAYOUTS",
+    "FAR",
+    "FLOATS",
+    "INTEGERS",
+    "LAYOUTS",
+    "LEFT_OUT",
+    "RECORDING",
     "CheckSpec",
+    "Rule",
     "any_seed",
     "buffers",
     "check",
@@ -42,6 +53,8 @@ __all__ = [
     "fill_by_shape",
     "filled",
     "flops",
+    "grid",
+    "kit",
     "lean",
     "moved",
     "normal",

@@ -8,12 +8,40 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from torchgrade.errors import AuthoringError
+from torchgrade.i18n import translate as _
 from torchgrade.model import CATEGORIES
 
 LONGEST_TITLE = 72
 DEVICES = ("cpu", "all")
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What some definitions of the submission have to do without. While one breaks it, what that one earned is held.
+
+    ``of`` are names of the submission. ``functions`` are torch's functions, methods and properties by their last
+    name ("conv2d", "data") and ``operators`` aten names ("convolution"); both are watched in every call of ``of``.
+    ``names`` ("torchvision.models", "nn.Conv2d", "F.relu") may stand nowhere in the text of the submission's file.
+    ``instead`` says what to write: it completes "use ... instead".
+    """
+
+    of: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    instead: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("of", "functions", "operators", "names"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    def wanted(self, ran: Sequence[str]) -> str:
+        """What was expected where these ran or stand."""
+        text = _("code without {names}").format(names=", ".join(ran))
+        return text + (_("; use {instead} instead").format(instead=self.instead) if self.instead else "")
 
 
 @dataclass(frozen=True)
@@ -29,6 +57,7 @@ class CheckSpec:
     seconds: float | None = None
     tries: int = 1
     hint: str | None = None
+    gates: tuple[Rule, ...] = ()
 
 
 def check(
@@ -42,18 +71,21 @@ def check(
     seconds: float | None = None,
     tries: int = 1,
     hint: str | None = None,
+    gates: Rule | Sequence[Rule] = (),
 ) -> Callable[[F], F]:
     """Mark a pytest function as one behaviour, said in one sentence and worth some points.
 
     ``after`` names the checks that must pass first. ``devices="all"`` runs it on every device asked for; the
     function then takes the ``device`` fixture. ``seconds`` replaces the task's time limit. ``tries=2`` allows
-    a second run with another seed, for statistical checks only.
+    a second run with another seed, for statistical checks only. ``gates`` are the rules that a check of
+    category "rules" is about: what a definition that breaks one earned elsewhere is held back.
 
     Raises AuthoringError, at decoration, when any of this is malformed.
     """
     waits_for = [after] if callable(after) else list(after or ())
     names = tuple(_name_of_check(title, other) for other in waits_for)
-    spec = CheckSpec(title, points, category, names, devices, hidden, seconds, tries, hint)
+    rules = (gates,) if isinstance(gates, Rule) else tuple(gates)
+    spec = CheckSpec(title, points, category, names, devices, hidden, seconds, tries, hint, rules)
     for problem in _problems(spec):
         raise AuthoringError(f"Check {title!r}: {problem}.")
 
@@ -99,4 +131,8 @@ def _problems(spec: CheckSpec) -> list[str]:
         problems.append(f"tries is 1 or 2, not {spec.tries}")
     if spec.hint is not None and not spec.hint.strip():
         problems.append("its hint is blank")
+    if spec.gates and spec.category != "rules":
+        problems.append(f'gates belong to the category "rules", not to {spec.category!r}')
+    if any(not rule.of for rule in spec.gates):
+        problems.append("a rule names no definition that it is about")
     return problems

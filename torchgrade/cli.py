@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,24 +13,30 @@ from pathlib import Path
 from torchgrade import __version__
 from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
-from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
+from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
 Command = Callable[[argparse.Namespace, Course], int]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is ``model.ExitCode``."""
+def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
+    """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
+    replace_what_cannot_be_shown()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = build_parser()
+    try:
+        course: Course | TorchGradeError = Course.load(find_root(Path.cwd(), Path(home) if home else None))
+    except (UsageError, CourseError) as error:
+        course = error  # --help and --version need none
+    parser = build_parser(for_learners=isinstance(course, Course) and course.for_learners)
     names = command_names(parser)
     implied = not set(arguments[:1]) & {*names, "-h", "--help", "--version"}
     if implied:
         arguments.insert(0, "grade")
     options, unknown = parser.parse_known_args(arguments)
     try:
-        course = Course.load(find_root(Path.cwd()))
+        if not isinstance(course, Course):
+            raise course
         if unknown:
             course.select(getattr(options, "tasks", None) or ())  # a mistyped command was taken for a task: say that
             parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
@@ -45,6 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has left; say nothing at exit either
         return int(ExitCode.NOT_YET)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return complain(str(not_at_hand(error)), ExitCode.USAGE)
+
+
+def replace_what_cannot_be_shown() -> None:
+    """A terminal or a file of a narrower encoding gets a question mark, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def meant(error: UnknownTask, commands: set[str]) -> str:
@@ -60,7 +78,8 @@ def complain(sentence: str, code: ExitCode) -> int:
     return int(code)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
+    """All commands, or those that a learner's edition has."""
     parser = argparse.ArgumentParser(
         prog="grade.py",
         description=_("Grade the course. Without a command: grade all tasks, or those that are named."),
@@ -70,9 +89,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
     _add_grade(commands)
     _add_learner(commands)
-    _add_author(commands)
     _add_machine(commands)
-    add_class(commands, _lazy)
+    if not for_learners:
+        _add_author(commands)
+        add_class(commands, _lazy)
     return parser
 
 
@@ -95,7 +115,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grade.add_argument("-q", "--quiet", action="store_true", help=_("points and next step only"))
     grade.add_argument("-v", "--verbose", action="store_true", help=_("every check in full"))
     grade.add_argument("--debug", action="store_true", help=_("run in this process, for breakpoint(); not recorded"))
-    grade.add_argument("--pdb", action="store_true", help=_("with --debug: stop where the code raised"))
+    grade.add_argument("--pdb", action="store_true", help=_("as --debug, and stop where the code raised"))
     grade.set_defaults(run=_lazy("torchgrade.commands.grade", "grade"))
 
 
@@ -113,6 +133,7 @@ def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
     hint = commands.add_parser("hint", help=_("one more hint each time, never the code"))
     hint.add_argument("task", metavar="TASK")
+    hint.add_argument("number", nargs="?", type=int, metavar="N", help=_("the Nth once more"))
     hint.set_defaults(run=_lazy("torchgrade.commands.learner", "hint"))
     reset = commands.add_parser("reset", help=_("back to the stub; the old file is kept beside it"))
     reset.add_argument("task", metavar="TASK")
@@ -124,6 +145,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     stubs = commands.add_parser("stubs", help=_("write exercises/ from solutions/"))
     stubs.add_argument("tasks", nargs="*", metavar="TASK")
     stubs.add_argument("--check", action="store_true", help=_("verify instead of writing"))
+    stubs.add_argument("-y", "--yes", action="store_true", help=_("do not ask; a file that is replaced is kept beside"))
     stubs.set_defaults(run=_lazy("torchgrade.commands.author", "stubs"))
     verify = commands.add_parser("verify", help=_("prove the course: stubs, solutions, mutants, alternatives"))
     verify.add_argument("tasks", nargs="*", metavar="TASK")
@@ -136,6 +158,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--budget", type=positive, default=600.0, metavar="S", help=_("with --due: processor seconds (default 600)")
     )
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
+    verify.add_argument("--inputs", action="store_true", help=_("only show what the checks send to each function"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
     verify.add_argument("--only", default="", metavar="TEXT", help=_("only cases that have this in their name"))

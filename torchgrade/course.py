@@ -92,10 +92,20 @@ class Course:
                 raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
         return cls(root, settings["title"], tuple(Task(stem, root) for stem in stems), settings)
 
+    @property
+    def secret(self) -> list[Path]:
+        """What no submission may read."""
+        return secret_of(self.root)
+
+    @property
+    def for_learners(self) -> bool:
+        """Whether this is the edition that ``release`` wrote: without solutions, hidden checks, author's commands."""
+        return self.settings.get("edition") == "learner"
+
     def find(self, name: str) -> Task:
         """The task with this stem or unambiguous prefix; UnknownTask names the near ones."""
         wanted = Path(name).name.removesuffix(".py").lower()
-        wanted = f"task{int(wanted):02d}" if wanted.isdigit() else wanted
+        wanted = re.sub(r"^(?:task[ _-]?)?0*([1-9]\d?)(?!\d)", lambda found: f"task{int(found[1]):02d}", wanted)
         exact = [task for task in self.tasks if task.stem == wanted]
         found = exact or [task for task in self.tasks if task.stem.startswith(wanted)]
         if len(found) == 1:
@@ -113,11 +123,24 @@ class Course:
         wanted = {self.find(name).stem for name in names}
         return tuple(task for task in self.tasks if not names or task.stem in wanted)
 
+    def homework(self, name: str) -> tuple[Task, ...]:
+        """The tasks that ``homeworks:`` of course.yaml lists under this name; raises UsageError naming the others."""
+        homeworks = self.settings.get("homeworks") or {}
+        if not isinstance(homeworks, dict) or not all(isinstance(names, list) for names in homeworks.values()):
+            raise CourseError("course.yaml: homeworks must map names to lists of tasks, as in hw1: [task01, task02]")
+        if name not in homeworks:
+            known = ", ".join(str(other) for other in homeworks) or "none"
+            raise UsageError(f"course.yaml names no homework {name!r}; there are: {known}")
+        return self.select([str(task) for task in homeworks[name]])
 
-def find_root(start: Path) -> Path:
-    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it."""
+
+def find_root(start: Path, home: Path | None = None) -> Path:
+    """The folder that holds ``course.yaml``: ``TORCHGRADE_COURSE``, or ``start`` or the nearest above it, or ``home``.
+
+    ``home`` is the checkout whose grade.py was called.
+    """
     named = os.environ.get("TORCHGRADE_COURSE")
-    places = [Path(named)] if named else [start, *start.parents]
+    places = [Path(named)] if named else [start, *start.parents, *([home] if home is not None else [])]
     for place in places:
         if (place / "course.yaml").is_file():
             return place.resolve()
@@ -138,3 +161,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CourseError(f"cannot read {path.name} of {path.parent.name}: {error.strerror}") from None
+
+
+def secret_of(root: Path) -> list[Path]:
+    """The folders of the course at ``root`` that no submission may read."""
+    return [root / name for name in ("graders", "solutions", "exercises")]

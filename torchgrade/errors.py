@@ -7,7 +7,9 @@ TorchGradeError
 ├── CourseError           a task of the course is malformed: the author's fault          (exit 3)
 │   └── AuthoringError    a suite uses the kit wrongly, or a check has no teeth
 ├── IsolationError        the worker could not be started or confined                    (exit 3)
+├── EngineFault           our own code failed over what a submission answered
 ├── Unavailable           the device or the data asked for is not on this machine
+├── Waits                 a check needs what another one found wrong
 └── SubmissionFault       what a submission did instead of answering
     ├── LoadFailed        its file cannot be read, compiled or executed
     ├── MissingName       it lacks a name that the task asks for
@@ -32,6 +34,11 @@ class TorchGradeError(Exception):
 
 class UsageError(TorchGradeError):
     """The command was called wrongly, or its input cannot be read."""
+
+
+def not_at_hand(error: OSError) -> UsageError:
+    """A file or folder that cannot be read or written, as a sentence."""
+    return UsageError(f"{error.filename} cannot be used: {error.strerror or error}")
 
 
 class UnknownTask(UsageError):
@@ -59,12 +66,16 @@ class IsolationError(TorchGradeError):
     """The worker could not be started or confined."""
 
 
+class EngineFault(TorchGradeError):
+    """Our own code failed over what a submission answered."""
+
+
 class Unavailable(TorchGradeError):
     """The device or the data asked for is not on this machine."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class TraceFrame:
     """One line of a learner's traceback."""
 
     file: str
@@ -73,14 +84,20 @@ class Frame:
     text: str
 
 
+class Waits(TorchGradeError):
+    """The check needs what another check found wrong; the text names that check."""
+
+
 class SubmissionFault(TorchGradeError):
-    """What a submission did instead of answering."""
+    """What a submission did instead of answering; ``given``: what it was asked, where a check says so."""
+
+    given: str | None = None
 
 
 class LoadFailed(SubmissionFault):
     """The file cannot be read, compiled or executed; ``fault`` says why when its own code raised."""
 
-    def __init__(self, message: str, frames: Sequence[Frame] = (), fault: SubmissionFault | None = None) -> None:
+    def __init__(self, message: str, frames: Sequence[TraceFrame] = (), fault: SubmissionFault | None = None) -> None:
         super().__init__(message)
         self.frames = tuple(frames)
         self.fault = fault
@@ -98,7 +115,7 @@ class MissingName(SubmissionFault):
 class SubmissionRaised(SubmissionFault):
     """The submission's code raised: the exception's class names (own and inherited), text and frames."""
 
-    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[Frame] = ()) -> None:
+    def __init__(self, type_names: Sequence[str], text: str, frames: Sequence[TraceFrame] = ()) -> None:
         super().__init__(f"{type_names[0]}: {text}" if text else type_names[0])
         self.type_names = tuple(type_names)
         self.text = text
@@ -150,8 +167,11 @@ class Mismatch(AssertionError):
         given: str | None = None,
         likely: str | None = None,
         message: str = "",
+        within: Sequence[str] = (),
     ) -> None:
+        """``within``: the definitions in whose text the mistake stands, where it was found by reading."""
         super().__init__(message or f"expected {expected}, got {got}")
+        self.within = tuple(within)
         self.message = message
         self.expected = expected
         self.got = got

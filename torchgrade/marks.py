@@ -15,6 +15,8 @@ MISSING = "missing"  # nothing was handed in
 UNREADABLE = "unreadable"  # something was, and it is not a submission
 PENDING = "pending"  # not graded yet
 
+TEST_STUDENT = "test student"  # among a student's ids: the platform's own, who counts in no statistics
+
 # The submission is not to blame and earns neither points nor a zero.
 OPEN = (PENDING, Status.BROKEN.value, Status.UNAVAILABLE.value)
 

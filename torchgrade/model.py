@@ -32,6 +32,7 @@ class Status(str, enum.Enum):
     """What became of a check. Statuses have different readers, so they are never merged."""
 
     PASSED = "passed"
+    HELD = "held"  # ran, right answer, but it earns nothing before another check passes
     FAILED = "failed"  # ran, other answer
     TODO = "todo"  # the gap is still a gap
     SKIPPED = "skipped"  # waits for a named check

@@ -22,14 +22,14 @@ class Reached:
 def load_progress(root: Path) -> dict[str, Reached]:
     """By task; empty when there is no file or when it cannot be read."""
     try:
-        data = json.loads(_path(root).read_text(encoding="utf-8"))
+        data = json.loads(progress_file(root).read_text(encoding="utf-8"))
         return {task: Reached(**values) for task, values in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
 def record_result(root: Path, result: Result) -> None:
-    """Keep the best grade of each task."""
+    """Keep the best grade of each task; OSError where that cannot be written."""
     progress = load_progress(root)
     for task in result.tasks:
         old = progress.get(task.task, Reached())
@@ -39,7 +39,10 @@ def record_result(root: Path, result: Result) -> None:
 
 
 def next_hint(root: Path, task: str, available: int) -> int:
-    """The number of the hint to show now (from 0); one more each time, the last one again at the end."""
+    """The number of the hint to show now (from 0); one more each time, the last one again at the end.
+
+    OSError where what was shown cannot be noted.
+    """
     progress = load_progress(root)
     old = progress.get(task, Reached())
     progress[task] = replace(old, hints=min(old.hints + 1, available))
@@ -47,16 +50,13 @@ def next_hint(root: Path, task: str, available: int) -> int:
     return min(old.hints, available - 1)
 
 
-def _save(root: Path, progress: dict[str, Reached]) -> None:
-    path = _path(root)
-    try:
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({task: asdict(item) for task, item in sorted(progress.items())}, indent=1))
-        draft.replace(path)
-    except OSError:
-        return  # a read-only checkout can still be graded
-
-
-def _path(root: Path) -> Path:
+def progress_file(root: Path) -> Path:
     return root / ".torchgrade" / "progress.json"
+
+
+def _save(root: Path, progress: dict[str, Reached]) -> None:
+    path = progress_file(root)
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps({task: asdict(item) for task, item in sorted(progress.items())}, indent=1))
+    draft.replace(path)

@@ -15,6 +15,7 @@ ORDER = (
     Status.OUT_OF_MEMORY,
     Status.FAILED,
     Status.TODO,
+    Status.HELD,
     Status.UNAVAILABLE,
     Status.SKIPPED,
     Status.PASSED,

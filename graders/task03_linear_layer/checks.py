@@ -5,10 +5,11 @@ from itertools import pairwise
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, parameter_count, registered_parameters
+from torchgrade.authoring import Rule, check, expect, parameter_count, registered_parameters
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}  # two orders of summation of ten float64 products differ by 1e-15
-LINEAR = {"functions": ("linear", "bilinear"), "instead": "a matrix product"}
+LINEAR = Rule(of=("linear_forward", "ManualLinear"), functions=("linear", "bilinear"), instead="a matrix product")
+BY_FORMULA = Rule(of=("linear_backward",), functions=("grad", "backward"), instead="the formulas")
 
 
 def numbers(*shape, device="cpu", requires_grad=False):
@@ -68,9 +69,9 @@ def test_forward_gradients(submission):
     expect.gradients(submission.linear_forward, inputs)
 
 
-@check("linear_forward is a matrix product of its own", points=0.5, category="rules", after=test_forward)
+@check("linear_forward is a matrix product of its own", points=0.5, category="rules", after=test_forward, gates=LINEAR)
 def test_forward_rule(submission):
-    expect.avoids(submission.linear_forward, numbers(5, 7), numbers(3, 7), numbers(3), **LINEAR)
+    expect.avoids(submission.linear_forward, numbers(5, 7), numbers(3, 7), numbers(3), rule=LINEAR)
 
 
 @check("linear_forward needs no loop over samples or units", points=0.5, category="efficiency", after=test_forward)
@@ -131,7 +132,13 @@ def test_backward_leading_axes(submission):
     expect.close(submission.linear_backward(grad_out, x, w), truth, **EXACT, given="a single x of shape (7,)")
 
 
-@check("linear_backward works by formula, without autograd", points=0.5, category="rules", after=test_backward)
+@check(
+    "linear_backward works by formula, without autograd",
+    points=0.5,
+    category="rules",
+    after=test_backward,
+    gates=BY_FORMULA,
+)
 def test_backward_rule(submission):
     kept = submission.probes.tensors_saved(submission.linear_backward, numbers(5, 3), numbers(5, 7), numbers(3, 7))
     expect.equal(kept, 0, because="no tensor is kept for a backward pass")
@@ -244,9 +251,15 @@ def test_module_init(submission):
     expect.equal(same, False, because="two layers start differently")
 
 
-@check("ManualLinear does not call PyTorch's linear layer", points=0.5, category="rules", after=test_module_parameters)
+@check(
+    "ManualLinear does not call PyTorch's linear layer",
+    points=0.5,
+    category="rules",
+    after=test_module_parameters,
+    gates=LINEAR,
+)
 def test_module_rule(submission):
-    expect.avoids(submission.ManualLinear(7, 3), torch.randn(5, 7), **LINEAR)
+    expect.avoids(submission.ManualLinear(7, 3), torch.randn(5, 7), rule=LINEAR)
 
 
 @check("ManualLinear survives .double() and deepcopy", points=1, category="robustness", after=test_module_parameters)

@@ -16,7 +16,7 @@ from torch.optim.adamw import adamw
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from torchgrade.authoring import check, expect
+from torchgrade.authoring import Rule, check, expect
 
 LIBRARY = (
     "l1_loss",
@@ -422,19 +422,27 @@ def test_reductions(submission):
             expect.raises(("ValueError",), getattr(submission, name), *call[:-1], **options, given=given)
 
 
+OWN_LOSSES = Rule(
+    of=[name for name in LIBRARY if name != "binary_cross_entropy"],
+    functions=(*LIBRARY, "nll_loss_nd", "cross_entropy_loss"),
+    names=(*(f"F.{name}" for name in LIBRARY), *(f"nn.{name}" for name in CLASSES)),
+    instead="formulas",
+)
+OWN_OPTIMIZERS = Rule(of=OPTIMIZERS, names="torch.optim", instead="formulas")
+
+
 @check(
     "no loss or optimiser of the library is used",
     points=1,
     category="rules",
     after=[test_differences, test_cross_entropy],
+    gates=[OWN_LOSSES, OWN_OPTIMIZERS],
 )
 def test_rules(submission):
-    logits, labels = draw(5, 3), classes(5, 3)
-    names = ("torch.optim", *(f"F.{name}" for name in LIBRARY), *(f"nn.{name}" for name in CLASSES))
-    functions = (*LIBRARY, "nll_loss_nd", "cross_entropy_loss")
-    expect.avoids(submission.cross_entropy, logits, labels, functions=functions, names=names, instead="formulas")
+    expect.avoids(submission.SGD, rule=OWN_OPTIMIZERS)
+    expect.avoids(submission.cross_entropy, draw(5, 3), classes(5, 3), rule=OWN_LOSSES)
     for name, call in calls_of_losses().items():
-        expect.avoids(getattr(submission, name), *call[:-1], functions=functions, instead="formulas", given=name)
+        expect.avoids(getattr(submission, name), *call[:-1], rule=OWN_LOSSES, given=name)
 
 
 @check(

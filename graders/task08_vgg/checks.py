@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchgrade.authoring import (
+    Rule,
     check,
     expect,
     feature_maps,
@@ -487,10 +488,14 @@ def test_portable(submission):
     expect.portable(submission.VGG([3, "M", 2, "M"], num_classes=10), torch.randn(2, 3, 28, 28))
 
 
-@check("the networks are built without torchvision", points=0.5, category="rules", after=test_layers_values)
+OWN_NETWORKS = Rule(
+    of=("make_layers", "VGG", "vgg11"), names=("torchvision", "torch.hub"), instead="layers of torch.nn"
+)
+
+
+@check("the networks are built without torchvision", points=0.5, category="rules", gates=OWN_NETWORKS)
 def test_rule(submission):
-    names = ("torchvision", "torch.hub")
-    expect.avoids(submission.make_layers, [2, "M"], names=names, instead="layers of torch.nn")
+    expect.avoids(submission.make_layers, rule=OWN_NETWORKS)
 
 
 # layer_summary

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchgrade.authoring import (
+    Rule,
     check,
     expect,
     feature_maps,
@@ -475,9 +476,16 @@ def test_portable(submission):
     expect.portable(net, torch.randn(2, 3, 32, 32))
 
 
-@check("the networks are built without torchvision", points=0.5, category="rules", after=test_block_values)
+OWN_NETWORKS = Rule(
+    of=("BasicBlock", "ResNet", "resnet18", "resnet34"),
+    names=("torchvision", "torch.hub"),
+    instead="layers of torch.nn",
+)
+
+
+@check("the networks are built without torchvision", points=0.5, category="rules", gates=OWN_NETWORKS)
 def test_rule(submission):
-    expect.avoids(submission.BasicBlock, 4, 4, names=("torchvision", "torch.hub"), instead="layers of torch.nn")
+    expect.avoids(submission.BasicBlock, rule=OWN_NETWORKS)
 
 
 # zero_init_residual

@@ -29,10 +29,10 @@ from torchgrade.authoring import expect, parameter_count
 from torchgrade.errors import Mismatch, SubmissionFault
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.confine.plan import ENGINE
-from torchgrade.isolation.launch.launcher import Launcher, Limits
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.submission import Source
 
 MOST_GROWTH_MB = 40.0
@@ -78,17 +78,18 @@ class Arena:
     """A launcher at one level, an honest sibling, and everything that there is to reach."""
 
     def __init__(self, isolation: str) -> None:
-        self.stack = contextlib.ExitStack()
-        self.targets = self.stack.enter_context(targets())
-        self.launcher = self.stack.enter_context(Launcher(isolation, readable=[Path(self.targets["data"])]))
-        self.level = self.launcher.level
-        self.sibling = self._load(Limits(wall_seconds=7200), Source("task.py", {"task.py": HONEST}), 60.0)
+        with contextlib.ExitStack() as stack:  # a level that is not to be had leaves no socket bound
+            self.targets = stack.enter_context(targets())
+            self.launcher = stack.enter_context(open_launcher(isolation, readable=[Path(self.targets["data"])]))
+            self.level = self.launcher.level
+            self.sibling = self._load(Limits(wall_seconds=7200), Source("task.py", {"task.py": HONEST}), 60.0)
+            self.stack = stack.pop_all()
         self.targets |= {
             "zygote": self.launcher._zygote._process.pid,
             "sibling": self.sibling.line.process.pid,
-            "sibling_folder": Submission(self.sibling).folder() if self.level < 3 else "",
+            "sibling_folder": RemoteSubmission(self.sibling).folder() if self.level < 3 else "",
         }
-        self._submission_of_sibling = Submission(self.sibling)
+        self._submission_of_sibling = RemoteSubmission(self.sibling)
         gc.collect()
         gc.freeze()  # what torch brought need not be looked at again for each payload
 
@@ -138,7 +139,7 @@ class Arena:
             files = {} if archive is not None else {"task.py": payload.source}
             client.load("task", Source("task.py", files, archive), None)
             client.begin(7, payload.seconds)
-            return PROOFS[payload.proof](payload, Submission(client), self.targets)
+            return PROOFS[payload.proof](payload, RemoteSubmission(client), self.targets)
         except SubmissionFault as fault:
             text = f"{type(fault).__name__}: {fault}"
             if payload.proof == "fault" and not re.search(payload.says, text):
@@ -178,13 +179,13 @@ class Arena:
         return slot.user if slot is not None and slot.user is not None else os.getuid()
 
 
-def by_claim(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_claim(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     plain = {name: value for name, value in given.items() if name not in ("shm", "states")}
     done = submission.attack({**plain, "parent": 0})
     return Verdict(not done, f"managed {done}" if done else "refused")
 
 
-def by_exam(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_exam(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     """A check as a suite writes it; the submission's values are wrong."""
     x = torch.randn(3)
     expected = x * 3.0
@@ -195,7 +196,7 @@ def by_exam(payload: Payload, submission: Submission, given: dict[str, Any]) -> 
     return Verdict(False, "passed the check")
 
 
-def by_gradient(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_gradient(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     x = torch.randn(3, requires_grad=True)
     (gradient,) = torch.autograd.grad(submission.scale(x, 3.0).sum(), x)
     try:
@@ -205,7 +206,7 @@ def by_gradient(payload: Payload, submission: Submission, given: dict[str, Any])
     return Verdict(False, "passed the check")
 
 
-def by_structure(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_structure(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     try:
         expect.equal(parameter_count(submission.Net()), 3)
     except Mismatch as found:
@@ -213,7 +214,7 @@ def by_structure(payload: Payload, submission: Submission, given: dict[str, Any]
     return Verdict(False, "passed the check")
 
 
-def by_fault(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_fault(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     """The frame must be refused: whatever the grader takes for an answer was accepted."""
     answer = submission.attack({})
     if payload.name == "reply_twice":  # the first reply is a legitimate one, the second is not
@@ -223,7 +224,7 @@ def by_fault(payload: Payload, submission: Submission, given: dict[str, Any]) ->
     return Verdict(False, f"accepted {type(answer)!s}")
 
 
-def by_survival(payload: Payload, submission: Submission, given: dict[str, Any]) -> Verdict:
+def by_survival(payload: Payload, submission: RemoteSubmission, given: dict[str, Any]) -> Verdict:
     if payload.archive is None:
         submission.attack({})
     return Verdict(True, "harmless")

@@ -7,16 +7,16 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from torchgrade import __version__
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target
+from torchgrade.batch.gradebook.gradebook import Gradebook, Target, now
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
-from torchgrade.batch.gradebook.storage import now
 from torchgrade.batch.intake.folder import open_class
-from torchgrade.batch.intake.intake import Intake, read_class
+from torchgrade.batch.intake.intake import Decided, Intake, read_class
+from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.batch.intake.unfold import Unfolder
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
@@ -29,8 +29,8 @@ from torchgrade.suites import read_suite
 
 
 @dataclass(frozen=True)
-class Graded:
-    """What a run came to: whether everything was graded, our own faults, and what changed against before."""
+class BatchSummary:
+    """What a run came to: whether everything was graded, how many verdicts are new, our own faults, what changed."""
 
     complete: bool
     graded: int
@@ -80,21 +80,53 @@ def _gpus() -> list[str]:
     return [line.split(":", 1)[1].strip() for text in texts for line in text.splitlines() if line.startswith("Model")]
 
 
-def take_in(
-    book: Gradebook,
-    path: Path,
-    tasks: Sequence[Task],
-    listed: Sequence[Student],
-    *,
-    pattern: str | None,
-    attempt: str,
-    unfold: Callable[[], Unfolder] = Unfolder,
-) -> Intake:
-    """Read the class into the gradebook; hand-ins of these tasks are replaced, verdicts are not touched.
+@dataclass(frozen=True)
+class Reading:
+    """Where the class's files lie and how they are read; of the course's ``tasks`` those in ``asked`` are graded."""
 
-    Without a roster the one of the last time is used.
+    path: Path
+    tasks: Sequence[Task]
+    asked: Sequence[Task]
+    listed: Sequence[Student] = ()
+    pattern: str | None = None
+    attempt: str = "last"
+    unfold: Callable[[], Unfolder] = Unfolder
+
+
+def read_in(reading: Reading, book: Gradebook | None, keep: Callable[[str, bytes], None]) -> Intake:
+    """Read the class, and change nothing. Without a roster the one of the last time is used; what people decided
+    about names and files holds."""
+    everybody = book.everybody() if book else []
+    decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
+    listed = reading.listed or [student for student in (book.students() if book else ()) if student.listed]
+    listed = _as_decided(listed, decided)
+    with open_class(reading.path) as files:
+        return read_class(
+            files, wanted_names(reading.tasks), listed, keep=keep, tasks=[task.stem for task in reading.asked],
+            pattern=reading.pattern, attempt=reading.attempt, decided=decided, unfold=reading.unfold,
+        )  # fmt: skip
+
+
+def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
+    """The class list without those who were removed, and with the new entries of those who were renamed."""
+    past = {student.key: student for student in decided.past}
+    kept: dict[str, Student] = {}
+    for student in listed:
+        key = decided.labels.get(student.key, student.key)
+        if key == student.key:
+            kept[key] = student
+        elif key in past:
+            kept.setdefault(key, replace(past[key], listed=True))
+    return list(kept.values())
+
+
+def take_in(
+    book: Gradebook, reading: Reading, accept: Callable[[Intake], bool] = lambda intake: True
+) -> tuple[Intake, dict[str, str]]:
+    """Read the class into the gradebook, where ``accept`` agrees with what was read; verdicts are not touched.
+
+    Also returns whose decisions follow whom: former key -> present key.
     """
-    listed = listed or [student for student in book.students() if student.listed]
     pending: list[tuple[str, bytes]] = []
 
     def keep(name: str, content: bytes) -> None:
@@ -103,15 +135,49 @@ def take_in(
             book.add_sources(pending)
             pending.clear()
 
-    with open_class(path) as files:
-        intake = read_class(
-            files, wanted_names(tasks), listed, keep=keep, pattern=pattern, attempt=attempt, unfold=unfold
-        )
+    intake = read_in(reading, book, keep)
+    if not accept(intake):
+        return intake, {}
     book.add_sources(pending)
-    book.set_class(intake.students, [entry.info for entry in task_plans(tasks).values()])
-    book.set_handins(intake.handins, intake.unmatched, [task.stem for task in tasks])
-    book.set_setting("attempt", attempt)
-    return intake
+    followed = _follow(book, intake)
+    book.set_class(intake.students, [entry.info for entry in task_plans(reading.asked).values()])
+    for former, present in followed.items():
+        book.follow(former, present)
+    book.set_handins(intake.handins, intake.unmatched, [task.stem for task in reading.asked])
+    book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
+    book.set_setting("attempt", reading.attempt)
+    book.set_setting("submissions", str(reading.path.absolute()))
+    book.set_setting("pattern", reading.pattern or "")
+    return intake, followed
+
+
+def _follow(book: Gradebook, intake: Intake) -> dict[str, str]:
+    """Who of the former students is somebody of the present class under another key.
+
+    That is told by the class list (a roster came later, or was corrected), or by the work: all that the former one
+    handed in is now that of one newcomer (a folder was renamed).
+    """
+    present = {student.key for student in intake.students}
+    everybody = book.everybody()
+    former = [student for student in everybody if student.key not in present]
+    newcomers = present - {student.key for student in everybody}
+    works: dict[tuple[str, str], set[str]] = {}
+    for handin in intake.handins:
+        if handin.source:
+            works.setdefault((handin.task, handin.source), set()).add(handin.student)
+    before = book.works()
+    roster = Roster([replace(student, listed=True) for student in intake.students])
+    found: dict[str, str] = {}
+    for student in former:
+        who = Identity(student.key, student.name, student.email)
+        keys = set(roster.find([who])[who].keys) & present
+        mine = [work for work, owners in before.items() if student.key in owners]
+        heirs = [works[work] & newcomers for work in mine if work in works]
+        if not keys and heirs and all(len(owners) == 1 for owners in (*heirs, *(before[work] for work in mine))):
+            keys = set().union(*heirs)
+        if len(keys) == 1:
+            found[student.key] = keys.pop()
+    return found
 
 
 def new_targets(book: Gradebook, tasks: Sequence[Task], options: Options, seed: int | None) -> dict[str, Target]:
@@ -136,7 +202,7 @@ def grade_class(
     seed: int | None = None,
     fresh: bool = False,
     stopping: Callable[[], bool] = lambda: False,
-) -> Graded:
+) -> BatchSummary:
     """Grade all hand-ins that have no verdict yet, and put the verdicts in force when all of a task are
     there.
 
@@ -161,7 +227,9 @@ def grade_class(
     if complete:
         book.set_targets(targets)
         book.learn_points(targets)
-    return Graded(complete, len(works), broken, tuple(changes(old, rows(book))) if complete and old else ())
+    done = book.done()
+    graded = sum(work.key in done for work in works)
+    return BatchSummary(complete, graded, broken, tuple(changes(old, rows(book))) if complete and old else ())
 
 
 def class_rows(book: Gradebook, every: Iterable[Row] | None = None) -> list[Row]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchgrade import __version__
-from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.gradebook import Gradebook, now
 from torchgrade.batch.gradebook.ledger import Change, rows
-from torchgrade.batch.gradebook.storage import now
 from torchgrade.batch.run import class_rows, counted_titles
 from torchgrade.course import Course
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.policy import Policy, dated
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, class_report
-from torchgrade.report.escape import file_name
+from torchgrade.report.escape import folder_name
 from torchgrade.report.student_result import About, student_result
 
+_DOCUMENTS = ("results.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
 SHOWN: tuple[str, ...] = ("torch", "python", "machine")
 
 
@@ -68,12 +69,9 @@ def _students(
     """A folder for each student; returns the way from the class's page to each feedback page."""
     marks = tables.totals(table, tasks, policy)
     links: dict[str, str] = {}
-    taken: set[str] = set()
-    for number, student in enumerate(students):
-        name = file_name(student.key)
-        if not name or name.casefold() in taken:
-            name = f"{name or 'student'}-{number}"
-        taken.add(name.casefold())
+    _clear(out / "students", {folder_name(student.key) for student in students})
+    for student in students:
+        name = folder_name(student.key)
         links[student.key] = f"students/{name}/feedback.html"
         result = student_result(student, table[student.key], tasks, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
@@ -84,6 +82,16 @@ def _students(
         write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
         write(folder / "feedback.html", feedback.feedback_html(student, result, *mine, home=""))
     return links
+
+
+def _clear(place: Path, keep: set[str]) -> None:
+    """Take away what earlier runs wrote for people who are not in the class any more; nothing else."""
+    for folder in place.iterdir() if place.is_dir() else ():
+        if folder.name not in keep and folder.is_dir() and not folder.is_symlink():
+            for name in _DOCUMENTS:
+                (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds something that is not ours
+                folder.rmdir()
 
 
 def changes_csv(changed: Sequence[Change]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from torchgrade.commands.learner import is_stub, put_stub
 from torchgrade.course import Course
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.i18n import translate as _
@@ -12,18 +13,17 @@ from torchgrade.model import ExitCode
 
 
 def stubs(options: argparse.Namespace, course: Course) -> int:
+    """Write exercises/ from solutions/, with the question and the copy that ``reset`` makes."""
     stale = []
     for task in course.select(options.tasks):
         text = stub_text(task)
-        current = task.stub.read_text(encoding="utf-8") if task.stub.exists() else None
-        if current == text:
+        if is_stub(task, text):
             continue
         stale.append(task)
-        if not options.check:
-            task.stub.parent.mkdir(exist_ok=True)
-            task.stub.write_text(text, encoding="utf-8")
-        verb = _("is not the stub of its solution") if options.check else _("written")
-        print(f"exercises/{task.stub.name} {verb}")
+        if options.check:
+            print(_("{name} is not the stub of its solution").format(name=f"exercises/{task.stub.name}"))
+        elif put_stub(task, text, ask=not options.yes):
+            print(_("{name} written").format(name=f"exercises/{task.stub.name}"))
     return int(ExitCode.NOT_YET if stale and options.check else ExitCode.PASSED)
 
 
@@ -34,6 +34,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
 
     if options.mutate:
         return _mutate(options, course)
+    if options.inputs:
+        return _inputs(options, course)
     tasks = course.select(options.tasks)
     if options.due is not None:
         tasks = due(tasks, options.due, options.budget)
@@ -45,6 +47,19 @@ def verify(options: argparse.Namespace, course: Course) -> int:
     if not false:
         print(_("every fact holds"))
     return int(ExitCode.NOT_YET if false else ExitCode.PASSED)
+
+
+def _inputs(options: argparse.Namespace, course: Course) -> int:
+    """What reached each function of the reference, and what never did."""
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools import inputs
+    from torchgrade.grading.pool import Pool
+
+    settings = run_options(options)
+    with Pool.local(course.root, settings.jobs) as pool:
+        for task in course.select(options.tasks):
+            print("\n".join(inputs.table(task, inputs.rows(task, inputs.trace(pool, task, settings)))), flush=True)
+    return int(ExitCode.PASSED)
 
 
 def _mutate(options: argparse.Namespace, course: Course) -> int:

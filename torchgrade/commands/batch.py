@@ -1,56 +1,139 @@
-"""``batch``, ``regrade`` and ``override``: grade a class and keep its marks."""
+"""``batch`` and ``regrade``: grade a class."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
-from torchgrade.batch.intake.roster import read_roster
+from torchgrade.batch.intake.intake import Intake, Line, table
+from torchgrade.batch.intake.roster_file import read_roster
 from torchgrade.batch.intake.unfold import ConfinedUnfolder
-from torchgrade.batch.run import Graded, class_rows, grade_class, take_in
+from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
-from torchgrade.commands.here import cores, devices
+from torchgrade.commands.places import try_folder
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess
-from torchgrade.marks import MISSING, UNREADABLE, Row
+from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
+from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
+_SHOWN = 40  # lines of a table that a screen bears
 
 
 def batch(options: argparse.Namespace, course: Course) -> int:
     """Read a class, grade what has no verdict yet, write marks and pages."""
-    tasks = course.select(options.tasks or ())
     listed = read_roster(options.roster) if options.roster else []
-    options.out.mkdir(parents=True, exist_ok=True)
-    with Gradebook(options.out / GRADEBOOK, writer=True) as book:
-        with Openers(_isolation(options)) as openers:
-            intake = take_in(
-                book, options.submissions, tasks, listed, pattern=options.pattern, attempt=options.attempt,
-                unfold=lambda: ConfinedUnfolder(openers),
-            )  # fmt: skip
-        say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
-            layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
-            unmatched=len(intake.unmatched)))  # fmt: skip
-        return _grade(book, course, tasks, options)
+    place = options.out / GRADEBOOK
+    if options.plan:
+        with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
+            asked = _asked(options, course, known)
+            with Openers(isolation(options), course.secret) as openers:
+                intake = read_in(_reading(options, course, asked, listed, openers), known, lambda name, content: None)
+        show(intake, most=None)
+        return int(ExitCode.PASSED)
+    with new_gradebook(options.out) as book:
+        asked = _asked(options, course, book)
+        with Openers(isolation(options), course.secret) as openers:
+            reading = _reading(options, course, asked, listed, openers)
+            intake, followed = take_in(book, reading, lambda intake: options.yes or not intake.doubts)
+        if intake.doubts and not options.yes:
+            show(intake, most=_SHOWN)
+            say(_("nothing is graded yet: mend what is named above, or go on as it is with --yes; --plan shows all"))
+            return int(ExitCode.USAGE)
+        tell_intake(intake, followed)
+        return grade(book, course, asked, options)
+
+
+def _reading(
+    options: argparse.Namespace, course: Course, asked: Sequence[Task], listed: Sequence[Student], openers: Openers
+) -> Reading:
+    return Reading(
+        options.submissions, course.tasks, asked, listed, options.pattern, options.attempt,
+        lambda: ConfinedUnfolder(openers),
+    )  # fmt: skip
+
+
+def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) -> Sequence[Task]:
+    """The tasks to grade: as the call says, else as the last time, else all of the course."""
+    if options.homework:
+        return course.homework(options.homework)
+    if options.tasks:
+        return course.tasks if options.tasks == ["all"] else course.select(options.tasks)
+    kept = {info.task for info in book.tasks()} if book else set()
+    asked = [task for task in course.tasks if task.stem in kept]
+    if not asked or len(asked) == len(course.tasks):
+        return course.tasks
+    say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
+        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+    return asked
+
+
+@contextlib.contextmanager
+def new_gradebook(out: Path) -> Iterator[Gradebook]:
+    """The gradebook to write; where nothing comes of it, neither the file nor the folder stays."""
+    fresh = [folder for folder in (out, *out.parents) if not folder.exists()]
+    place = out / GRADEBOOK
+    known = place.exists()
+    try_folder(out, "--out")
+    book = Gradebook(place, writer=True)
+    try:
+        yield book
+    finally:
+        empty = not known and not book.everybody()
+        book.close()
+        if empty:
+            for path in out.glob(f"{GRADEBOOK}*"):
+                path.unlink()
+            for folder in fresh:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
+    say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
+        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        unmatched=len(intake.unmatched)))  # fmt: skip
+    for former, present in followed.items():
+        say(_("{former} is {present} now; decisions follow").format(former=former, present=present))
+    for doubt in intake.doubts:
+        say(_("to be looked at: {doubt}").format(doubt=doubt))
+
+
+def show(intake: Intake, most: int | None) -> None:
+    """The table file, person, task, and what is in doubt about it."""
+    lines = table(intake)
+    head = Line(_("file"), _("person"), _("task"), "")
+    widths = [max(cell_len(plain(line[i], lines=False)) for line in (head, *lines)) for i in range(3)]
+    widths = [min(width, limit) for width, limit in zip(widths, (60, 30, 32), strict=True)]
+    for line in (head, *lines[:most]):
+        cells = [set_cell_size(plain(text, lines=False), width) for text, width in zip(line, widths, strict=False)]
+        say("  ".join([*cells, line.note]).rstrip(), spaces=True)
+    if most is not None and len(lines) > most:
+        say(_("… and {count} more lines").format(count=len(lines) - most))
+    say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} other files").format(
+        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        unmatched=len(intake.unmatched)))  # fmt: skip
+    for doubt in intake.doubts:
+        say(_("in doubt: {doubt}").format(doubt=doubt))
 
 
 def regrade(options: argparse.Namespace, course: Course) -> int:
@@ -58,50 +141,7 @@ def regrade(options: argparse.Namespace, course: Course) -> int:
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
         known = {info.task for info in book.tasks()}
         tasks = [task for task in course.select(options.tasks or ()) if task.stem in known]
-        return _grade(book, course, tasks, options)
-
-
-def override(options: argparse.Namespace, course: Course) -> int:
-    """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
-    task = course.find(options.task)
-    with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        row = _row_of(book, options.student, task)
-        points = None if options.points == "none" else _points(options.points, row.max_points)
-        book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
-        publish(book, course, options.out)
-        text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
-        say(f"{row.student} {task.stem}: {text}")
-    return int(ExitCode.PASSED)
-
-
-def _row_of(book: Gradebook, student: str, task: Task) -> Row:
-    signs = {s.key: {s.key, s.id, s.email, s.name} for s in book.students()}
-    keys = [key for key, names in signs.items() if student in names]
-    if len(keys) != 1:
-        raise UsageError(
-            _("{count} students are called {name!r} in the gradebook").format(count=len(keys), name=student)
-        )
-    for row in class_rows(book):
-        if (row.student, row.task) == (keys[0], task.stem):
-            return row
-    raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
-
-
-def _points(text: str, most: float) -> float:
-    try:
-        points = float(text)
-    except ValueError:
-        raise UsageError(_("points are a number or `none`, not {text!r}").format(text=text)) from None
-    if not 0 <= points <= most:
-        raise UsageError(_("points lie between 0 and {most:g}").format(most=most))
-    return points
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
+        return grade(book, course, tasks, options)
 
 
 def existing_gradebook(out: Path) -> Path:
@@ -114,11 +154,12 @@ def existing_gradebook(out: Path) -> Path:
 # Grading
 
 
-def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
+def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
+    need_open_files()
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
-        isolation=_isolation(options),
+        isolation=isolation(options),
         data=options.data,
         jobs=options.jobs or cores(),
     )
@@ -128,10 +169,11 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
         stack.enter_context(stop)
 
         def watcher(total: int) -> BatchProgress:
+            say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
             return stack.enter_context(BatchProgress(console, total))
 
         def pool(works: int) -> Pool:
-            _demand(settings)
+            _demand(settings, course)
             return _pool(course, options, settings, works)
 
         try:
@@ -147,11 +189,11 @@ def _grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argp
     return _code(graded, rows)
 
 
-def _demand(settings: Options) -> None:
+def _demand(settings: Options, course: Course) -> None:
     """Refuse to grade a class where the isolation that is asked for does not hold."""
     if settings.isolation == "process":
         return  # nothing is promised
-    with Launcher(settings.isolation, settings.devices[0], torch=False) as launcher:
+    with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
 
 
@@ -160,12 +202,13 @@ class Openers:
 
     LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
 
-    def __init__(self, isolation: str) -> None:
+    def __init__(self, isolation: str, hidden: Sequence[Path]) -> None:
         self._isolation = isolation
+        self._hidden = hidden  # what no submission may read
         self._launcher: Launcher | None = None
 
     def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or Launcher(self._isolation, torch=False)
+        self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
         return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
 
     def __enter__(self) -> Openers:
@@ -186,7 +229,7 @@ def _pool(course: Course, options: argparse.Namespace, settings: Options, works:
     return Pool.local(course.root, min(jobs, works))
 
 
-def _isolation(options: argparse.Namespace) -> str:
+def isolation(options: argparse.Namespace) -> str:
     """A class demands the strict level; less is a choice that has to be spelled out."""
     if options.i_trust_these_submissions:
         return "process"
@@ -196,15 +239,22 @@ def _isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: Graded, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
     for line in _changes(graded.changes):
         say(line)
-    counts = {status: sum(row.status == status for row in rows) for status in (MISSING, UNREADABLE, "broken")}
-    say(_("{rows} rows: {missing} missing, {unreadable} unreadable, {broken} broken; {graded} graded now").format(
-        rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], broken=counts["broken"],
-        graded=graded.graded))  # fmt: skip
+    counts = {status: sum(row.status == status for row in rows) for status in (MISSING, UNREADABLE, PENDING, "broken")}
+    say(_("{rows} rows: {missing} missing, {unreadable} unreadable, {pending} pending, {broken} broken; "
+          "{graded} graded now").format(
+        rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], pending=counts[PENDING],
+        broken=counts["broken"], graded=graded.graded))  # fmt: skip
+    unreadable = [row for row in rows if row.status == UNREADABLE]
+    for row in unreadable[:_SHOWN]:
+        say(_("unreadable: {student} {task}: {reason}").format(
+            student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+    if len(unreadable) > _SHOWN:
+        say(_("… and {count} more, in checks.csv").format(count=len(unreadable) - _SHOWN))
     for row in rows:
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
@@ -221,13 +271,14 @@ def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 
 
-def _code(graded: Graded, rows: Sequence[Row]) -> int:
+def _code(graded: BatchSummary, rows: Sequence[Row]) -> int:
     if any(row.status == "broken" for row in rows):
         return int(ExitCode.BROKEN)
     return int(ExitCode.PASSED if graded.complete else ExitCode.INTERRUPTED)
 
 
-def say(text: str) -> None:
-    """One line; whatever names are in it cannot move the cursor."""
+def say(text: str, *, spaces: bool = False) -> None:
+    """One line; whatever names are in it cannot move the cursor. ``spaces`` keeps columns in their places."""
     width = shutil.get_terminal_size().columns if os.isatty(1) else 10_000
-    print(plain(text, lines=False)[: max(width * 4, 400)], flush=True)
+    shown = plain(text.replace("\n", " ")) if spaces else plain(text, lines=False)
+    print(shown[: max(width * 4, 400)], flush=True)

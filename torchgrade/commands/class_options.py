@@ -13,11 +13,29 @@ _RESULTS = Path("results")
 
 
 def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
-    """Add ``batch``, ``regrade``, ``override``, ``similar`` and ``release``. ``lazy(module, name)`` is the command."""
+    """Add the commands for a class and for its course. ``lazy(module, name)`` is the command."""
+    _add_batch(commands, lazy)
+    _add_people(commands, lazy)
+    similar = commands.add_parser("similar", help=_("compare what learners wrote in the gaps; no verdict"))
+    similar.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
+    similar.add_argument("--pairs", type=int, default=30, metavar="N", help=_("how many pairs a task (default 30)"))
+    _add_out(similar)
+    similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
+    release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
+    release.add_argument("folder", type=Path, metavar="DIR")
+    release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
+
+
+def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
     batch = commands.add_parser("batch", help=_("grade a class and write marks, feedback and a page"))
     batch.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help=_("a folder, or one archive of all"))
-    batch.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
-    batch.add_argument("--roster", type=Path, metavar="CSV", help=_("id, name, e-mail, section: names who is missing"))
+    batch.add_argument(
+        "--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable; `all`: the course")
+    )
+    batch.add_argument("--homework", metavar="NAME", help=_("the tasks that course.yaml lists under this name"))
+    batch.add_argument("--roster", type=Path, metavar="FILE", help=_("CSV or .xlsx with id, name, e-mail, section"))
+    batch.add_argument("--plan", action="store_true", help=_("show file, person and task, and end"))
+    batch.add_argument("--yes", action="store_true", help=_("grade although people or files are in doubt"))
     batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))
     batch.add_argument(
         "--attempt", choices=("last", "best", "all"), default="last", help=_("which attempts are graded")
@@ -28,21 +46,37 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     regrade.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
     _add_grading(regrade)
     regrade.set_defaults(run=lazy("torchgrade.commands.batch", "regrade"))
+
+
+def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
     override = commands.add_parser("override", help=_("set a student's points by hand"))
     override.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
     override.add_argument("task", metavar="TASK")
     override.add_argument("points", metavar="POINTS", help=_("a number, or `none` to withdraw"))
     override.add_argument("--why", required=True, metavar="TEXT")
     _add_out(override)
-    override.set_defaults(run=lazy("torchgrade.commands.batch", "override"))
-    similar = commands.add_parser("similar", help=_("compare what learners wrote in the gaps; no verdict"))
-    similar.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("only this task; repeatable"))
-    similar.add_argument("--pairs", type=int, default=30, metavar="N", help=_("how many pairs a task (default 30)"))
-    _add_out(similar)
-    similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
-    release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
-    release.add_argument("folder", type=Path, metavar="DIR")
-    release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
+    override.set_defaults(run=lazy("torchgrade.commands.people", "override"))
+    assign = commands.add_parser("assign", help=_("give a file to a student for a task, and grade it"))
+    assign.add_argument("file", metavar="FILE", help=_("as in unmatched.csv"))
+    assign.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
+    assign.add_argument("task", metavar="TASK")
+    _add_grading(assign)
+    assign.set_defaults(run=lazy("torchgrade.commands.people", "assign"))
+    merge = commands.add_parser("merge", help=_("two entries are one person: hand-ins and decisions follow"))
+    merge.add_argument("student", metavar="STUDENT", help=_("the entry that goes"))
+    merge.add_argument("into", metavar="INTO", help=_("the entry that stays; its hand-ins are the later ones"))
+    _add_out(merge)
+    merge.set_defaults(run=lazy("torchgrade.commands.people", "merge"))
+    rename = commands.add_parser("rename", help=_("another id or name for a student"))
+    rename.add_argument("student", metavar="STUDENT")
+    rename.add_argument("new", metavar="ID", nargs="?", help=_("the new id"))
+    rename.add_argument("--name", metavar="NAME", help=_("the new name"))
+    _add_out(rename)
+    rename.set_defaults(run=lazy("torchgrade.commands.people", "rename"))
+    remove = commands.add_parser("remove", help=_("take a student out of the class"))
+    remove.add_argument("student", metavar="STUDENT")
+    _add_out(remove)
+    remove.set_defaults(run=lazy("torchgrade.commands.people", "remove"))
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:

@@ -9,22 +9,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchgrade.commands.here import cores, devices
+from torchgrade.commands.places import try_file, try_folder
 from torchgrade.course import Course, Task
 from torchgrade.grading.events import Event, PictureShown
 from torchgrade.grading.job import Options
 from torchgrade.grading.pictures import read_bands
 from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
+from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.model import Result
-from torchgrade.progress import record_result
+from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
 from torchgrade.submission import Submission, read_submission
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
+    options.debug = options.debug or options.pdb
+    if options.json not in (None, "-"):
+        try_file(Path(options.json), "--json")
+    if options.junit is not None:
+        try_file(options.junit, "--junit")
     tasks = course.select(options.tasks)
     submission = _submission(options, course, tasks)
     if options.submission is not None and not options.tasks:
@@ -42,14 +48,16 @@ def grade(options: argparse.Namespace, course: Course) -> int:
                 gallery.draw(tasks[event.job], event)
 
         result = grade_tasks(course, submission, tasks, run_options(options), observe)
-    _write(options, result)
     if not options.debug and not options.solutions and options.submission is None:
-        record_result(course.root, result)
-    if not to_stdout:
+        _record(course, result)
+    if to_stdout:
+        print(json_text(result, ascii_only=not _shows_unicode()))
+    else:
         scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
         for path in gallery.files if gallery is not None else ():
             print(_("picture  {path}").format(path=path))
         _tell_hidden(course, tasks)
+    _write(options, result)
     sys.stdout.flush()
     return int(result.exit_code)
 
@@ -59,7 +67,7 @@ class Gallery:
 
     def __init__(self, folder: Path) -> None:
         demand()
-        folder.mkdir(parents=True, exist_ok=True)
+        try_folder(folder, "--save")
         self.folder = folder
         self.files: list[Path] = []
 
@@ -91,6 +99,7 @@ def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, 
 
 
 def run_options(options: argparse.Namespace) -> Options:
+    need_open_files()
     return Options(
         devices=devices(options.device),
         seed=LEARNER_SEED if options.seed is None else options.seed,
@@ -104,13 +113,26 @@ def run_options(options: argparse.Namespace) -> Options:
     )
 
 
+def _shows_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def json_text(result: Result, *, ascii_only: bool = False) -> str:
+    return json.dumps(result.to_json(), indent=1, ensure_ascii=ascii_only)
+
+
+def _record(course: Course, result: Result) -> None:
+    """Keep the best grades. A checkout that cannot be written is graded all the same."""
+    try:
+        record_result(course.root, result)
+    except OSError as error:
+        words = _("your best grades are not kept: {place} cannot be written: {why}")
+        print(words.format(place=progress_file(course.root), why=error.strerror), file=sys.stderr)
+
+
 def _write(options: argparse.Namespace, result: Result) -> None:
-    if options.json is not None:
-        text = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
-        if options.json == "-":
-            print(text)
-        else:
-            Path(options.json).write_text(text + "\n", encoding="utf-8")
+    if options.json not in (None, "-"):
+        Path(options.json).write_text(json_text(result) + "\n", encoding="utf-8", errors="replace")
     if options.junit is not None:
         from torchgrade.report.junit import junit_xml
 

@@ -16,7 +16,7 @@ from torchgrade.course_tools.release import release as write_edition
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.handin.source import Unreadable, decode
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
 from torchgrade.report.similar_page import similar_csv, similar_html
@@ -28,7 +28,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
     sizes = {}
     with (
         Gradebook(existing_gradebook(options.out)) as book,
-        Launcher(torch=False) as launcher,
+        open_launcher(hidden=course.secret, torch=False) as launcher,
         Reader(launcher) as read,
     ):
         names = {student.key: student.shown for student in book.students()}

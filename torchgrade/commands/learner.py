@@ -8,12 +8,12 @@ from datetime import datetime
 
 from rich.table import Table
 
-from torchgrade.course import Course
+from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
-from torchgrade.progress import load_progress, next_hint
+from torchgrade.progress import load_progress, next_hint, progress_file
 from torchgrade.report.feedback_text import points_text
 from torchgrade.report.scoreboard import make_console
 
@@ -37,8 +37,20 @@ def list_tasks(options: argparse.Namespace, course: Course) -> int:
 def hint(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
     hints = task.manifest.hints
-    number = next_hint(course.root, task.stem, len(hints))
-    make_console().print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
+    console = make_console()
+    if options.number is not None:
+        if not 1 <= options.number <= len(hints):
+            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.stem[:6], count=len(hints)))
+        shown = [options.number - 1]
+    else:
+        try:
+            shown = [next_hint(course.root, task.stem, len(hints))]
+        except OSError as error:
+            shown = list(range(len(hints)))
+            words = _("all at once, as nothing can be noted in {place}: {why}")
+            console.print(words.format(place=progress_file(course.root).parent, why=error.strerror))
+    for number in shown:
+        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
     return int(ExitCode.PASSED)
 
 
@@ -46,22 +58,37 @@ def reset(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
     stub = stub_text(task)
     name = f"exercises/{task.stub.name}"
-    if task.stub.exists():
-        if task.stub.read_text(encoding="utf-8", errors="replace") == stub:
-            print(_("{name} is the stub already").format(name=name))
-            return int(ExitCode.PASSED)
-        if not options.yes and not _agreed(name):
-            print(_("nothing was changed"))
-            return int(ExitCode.NOT_YET)
-        kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
-        task.stub.replace(kept)
-        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
-    task.stub.write_text(stub, encoding="utf-8")
+    if is_stub(task, stub):
+        print(_("{name} is the stub already").format(name=name))
+        return int(ExitCode.PASSED)
+    if not put_stub(task, stub, ask=not options.yes):
+        print(_("nothing was changed"))
+        return int(ExitCode.NOT_YET)
     print(_("{name} is the stub again").format(name=name))
     return int(ExitCode.PASSED)
 
 
+def is_stub(task: Task, stub: str) -> bool:
+    return task.stub.exists() and task.stub.read_text(encoding="utf-8", errors="replace") == stub
+
+
+def put_stub(task: Task, stub: str, *, ask: bool) -> bool:
+    """Write the stub. A file that it replaces is kept beside it; False when the answer was not to."""
+    name = f"exercises/{task.stub.name}"
+    task.stub.parent.mkdir(exist_ok=True)
+    if task.stub.exists():
+        if ask and not _agreed(name):
+            return False
+        kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
+        task.stub.replace(kept)
+        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
+    task.stub.write_text(stub, encoding="utf-8")
+    return True
+
+
 def _agreed(name: str) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError(_("reset asks before it replaces {name}; say --yes to do it without asking").format(name=name))
+        raise UsageError(
+            _("{name} would be replaced, which asks first; say --yes to do it without asking").format(name=name)
+        )
     return input(_("replace {name} by the stub? [y/N] ").format(name=name)).strip().lower() in ("y", "yes")

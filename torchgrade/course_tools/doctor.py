@@ -19,6 +19,7 @@ from typing import Any
 
 from torchgrade.course import Course, find_root
 from torchgrade.errors import IsolationError, TorchGradeError
+from torchgrade.hardware import cores
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -27,7 +28,7 @@ LEAST_MEMORY_GB = 4.0
 
 
 @dataclass(frozen=True)
-class Row:
+class Diagnosis:
     """One finding. ``well``: None where there is nothing to judge."""
 
     name: str
@@ -38,11 +39,11 @@ class Row:
 
 def doctor(
     task: str | None = None, device: str = "cpu", isolation: str = "auto", course: Course | None = None
-) -> list[Row]:
+) -> list[Diagnosis]:
     """Look at this machine; with ``task`` grade its solution on ``device``. Never raises for what it finds."""
     course = course or Course.load(find_root(Path.cwd()))
     chosen = course.find(task) if task is not None else None
-    sections: list[Callable[[], Iterator[Row]]] = [
+    sections: list[Callable[[], Iterator[Diagnosis]]] = [
         python_rows,
         machine_rows,
         lambda: device_rows(device),
@@ -51,16 +52,16 @@ def doctor(
     ]
     if chosen is not None:
         sections.append(lambda: solution_rows(course, chosen.stem, device, isolation))
-    rows: list[Row] = []
+    rows: list[Diagnosis] = []
     for section in sections:
         try:
             rows += section()
         except Exception as error:
-            rows.append(Row(section.__name__, f"{type(error).__name__}: {error}", False, _("please report this")))
+            rows.append(Diagnosis(section.__name__, f"{type(error).__name__}: {error}", False, _("please report this")))
     return rows
 
 
-def lines(rows: list[Row]) -> list[str]:
+def lines(rows: list[Diagnosis]) -> list[str]:
     """The rows as text: a mark, the name, what was found; the advice below it."""
     width = max(len(row.name) for row in rows)
     marks = {None: " ", True: "+", False: "!"}
@@ -74,52 +75,51 @@ def lines(rows: list[Row]) -> list[str]:
     return text
 
 
-def exit_code(rows: list[Row]) -> int:
+def exit_code(rows: list[Diagnosis]) -> int:
     return int(ExitCode.BROKEN if any(row.well is False for row in rows) else ExitCode.PASSED)
 
 
-def python_rows() -> Iterator[Row]:
+def python_rows() -> Iterator[Diagnosis]:
     new = sys.version_info[:2] >= OLDEST_PYTHON
-    yield Row(
+    yield Diagnosis(
         "Python", f"{platform.python_version()} ({sys.executable})", new, "" if new else _("3.10 or newer is needed")
     )
     for name in ("torch", "torchvision", "numpy"):
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Row(name, _("not installed"), False, f"python -m pip install {name}")
+            yield Diagnosis(name, _("not installed"), False, f"python -m pip install {name}")
             continue
         old = name == "torch" and tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH
-        yield Row(name, version, not old, _("2.6 or newer is needed") if old else "")
+        yield Diagnosis(name, version, not old, _("2.6 or newer is needed") if old else "")
 
 
-def machine_rows() -> Iterator[Row]:
-    yield Row(_("system"), f"{platform.system()} {platform.release()} ({platform.machine()})")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def machine_rows() -> Iterator[Diagnosis]:
+    yield Diagnosis(_("system"), f"{platform.system()} {platform.release()} ({platform.machine()})")
     load = f", {_('load')} {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    yield Row(_("cores"), f"{cores}{load}")
+    yield Diagnosis(_("cores"), f"{cores()}{load}")
     free = _memory_gb()
     if free is not None:
         enough = free >= LEAST_MEMORY_GB
         advice = "" if enough else _("a check may need 2 GB; close other programs")
-        yield Row(_("memory"), _("{free:.1f} GB free").format(free=free), enough, advice)
+        yield Diagnosis(_("memory"), _("{free:.1f} GB free").format(free=free), enough, advice)
 
 
-def device_rows(device: str) -> Iterator[Row]:
+def device_rows(device: str) -> Iterator[Diagnosis]:
     import torch
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-        yield Row("CUDA", f"{torch.version.cuda}: {', '.join(names)}", True)
+        yield Diagnosis("CUDA", f"{torch.version.cuda}: {', '.join(names)}", True)
     else:
         built = torch.version.cuda is not None
         why = _("torch has it, but no driver or GPU answers") if built else _("this torch is built without it")
         wanted = device.startswith("cuda")
         advice = _("install a torch with CUDA and the driver, or leave out --device cuda") if wanted else ""
-        yield Row("CUDA", why, False if wanted else None, advice)
+        yield Diagnosis("CUDA", why, False if wanted else None, advice)
 
 
-def data_rows(course: Course) -> Iterator[Row]:
+def data_rows(course: Course) -> Iterator[Diagnosis]:
     from torchgrade.grading.datasets import load_dataset
 
     for path in sorted((course.root / "datasets").glob("*.py")):
@@ -129,7 +129,7 @@ def data_rows(course: Course) -> Iterator[Row]:
         facts: dict[str, Any] = module.catalogue()
         absent = facts["status"] in ("absent", "damaged")
         well = False if facts["status"] == "damaged" else None if absent else True
-        yield Row(
+        yield Diagnosis(
             f"{_('data')}: {facts['name']}",
             f"{_(facts['status'])}, {facts['detail']}",
             well,
@@ -137,22 +137,24 @@ def data_rows(course: Course) -> Iterator[Row]:
         )
 
 
-def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Row]:
+def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Diagnosis]:
     """The level, what bounds memory, what a better level lacks, and the self-test in a real worker."""
     from torchgrade.isolation.launch import canaries
-    from torchgrade.isolation.launch.launcher import Launcher
+    from torchgrade.isolation.launch.launcher import open_launcher
     from torchgrade.isolation.launch.levels import NAMES
 
-    with Launcher(isolation, device, hidden=hidden_parts(course)) as launcher:
+    with open_launcher(isolation, device, hidden=course.secret) as launcher:
         try:
             level, bound = launcher.level, launcher.memory_bound
         except IsolationError as error:
-            yield Row(_("isolation"), _("does not hold"), False, str(error))
+            yield Diagnosis(_("isolation"), _("does not hold"), False, str(error))
             return
-        yield Row(_("isolation"), _("level {level} ({name})").format(level=level, name=NAMES[level]), level > 1 or None)
+        yield Diagnosis(
+            _("isolation"), _("level {level} ({name})").format(level=level, name=NAMES[level]), level > 1 or None
+        )
         for number, why in sorted(launcher.missing.items(), reverse=True):
-            yield Row(_("level {level} lacks").format(level=number), why)
-        yield Row(_("memory is bounded by"), {"cgroup": _("a control group")}.get(bound, _("a watch and limits")))
+            yield Diagnosis(_("level {level} lacks").format(level=number), why)
+        yield Diagnosis(_("memory is bounded by"), {"cgroup": _("a control group")}.get(bound, _("a watch and limits")))
         if launcher.spawns:
             return
         findings = canaries.self_test(launcher)
@@ -164,15 +166,10 @@ def isolation_rows(isolation: str, device: str, course: Course) -> Iterator[Row]
         advice = (
             _("a submission can {what}: do not grade a class here").format(what="; ".join(breaches)) if breaches else ""
         )
-        yield Row(_("self-test"), found, not breaches, advice)
+        yield Diagnosis(_("self-test"), found, not breaches, advice)
 
 
-def hidden_parts(course: Course) -> list[Path]:
-    """What no submission may read."""
-    return [course.root / name for name in ("graders", "solutions", "exercises")]
-
-
-def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Row]:
+def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Iterator[Diagnosis]:
     """The reference solution's grade on this machine."""
     from torchgrade.grading.job import Options
     from torchgrade.grading.run import grade_tasks
@@ -184,14 +181,14 @@ def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Ite
         options = Options(devices=(device,), isolation=isolation)
         grade = grade_tasks(course, submission, (task,), options, lambda event: None).tasks[0]
     except TorchGradeError as error:
-        yield Row(stem, str(error), False)
+        yield Diagnosis(stem, str(error), False)
         return
     well = grade.points == grade.max_points
     failed = [f"{check.title}: {check.status}" for check in grade.checks if check.status != "passed"]
     found = _("the reference solution earns {points:g} of {possible:g} in {seconds:.1f} s").format(
         points=grade.points, possible=grade.max_points, seconds=grade.seconds
     )
-    yield Row(
+    yield Diagnosis(
         stem, found, well, "" if well else _("it is the machine, not your code: {what}").format(what="; ".join(failed))
     )
 

@@ -3,7 +3,7 @@
 Stubs earn nothing, solutions earn everything and twice the same, every mutant fails exactly the checks that it
 names, every alternative earns full points, every ``likely`` sentence is reached, junk earns nothing, stubs are in
 sync with their solutions, and the folders hold nothing else. What is no false fact but worth an author's time is a
-finding: a mistake that costs too much, a sentence that a check never tells.
+finding: a mistake that costs too much, a sentence that a check never tells, an input that no check ever sends.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools import proof
+from torchgrade.course_tools import inputs, proof
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
-from torchgrade.grading.events import Fault, Graded, Met
+from torchgrade.grading.events import Fault, Graded, Met, Traced
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
@@ -28,9 +28,11 @@ from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
 from torchgrade.suites import Suite, read_suite
 
+UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what is wrong
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
+TRACED = "the solution, traced,"
 Judge = Callable[[TaskGrade], Iterator[str]]
 Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next one replaces it
 
@@ -58,6 +60,7 @@ class Case:
     proving: bool = False
     seed: int = 0
     spared: tuple[str, ...] = ()
+    tracing: str = ""
     mutant: Mutant | None = None
 
 
@@ -70,6 +73,7 @@ class Evidence:
     cases: Sequence[Case]
     grades: dict[int, TaskGrade] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
+    coverage: inputs.Coverage = field(default_factory=inputs.Coverage)
 
     @property
     def mutants(self) -> Iterator[tuple[Mutant, TaskGrade]]:
@@ -132,6 +136,7 @@ def _proved(
     if not only:
         lines += _sentences(evidence)
         lines += _prices(evidence)
+        lines += _inputs(evidence)
     return lines, evidence
 
 
@@ -206,6 +211,7 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
             seed=case.seed,
             proving=case.proving,
             spared=case.spared,
+            tracing=case.tracing,
         )
         for number, case in enumerate(cases)
     ]
@@ -213,6 +219,8 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     for event in pool.events(jobs):
         if isinstance(event, Met):
             evidence.met |= {(event.check, sentence) for sentence in event.sentences}
+        elif isinstance(event, Traced):
+            evidence.coverage.add(event.check, event.said)
         elif isinstance(event, Graded):
             evidence.grades[event.job] = event.grade
         elif isinstance(event, Fault):
@@ -235,6 +243,7 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int) -> Iterator[
     first: list[TaskGrade] = []
     yield Case("the stub", stub_text(task), earns_nothing, seed=seed)
     yield Case("the solution, proved,", solution, earns_everything, proving=True, seed=seed)
+    yield Case(TRACED, inputs.traced_text(task), lambda grade: iter(()), tracing=inputs.REPORT, seed=seed)
     yield Case("the solution", solution, _remember(first), seed=seed)
     yield Case("the solution, graded again,", solution, _same_as(first, limits), seed=seed)
     for mutant in read_mutants(task):
@@ -279,10 +288,19 @@ def _prices(evidence: Evidence) -> Iterator[Line]:
             yield Line("price", evidence.task.stem, f"mutant {mutant.name} costs {share:.0%} of the task{why}")
 
 
+def _inputs(evidence: Evidence) -> Iterator[Line]:
+    """What no check ever sends, although a docstring speaks of it."""
+    stem = evidence.task.stem
+    for number, grade in evidence.grades.items():
+        if evidence.cases[number].name == TRACED:
+            yield from (Line("inputs", stem, f"{TRACED} {problem}") for problem in earns_everything(grade))
+    yield from (Line("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
+
+
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:
     """A stub is calm: todo or skipped, and no points."""
     for outcome in grade.checks:
-        if outcome.status not in (Status.TODO, Status.SKIPPED):
+        if outcome.status not in (Status.TODO, Status.HELD, Status.SKIPPED):
             yield f"is {outcome.status} in {outcome.id} instead of todo: {_why(outcome)}"
 
 
@@ -324,7 +342,7 @@ def _same_as(first: list[TaskGrade], limits: Mapping[str, float]) -> Judge:
 
 def _dies(mutant: Mutant) -> Judge:
     def judge(grade: TaskGrade) -> Iterator[str]:
-        failed = {out.id: out for out in grade.checks if out.status not in (Status.PASSED, Status.SKIPPED)}
+        failed = {out.id: out for out in grade.checks if out.status not in UNBLAMED}
         for name in mutant.fails:
             if name not in failed:
                 yield f"survives {name}, which it names"

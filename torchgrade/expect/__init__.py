@@ -1,5 +1,6 @@
 """Expectations: what a check asks of a value. Each raises a Mismatch that says expected, got and likely."""
 
+from torchgrade.expect.agreement import agrees
 from torchgrade.expect.autograd import gradient_flow, gradients
 from torchgrade.expect.behaviour import (
     accuracy,
@@ -21,6 +22,7 @@ from torchgrade.expect.training import moves_only, restores_mode
 __all__ = [
     "Proof",
     "accuracy",
+    "agrees",
     "avoids",
     "between",
     "close",

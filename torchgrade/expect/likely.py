@@ -56,6 +56,10 @@ def proving(inputs: Callable[[], list[Any]]) -> Iterator[Proof]:
         _proof.reset(token)
 
 
+def is_proving() -> bool:
+    return _proof.get() is not None
+
+
 def prove(
     expected: Any,
     likely: Likely | None,

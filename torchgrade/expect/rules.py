@@ -6,7 +6,9 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from torchgrade.errors import AuthoringError
+from torchgrade.checks import Rule
+from torchgrade.errors import AuthoringError, Mismatch
+from torchgrade.expect.aliases import aliases
 from torchgrade.expect.describe import is_handle
 from torchgrade.expect.likely import fail
 from torchgrade.expect.tensors import Difference
@@ -17,27 +19,11 @@ from torchgrade.isolation.worker.probes.sources import canonical, is_use
 
 SHORT_FOR = {"F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy"}
 
-# One public operation, the operators that it becomes on other devices and in other versions of torch.
-FAMILIES = {
-    "convolution": ("convolution", "mkldnn_convolution", "cudnn_convolution", "miopen_convolution", "thnn_conv2d"),
-    "native_batch_norm": (
-        "native_batch_norm",
-        "native_batch_norm_legit",
-        "native_batch_norm_legit_functional",
-        "native_batch_norm_legit_no_training",
-        "batch_norm_with_update",
-        "batch_norm_impl_index",
-        "batch_norm_no_update",
-        "cudnn_batch_norm",
-        "miopen_batch_norm",
-    ),
-    "native_layer_norm": ("native_layer_norm", "layer_norm"),
-}
-
 
 def avoids(
     fn: Any,
     *args: Any,
+    rule: Rule | None = None,
     functions: Iterable[str] = (),
     operators: Iterable[str] = (),
     names: Iterable[str] = (),
@@ -46,49 +32,60 @@ def avoids(
 ) -> None:
     """The submission's ``fn`` does without the shortcuts that the task forbids.
 
-    ``functions`` are torch's functions, methods and properties by their last name ("conv2d", "data") and
-    ``operators`` aten names ("convolution"); both are watched while ``fn(*args)`` runs beside the submission.
-    ``names`` ("torchvision.models", "nn.Conv2d", "F.relu") may stand nowhere in the text of its file, under
-    whatever alias it was imported. In-place twins are included. ``instead`` says what to write: it completes
-    "use ... instead". ``fn`` has to be the submission's own: a lambda of the suite runs in the grader.
+    ``rule`` says what they are, or ``functions``, ``operators``, ``names`` and ``instead`` do: see ``Rule``. Functions
+    and operators are watched while ``fn(*args)`` runs beside the submission; in-place twins and the private forms of
+    a function are included. ``fn`` has to be the submission's own: a lambda of the suite runs in the grader.
 
     Raises Mismatch; AuthoringError when nothing is forbidden, or for a lambda.
     """
-    functions, operators, names = (_several(value) for value in (functions, operators, names))
-    if not (functions or operators or names):
+    rule = rule or Rule((), _several(functions), _several(operators), _several(names), instead)
+    if not (rule.functions or rule.operators or rule.names):
         raise AuthoringError("expect.avoids forbids nothing: give functions, operators or names.")
     if isinstance(fn, types.FunctionType) and not is_handle(fn) and "<locals>" in fn.__qualname__:
         raise AuthoringError(
             "expect.avoids needs the submission's own function, such as submission.f: what a suite defines"
             " runs in the grader, where nothing of the submission is seen."
         )
-    if names:
-        _avoids_names(fn, names, instead, given)
-    if functions or operators:
+    if rule.names:
+        _avoids_names(fn, rule, given)
+    if rule.functions or rule.operators:
         seen = recorded(fn, *args)
-        ran = [name for name in functions if _twins(name) & set(seen["functions"])]
-        ran += [name for name in operators if any(_is_operator(name, found) for found in seen["operators"])]
+        ran = forbidden(rule, seen["functions"], seen["operators"])
         if ran:
-            got = _("{names} ran").format(names=", ".join(dict.fromkeys(ran)))
-            fail(_broken(list(dict.fromkeys(ran)), got, instead), given=given)
+            fail(_broken(rule, ran, _("{names} ran").format(names=", ".join(ran))), given=given)
 
 
-def _avoids_names(fn: Callable[..., Any], names: list[str], instead: str, given: str | None) -> None:
-    rows = source_names(fn, [_full(name) for name in names])
-    for name in names:
-        full = _full(name)
-        same = canonical(full)
-        for row in rows:
-            if is_use(row, full, same):
-                got = _("{name} in line {line} of {file}").format(name=name, line=row["line"], file=row["file"])
-                fail(_broken([name], got, instead), given=given)
+def forbidden(rule: Rule, functions: Iterable[str], operators: Iterable[str]) -> list[str]:
+    """What the rule forbids of the functions and operators that ran, as the rule names it."""
+    called, became = set(functions), {name.strip("_") for name in operators}
+    ran = [name for name in rule.functions if _twins(name) & called or _became(name, became)]
+    ran += [name for name in rule.operators if _became(name, became)]
+    return list(dict.fromkeys(ran))
 
 
-def _broken(names: list[str], got: str, instead: str) -> Difference:
-    wanted = _("code without {names}").format(names=", ".join(names))
-    if instead:
-        wanted += _("; use {instead} instead").format(instead=instead)
-    return Difference(wanted, got, _("a rule of the task is broken"))
+def _became(name: str, operators: set[str]) -> bool:
+    return any(alias.strip("_") in operators for alias in aliases(name.rpartition(".")[2]))
+
+
+def _avoids_names(fn: Callable[..., Any], rule: Rule, given: str | None) -> None:
+    rows = source_names(fn, [_full(name) for name in rule.names])
+    uses = [(name, row) for name in rule.names for row in rows if is_use(row, _full(name), canonical(_full(name)))]
+    if not uses:
+        return
+    name, row = uses[0]
+    difference = _broken(rule, [name], _("{name} in line {line} of {file}").format(**{**row, "name": name}))
+    within = {row["within"] for _name, row in uses if row["within"] != "import"}
+    raise Mismatch(
+        difference.expected,
+        difference.got,
+        given=given,
+        message=difference.size,
+        within=sorted(within) if within and "" not in within else rule.of,
+    )
+
+
+def _broken(rule: Rule, names: list[str], got: str) -> Difference:
+    return Difference(rule.wanted(names), got, _("a rule of the task is broken"))
 
 
 def _full(name: str) -> str:
@@ -101,11 +98,5 @@ def _twins(name: str) -> set[str]:
     return {last, f"{last}_", f"_{last}"}
 
 
-def _is_operator(forbidden: str, found: str) -> bool:
-    forbidden = forbidden.removeprefix("aten.").removeprefix("aten::")
-    family = FAMILIES.get(forbidden, (forbidden.strip("_"),))
-    return found.strip("_") in family
-
-
-def _several(value: Iterable[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _several(value: Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -44,6 +44,10 @@ class Tolerance:
             return DEFAULTS.get(dtype, (0.0, 0.0))
         return self.rtol, self.atol
 
+    def bounds(self, expected: torch.Tensor) -> tuple[float, float]:
+        """rtol and atol for these values."""
+        return self.of(expected.dtype)
+
 
 PIECE = 1 << 15  # values that are compared at once: what fits into a processor's cache
 EXACT = Tolerance(0.0, 0.0)
@@ -123,7 +127,7 @@ def value_difference(got: torch.Tensor, expected: torch.Tensor, tolerance: Toler
     """None when every value of two plain tensors of one shape and dtype is within the tolerance."""
     if torch.equal(got, expected):  # false as soon as there is a NaN
         return None
-    rtol, atol = tolerance.of(expected.dtype)
+    rtol, atol = tolerance.bounds(expected)
     wide = _wider(expected.dtype, rtol, atol)
     if got.numel() > PIECE and (rtol or atol) and _all_near(got, expected, wide, rtol, atol):
         return None

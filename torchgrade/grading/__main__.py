@@ -1,4 +1,4 @@
-"""The grader process: ``python -m torchgrade.grading ROOT``, or with a descriptor the nursery that forks graders.
+"""The grader process, or with a descriptor the nursery that forks graders; nursery.py starts both.
 
 Jobs come as msgpack on standard input, events go as msgpack to standard output; whatever the suites print goes
 to standard error. The zygote starts first, so that it and this process import torch side by side.
@@ -18,31 +18,32 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgpack
 
-from torchgrade.course import Course
+from torchgrade.course import Course, secret_of
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
 from torchgrade.isolation.confine.child_signal import ChildSignal
-from torchgrade.isolation.launch.launcher import Launcher
+from torchgrade.isolation.launch.launcher import Launcher, open_launcher
 
 
 class Launchers:
     """One zygote for each kind of isolation and device, started when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Sequence[Path]) -> None:
+        self.hidden = hidden  # what no submission may read
         self.started: dict[tuple[str, str], Launcher] = {}
         self.shared: dict[tuple[str, str], Launcher] = {}  # with the process that forked this one
 
     def __call__(self, isolation: str, device: str) -> Launcher:
         kind = (isolation, device)
         if kind not in self.started and kind not in self.shared:
-            self.started[kind] = Launcher(isolation, device)
+            self.started[kind] = open_launcher(isolation, device, hidden=self.hidden)
         return self.shared.get(kind) or self.started[kind]
 
     def inherit(self) -> None:
@@ -77,10 +78,12 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main() -> NoReturn:
-    root, launchers = Path(sys.argv[1]), Launchers()
-    if len(sys.argv) > 2:
-        nursery(socket.socket(fileno=int(sys.argv[2])), root, launchers)
+def main(folder: str, control: str = "") -> NoReturn:
+    """Grade what standard input asks for; with ``control``, the number of a socket, be the nursery instead."""
+    root = Path(folder)
+    launchers = Launchers(secret_of(root))
+    if control:
+        nursery(socket.socket(fileno=int(control)), root, launchers)
     out = os.dup(1)
     os.dup2(2, 1)
     grade(root, launchers, 0, out)
@@ -200,7 +203,3 @@ def _torch_version() -> str:
     import torch
 
     return str(torch.__version__)
-
-
-if __name__ == "__main__":
-    main()

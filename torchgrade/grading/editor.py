@@ -15,7 +15,7 @@ from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.seeds import LEARNER_SEED, derive
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
@@ -26,7 +26,7 @@ def task_of(request: pytest.FixtureRequest) -> Task:
 
 
 @pytest.fixture
-def submission(request: pytest.FixtureRequest) -> Iterator[Submission]:
+def submission(request: pytest.FixtureRequest) -> Iterator[RemoteSubmission]:
     """The solution of the suite's task, seeded as ``grade.py`` would seed it."""
     task = task_of(request)
     client = connect(LocalLine())
@@ -34,7 +34,7 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Submission]:
     probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
     client.load(task.stem, Source(name, {name: task.solution.read_bytes()}), probes)
     seed_everything(derive(LEARNER_SEED, task.stem, request.node.name, 0))
-    yield Submission(client)
+    yield RemoteSubmission(client)
     client.line.close()
 
 

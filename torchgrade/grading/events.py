@@ -69,6 +69,15 @@ class Met:
 
 
 @dataclass(frozen=True)
+class Traced:
+    """What a source that traces its own calls says after a check."""
+
+    job: int
+    check: str
+    said: str
+
+
+@dataclass(frozen=True)
 class PictureShown:
     """Plain data that ``report/pictures.py`` draws."""
 
@@ -117,7 +126,9 @@ class GraderEnded:
     code: int | None
 
 
-JobEvent = Started | CheckBegan | StepsTaken | CheckEnded | Recorded | Met | PictureShown | Graded | Fault | Retried
+JobEvent = (
+    Started | CheckBegan | StepsTaken | CheckEnded | Recorded | Met | Traced | PictureShown | Graded | Fault | Retried
+)
 Event = Ready | JobEvent | GraderFailed | GraderEnded
 
 _BY_NAME: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgpack
 
+from torchgrade.environment import inherited
 from torchgrade.grading.events import Event, GraderEnded, from_data
 from torchgrade.grading.job import Job
-from torchgrade.grading.nursery import Nursery, command, environment
+from torchgrade.grading.nursery import Nursery, command
 
 
 class Grader:
@@ -48,7 +49,7 @@ class Grader:
             command(root),
             stdin=theirs,
             stdout=their_output,
-            env=environment(),
+            env=inherited(),
             start_new_session=True,  # Ctrl-C reaches the command only, which then closes us
         )
         self.kill = self._process.kill

@@ -48,6 +48,7 @@ class Job:
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
     spared: tuple[str, ...] = ()  # ids of checks that are not run; only that they wait for another is told
+    tracing: str = ""  # a function of the source: what it says is told after each check
     first_failure: bool = False  # stop there: whether something fails is all that is asked
     watched: bool = True  # tell which check begins, for somebody who follows
     memory_mb: float = 0.0  # that its submission may take, for who decides what runs side by side

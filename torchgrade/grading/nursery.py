@@ -21,17 +21,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+from torchgrade.environment import inherited, search_path
+
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
+# Not -m with PYTHONPATH: a file in the folder of the engine must hide no module of Python's.
+BOOT = """
+import sys
+del sys.path[0]
+import json
+sys.path.insert(0, sys.argv[1])
+import torchgrade
+sys.path[:] = json.loads(sys.argv[2])
+from torchgrade.grading.__main__ import main
+main(*sys.argv[3:])
+"""
+ENGINE = Path(__file__).parents[2]
+
+
 def command(root: Path, *more: str) -> list[str]:
-    """The command of a grader, or with a descriptor as ``more`` of a nursery."""
-    return [sys.executable, "-P", "-m", "torchgrade.grading", str(root), *more]
-
-
-def environment() -> dict[str, str]:
-    """Of a grader: this very engine, one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    """The command of a grader, or with a descriptor as ``more`` of a nursery: this very engine, found where we are."""
+    places = [place for place in search_path() if Path(place).resolve() != ENGINE.resolve()]
+    return [sys.executable, "-c", BOOT, str(ENGINE), json.dumps(places), str(root), *more]
 
 
 class Nursery:
@@ -83,7 +95,7 @@ class Nursery:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                env=environment(),
+                env=inherited(),
                 start_new_session=True,  # Ctrl-C reaches the command only, which then closes us
             )
             theirs.close()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchgrade.errors import (
     BadAnswer,
-    Frame,
     LoadFailed,
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
     Unavailable,
+    Waits,
     WorkerDied,
 )
 from torchgrade.i18n import translate as _
@@ -41,6 +43,13 @@ PASSED = Verdict(Status.PASSED)
 
 def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     """What ``error`` means for the learner; None when it is not about the submission but our own fault."""
+    verdict = _verdict_of(error, where)
+    if verdict is None or verdict.status is Status.TODO or not isinstance(error, SubmissionFault):
+        return verdict
+    return replace(verdict, given=error.given)
+
+
+def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     if isinstance(error, Mismatch):
         return Verdict(
             status=Status.FAILED,
@@ -69,6 +78,8 @@ def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
         return Verdict(Status.FAILED, got=str(error), where=where)
     if isinstance(error, Unavailable):
         return Verdict(Status.UNAVAILABLE, str(error))
+    if isinstance(error, Waits):
+        return Verdict(Status.SKIPPED, str(error))
     return None
 
 
@@ -99,6 +110,8 @@ def _raised(error: SubmissionRaised) -> Verdict:
     if error.is_todo:
         return Verdict(Status.TODO, where=where)
     text = f"{error.type_names[0]}: {error.text}" if error.text else error.type_names[0]
+    if error.type_names[0] == "BdbQuit":
+        text = _("breakpoint() waits for somebody to type, and nobody can here: add --debug to the command")
     advice = _advice(error)
     return Verdict(
         Status.CRASHED, shorten(f"{text}\n{advice}" if advice else text), got=_trace(error.frames), where=where
@@ -120,13 +133,13 @@ def _advice(error: SubmissionRaised) -> str:
     return ""
 
 
-def _trace(frames: Sequence[Frame]) -> str | None:
+def _trace(frames: Sequence[TraceFrame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
     lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
-def place(frames: Sequence[Frame]) -> str | None:
+def place(frames: Sequence[TraceFrame]) -> str | None:
     if not frames:
         return None
     last = frames[-1]

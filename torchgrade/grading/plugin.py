@@ -13,16 +13,20 @@ from typing import Any, Literal
 import pytest
 
 from torchgrade.authoring import CheckSpec
+from torchgrade.checks import Rule
 from torchgrade.course import Task
+from torchgrade.expect.rules import forbidden
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.events import CheckBegan, CheckEnded, Graded, PictureShown, StepsTaken
+from torchgrade.grading.gates import Record, held
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import Verdict
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.runner import RUN, CheckRunner, Emit, MakeSandbox, Run, check_of, outcome_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.remote.client import Ran
 from torchgrade.model import Outcome, Status, TaskGrade
 
 # Of a job, its outcomes, the seconds it took, and its submission's peak memory in MB.
@@ -84,14 +88,16 @@ class GradingPlugin:
         for job in () if self.error else self.jobs:
             started = time.monotonic()
             sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
-            outcomes = []
+            records = []
             try:
-                for outcome in self._grade(job, session.items, sandboxes):
-                    outcomes.append(outcome)
-                    self.emit(CheckEnded(job.id, outcome))
+                for record in self._grade(job, session.items, sandboxes):
+                    records.append(record)
+                    self.emit(CheckEnded(job.id, record.outcome))
             finally:
                 for sandbox in sandboxes.values():
                     sandbox.close()
+            # Of chosen checks alone it is not known what holds their points back.
+            outcomes = [record.outcome for record in records] if job.only else held(records, breaks)
             peak_mb = max(sandbox.peak_mb for sandbox in sandboxes.values())
             self.emit(Graded(job.id, self.grade_of(job, outcomes, time.monotonic() - started, peak_mb)))
         return True
@@ -100,48 +106,56 @@ class GradingPlugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo is not None else None
         assert call.when != "collect"
-        if item.config.pluginmanager.hasplugin("terminalreporter"):
-            report = pytest.TestReport.from_item_and_call(item, call)
-        else:  # pytest would parse the source of every frame of an error, for a text that nobody reads
-            outcome: Literal["passed", "failed"] = "failed" if error else "passed"
-            report = pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+        # pytest would parse the source of every frame of an error, for a text that nobody reads
+        outcome: Literal["passed", "failed"] = "failed" if error else "passed"
+        report = pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
         report.error = error  # type: ignore[attr-defined]  # for the runner
         return report
 
-    def _grade(self, job: Job, items: list[pytest.Item], sandboxes: Mapping[str, Sandbox]) -> Iterator[Outcome]:
-        passed: dict[tuple[str, str], bool] = {}
+    def _grade(self, job: Job, items: list[pytest.Item], sandboxes: Mapping[str, Sandbox]) -> Iterator[Record]:
+        records: list[Record] = []
+        rules = [rule for item in items for rule in check_of(item).gates if rule.functions or rule.operators]
+        watched = tuple(dict.fromkeys(name for rule in rules for name in rule.of))
         blocked: str | None = None
         for item in items:
             spec = check_of(item)
             if job.only and item.name not in job.only:
                 continue
             for device in job.devices if spec.devices == "all" else job.devices[:1]:
-                waits = blocked or self._waits_for(spec, items, passed, device, job)
-                if item.name in job.spared and not waits:
-                    passed[item.name, device] = True
+                waits, names = (blocked, {}) if blocked else self._waits_for(spec, items, records, device, job)
+                if item.name in job.spared and not waits and not names:
                     continue
                 if job.watched:
                     self.emit(CheckBegan(job.id, spec.title))
                 if waits:
-                    outcome = outcome_of(item, device, Verdict(Status.SKIPPED, waits))
+                    records.append(Record(spec, outcome_of(item, device, Verdict(Status.SKIPPED, waits))))
                 else:
-                    outcome = self.runner.outcome(item, device, job, sandboxes[device])
-                passed[item.name, device] = outcome.status is Status.PASSED
+                    run = Run(item, job, device, names, watched)
+                    records.append(self.runner.record(run, sandboxes[device]))
                 if sandboxes[device].failed is not None:
                     blocked = _("waits for the file to be loaded")
-                yield outcome
-                if job.first_failure and outcome.status is not Status.PASSED:
+                yield records[-1]
+                if job.first_failure and not records[-1].passed:
                     return
 
     def _waits_for(
-        self, spec: CheckSpec, items: list[pytest.Item], passed: dict[tuple[str, str], bool], device: str, job: Job
-    ) -> str | None:
+        self, spec: CheckSpec, items: list[pytest.Item], records: list[Record], device: str, job: Job
+    ) -> tuple[str | None, dict[str, str]]:
+        """Why the check has to wait; or, where checks that it waits for failed, the names that it may not take."""
+        names: dict[str, str] = {}
         for name in spec.after:
-            first = job.devices[0]
-            if not passed.get((name, device), passed.get((name, first), bool(job.only) and name not in job.only)):
-                title = next((check_of(item).title for item in items if item.name == name), name)
-                return _("waits for {title}").format(title=_(title))
-        return None
+            if name in job.spared or (job.only and name not in job.only):
+                continue
+            known = [record for record in records if record.outcome.id == name]
+            first = next((r for r in known if r.outcome.device == device), known[0] if known else None)
+            if first is not None and first.passed:
+                continue
+            title = next((check_of(item).title for item in items if item.name == name), name)
+            sentence = _("waits for {title}").format(title=_(title))
+            if first is None or not first.blamed:
+                return sentence, {}
+            names |= dict.fromkeys(first.blamed, sentence)
+        return None, names
 
     def _on_steps(self, job: Job) -> Callable[[int], None]:
         return lambda steps: self.emit(StepsTaken(job.id, steps))
@@ -150,3 +164,10 @@ class GradingPlugin:
 def run_of(request: pytest.FixtureRequest) -> Run:
     """The run of the check that asks for a fixture."""
     return request.node.stash[RUN]  # type: ignore[no-any-return]
+
+
+def breaks(rule: Rule, ran: Ran, name: str) -> list[str]:
+    """What the rule forbids of what the calls of ``name`` became."""
+    what = ran.of.get(name, {})
+    unseen = what.get("unseen", ()) if rule.functions or rule.operators else ()
+    return [*forbidden(rule, what.get("functions", ()), what.get("operators", ())), *unseen]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torchgrade
 from torchgrade.course import Course, Task
+from torchgrade.environment import clean_this_process
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, Fault, Graded, Ready, Started
 from torchgrade.grading.job import Job, Options
@@ -13,6 +14,7 @@ from torchgrade.grading.pool import Pool
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.submission import Submission
+from torchgrade.suites import read_suite
 
 Observer = Callable[[Event], None]
 
@@ -58,12 +60,14 @@ def pool_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterat
 
 def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Iterator[Event]:
     """Grade in this very process, so that ``breakpoint()`` and ``--pdb`` work."""
+    clean_this_process()
+    from torchgrade.grading.debugger import stop_where_it_raised
     from torchgrade.grading.session import Session
 
     events: list[Event] = []
     session = Session(course, lambda isolation, device: None, events.append)
     if options.pdb:
-        session.pytest_extra = ("--pdb", "-q")
+        session.debugger = stop_where_it_raised
     for job in jobs:
         yield Started(job.id)
         try:
@@ -75,17 +79,18 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
 
 
 def missing_grade(task: Task) -> TaskGrade:
-    """The row of a task that nothing was handed in for."""
+    """The row of a task that nothing was handed in for: none of its points."""
     message = _("there is no file {name}").format(name=f"{task.stem}.py")
-    return _whole(task, Status.FAILED, _("{name} is handed in").format(name=f"{task.stem}.py"), message)
+    title = _("{name} is handed in").format(name=f"{task.stem}.py")
+    return _whole(task, Status.FAILED, title, message, read_suite(task).points)
 
 
 def broken_grade(task: Task, message: str) -> TaskGrade:
-    """The row of a task that could not be graded, through no fault of the learner."""
-    return _whole(task, Status.BROKEN, _("the grader works"), message)
+    """The row of a task that could not be graded, through no fault of the learner: it counts for nothing."""
+    return _whole(task, Status.BROKEN, _("the grader works"), message, 0.0)
 
 
-def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
+def _whole(task: Task, status: Status, title: str, message: str, max_points: float) -> TaskGrade:
     outcome = Outcome(
         id="file",
         title=title,
@@ -93,7 +98,7 @@ def _whole(task: Task, status: Status, title: str, message: str) -> TaskGrade:
         device="cpu",
         status=status,
         points=0.0,
-        max_points=1.0,
+        max_points=max_points,
         message=message,
     )
     return TaskGrade(

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from _pytest.runner import runtestprotocol
 
+import torchgrade
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import Unavailable
+from torchgrade.errors import EngineFault, OutOfMemory, TimedOut, Unavailable, WorkerDied
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
-from torchgrade.grading.events import Event, Met, Recorded
+from torchgrade.grading.events import Event, Met, Recorded, Traced
+from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.remote.client import Ran, Seen
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
+ENGINE = Path(torchgrade.__file__).parent
+WRONG = (Status.FAILED, Status.TODO, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
 Emit = Callable[[Event], None]
 MakeSandbox = Callable[[Job, str, Callable[[int], None]], Sandbox]
 
@@ -39,7 +46,13 @@ class Run:
     item: pytest.Item
     job: Job
     device: str
+    blocked: Mapping[str, str] = field(default_factory=dict)  # names that the check may not take, and why
+    watched: tuple[str, ...] = ()  # names that a rule of the suite is about
     submission: Any = None
+
+    @property
+    def spec(self) -> CheckSpec:
+        return check_of(self.item)
 
 
 RUN = pytest.StashKey[Run]()  # on the item of the check that runs
@@ -52,10 +65,13 @@ class Attempt:
     verdict: Verdict
     output: str = ""
     reruns: int = 0
+    touched: frozenset[str] = frozenset()
+    blamed: frozenset[str] = frozenset()
+    ran: Ran = field(default_factory=Ran)
 
 
 class CheckRunner:
-    """Turns a collected check into an outcome."""
+    """Turns a collected check into a record of what came of it."""
 
     def __init__(self, task: Task, make_sandbox: MakeSandbox, emit: Emit) -> None:
         self.task = task
@@ -63,61 +79,82 @@ class CheckRunner:
         self.emit = emit
         self.calibration = Calibration.load(task.folder / "calibration.json")
         self.machine = Machine()
+        self.debugger: Callable[[BaseException | None], None] = lambda error: None  # sees what a check raised
 
-    def outcome(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox) -> Outcome:
+    def record(self, run: Run, sandbox: Sandbox) -> Record:
+        """Run a check; ``run`` says for whom."""
         started = time.monotonic()
         attempt = Attempt(PASSED)
-        for number in range(check_of(item).tries):
-            attempt = self._until_certain(item, device, job, sandbox, number)
+        for number in range(run.spec.tries):
+            attempt = self._until_certain(run, sandbox, number)
             if attempt.verdict.status is not Status.FAILED:
                 break
-        return outcome_of(item, device, attempt.verdict, time.monotonic() - started, attempt.output)
+        outcome = outcome_of(run.item, run.device, attempt.verdict, time.monotonic() - started, attempt.output)
+        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed)
 
-    def _until_certain(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
+    def _until_certain(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
-            attempt = self._attempt(item, device, job, sandbox, number)
+            attempt = self._attempt(run, sandbox, number)
         spent = 0
         while spent < attempt.reruns:
             spent += 1
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
-                attempt = self._attempt(item, device, job, sandbox, number)
+                attempt = self._attempt(run, sandbox, number)
         return attempt
 
-    def _attempt(self, item: pytest.Item, device: str, job: Job, sandbox: Sandbox, number: int) -> Attempt:
-        spec = check_of(item)
+    def _attempt(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
+        spec, job = run.spec, run.job
         self.calibration.measuring = job.measuring
         self.calibration.on_record = lambda name, value: self.emit(Recorded(job.id, name, value, spec.tries))
-        run, where = Run(item, job, device), None
+        seen, ran = Seen(), Ran()
         try:
-            if device == "cuda" and not torch.cuda.is_available():
+            if run.device == "cuda" and not torch.cuda.is_available():
                 raise Unavailable(_("this machine has no CUDA device"))
             run = replace(run, submission=sandbox.submission())
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
             error = raised
+        self.debugger(error)
         if run.submission is not None:
-            where = _where(run.submission.torchgrade_client.seen.where)
+            client = run.submission.torchgrade_client
+            seen, ran = client.seen, client.ran() if run.watched or run.blocked else ran
+        where = _where(seen.where)
         verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
-        return Attempt(verdict, shorten(sandbox.output(), 4000), again)
+        if error is not None and verdict.status in WRONG and (sentence := _builds_on(run, error, ran)):
+            verdict, again = Verdict(Status.SKIPPED, sentence), 0
+        within = getattr(error, "within", ())
+        blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
+        return Attempt(verdict, shorten(sandbox.output(), 4000), again, frozenset(seen.touched), blamed, ran)
 
     def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
         seed_everything(derive(job.seed, self.task.stem, name, number))
-        client.begin(derive(job.seed, "worker", self.task.stem, name, number), seconds, proving=job.proving)
+        client.begin(
+            derive(job.seed, "worker", self.task.stem, name, number),
+            seconds,
+            proving=job.proving,
+            tracing=bool(run.watched or run.blocked),
+            watched=run.watched,
+            blocked=run.blocked,
+        )
         run.item.stash[RUN] = run
         with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:
             reports = runtestprotocol(run.item, log=False, nextitem=None)
         if proof is not None:
             self.emit(Met(job.id, name, sorted(set(proof.sentences))))
+        if job.tracing:
+            self.emit(Traced(job.id, name, getattr(run.submission, job.tracing)()))
         return next((report.error for report in reports if report.error is not None), None)
 
     def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
+        if isinstance(error, EngineFault):
+            return Verdict(Status.BROKEN, shorten(str(error), 500))
         if isinstance(error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(error))
         return verdict_of(error, where)
@@ -129,12 +166,12 @@ class CheckRunner:
         reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
         """
         text = shorten(f"{type(error).__name__}: {error}", 500)
-        origin = _origin(error)
+        origin, ours = _origin(error)
         if run.submission is None:  # no worker could be had: nothing has come from the submission yet
             return Verdict(Status.BROKEN, text, where=origin)
         answered = run.submission.torchgrade_client.seen.answered
-        blameless = self.task.solution.is_file() and self._passes_for_reference(run)
-        if blameless or (answered and not self.task.solution.is_file() and "torchgrade" not in origin):
+        at_hand = self.task.solution.is_file()
+        if self._passes_for_reference(run) if at_hand else answered and not ours:
             got = _("a value that cannot be used where it is needed ({error})").format(error=text)
             return Verdict(Status.FAILED, got=got, where=where)
         return Verdict(Status.BROKEN, text, where=origin)
@@ -147,11 +184,20 @@ class CheckRunner:
         job = replace(run.job, source=source, proving=False)
         sandbox = self.make_sandbox(job, run.device, lambda steps: None)
         try:
-            return self._run(Run(run.item, job, run.device, sandbox.submission()), 0, 600.0) is None
+            return self._run(Run(run.item, job, run.device, submission=sandbox.submission()), 0, 600.0) is None
         except Exception:
             return False
         finally:
             sandbox.close()
+
+
+def _builds_on(run: Run, error: BaseException, ran: Ran) -> str | None:
+    """What the check waits for, where what it called calls in turn what another check found wrong.
+
+    A worker that died in the check cannot say what it called: then it is taken to have been the same mistake.
+    """
+    died = isinstance(error, (WorkerDied, TimedOut, OutOfMemory))
+    return next((why for name, why in run.blocked.items() if died or name in ran.called), None)
 
 
 def check_of(item: pytest.Item) -> CheckSpec:
@@ -189,9 +235,10 @@ def _where(place: tuple[str, int, str] | None) -> str | None:
     return shorten(f"{place[0]}:{place[1]}  {place[2]}", 300) if place else None
 
 
-def _origin(error: BaseException) -> str:
-    """File and line of our own code that raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+def _origin(error: BaseException) -> tuple[str, bool]:
+    """File and line that raised, and whether the engine did: of engine and suite, the one that acted last."""
+    frames = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if not frames:
+        return "?", True
+    acting = [path for path, _line in frames if path.is_relative_to(ENGINE) or path.name == "checks.py"]
+    return f"{frames[-1][0]}:{frames[-1][1]}", bool(acting) and acting[-1].is_relative_to(ENGINE)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torchgrade.errors import LoadFailed
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
-from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.line import Line, WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
-from torchgrade.isolation.remote.proxy import Submission, connect
+from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.submission import Source
 
 
@@ -37,18 +36,18 @@ class Sandbox:
         self.load_seconds = load_seconds
         self.on_steps = on_steps
         self.client: Client | None = None
-        self.loaded: Submission | None = None  # as one object for all checks: it asks for a name once
+        self.loaded: RemoteSubmission | None = None  # as one object for all checks: it asks for a name once
         self.failed: LoadFailed | None = None
         self.peak_mb = 0.0  # of the workers that have ended
 
-    def submission(self) -> Submission:
+    def submission(self) -> RemoteSubmission:
         """The loaded submission; raises LoadFailed, the same each time."""
         if self.failed is not None:
             raise self.failed
-        if self.loaded is None or self.client is None or getattr(self.client.line, "dead", None) is not None:
+        if self.loaded is None or self.client is None or self.client.line.dead is not None:
             self.close()
             self.client = self._start()
-            self.loaded = Submission(self.client)
+            self.loaded = RemoteSubmission(self.client)
         return self.loaded
 
     def _start(self) -> Client:
@@ -62,7 +61,7 @@ class Sandbox:
             raise
         return client
 
-    def _line(self) -> Any:
+    def _line(self) -> Line:
         if self.launcher is None:
             return LocalLine()
         process = self.launcher.start(self.limits, self.preload)

@@ -1,12 +1,13 @@
 """One grading session: a pytest run over one suite that serves any number of jobs.
 
-Importing this module imports torch; it is done in the grader process only (``python -m torchgrade.grading``),
+Importing this module imports torch; it is done in the grader process only (grading/__main__.py),
 or in the command's own process under ``--debug``.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
@@ -23,6 +24,8 @@ from torchgrade.model import Outcome, TaskGrade
 from torchgrade.scoring import award, task_status, total
 
 PYTEST_OPTIONS = (
+    "-p", "no:terminal",
+    "-p", "no:debugging",
     "-p", "no:cacheprovider",
     "-p", "no:logging",
     "-p", "no:doctest",
@@ -47,11 +50,10 @@ class Session:
         self.course = course
         self.launchers = launchers
         self.emit = emit
-        self.pytest_extra: tuple[str, ...] = ("-p", "no:terminal", "-p", "no:debugging")
+        self.debugger: Callable[[BaseException | None], None] | None = None  # under --pdb
         torch.set_num_threads(1)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def grade(self, jobs: Iterable[Job]) -> None:
         """Tell what happens with each job, ``Graded`` last; CourseError and IsolationError where none can be graded."""
@@ -66,11 +68,16 @@ class Session:
 
     def _run_suite(self, task: Task, jobs: Iterator[Job]) -> None:
         plugin = GradingPlugin(task, jobs, self._sandbox_maker(task), self.emit, self._grade_of)
+        if self.debugger is not None:
+            plugin.runner.debugger = self.debugger
         if not task.suite.is_file():
             raise CourseError(f"there is no suite graders/{task.stem}/checks.py")
-        arguments = [*PYTEST_OPTIONS, *self.pytest_extra, "--rootdir", str(task.root), "-c", os.devnull]
+        _forget_namesake(task)
+        arguments = [*PYTEST_OPTIONS, "--rootdir", str(task.root), "-c", os.devnull]
         arguments += ["--confcutdir", str(task.suite.parent)]  # else every folder above it is listed, up to the root
         code = pytest.main([*arguments, str(task.suite)], plugins=[plugin])
+        if code == pytest.ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
         if plugin.error or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             reason = plugin.error.strip().splitlines()[-1:] or [f"pytest ended with {code!r}"]
             raise CourseError(f"the suite of {task.stem} cannot be collected: {reason[0]}")
@@ -114,3 +121,10 @@ class Session:
             )
 
         return make
+
+
+def _forget_namesake(task: Task) -> None:
+    """pytest takes a module of this name that is loaded already: here, the suite of another course."""
+    name = ".".join(task.suite.relative_to(task.root).with_suffix("").parts)
+    if getattr(sys.modules.get(name), "__file__", None) != str(task.suite):
+        sys.modules.pop(name, None)

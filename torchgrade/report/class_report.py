@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchgrade.marks import OPEN, Row, Student, TaskInfo
+from torchgrade.marks import MISSING, OPEN, TEST_STUDENT, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Status
 from torchgrade.policy import Policy, Total
 from torchgrade.report import statistics
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.feedback import TEMPLATES, environment
 from torchgrade.report.tables import by_student, totals
+
+_SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of the zero that they are worth
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,13 @@ def class_report(
     """The document. ``rows`` hold one row for each student and task."""
     table = by_student(rows)
     marks = totals(table, tasks, policy)
-    items = statistics.items(rows)
+    real = {student.key for student in students if TEST_STUDENT not in student.ids}
+    counted = [row for row in rows if row.student in real]
+    items = statistics.items(counted)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    percents = [mark.percent for mark in marks.values() if mark.percent is not None]
+    people = [marks[key] for key in marks if key in real]
+    percents = [mark.percent for mark in people if mark.percent is not None]
     return environment().get_template("class_report.html.j2").render(
         facts=facts,
         tasks=tasks,
@@ -54,10 +59,11 @@ def class_report(
         everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],
         nobody=[item for item in items if item.verdicts and item.passes == 0],
         histogram=histogram_svg(statistics.histogram(percents), [f"{10 * i} to {10 * i + 10}" for i in range(10)]),
-        summary=_summary(percents, marks.values()),
-        statuses=_statuses(rows),
-        slow=_outliers(rows, "seconds", students),
-        big=_outliers(rows, "peak_mb", students),
+        summary=_summary(percents, people),
+        statuses=_statuses(counted),
+        slow=_outliers(counted, "seconds", students),
+        big=_outliers(counted, "peak_mb", students),
+        unreadable=[row for row in rows if row.status == UNREADABLE],
         broken=[row for row in rows if row.status == Status.BROKEN.value],
         names={student.key: student.shown for student in students},
         graded=any(mark.passed is not None for mark in marks.values()),
@@ -87,7 +93,10 @@ def _cell(row: Row) -> dict[str, Any]:
         notes.append("late")
     if row.reason:
         notes.append(row.reason)
-    return {"row": row, "level": level, "notes": "; ".join(notes)}
+    # Zeros of different kinds look different: nothing came, nothing that can be read came, or it was graded.
+    word = row.status if row.points is None or (row.status in _SAID and not row.override) else ""
+    level = row.status if word and row.points is not None else level
+    return {"row": row, "level": level, "word": word.replace("_", " "), "notes": "; ".join(notes)}
 
 
 def _item(item: statistics.Item) -> dict[str, Any]:

@@ -6,6 +6,7 @@ that XML cannot carry, text that runs backwards.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
@@ -13,6 +14,7 @@ import unicodedata
 REPLACEMENT = "\ufffd"
 _FORMULA = tuple("=+-@＝＋－＠")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_TAKEN = re.compile(r".*-[0-9a-f]{12}|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # our own hashes; names of devices
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$:@/])")
 
 
@@ -21,6 +23,7 @@ def plain(text: str, *, lines: bool = True) -> str:
     if text.isascii() and (text.replace("\n", "") if lines else text).isprintable():
         return text if lines else " ".join(text.split())
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    text = text if lines else text.replace("\n", " ")
     kept = "".join(c if _printable(c) or (lines and c == "\n") else REPLACEMENT for c in text)
     return kept if lines else " ".join(kept.split())
 
@@ -67,7 +70,13 @@ def code_block(text: str) -> str:
     return f"{fence}text\n{content}\n{fence}"
 
 
-def file_name(text: str) -> str:
-    """A name for a file of our own, from ASCII letters, digits, dots, minus signs and underscores."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", folded).strip("._-")[:60]
+def folder_name(key: str) -> str:
+    """A folder of our own for each key: readable, and the same whatever other keys there are.
+
+    Two keys never have one name, also where capitals or composed letters do not count: what is not plain letters
+    and digits as they are ends with a hash of the key.
+    """
+    kept = re.sub(r"[^\w.-]+", "_", key).strip("._-")[:48]
+    if kept == key == unicodedata.normalize("NFKC", key.casefold()) and not _TAKEN.fullmatch(key):
+        return key
+    return f"{kept or 'student'}-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:12]}"

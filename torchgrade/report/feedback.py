@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from torchgrade.marks import Row, Student
+from torchgrade.marks import UNREADABLE, Row, Student
 from torchgrade.model import Outcome, Result
 from torchgrade.policy import Total
 from torchgrade.report.escape import code_block, markdown, plain
@@ -54,9 +54,17 @@ def _headline(mark: Total) -> str:
 def _task_line(row: Row) -> str:
     if row.points is None:
         return f"No points yet: {markdown(row.reason or row.status)}. This is not your fault and costs you nothing."
-    late = " Handed in late." if row.late else ""
-    several = f" Attempt {row.attempt} of {row.attempts}." if row.attempts > 1 else ""
-    return f"{points_text(row.points, row.max_points)} points.{several}{late}"
+    parts = [f"{points_text(row.points, row.max_points)} points.", *map(markdown, handed(row))]
+    return " ".join(parts)
+
+
+def handed(row: Row) -> list[str]:
+    """What was graded, in sentences: the file, which attempt, when it came, and whether that was late."""
+    when = f", handed in {row.submitted.replace('T', ' ')}" if row.submitted else ""
+    read = "Came" if row.status == UNREADABLE else "Graded"
+    file = [f"{read}: {row.label}{when}."] if row.label else []
+    several = [f"Attempt {row.attempt} of {row.attempts}."] if row.attempts > 1 else []
+    return [*file, *several, *(["Handed in late."] if row.late else [])]
 
 
 def _check_markdown(check: Outcome) -> list[str]:
@@ -91,6 +99,7 @@ def feedback_html(
         {
             "grade": task,
             "row": rows[task.task],
+            "handed": handed(rows[task.task]),
             "checks": [
                 {
                     "check": c,

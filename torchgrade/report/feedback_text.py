@@ -13,6 +13,7 @@ LABEL = 10
 
 WORDS = {
     Status.PASSED: "pass",
+    Status.HELD: "held",
     Status.FAILED: "FAIL",
     Status.TODO: "todo",
     Status.SKIPPED: "skip",

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.escape import plain, xml_text
 
-_SKIPPED = (Status.TODO, Status.SKIPPED, Status.UNAVAILABLE)
+_SKIPPED = (Status.TODO, Status.SKIPPED, Status.HELD, Status.UNAVAILABLE)
 _ERRORS = (Status.BROKEN,)  # JUnit's word for a fault of the test, as opposed to a failure of what is tested
 
 

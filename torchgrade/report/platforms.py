@@ -77,7 +77,8 @@ def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
     lines = []
     for student in students:
         ids = student.ids
-        participant = ids.get("platform", "") or (student.key if student.key.startswith("Participant ") else "")
+        participant = ids.get("identifier", "") or ids.get("platform", "")
+        participant = participant or (student.key if student.key.startswith("Participant ") else "")
         number = ids.get("id number") or ("" if participant == student.id else student.id)
         front: list[object] = [participant, number, student.name or student.key, student.email]
         points = [table[student.key][task.task].points for task in tasks]

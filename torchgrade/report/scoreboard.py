@@ -19,6 +19,7 @@ from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines
 
 STYLES = {
     Status.PASSED: "green",
+    Status.HELD: "yellow",
     Status.FAILED: "red",
     Status.CRASHED: "red",
     Status.TIMED_OUT: "red",
@@ -28,6 +29,8 @@ STYLES = {
     Status.SKIPPED: "dim",
     Status.UNAVAILABLE: "yellow",
 }
+
+_WAITING = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what to do next
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -87,7 +90,12 @@ class Progress:
 def show(console: Console, result: Result, quiet: bool = False, verbose: bool = False, seconds: float = 0.0) -> None:
     """Print the finished result."""
     if not quiet:
-        console.print(_task_table(result) if len(result.tasks) > 1 else _check_table(result.tasks[0]))
+        if len(result.tasks) > 1:
+            console.print(_task_table(result))
+        elif _all_wait(result.tasks[0]):
+            console.print(Text(f"{result.tasks[0].task}  {_(result.tasks[0].title)}", style="bold"))
+        else:
+            console.print(_check_table(result.tasks[0]))
         for task in result.tasks:
             _failures(console, task, verbose, headed=len(result.tasks) > 1)
     total = points_text(result.points, result.max_points)
@@ -95,6 +103,12 @@ def show(console: Console, result: Result, quiet: bool = False, verbose: bool = 
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
     for line in _next_lines(result):
         console.print(line, soft_wrap=True)
+
+
+def _all_wait(task: TaskGrade) -> bool:
+    """Whether one thing went wrong and all checks wait for it: a table of them would only hide it."""
+    first, rest = task.checks[0], task.checks[1:]
+    return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
 
 
 def _task_table(result: Result) -> Table:
@@ -105,7 +119,7 @@ def _task_table(result: Result) -> Table:
     table.add_column(_("status"), no_wrap=True, min_width=11)
     table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
     for task in result.tasks:
-        first = next((out for out in task.checks if out.status not in (Status.PASSED, Status.SKIPPED)), None)
+        first = next((out for out in task.checks if out.status not in _WAITING), None)
         status = Text(_(str(task.status)), style=STYLES[task.status])
         todo = first.title if first is not None else ""
         table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
@@ -145,13 +159,14 @@ def _word(outcome: Outcome) -> Text:
 
 
 def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
-    calm = (Status.PASSED, Status.SKIPPED, Status.TODO)
+    calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
 
     def says_more(outcome: Outcome) -> bool:
         return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    if not shown:
+    held = {} if verbose else _held(task)
+    if not shown and not held:
         return
     console.print()
     if headed:
@@ -162,6 +177,19 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
         console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
         for line in lines[1:]:
             console.print(Text(line), soft_wrap=True)
+    for sentence, group in held.items():
+        points = sum(outcome.max_points for outcome in group)
+        count = _("{count} checks, {points:g} points").format(count=len(group), points=points)
+        console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
+
+
+def _held(task: TaskGrade) -> dict[str, list[Outcome]]:
+    """Right answers that earn nothing yet, by the sentence that says why."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in task.checks:
+        if outcome.status is Status.HELD:
+            groups.setdefault(outcome.message, []).append(outcome)
+    return groups
 
 
 def _next_lines(result: Result) -> Iterator[str]:
@@ -173,7 +201,7 @@ def _next_lines(result: Result) -> Iterator[str]:
         return
     for task in result.tasks:
         for outcome in task.checks:
-            if outcome.status in (Status.PASSED, Status.SKIPPED):
+            if outcome.status in _WAITING:
                 continue
             if outcome.status is Status.UNAVAILABLE:
                 yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
@@ -35,9 +35,10 @@ def task_grade(row: Row, task: TaskInfo) -> TaskGrade:
     """A row as a grade: what was not graded gets one check that says why, and an override is told in another."""
     known = row.status in Status._value2member_map_
     status = Status(row.status) if known else _STATUS[row.status]
-    checks = row.checks or (_file_outcome(row, task, status),)
+    checks = row.checks
     if row.override:
         checks = (*checks, _override_outcome(row, task))
+    checks = checks or (_file_outcome(row, task, status),)
     points = 0.0 if row.points is None else row.points
     return TaskGrade(
         task.task, task.title, status, points, row.max_points, row.seconds, row.grader_hash,
@@ -54,13 +55,8 @@ def _override_outcome(row: Row, task: TaskInfo) -> Outcome:
     decision = row.override
     assert decision is not None
     graded = "nothing" if row.earned is None else f"{row.earned:g}"
+    graded += "" if row.checks or not row.reason else f" ({row.reason})"
     message = f"{decision.points:g} of {row.max_points:g} points instead of {graded}: {decision.why}"
     told = f"{message} ({decision.who}, {decision.made})"
     title = "the points were set by hand"
     return Outcome("override", title, "robustness", "cpu", Status.PASSED, 0.0, 0.0, message=told)
-
-
-def without_output(result: Result) -> Result:
-    """The result without what the submission printed."""
-    tasks = (replace(t, checks=tuple(replace(c, output="") for c in t.checks)) for t in result.tasks)
-    return replace(result, tasks=tuple(tasks))

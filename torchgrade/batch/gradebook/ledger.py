@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target
-from torchgrade.batch.gradebook.storage import Handin
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Target
 from torchgrade.marks import MISSING, OPEN, PENDING, UNREADABLE, Override, Row, TaskInfo
 from torchgrade.model import Outcome
-
-_GRADINGS = """
-SELECT g.status, g.points, g.max_points, g.seconds, g.peak_mb, g.isolation, g.memory_bound, g.reason,
-g.grading FROM gradings g WHERE g.done AND g.task = ? AND g.source = ? AND g.suite = ? AND g.environment = ?
-AND g.seed = ?
-"""
 
 
 def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None) -> Iterator[Row]:
@@ -48,21 +40,16 @@ def _row(
     }  # fmt: skip
     if handin.source is None:
         return Row(**head, status=UNREADABLE, earned=0.0, max_points=task.max_points, reason=handin.reason)
-    found = target and book.db.execute(_GRADINGS, (task.task, handin.source, *target)).fetchone()
-    if not found or not target:
+    found = book.graded(target.key(task.task, handin.source)) if target else None
+    if found is None or target is None:
         return Row(**head, status=PENDING, earned=None, max_points=task.max_points, reason="not graded yet")
-    status, points, max_points, seconds, peak_mb, isolation, bound, reason, grading = found
     return Row(
-        **head, status=status, earned=None if status in OPEN else points,
-        max_points=max_points or task.max_points, seconds=seconds, peak_mb=peak_mb, isolation=isolation,
-        memory_bound=bound, reason=reason or handin.reason, grader_hash=target.suite,
-        environment=target.environment, seed=target.seed, checks=_outcomes(book, grading) if checks else (),
+        **head, status=found.status, earned=None if found.status in OPEN else found.points,
+        max_points=found.max_points or task.max_points, seconds=found.seconds, peak_mb=found.peak_mb,
+        isolation=found.isolation, memory_bound=found.memory_bound, reason=found.reason or handin.reason,
+        grader_hash=target.suite, environment=target.environment, seed=target.seed,
+        checks=book.outcomes(found) if checks else (),
     )  # fmt: skip
-
-
-def _outcomes(book: Gradebook, grading: int) -> tuple[Outcome, ...]:
-    query = "SELECT document FROM outcomes WHERE grading = ? ORDER BY position"
-    return tuple(Outcome.from_json(json.loads(row[0])) for row in book.db.execute(query, (grading,)))
 
 
 @dataclass(frozen=True)

@@ -49,15 +49,29 @@ CREATE TABLE runs ( run INTEGER PRIMARY KEY, started TEXT NOT NULL, ended TEXT N
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# Who and what is present, what people decided about names and files, and what the present reading calls whom.
+_SECOND = """
+ALTER TABLE students ADD COLUMN present INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE tasks ADD COLUMN present INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE people (label TEXT PRIMARY KEY, student TEXT NOT NULL, who TEXT NOT NULL, made TEXT NOT NULL);
+CREATE TABLE given (file TEXT PRIMARY KEY, student TEXT NOT NULL, task TEXT NOT NULL, who TEXT NOT NULL,
+    made TEXT NOT NULL);
+CREATE TABLE read_as (label TEXT NOT NULL, student TEXT NOT NULL, PRIMARY KEY (label, student));
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
 
 
-def migrate(db: sqlite3.Connection, path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> None:
-    """Bring the file to the newest schema; an older file is copied to ``<name>.v<N>`` first.
+def version_of(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(db: sqlite3.Connection, path: Path, migrations: tuple[str, ...] = MIGRATIONS, *, keep: bool = True) -> None:
+    """Bring the file to the newest schema; with ``keep`` an older file is copied to ``<name>.v<N>`` first.
 
     Raises UsageError for a file that is no gradebook, or that a newer engine wrote.
     """
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    version = version_of(db)
     owner = int(db.execute("PRAGMA application_id").fetchone()[0])
     tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if owner != APPLICATION_ID and (version or tables):
@@ -66,7 +80,7 @@ def migrate(db: sqlite3.Connection, path: Path, migrations: tuple[str, ...] = MI
         raise UsageError(
             f"{path} was written by a newer TorchGrade (schema {version}; this one knows {len(migrations)})"
         )
-    if 0 < version < len(migrations):
+    if keep and 0 < version < len(migrations):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy2(path, path.with_name(f"{path.name}.v{version}"))
     for number, script in enumerate(migrations[version:], version + 1):

@@ -1,132 +1,194 @@
-"""The class list: a CSV of the instructor's, and finding the person that a file name means."""
+"""Finding the people that file names mean: all of them together, so that two people never become one."""
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from torchgrade.errors import UsageError
-from torchgrade.marks import Student
-
-# Column names, lower case, of plain lists and of the exports of Canvas, Moodle and Gradescope.
-_COLUMNS = {
-    "id": ("id", "student id", "sid", "id number", "sis user id", "login", "username", "matriculation"),
-    "name": ("name", "student", "full name", "student name"),
-    "first": ("first name", "firstname", "given name"),
-    "last": ("last name", "lastname", "surname", "family name"),
-    "email": ("email", "e-mail", "email address", "mail", "sis login id"),
-    "section": ("section", "sections", "group", "groups"),
-}
-# Kept word for word, for the tables that go back to the platform.
-_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid")
+from torchgrade.marks import TEST_STUDENT, Student
 
 
 class Identity(NamedTuple):
-    """What a file name or an export says about a person; any part may be empty."""
+    """What a file name or an export says about a person; any part may be empty.
+
+    ``others`` are further ways to read the name, ``accounts`` what may be an account of a code platform. ``own``: the
+    id is the platform's, so that another id is another person. ``team``: it may be the name of a group.
+    """
 
     id: str = ""
     name: str = ""
     email: str = ""
+    others: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    own: bool = False
+    team: bool = False
+
+    @property
+    def label(self) -> str:
+        """The key of this person while no list knows it."""
+        return self.id or self.email or self.name
 
 
-def read_roster(path: Path) -> list[Student]:
-    """The students of a CSV file in the order of the file; raises UsageError naming the line to mend."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    for encoding in ("utf-8-sig", "gb18030", "cp1252"):
-        try:
-            return parse_roster(data.decode(encoding), str(path))
-        except UnicodeDecodeError:
-            continue
-    raise UsageError(f"{path} is not text in UTF-8, GBK or Windows-1252")
+class Found(NamedTuple):
+    """The keys of the students that an identity means, and a sentence where that is not certain."""
 
-
-def parse_roster(text: str, name: str) -> list[Student]:
-    """The students of a roster's text."""
-    try:
-        dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:4096].split("\n")[0], ",;\t")
-    except csv.Error:
-        dialect = "excel"
-    table = list(csv.reader(io.StringIO(text), dialect))
-    head = [cell.strip().lower() for cell in table[0]] if table else []
-    places = {field: _place(head, names) for field, names in _COLUMNS.items()}
-    if all(places[field] is None for field in ("id", "name", "last", "email")):
-        raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
-    students: list[Student] = []
-    keys: dict[str, int] = {}
-    for number, cells in enumerate(table[1:], 2):
-        if not any(cell.strip() for cell in cells) or cells[0].strip().lower() == "points possible":
-            continue
-        student = _student(head, cells, places)
-        if not student.key:
-            raise UsageError(f"{name}, line {number}: neither id nor e-mail nor name")
-        if student.key in keys:
-            raise UsageError(f"{name}, line {number}: {student.key} is in line {keys[student.key]} already")
-        keys[student.key] = number
-        students.append(student)
-    return students
-
-
-def _place(head: Sequence[str], names: Iterable[str]) -> int | None:
-    return next((head.index(name) for name in names if name in head), None)
-
-
-def _student(head: Sequence[str], cells: Sequence[str], places: Mapping[str, int | None]) -> Student:
-    def cell(field: str) -> str:
-        place = places[field]
-        return cells[place].strip() if place is not None and place < len(cells) else ""
-
-    ids = {head[i]: cells[i].strip() for i in range(min(len(head), len(cells))) if head[i] in _PLATFORM}
-    name = cell("name") or f"{cell('first')} {cell('last')}".strip()
-    person, email = cell("id"), cell("email")
-    return Student(person or email or name, person, name, email, cell("section"), True, ids)
+    keys: tuple[str, ...]
+    doubt: str = ""
 
 
 class Roster:
-    """Finds the student that an identity means; people that are not on the list get an entry of their own."""
+    """The class list, and everybody else who is found.
 
-    def __init__(self, listed: Sequence[Student] = ()) -> None:
+    ``decided`` maps labels to keys, "" to nobody; ``past`` are people of earlier times, known by their keys.
+    """
+
+    def __init__(
+        self, listed: Sequence[Student] = (), decided: Mapping[str, str] | None = None, past: Sequence[Student] = ()
+    ) -> None:
         self.students: dict[str, Student] = {student.key: student for student in listed}
-        self._index: dict[str, str | None] = {}
+        self.found: set[str] = set()
+        self._decided = decided or {}
+        self._past = {student.key: replace(student, listed=False) for student in past}
+        self._exact = _index(listed, _signs)
+        self._names = _index(listed, _names)
+        self._accounts = _index(listed, lambda student: {_folded(student.ids.get("github", ""))} - {""})
+        self._teams: dict[str, list[str]] = {}
         for student in listed:
-            for sign in _signs(student):
-                # A sign that two people share names nobody.
-                self._index[sign] = None if sign in self._index else student.key
+            for team in re.split(r"[,;]", student.section):
+                self._teams.setdefault(_folded(team) or "defaultgroup", []).append(student.key)
 
-    def find(self, who: Identity) -> Student:
-        """The listed student with this id, e-mail or name, in this order; else a new, unlisted one."""
-        for sign in (who.id, who.email, who.email.split("@")[0], who.name):
-            key = self._index.get(_folded(sign)) if sign else None
-            key = key or (self._index.get(_sorted(sign)) if sign else None)
-            if key:
-                return self._known(key, who)
-        key = who.id or who.email or who.name
-        if key not in self.students:
-            self.students[key] = Student(key, who.id, who.name, who.email)
-        return self.students[key]
+    def knows(self, who: Identity) -> bool:
+        """Whether somebody on the list is meant; nothing is remembered."""
+        return bool(self._strong(who) or self._weak(who) or self._team(who))
 
-    def _known(self, key: str, who: Identity) -> Student:
-        """The listed student, with the platform's own number kept for the tables that go back to it."""
-        student = self.students[key]
-        if who.id and who.id not in (student.id, student.key):
-            student = self.students[key] = replace(student, ids={**student.ids, "platform": who.id})
-        return student
+    def find(self, people: Iterable[Identity]) -> dict[Identity, Found]:
+        """Who each of these is. Whoever is not listed gets an entry of their own."""
+        asked = list(dict.fromkeys(people))
+        strong = {who: self._strong(who) for who in asked}
+        weak = {who: [] if strong[who] else self._weak(who) for who in asked}
+        claims: dict[str, list[Identity]] = {}
+        for who in asked:
+            for key in strong[who] or weak[who]:
+                claims.setdefault(key, []).append(who)
+        return {who: self._settle(who, strong[who], weak[who], claims) for who in asked}
+
+    def _settle(
+        self, who: Identity, strong: list[str], weak: list[str], claims: Mapping[str, Sequence[Identity]]
+    ) -> Found:
+        if who.label in self._decided:
+            key = self._decided[who.label]
+            return Found((self._enter(self.present(key), who),) if key else ())
+        if team := self._team(who):
+            return Found(tuple(team))
+        if len(strong) == 1:
+            return Found((self._enter(strong[0], who),))
+        rivals = [other for key in weak for other in claims[key] if other.own and who.own and other != who]
+        if len(weak) == 1 and not rivals:
+            return Found((self._enter(weak[0], who),))
+        key = self._enter(self._free(who.label), who)
+        if weak or strong:
+            ids = ", ".join(sorted({*strong, *weak} | {other.label for other in rivals}))
+            return Found((key,), f"{who.name or who.label!r} may be several people ({ids})")
+        return Found((key,), "")
+
+    def present(self, key: str) -> str:
+        """The key under which a person of earlier times is on the list now; the same where there is none."""
+        past = self._past.get(key, Student(key))
+        who = Identity(key, past.name, past.email)
+        keys = self._strong(who) or self._weak(who)
+        return keys[0] if len(keys) == 1 else key
+
+    def _free(self, label: str) -> str:
+        """A key that is nobody's on the list."""
+        while label in self.students and self.students[label].listed:
+            label += " (not listed)"
+        return label
+
+    def _enter(self, key: str, who: Identity) -> str:
+        """Remember the person, with the platform's own number for the tables that go back to it."""
+        student = self.students.get(key)
+        self.found.add(key)
+        if student is None:
+            made = Student(key, who.id if key == who.label else key, who.name, who.email)
+            self.students[key] = made if key == who.label else self._past.get(key, made)
+        elif who.own and who.id and who.id not in (student.id, student.key):
+            self.students[key] = replace(student, ids={**student.ids, "platform": who.id})
+        return key
+
+    def _strong(self, who: Identity) -> list[str]:
+        """By id, e-mail or account; several where a sign is shared."""
+        if who.id in self.students and self.students[who.id].listed:
+            return [who.id]
+        for sign in (who.id, who.email, who.email.split("@")[0], *sorted(who.others, key=len, reverse=True)):
+            if sign and (keys := self._exact.get(_folded(sign))):
+                return keys
+        for account in who.accounts:
+            if keys := self._accounts.get(_folded(account)):
+                return keys
+        return []
+
+    def _weak(self, who: Identity) -> list[str]:
+        """By name."""
+        for sign in (who.name, who.id if not who.own else "", *who.others, self._behind_team(who)):
+            if sign and (keys := self._names.get(_folded(sign)) or self._names.get(_sorted(sign))):
+                return keys
+        return []
+
+    def _behind_team(self, who: Identity) -> str:
+        """The person of ``Group A-Ann Lee``, which is how Moodle names each member's copy."""
+        for place in re.finditer("-", who.name) if who.team else ():
+            if _folded(who.name[: place.start()]) in self._teams:
+                return who.name[place.end() :]
+        return ""
+
+    def _team(self, who: Identity) -> list[str]:
+        """The members of the group of this name; Moodle's default group has those without one."""
+        return self._teams.get(_folded(who.name), []) if who.team and not self._weak(who) else []
+
+    def class_of(self) -> list[Student]:
+        """Everybody on the list and everybody who was found; the platform's test student only if it handed in."""
+        everybody = self.students.values()
+        return [student for student in everybody if TEST_STUDENT not in student.ids or student.key in self.found]
+
+
+def one_student(students: Sequence[Student], said: str) -> Student:
+    """The student that is meant by key, id, e-mail or name; raises UsageError that lists the ids to choose from."""
+    exact = [student for student in students if said in (student.key, student.id)]
+    roster = Roster([replace(student, listed=True) for student in students])
+    who = Identity(said, said, said if "@" in said else "")
+    keys = [student.key for student in exact] or roster._strong(who) or roster._weak(who)
+    if len(keys) == 1:
+        return next(student for student in students if student.key == keys[0])
+    if not keys:
+        raise UsageError(f"nobody in the gradebook is called {said!r}")
+    raise UsageError(f"{len(keys)} students are called {said!r} in the gradebook; say which: {', '.join(sorted(keys))}")
+
+
+def _index(students: Sequence[Student], signs: Callable[[Student], set[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for student in students:
+        for sign in signs(student):
+            found.setdefault(sign, []).append(student.key)
+    return found
 
 
 def _signs(student: Student) -> set[str]:
     mail = student.email
-    exact = {student.key, student.id, mail, mail.split("@")[0], student.name, *student.ids.values()}
+    exact = {student.key, student.id, mail, mail.split("@")[0]}
+    exact |= {value for name, value in student.ids.items() if name not in ("github", TEST_STUDENT)}
+    number = re.search(r"\d+$", student.ids.get("identifier", ""))  # "Participant 71" in the site's language
+    return {_folded(sign) for sign in exact if sign} | ({f"participant{number[0]}"} if number else set())
+
+
+def _names(student: Student) -> set[str]:
     words = student.name.replace(",", " ").split()
     # Canvas joins the last name and the first ones.
     joined = {"".join([*words[i:], *words[:i]]) for i in range(len(words))}
-    return {_folded(sign) for sign in exact | joined if sign} | ({_sorted(student.name)} if words else set())
+    return {_folded(sign) for sign in {student.name, *joined} if sign} | ({_sorted(student.name)} if words else set())
 
 
 def _folded(text: str) -> str:
@@ -136,5 +198,5 @@ def _folded(text: str) -> str:
 
 
 def _sorted(text: str) -> str:
-    words = text.replace(",", " ").replace("_", " ").split()
+    words = re.split(r"[\s,_.-]+", text)
     return " ".join(sorted(_folded(word) for word in words))

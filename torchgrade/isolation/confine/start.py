@@ -24,9 +24,9 @@ from typing import Any, NoReturn
 
 from torchgrade.isolation.confine import landlock, libc, mounts, namespaces, rlimits, scratch, seccomp
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.confine.supervisor import CALLS, Job, supervise
+from torchgrade.isolation.confine.supervisor import CALLS, ConfinedJob, supervise
 from torchgrade.isolation.wire.limits import Limits
-from torchgrade.isolation.wire.status_socket import Status
+from torchgrade.isolation.wire.status_socket import StatusSocket
 
 WORK = f"{namespaces.HOME}/work"  # at level 3
 Serve = Callable[[socket.socket], None]
@@ -70,7 +70,7 @@ def start_supervisor(plan: Plan, user: int | None, end: int) -> NoReturn:
     ``user``: what a worker becomes where the grader is root. ``end``: of the status socket.
     """
     plan = replace(plan, user=user)
-    status = Status(socket.socket(fileno=end))
+    status = StatusSocket(socket.socket(fileno=end))
     try:
         first_to_die()
         if plan.level == 3:
@@ -86,7 +86,7 @@ def start_supervisor(plan: Plan, user: int | None, end: int) -> NoReturn:
         os._exit(70)
 
 
-def job_of(plan: Plan, request: dict[str, Any]) -> Job:
+def job_of(plan: Plan, request: dict[str, Any]) -> ConfinedJob:
     """What the supervisor runs for a grader's request."""
     limits, folder, files = Limits.from_json(request["limits"]), WORK, None
     if plan.level < 3:
@@ -96,7 +96,7 @@ def job_of(plan: Plan, request: dict[str, Any]) -> Job:
     def worker(told: socket.socket) -> NoReturn:
         run_worker(plan, limits, request["serve"], folder, told)
 
-    return Job(limits, worker, files)
+    return ConfinedJob(limits, worker, files)
 
 
 def first_to_die() -> None:
@@ -107,7 +107,7 @@ def first_to_die() -> None:
         os.close(score)
 
 
-def keep(status: Status) -> None:
+def keep(status: StatusSocket) -> None:
     """Fork pid 1 of the new namespace and return in it; here wait for its end, holding nothing."""
     pid = os.fork()
     if pid == 0:

@@ -34,7 +34,7 @@ from torchgrade.isolation.confine import libc, watch
 from torchgrade.isolation.confine.child_signal import ChildSignal
 from torchgrade.isolation.confine.scratch import Cleaner
 from torchgrade.isolation.wire.limits import Limits
-from torchgrade.isolation.wire.status_socket import Status
+from torchgrade.isolation.wire.status_socket import StatusSocket
 
 RATE = 1024 if sys.platform.startswith("linux") else 2**20  # unit of ru_maxrss per MB
 LOOK_SECONDS = (0.25, 1.0)  # between two looks at the job's files, by how long a look takes
@@ -47,7 +47,7 @@ Worker = Callable[[socket.socket], NoReturn]
 
 
 @dataclass(frozen=True)
-class Job:
+class ConfinedJob:
     """``worker`` is called in the fork with its own end of the status socket, which it closes before it reads a
     submission. ``files`` is None where a mount namespace holds them: they have a size there, and vanish with it."""
 
@@ -66,7 +66,7 @@ class Used:
     rss: float = 0.0
 
 
-def supervise(status: Status, job_of: Callable[[dict[str, Any]], Job]) -> NoReturn:
+def supervise(status: StatusSocket, job_of: Callable[[dict[str, Any]], ConfinedJob]) -> NoReturn:
     """Run the jobs that are asked for, one after another, until the grader goes away; never returns."""
     signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
     child = ChildSignal()
@@ -79,7 +79,7 @@ def supervise(status: Status, job_of: Callable[[dict[str, Any]], Job]) -> NoRetu
     os._exit(0)
 
 
-def run(job: Job, status: Status, child: ChildSignal) -> bool:
+def run(job: ConfinedJob, status: StatusSocket, child: ChildSignal) -> bool:
     """One job to its end; whether nothing of it is left."""
     ends, status.descriptors = status.descriptors, []
     deadline = time.monotonic() + job.limits.wall_seconds
@@ -101,7 +101,7 @@ def run(job: Job, status: Status, child: ChildSignal) -> bool:
     return clean
 
 
-def announce(status: Status, message: dict[str, Any], pid: int) -> None:
+def announce(status: StatusSocket, message: dict[str, Any], pid: int) -> None:
     """Send a message with a pidfd of ``pid``, where the system has pidfds."""
     descriptors = []
     with contextlib.suppress(AttributeError, OSError):
@@ -111,7 +111,7 @@ def announce(status: Status, message: dict[str, Any], pid: int) -> None:
         os.close(descriptor)
 
 
-def run_worker(status: Status, ends: list[int], worker: Worker) -> NoReturn:
+def run_worker(status: StatusSocket, ends: list[int], worker: Worker) -> NoReturn:
     """The worker's side of the fork; a failure before it serves is told, and fatal."""
     told = take_descriptors(status.end, *ends)
     try:
@@ -120,7 +120,7 @@ def run_worker(status: Status, ends: list[int], worker: Worker) -> NoReturn:
         worker(told)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            Status(told).send({"error": f"{type(error).__name__}: {error}"})
+            StatusSocket(told).send({"error": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(70)
 
@@ -135,7 +135,7 @@ def take_descriptors(status: socket.socket, calls: int, output: int) -> socket.s
     return socket.socket(fileno=STATUS)
 
 
-def _watch(status: Status, child: ChildSignal, used: Used, deadline: float, files: Cleaner | None) -> str:
+def _watch(status: StatusSocket, child: ChildSignal, used: Used, deadline: float, files: Cleaner | None) -> str:
     """Until the worker ends by itself (""), the grader says kill or goes away, or a limit is passed: why it ended."""
     pause, why = LOOK_SECONDS[0], ""
     while not why:

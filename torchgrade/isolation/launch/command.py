@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import Any
 
+from torchgrade.environment import GPU, SYSTEM, inherited
 from torchgrade.isolation.confine import mounts, namespaces
 from torchgrade.isolation.confine.plan import Plan, interpreter
 
@@ -24,8 +23,6 @@ if sys.path[0] not in settings["search"]:
 from torchgrade.isolation.{module} import main
 main(int(sys.argv[1]), json.loads(sys.argv[3]) or settings)
 """
-KEPT = ("SYSTEMROOT", "PATH", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def zygote(plan: Plan, descriptor: int) -> list[str]:
@@ -45,18 +42,14 @@ def python(
 
 def environment(plan: Plan) -> dict[str, str]:
     """Little, and nothing of the grader's own at levels 2 and 3 but what CUDA needs to find its driver."""
-    kept = KEPT if plan.level == 1 else KEPT[2:] if plan.device != "cpu" else ()
-    values = {name: os.environ[name] for name in kept if name in os.environ}
+    kept = (*SYSTEM, *GPU) if plan.level == 1 else GPU if plan.device != "cpu" else ()
+    values = inherited(kept)
     values.setdefault("PATH", "/usr/bin:/bin")
-    values.update(dict.fromkeys(THREADS, "1"))
     values.update(
         HOME=namespaces.HOME,
         USER="box",
         LANG="C.UTF-8",
-        PYTHONHASHSEED="0",  # sets keep one order in every worker
         PYTHONDONTWRITEBYTECODE="1",
         PYTORCH_NVML_BASED_CUDA_CHECK="1",  # asking for a GPU must not initialise CUDA
     )
-    if sys.platform == "win32":
-        values = {**{k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}, **values}
     return values

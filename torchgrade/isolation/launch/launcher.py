@@ -1,7 +1,7 @@
 """Starting workers: one zygote per launcher, one fork below it per worker. The trusted side.
 
     Launcher ══control══▶ zygote ─fork─▶ supervisor ─fork─▶ worker, worker, ...      (zygote.py, confine/)
-    WorkerProcess ◀── socket, output, status                                         (process.py, supervisor.py)
+    ForkedWorker ◀── socket, output, status                                          (process.py, supervisor.py)
 
 The constructor returns at once; a thread starts the zygote meanwhile, and the first ``start`` waits for it.
 When this process ends in whatever way, the control socket closes, and everything below ends with it.
@@ -18,42 +18,56 @@ from pathlib import Path
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
-from torchgrade.isolation.launch import levels, spawn
+from torchgrade.isolation.launch import levels
 from torchgrade.isolation.launch.cgroup import Cgroups
-from torchgrade.isolation.launch.process import RunningJob, WorkerProcess
+from torchgrade.isolation.launch.interface import SERVE, Launcher, WorkerProcess
+from torchgrade.isolation.launch.process import ForkedWorker, RunningJob
+from torchgrade.isolation.launch.spawn import SpawningLauncher
 from torchgrade.isolation.launch.supervisor_handle import Supervisor
 from torchgrade.isolation.launch.zygote_handle import Zygote
 from torchgrade.isolation.wire.limits import Exit, Limits
 
-__all__ = ["Exit", "Launcher", "Limits", "WorkerProcess"]
+__all__ = ["Exit", "Launcher", "Limits", "WorkerProcess", "open_launcher"]
 
 MANY = 4  # workers, after which a class is being graded
 SETTINGS = {"auto": (3, 2, 1), "strict": (3,), "standard": (2,), "process": (1,)}
 
 
-class Launcher:
-    """Starts confined workers. ``isolation``: "auto" takes the best level there is, the others demand one.
+def open_launcher(
+    isolation: str = "auto",
+    device: str = "cpu",
+    readable: Sequence[Path] = (),
+    hidden: Sequence[Path] = (),
+    torch: bool = True,
+) -> Launcher:
+    """The launcher that this system allows. ``isolation``: "auto" takes the best level there is, the others demand one.
 
     ``readable`` are files and folders that a worker may read (data sets); ``hidden`` are those that must never be
     (beside graders/, solutions/ and exercises/ of this checkout). ``torch``: whether workers find it imported; those
-    that run none of a learner's code do without (a spawned worker has it anyway). ``level`` and ``memory_bound`` wait
-    until the level has been tried. IsolationError comes from these two, ``require`` and ``start``.
+    that run none of a learner's code do without (a spawned worker has it anyway).
     """
+    if isolation not in SETTINGS:
+        raise IsolationError(f"isolation is one of {', '.join(SETTINGS)}, not {isolation!r}")
+    readable, hidden = [Path(place).resolve() for place in readable], [Path(place) for place in hidden]
+    if hasattr(os, "fork") and os.environ.get("TORCHGRADE_START") != "spawn":
+        return ForkingLauncher(isolation, device, readable, hidden, torch)
+    if isolation not in ("auto", "process"):
+        raise IsolationError(f"Isolation {isolation!r} needs a fork; here each worker is spawned.")
+    return SpawningLauncher(device, readable, hidden)
+
+
+class ForkingLauncher(Launcher):
+    """Workers that are forked from a zygote, which a thread starts at once."""
+
+    spawns = False
 
     def __init__(
-        self,
-        isolation: str = "auto",
-        device: str = "cpu",
-        readable: Sequence[Path] = (),
-        hidden: Sequence[Path] = (),
-        torch: bool = True,
+        self, isolation: str, device: str, readable: Sequence[Path], hidden: Sequence[Path], torch: bool
     ) -> None:
-        if isolation not in SETTINGS:
-            raise IsolationError(f"isolation is one of {', '.join(SETTINGS)}, not {isolation!r}")
         self._isolation = isolation
         self._device = device
-        self._readable = tuple(Path(p).resolve() for p in readable)
-        self._hidden = tuple(Path(p) for p in hidden)
+        self._readable = tuple(readable)
+        self._hidden = tuple(hidden)
         self._torch = torch
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
@@ -65,40 +79,23 @@ class Launcher:
         self._failure: IsolationError | None = None
         self._closed = False
         self.missing: dict[int, str] = {}  # level to what it lacks here
-        self.spawns = not hasattr(os, "fork") or os.environ.get("TORCHGRADE_START") == "spawn"
-        if self.spawns and isolation not in ("auto", "process"):
-            raise IsolationError(f"Isolation {isolation!r} needs a fork; here each worker is spawned.")
         self._starter = threading.Thread(target=self._start_zygote, name="zygote-starter", daemon=True)
         self._starter.start()
 
     def require(self) -> None:
-        """Wait until the level has been tried; IsolationError, with the repair, where none that was asked for holds."""
-        if not self.spawns:
-            self._ready_zygote()
+        self._ready_zygote()
 
     @property
     def level(self) -> int:
-        """1, 2 or 3: what holds here, found by trying."""
-        return 1 if self.spawns else self._ready_zygote().plan.level
+        return self._ready_zygote().plan.level
 
     @property
     def memory_bound(self) -> str:
-        """ "cgroup", "watchdog" (the grader must poll ``memory_mb``) or "rlimit" (each process alone)."""
-        if self.spawns:
-            return "watchdog"
         self._ready_zygote()
         return "cgroup" if self._cgroups is not None and self._cgroups.usable else "watchdog"
 
-    def start(
-        self,
-        limits: Limits,
-        preload: Sequence[str] = (),
-        serve: str = "torchgrade.isolation.worker.serve:serve",
-    ) -> WorkerProcess:
-        """A new confined worker that runs ``serve``; the modules of ``preload`` are imported once, before forking."""
-        if self.spawns:
-            plan = levels.plan(1, self._device, self._readable, self._hidden, None)
-            return spawn.spawn(plan, limits, preload, serve)
+    def start(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> ForkedWorker:
+        """A new confined worker; the modules of ``preload`` are imported once, before forking."""
         zygote = self._ready_zygote()
         with self._lock:
             supervisor = self._supervisor(zygote, frozenset(preload))
@@ -109,7 +106,7 @@ class Launcher:
                 memory.close()
                 raise
             self._started += 1
-            return WorkerProcess(end, output, pid, RunningJob(supervisor, memory, self._give_back))
+            return ForkedWorker(end, output, pid, RunningJob(supervisor, memory, self._give_back))
 
     def _supervisor(self, zygote: Zygote, preload: frozenset[str]) -> Supervisor:
         """One that is idle and can run the next job, else a new one; idle ones that cannot are ended."""
@@ -130,9 +127,8 @@ class Launcher:
             self._idle.append(supervisor)
 
     def alive(self) -> bool:
-        """Whether its zygote can still fork; waits until the level has been tried."""
         self._starter.join()
-        return self.spawns or (self._zygote is not None and self._zygote.alive())
+        return self._zygote is not None and self._zygote.alive()
 
     def inherit(self) -> None:
         """In a fork of the process that made it: share the zygote, with a lock and a user of one's own."""
@@ -141,7 +137,7 @@ class Launcher:
             self._cgroups.inherit()
         if self._slot is not None:
             self._slot.close()  # this process's end of it: who forked us keeps the user
-        self._slot = None if self.spawns else levels.Slot()
+        self._slot = levels.Slot()
 
     def leave(self) -> None:
         """End the supervisors of this process. The zygote stays, with whom ``inherit`` shares it."""
@@ -160,12 +156,6 @@ class Launcher:
         if self._slot is not None:
             self._slot.close()
 
-    def __enter__(self) -> Launcher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _memory_watch(self, limits: Limits, baseline_mb: float) -> watch.MemoryWatch:
         if self._cgroups is not None and self._cgroups.usable:
             with contextlib.suppress(OSError):
@@ -173,8 +163,6 @@ class Launcher:
         return watch.MemoryWatch(baseline_mb)
 
     def _start_zygote(self) -> None:
-        if self.spawns:
-            return
         try:
             self._slot = levels.Slot()
             for level in SETTINGS[self._isolation]:

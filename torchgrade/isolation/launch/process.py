@@ -16,12 +16,13 @@ from collections.abc import Callable
 from typing import Any
 
 from torchgrade.isolation.confine import watch
+from torchgrade.isolation.launch.interface import WorkerProcess
 from torchgrade.isolation.launch.supervisor_handle import REAP_SECONDS, Supervisor
 from torchgrade.isolation.wire.limits import Exit
 
 
-class WorkerProcess:
-    """A started worker: ``socket`` for calls, ``output`` of stdout and stderr, ``pid`` on the host."""
+class ForkedWorker(WorkerProcess):
+    """One that a supervisor forked."""
 
     def __init__(self, end: socket.socket, output: int, pid: int, job: RunningJob) -> None:
         self.socket = end
@@ -31,34 +32,28 @@ class WorkerProcess:
         self._finalizer = weakref.finalize(self, _release, job, output)
 
     def memory_mb(self) -> float:
-        """What the whole job holds now, shared pages split between its processes; 0 when it has ended."""
         return self._job.memory.used_mb(self._job.supervisor.pid) if self._job.runs() else 0.0
 
     def processes(self) -> list[int]:
-        """Host pids of the job's processes; empty when it has ended."""
         return watch.tree(self._job.supervisor.pid)[1:] if self._job.runs() else []
 
     def cpu_seconds(self) -> float:
-        """CPU seconds the job has used so far, ended children included."""
         return self._job.cpu_seconds()
 
     def exit(self, timeout: float) -> Exit | None:
-        """Wait ``timeout`` seconds for the worker's end; None while it lives."""
         return self._job.wait(timeout)
 
     def kill(self) -> None:
-        """End and reap every process of the job. The output stays readable. Calling it twice is harmless."""
         self._job.end()
         self.socket.close()
 
     def close(self) -> None:
-        """``kill``, and close the output too."""
         self.kill()
         self._finalizer()
 
 
 class RunningJob:
-    """What must be ended even when nobody holds the WorkerProcess any more.
+    """What must be ended even when nobody holds the worker any more.
 
     ``give_back`` takes the supervisor when nothing of the job is left and it can run another one.
     """

@@ -18,21 +18,52 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import rlimits, scratch, watch
 from torchgrade.isolation.confine.plan import Plan
-from torchgrade.isolation.launch import command
-from torchgrade.isolation.launch.process import WorkerProcess
+from torchgrade.isolation.launch import command, levels
+from torchgrade.isolation.launch.interface import SERVE, Launcher, WorkerProcess
 from torchgrade.isolation.wire.limits import Exit, Limits
 
 POSIX = os.name == "posix"
 READY = b"+"
 
 
+class SpawningLauncher(Launcher):
+    """Where there is no fork, or none is wanted: level 1, and nothing that would have to be kept or shared."""
+
+    spawns = True
+    level = 1
+    memory_bound = "watchdog"
+
+    def __init__(self, device: str, readable: Sequence[Path], hidden: Sequence[Path]) -> None:
+        self.missing: dict[int, str] = {}
+        self._plan = levels.plan(1, device, readable, hidden, None)
+
+    def start(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> SpawnedWorker:
+        return spawn(self._plan, limits, preload, serve)
+
+    def alive(self) -> bool:
+        return True
+
+    def require(self) -> None:
+        """Level 1 always holds."""
+
+    def inherit(self) -> None:
+        """Nothing is shared."""
+
+    def leave(self) -> None:
+        """Its workers are closed by whoever started them."""
+
+    def close(self) -> None:
+        """Its workers are closed by whoever started them."""
+
+
 class SpawnedWorker(WorkerProcess):
-    """The trusted end of one fresh process. Same interface as WorkerProcess."""
+    """The trusted end of one fresh process."""
 
     def __init__(self, end: socket.socket, output: int, process: subprocess.Popen[bytes], folder: str) -> None:
         self.socket = end

@@ -14,7 +14,7 @@ import time
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.wire.limits import Limits
-from torchgrade.isolation.wire.status_socket import Status
+from torchgrade.isolation.wire.status_socket import StatusSocket
 
 JOB_SECONDS = 120.0  # fork and confine, and the imports that a task asks for, on a very busy machine
 REAP_SECONDS = 10.0  # a tree of 81 torch forks needed 0.9 s on a busy machine
@@ -26,7 +26,7 @@ class Supervisor:
     ``many``: its zygote was made ready for many forks before it.
     """
 
-    def __init__(self, status: Status, modules: frozenset[str], many: bool) -> None:
+    def __init__(self, status: StatusSocket, modules: frozenset[str], many: bool) -> None:
         self.status = status
         self.modules = modules
         self.many = many

@@ -14,7 +14,7 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.launch import command
 from torchgrade.isolation.launch.supervisor_handle import Supervisor
-from torchgrade.isolation.wire.status_socket import Status
+from torchgrade.isolation.wire.status_socket import StatusSocket
 
 START_SECONDS = 180.0  # import torch from a cold disk, on a very busy machine
 
@@ -68,7 +68,7 @@ class Zygote:
             raise IsolationError(f"The zygote has ended: {error}\n{self._last_words()}") from None
         finally:
             theirs.close()
-        return Supervisor(Status(end), modules, many)
+        return Supervisor(StatusSocket(end), modules, many)
 
     def _expect_ready(self) -> float:
         """Its memory in MB once it can fork. The message stays, for every fork of this process."""

@@ -10,7 +10,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,22 +18,23 @@ import torch
 from torchgrade.errors import (
     AuthoringError,
     BadAnswer,
+    EngineFault,
     LoadFailed,
     Mismatch,
     MissingName,
     OutOfMemory,
+    SubmissionFault,
     SubmissionRaised,
     TimedOut,
+    TraceFrame,
+    Waits,
     WorkerDied,
-)
-from torchgrade.errors import (
-    Frame as TraceFrame,
 )
 from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import ObjectSpec, Unsendable, Violation
+from torchgrade.isolation.wire.protocol import CAPS, Caps, Encoded, ObjectSpec, Unsendable, Violation
 from torchgrade.submission import Source
 
 WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
@@ -47,6 +48,30 @@ class Seen:
     where: tuple[str, int, str] | None = None
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
+    touched: set[str] = field(default_factory=set)  # what it took of the submission, by name
+    last: str | None = None  # the definition of the submission's that was taken or called last
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran in the worker during one check. It is the submission's process that says so.
+
+    ``called``: its own definitions. ``of``: for each watched name what its calls became, by kind: the public
+    "functions" of PyTorch, its "operators", and what was "unseen".
+    """
+
+    called: frozenset[str] = frozenset()
+    of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one case: the value with what was asked for besides, or a fault."""
+
+    value: Any = None
+    gradients: Any = None
+    arguments: Any = None
+    fault: SubmissionFault | None = None
 
 
 class Remote(ABC):
@@ -65,7 +90,8 @@ class Client:
         self.line = line
         self._make_handle = make_handle
         self.seen = Seen()
-        self._seed: int | None = None  # of a check that has asked nothing yet
+        self._begin: list[Any] = []  # what a check that has asked nothing yet has to say first
+        self._blocked: Mapping[str, str] = {}
         self.dropped_graphs: list[int] = []
         self._handles: Counter[int] = Counter()  # how many handles here speak of one object there
         self._unused: set[int] = set()
@@ -83,11 +109,38 @@ class Client:
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
             raise LoadFailed(str(fault), (), fault) from fault
 
-    def begin(self, seed: int, seconds: float, proving: bool = False) -> None:
-        """A new check: its first request will undo there what the last one left, and seed."""
+    def begin(
+        self,
+        seed: int,
+        seconds: float,
+        proving: bool = False,
+        tracing: bool = False,
+        watched: Sequence[str] = (),
+        blocked: Mapping[str, str] | None = None,
+    ) -> None:
+        """A new check: its first request will undo there what the last one left, and seed.
+
+        ``tracing`` and ``watched``: what the worker notes for ``ran``. ``blocked`` maps names of the submission to
+        the sentence of ``Waits``, which is raised where the check takes one of them.
+        """
         self.seen = Seen(sent=[] if proving else None)
         self.line.begin(seconds)
-        self._seed = seed
+        self._begin = [seed, tracing, list(watched)]
+        self._blocked = blocked or {}
+
+    def touch(self, name: str) -> None:
+        """The check takes ``name`` of the submission; raises Waits where it is known to be wrong."""
+        self.seen.touched.add(name)
+        self.seen.last = name
+        if name in self._blocked:
+            raise Waits(self._blocked[name])
+
+    def ran(self) -> Ran:
+        """What ran in the worker since the check began; nothing where it cannot be asked."""
+        try:
+            return _ran(self.request("report")) if not self._begin else Ran()
+        except SubmissionFault:
+            return Ran()
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission.
@@ -98,6 +151,7 @@ class Client:
         objects = [arg for arg in [*args, *kwargs.values()] if hasattr(type(arg), "is_a")]
         places = [arg._made if name in WHAT_WAS_BUILT and arg._made else arg._spec.where for arg in objects]
         self.seen.where = next((place for place in places if place), self.seen.where)
+        self.seen.last = next((obj._spec.own for obj in objects if obj._spec.own), self.seen.last)
         return self.differentiable("probe", name=name, args=list(args), kwargs=dict(kwargs))
 
     def differentiable(self, op: str, **request: Any) -> Any:
@@ -111,16 +165,64 @@ class Client:
     def request(self, op: str, **request: Any) -> Any:
         return self._ask(op, request)[0]
 
+    def cases(
+        self,
+        function: Any,
+        cases: Encoded,
+        count: int,
+        common: Mapping[str, Any],
+        *,
+        most: int,
+        bound: Sequence[Any] = (),
+        sent: Sequence[torch.Tensor] = (),
+    ) -> list[Answer]:
+        """What ``function`` makes of ``count`` cases, in one exchange; see ``worker.cases``.
+
+        ``most``: bytes of all answers together. ``bound``: passed before the arguments of each case. ``sent``: the
+        tensors of the cases, for proving. A worker that dies or hangs raises as ever; ``last_case`` says where.
+        """
+        spec = getattr(function, "_spec", None)
+        self.seen.where = (spec.where if spec is not None else None) or self.seen.where
+        self.seen.last = (spec.own if spec is not None else None) or self.seen.last
+        if self.seen.sent is not None:
+            self.seen.sent += sent
+        self.line.follow_cases()
+        request = {"cases": cases, "on": function, "bound": list(bound), "common": dict(common), "most": most}
+        value = self._ask("cases", request, caps=replace(CAPS, data=most + (1 << 16)))[0]
+        problem = ""
+        try:
+            if type(value) is not list or len(value) != count:
+                raise Violation("answers")
+            found = [self._answer(item) for item in value]
+            self.seen.answered = True
+            return found
+        except Violation as error:
+            problem = str(error)
+        value = found = []
+        raise self._broken(problem)
+
+    def _answer(self, item: Any) -> Answer:
+        if type(item) is list and len(item) == 4 and item[0] == "ok":
+            return Answer(*item[1:])
+        if type(item) is not list or len(item) != 2 or item[0] not in ("raised", "unsendable"):
+            raise Violation("answer")
+        fault = self._fault("cases", *item)
+        if not isinstance(fault, SubmissionFault):
+            raise Violation("answer")
+        return Answer(fault=fault)
+
     # --- the exchange ------------------------------------------------------------------------------------
 
-    def _ask(self, op: str, request: dict[str, Any], graph: bool = False) -> tuple[Any, Any, list[torch.Tensor]]:
+    def _ask(
+        self, op: str, request: dict[str, Any], graph: bool = False, caps: Caps = CAPS
+    ) -> tuple[Any, Any, list[torch.Tensor]]:
         sequence = secrets.randbits(62)  # not to be guessed: a reply cannot be sent before its request
-        request = {"op": op, **request}
+        request = {**request, "op": op}
         unused, self._unused = [number for number in self._unused if not self._handles[number]], set()
         request |= {"drop_objects": unused} if unused else {}
         if self.dropped_graphs:
             request["drop_graphs"], self.dropped_graphs = self.dropped_graphs, []
-        begin, self._seed = [] if self._seed is None else [self._seed], None
+        begin, self._begin = self._begin, []
         try:
             frame = Encoder(self._refer, keep_strides=True).encode([sequence, request, *begin])
         except Unsendable as error:
@@ -128,7 +230,7 @@ class Client:
         differentiable: list[torch.Tensor] = []
         problem = ""
         try:
-            value = self._value(op, *self.line.exchange(frame, sequence), differentiable)
+            value = self._value(op, *self.line.exchange(frame, sequence, caps), differentiable)
             if not graph:
                 return value, None, []
             if type(value) is not list or len(value) != 2 or not _is_graph(value[1]):
@@ -139,8 +241,12 @@ class Client:
             problem = str(error)
         # Raised out here, so that the fault does not keep the reply alive by the frames in which it was refused.
         value = differentiable = []
+        raise self._broken(problem)
+
+    def _broken(self, problem: str) -> BadAnswer:
+        """A process that breaks the protocol is spoken to no more."""
         self.line.close()
-        raise BadAnswer(f"its process broke the protocol ({problem})")
+        return BadAnswer(f"its process broke the protocol ({problem})")
 
     def _value(self, op: str, reply: list[Any], buffers: list[Any], differentiable: list[torch.Tensor]) -> Any:
         kind, body = reply[2], reply[3]
@@ -162,6 +268,8 @@ class Client:
             return Mismatch(*(None if part is None else str(part) for part in value))
         if kind == "unsendable":
             return BadAnswer(f"it returned {value}"[:300])
+        if kind == "ours" and type(value) is list and len(value) == 3:
+            return EngineFault(f"an answer of the submission could not be sent: {value[1]}"[:500])
         if kind == "unreadable":
             return LoadFailed(str(value)[:2000])
         if kind != "raised" or type(value) is not list or len(value) != 3:
@@ -170,11 +278,10 @@ class Client:
         if not names or any(type(name) is not str for name in names) or type(text) is not str:
             raise Violation("error reply")
         if "MemoryError" in names or any(mark in text for mark in ALLOCATION_FAILURES):
-            limits = getattr(self.line, "limits", None)
-            return OutOfMemory(limits.memory_mb if limits else 0)
+            return OutOfMemory(self.line.limit_mb)
         fault = SubmissionRaised(names, text, [_frame(item) for item in frames])
-        local = getattr(self.line, "raised", None)
-        return fault.with_traceback(local.__traceback__) if local is not None else fault
+        raised = self.line.raised
+        return fault.with_traceback(raised.__traceback__) if raised is not None else fault
 
     def _refer(self, value: Any) -> list[Any]:
         if isinstance(value, Remote):
@@ -199,10 +306,22 @@ class Client:
             self._unused.add(number)
 
 
+def encoded(value: Any) -> Encoded:
+    """Plain data and tensors in the form in which they travel: made once, sent to any number of workers."""
+
+    def refer(other: Any) -> list[Any]:
+        raise AuthoringError(f"a case cannot hold a {type(other).__name__}")
+
+    try:
+        return Encoded(Encoder(refer, keep_strides=True).encode(value))
+    except Unsendable as error:
+        raise AuthoringError(f"the cases hold {error}") from None
+
+
 def object_spec(rest: list[Any]) -> ObjectSpec:
     """Check and name the parts of an object's description."""
     try:
-        number, name, bases, is_callable, where, tensor = rest
+        number, name, bases, is_callable, where, tensor, own = rest
         if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
             raise Violation("object")
         names = tuple(str(base) for base in bases)
@@ -215,7 +334,21 @@ def object_spec(rest: list[Any]) -> ObjectSpec:
         raise
     except Exception:
         raise Violation("object") from None
-    return ObjectSpec(number, name, names, is_callable, place, facts)
+    return ObjectSpec(number, name, names, is_callable, place, facts, None if own is None else str(own))
+
+
+def _ran(value: Any) -> Ran:
+    try:
+        called, ran = value
+        kinds = ("functions", "operators", "unseen")
+        of = {str(name): dict(zip(kinds, map(_words, what), strict=True)) for name, *what in ran}
+        return Ran(_words(called), of)
+    except (TypeError, ValueError):
+        return Ran()
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(str(word)[:120] for word in value)
 
 
 def _is_graph(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -12,7 +13,7 @@ from torchgrade.errors import BadAnswer, OutOfMemory, SubmissionFault, TimedOut,
 from torchgrade.isolation.confine.watch import peak_mb
 from torchgrade.isolation.launch.launcher import Limits, WorkerProcess
 from torchgrade.isolation.wire.channel import Channel
-from torchgrade.isolation.wire.protocol import Caps, Frame, Violation
+from torchgrade.isolation.wire.protocol import CAPS, Caps, Frame, Violation
 
 TICK = 0.05  # seconds between two looks at the worker's clock
 MEMORY_TICK = 0.25  # and at its memory, which costs the kernel a walk over its pages
@@ -23,8 +24,13 @@ class Line(Protocol):
     """Carries one request to a server and its reply back."""
 
     peak_mb: float
+    limit_mb: int  # that the submission may take; 0 where nothing limits it
+    dead: SubmissionFault | None  # why nothing can be exchanged any more
+    raised: BaseException | None  # what the submission raised in the last exchange, where it ran in this process
 
-    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]: ...
+    def exchange(self, frame: Frame, sequence: int, caps: Caps = CAPS) -> tuple[Any, list[Any]]: ...
+    def follow_cases(self) -> None: ...
+    def last_case(self) -> int | None: ...
     def begin(self, seconds: float) -> None: ...
     def output(self) -> str: ...
     def close(self) -> None: ...
@@ -38,7 +44,10 @@ class WorkerLine:
         self.limits = limits
         self.on_steps = on_steps or (lambda steps: None)
         self.channel = Channel(process.socket, self._wait, Caps(), makes_files=True)
+        self.limit_mb = int(limits.memory_mb)
         self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None  # it cannot travel
+        self._last_case: int | None = None
         self.peak_mb = 0.0  # of the worker's resident memory, known when the line is closed
         self._printed = bytearray()
         self._next_look = self._next_tick = 0.0
@@ -51,9 +60,20 @@ class WorkerLine:
         self._waited = _run_delay(self.process.pid)
         self._printed.clear()
 
-    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
+    def follow_cases(self) -> None:
+        """Many cases are asked at once: the worker is to say which one it takes up."""
+        if self.dead is None:
+            with contextlib.suppress(OSError):  # a process that is gone is noticed by the exchange
+                self.channel.share_board()
+
+    def last_case(self) -> int | None:
+        """The case that the worker took up last, as it says itself; also after its end."""
+        return self.channel.pinned() if self.dead is None else self._last_case
+
+    def exchange(self, frame: Frame, sequence: int, caps: Caps = CAPS) -> tuple[Any, list[Any]]:
         if self.dead is not None:
             raise self.dead
+        self.channel.caps = caps
         body: Any = None
         try:
             self.channel.send(frame)
@@ -141,6 +161,8 @@ class WorkerLine:
 
     def close(self) -> None:
         self.peak_mb = max(self.peak_mb, peak_mb(self.process.pid))
+        self._last_case = self.channel.pinned()
+        self.channel.close_board()
         self.process.kill()
 
 

@@ -7,12 +7,14 @@ clock and the memory limit are off, and an exception keeps the learner's frames 
 from __future__ import annotations
 
 import random
+from bdb import BdbQuit
 from typing import Any
 
 import numpy as np
 import torch
 
-from torchgrade.isolation.wire.protocol import Frame, unpack_header
+from torchgrade.errors import SubmissionFault
+from torchgrade.isolation.wire.protocol import CAPS, Caps, Frame, unpack_header
 from torchgrade.isolation.worker.server import Server
 
 
@@ -20,19 +22,28 @@ class LocalLine:
     def __init__(self) -> None:
         self.server = Server()
         self.peak_mb = 0.0  # not measured: it shares the grader's process
+        self.limit_mb = 0
+        self.dead: SubmissionFault | None = None
+        self.raised: BaseException | None = None
         self._streams = random_streams()  # the submission's own, as a worker has them
 
-    @property
-    def raised(self) -> BaseException | None:
-        """What the submission raised in the last exchange."""
-        return self.server.raised
+    def follow_cases(self) -> None:
+        """No process to follow."""
 
-    def exchange(self, frame: Frame, sequence: int) -> tuple[Any, list[Any]]:
+    def last_case(self) -> int | None:
+        """Not asked for: what hangs or dies here takes the grader along."""
+        return None
+
+    def exchange(self, frame: Frame, sequence: int, caps: Caps = CAPS) -> tuple[Any, list[Any]]:
         ours = random_streams()
         restore(self._streams)
         try:
-            return _passed_on(self.server.answer(*_passed_on(frame)))
+            answer = _passed_on(self.server.answer(*_passed_on(frame)))
+            if isinstance(self.raised, BdbQuit):
+                raise KeyboardInterrupt  # `q` at a breakpoint: enough of all of it
+            return answer
         finally:
+            self.raised = self.server.raised
             self._streams = random_streams()
             restore(ours)
 

@@ -60,6 +60,7 @@ class Handle(Remote):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._client.seen.where = self._spec.where or self._client.seen.where
+        self._client.seen.last = self._spec.own or self._client.seen.last
         return self._client.differentiable("call", on=self, args=list(args), kwargs=kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -222,7 +223,7 @@ class Probes:
         return ProbeFunction(self._client, name)
 
 
-class Submission:
+class RemoteSubmission:
     """The learner's module. Its names are attributes; what is plain data comes by value."""
 
     def __init__(self, client: Client) -> None:
@@ -246,6 +247,7 @@ class Submission:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        self._client.touch(name)
         if name not in self._known:
             value = self._client.request("get", on=None, name=name)
             if not isinstance(value, Handle):

@@ -3,6 +3,7 @@
     u8 kind | u32 length | header | inline buffers        kind PLAIN
     u8 kind | u32 length | header | small buffers         kind SHARED: large buffers lie in a memory file
     u8 kind | u32 size                                    kind WANT: the worker asks for a memory file of that size
+    u8 kind | u32 size                                    kind BOARD: beside it a memory file that the worker writes on
 
 Large buffers travel by memory file (``memfd_create``). Only the grader makes one: with a request it passes a
 filled file beside the frame; for a reply the worker first says how much it needs. The grader seals the file
@@ -27,7 +28,8 @@ except ImportError:  # Windows: everything travels through the socket
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = struct.Struct(">BI")
-PLAIN, SHARED, WANT = 0, 1, 2
+PLAIN, SHARED, WANT, BOARD = 0, 1, 2, 3
+NUMBER = struct.Struct(">I")  # what stands on a board
 ALIGN = 64
 TOGETHER = AHEAD = 1 << 16  # bytes that are worth a copy to save a system call
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and fcntl is not None
@@ -52,7 +54,29 @@ class Channel:
         self.caps = caps
         self.makes_files = makes_files
         self.fds: list[int] = []
+        self.board: int | None = None  # the descriptor of a memory file; see pin and pinned
         self._ahead = bytearray()  # what has been read and not been asked for yet
+
+    def share_board(self) -> None:
+        """The grader's side: from now on the worker can pin a number where it is found after its death."""
+        if HAS_MEMORY_FILES and self.board is None:
+            self.board = _new_file(NUMBER.size)
+            self._send_with(PREFIX.pack(BOARD, NUMBER.size), self.board)
+
+    def pin(self, number: int) -> None:
+        if self.board is not None:
+            with contextlib.suppress(OSError):
+                os.pwrite(self.board, NUMBER.pack(number), 0)
+
+    def pinned(self) -> int | None:
+        """Read, not mapped: the worker might make the file shorter."""
+        raw = b"" if self.board is None else os.pread(self.board, NUMBER.size, 0)
+        return int(NUMBER.unpack(raw)[0]) if len(raw) == NUMBER.size else None
+
+    def close_board(self) -> None:
+        if self.board is not None:
+            os.close(self.board)
+            self.board = None
 
     def send(self, frame: Frame) -> None:
         header = frame.header()[4:]
@@ -84,6 +108,9 @@ class Channel:
     def receive(self) -> tuple[Any, list[Any]]:
         """The body of the next frame and its buffers (memoryviews that may be written)."""
         kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
+        if kind == BOARD and self.fds and not self.makes_files:
+            self.board = self.fds.pop(0)
+            kind, length = PREFIX.unpack(self._recv_exact(PREFIX.size))
         file: int | None = None
         try:
             if kind == WANT and self.makes_files and HAS_MEMORY_FILES:

@@ -94,11 +94,11 @@ class Decoder:
             tensor = torch.empty(shape, dtype=dtype, device="meta")
         else:
             raw = self._buffer(index)
-            count = numel if strides is None else _span(shape, strides)
+            lead, count = (0, numel) if strides is None else _span(shape, strides)
             if len(raw) != count * dtype.itemsize:
                 raise Violation("tensor size")
             tensor = _from_bytes(raw, dtype)
-            tensor = tensor.reshape(shape) if strides is None else tensor.as_strided(shape, strides)
+            tensor = tensor.reshape(shape) if strides is None else tensor.as_strided(shape, strides[1:], lead)
             if device != "cpu":
                 tensor = tensor.to(_device(device))
         return self.on_tensor(tensor, grad) if self.on_tensor else tensor
@@ -151,11 +151,12 @@ def _product(shape: Any) -> int:
     return math.prod(shape)
 
 
-def _span(shape: list[int], strides: Any) -> int:
-    if type(strides) is not list or len(strides) != len(shape) or any(type(s) is not int or s < 0 for s in strides):
+def _span(shape: list[int], strides: Any) -> tuple[int, int]:
+    """How many values stand before a strided tensor, and how many it spans together with them."""
+    if type(strides) is not list or len(strides) != len(shape) + 1 or any(type(s) is not int or s < 0 for s in strides):
         raise Violation("strides")
-    span: int = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    return span
+    lead: int = strides[0]
+    return lead, lead + 1 + sum((n - 1) * step for n, step in zip(shape, strides[1:], strict=True))
 
 
 def _from_bytes(raw: Any, dtype: torch.dtype) -> torch.Tensor:

@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, TORCH_DTYPES, Caps, Frame, Unsendable, is_key
+from torchgrade.isolation.wire.protocol import (
+    CAPS,
+    NUMPY_KINDS,
+    TORCH_DTYPES,
+    Caps,
+    Each,
+    Encoded,
+    Frame,
+    Unsendable,
+    is_key,
+)
 
 USUAL = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64"}  # sent without a detour
+LEAD = 16  # values before a view that starts inside of a larger buffer; so many are sent along
 AS_THEY_ARE = frozenset((type(None), bool, float))
 
 
@@ -23,6 +34,7 @@ class Encoder:
         self.keep_strides = keep_strides
         self.frame = Frame(None)
         self.nodes = 0
+        self.size = 0  # bytes of all buffers
 
     def encode(self, value: Any) -> Frame:
         self.frame.body = self._encode(value, 0)
@@ -53,12 +65,38 @@ class Encoder:
             return ["d", *self._parts([part for pair in list(value.items()) for part in pair], depth)]
         if isinstance(value, torch.Tensor) and not _stays(value):
             return self._tensor(value)
+        if kind is Encoded:
+            return self._again(value.frame)
+        if kind is Each:
+            return ["l", *(self._alone(item, value, depth + 1) for item in value.items)]
         if isinstance(value, np.ndarray):
             return self._array(np.asarray(value), "A")
         if isinstance(value, np.generic):
             return self._array(np.asarray(value), "S")
         other = _encode_other(value)
         return other if other is not None else ["o", *self.refer(value)]
+
+    def _again(self, frame: Frame) -> Any:
+        """What was encoded before: its numbers of buffers only hold where no buffer stands before them."""
+        if self.frame.specs:
+            raise ValueError("a value that was encoded before stands behind other buffers")
+        self.frame.specs += frame.specs
+        self.frame.raw += frame.raw
+        self.size += frame.size
+        return frame.body
+
+    def _alone(self, item: Any, each: Each, depth: int) -> Any:
+        """The encoded item, or what is to stand in its place; then nothing of it is left in the frame."""
+        before, size = len(self.frame.specs), self.size
+        try:
+            found = self._encode(item, depth)
+            if self.size > each.most:
+                raise Unsendable(f"more than {each.most / 1e6:.1f} MB in all")
+            return found
+        except Unsendable as error:
+            del self.frame.specs[before:], self.frame.raw[before:]
+            self.size = size
+            return self._encode(each.otherwise(str(error)), depth)
 
     def _parts(self, items: list[Any], depth: int) -> list[Any]:
         """The encoded items; the plain ones, which are most, without a call for each."""
@@ -75,7 +113,8 @@ class Encoder:
         ]
 
     def _tensor(self, value: torch.Tensor) -> list[Any]:
-        if type(value) is torch.Tensor and value.dtype in USUAL and value.is_cpu and value.is_contiguous():
+        plain = type(value) is torch.Tensor and value.dtype in USUAL and value.is_cpu and value.is_contiguous()
+        if plain and not (self.keep_strides and value.storage_offset()):
             self._check_size(value.numel() * value.element_size(), "a tensor")
             if value.layout is torch.strided and not value.is_neg() and value.numel() > 1:
                 index = self._add([USUAL[value.dtype]], value.detach().numpy().data)
@@ -89,14 +128,13 @@ class Encoder:
             if tensor.device.type == "meta":
                 return ["T", -1, name, shape, None, "meta", grad]
             strides: list[int] | None = None
-            if self.keep_strides and not tensor.is_contiguous() and tensor.numel():
-                strides = list(tensor.stride())
-                span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-                tensor = tensor.as_strided((span,), (1,))
+            if self.keep_strides and _has_layout(tensor):
+                lead = min(int(tensor.storage_offset()), LEAD)
+                strides = [lead, *tensor.stride()]
+                span = 1 + sum((n - 1) * step for n, step in zip(shape, tensor.stride(), strict=True))
+                tensor = tensor.as_strided((lead + span,), (1,), tensor.storage_offset() - lead)
             self._check_size(tensor.numel() * tensor.element_size(), "a tensor")
-            flat = tensor.resolve_conj().resolve_neg().to("cpu").contiguous().reshape(-1)
-            if flat.numel() == 1 and flat.stride(0) != 1:  # an expanded number counts as contiguous
-                flat = flat.clone(memory_format=torch.contiguous_format)
+            flat = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu").copy_(tensor).reshape(-1)
             index = self._add([name], flat.view(torch.uint8).numpy().data)
             return ["T", index, name, shape, strides, str(value.device), grad]
 
@@ -118,14 +156,19 @@ class Encoder:
         return [tag, index, value.dtype.str, list(value.shape), strides, offset, bool(value.flags.writeable)]
 
     def _check_size(self, size: int, what: str) -> None:
-        if size + self.frame.size > self.caps.data:
+        if size + self.size > self.caps.data:
             raise Unsendable(f"{what} of {size / 1e9:.1f} GB; at most {self.caps.data / 1e9:.1f} GB can be sent")
 
     def _add(self, spec: list[Any], raw: memoryview) -> int:
         raw = raw.cast("B") if raw.nbytes else memoryview(b"")
         self.frame.specs.append([*spec, raw.nbytes])
         self.frame.raw.append(raw)
+        self.size += raw.nbytes
         return len(self.frame.specs) - 1
+
+
+def _has_layout(tensor: torch.Tensor) -> bool:
+    return bool(tensor.numel()) and (not tensor.is_contiguous() or tensor.storage_offset() > 0)
 
 
 def _stays(tensor: torch.Tensor) -> bool:

@@ -13,6 +13,7 @@ values.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +87,25 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A value that was encoded before and is sent again and again; nothing with buffers may stand before it."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list whose items travel each by itself: in place of one that cannot, ``otherwise(why)`` does.
+
+    ``most``: bytes of all of them together.
+    """
+
+    items: list[Any]
+    otherwise: Callable[[str], Any]
+    most: int
+
+
+@dataclass(frozen=True)
 class ObjectSpec:
     """What the grader learns of an object that stays in the worker."""
 
@@ -95,6 +115,7 @@ class ObjectSpec:
     callable: bool
     where: tuple[str, int, str] | None = None  # file, line and name of its definition
     tensor: tuple[str, tuple[int, ...], str, bool, bool] | None = None  # dtype, shape, device, requires_grad, leaf
+    own: str | None = None  # the definition of the submission's that it is or comes from
 
 
 def unpack_header(raw: bytes | bytearray, caps: Caps = CAPS) -> tuple[Any, list[int]]:

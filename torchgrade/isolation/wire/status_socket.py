@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Status:
+class StatusSocket:
     """One end. ``descriptors`` are those that came and were not taken; ``ended``: the other end is closed."""
 
     def __init__(self, end: socket.socket) -> None:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ class Held:
 class Objects:
     """Numbers objects; the same object keeps its number while it is held."""
 
-    def __init__(self) -> None:
+    def __init__(self, name_of: Callable[[Any], str | None]) -> None:
+        self._name_of = name_of  # of the submission's own: which of its definitions an object comes from
         self._by_id: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = 1
@@ -40,7 +42,7 @@ class Objects:
             number, self._next = self._next, self._next + 1
             self._by_id[number] = value
             self._numbers[id(value)] = number
-        return [number, *_describe(value, self.files)]
+        return [number, *_describe(value, self.files), self._name_of(value)]
 
     def find(self, rest: list[Any]) -> Any:
         if len(rest) == 2 and rest[0] == -1:

@@ -17,6 +17,8 @@ def serve(sock: socket.socket) -> None:
     channel = Channel(sock)
     server = Server()
     server.notify = _notifier(channel)
+    server.watch.audit()
+    server.at_case = channel.pin
     while True:
         try:
             body, buffers = channel.receive()

@@ -6,6 +6,7 @@ A request is a dict with an ``op``; the reply is a value.
 from __future__ import annotations
 
 import difflib
+import functools
 import gc
 import os
 import sys
@@ -20,12 +21,14 @@ from torchgrade.errors import Mismatch
 from torchgrade.handin.source import Siblings, Unreadable, compile_text, execute, load
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Frame, Unsendable, Violation
+from torchgrade.isolation.wire.protocol import Each, Frame, Unsendable, Violation
 from torchgrade.isolation.worker import compat, submitted
+from torchgrade.isolation.worker.cases import How, run_case
 from torchgrade.isolation.worker.graphs import Graphs
 from torchgrade.isolation.worker.objects import Held, Objects
 from torchgrade.isolation.worker.registry import PROBES
 from torchgrade.isolation.worker.traces import describe_exception
+from torchgrade.isolation.worker.watch import Watch
 from torchgrade.seeding import seed_everything
 
 MAX_ITEMS = 100_000
@@ -51,10 +54,12 @@ class Server:
         self.module: types.ModuleType | None = None
         self.probes: types.ModuleType | None = None
         self.files: set[str] = set()
-        self.objects = Objects()
+        self.watch = Watch()
+        self.objects = Objects(self.watch.name_of)
         self.graphs = Graphs()
         self.raised: BaseException | None = None  # the last exception, for --debug
         self.notify: Callable[[int], None] = lambda steps: None
+        self.at_case: Callable[[int], None] = lambda number: None
         self._watch_steps()
 
     def answer(self, body: Any, buffers: list[Any]) -> Frame:
@@ -65,6 +70,7 @@ class Server:
             leaves: list[torch.Tensor] = []
             if len(body) > 3:  # before tensors are made: a default device may have been left
                 _begin(body[3])
+                self.watch.begin(bool(body[4]), body[5][1:])
 
             def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
                 if grad:
@@ -74,9 +80,7 @@ class Server:
             request = Decoder(buffers, self.objects.find, on_tensor=on_tensor, strided=True).decode(body)
             with torch.enable_grad():
                 value = self.handle(request[1], leaves)
-            return self._encode([sequence, "ok"], value)
-        except Unsendable as error:
-            return self._encode([sequence, "unsendable"], str(error))
+            return self._reply(sequence, value)
         except Missing as error:
             return self._encode([sequence, "missing"], [error.name, error.near])
         except Unreadable as error:
@@ -86,6 +90,16 @@ class Server:
         except BaseException as error:
             self.raised = error
             return self._encode([sequence, "raised"], describe_exception(error, self.files))
+
+    def _reply(self, sequence: int, value: Any) -> Frame:
+        """The value, or why it cannot travel. What fails without a line of the submission is our own fault."""
+        try:
+            return self._encode([sequence, "ok"], value)
+        except Unsendable as error:
+            return self._encode([sequence, "unsendable"], str(error))
+        except Exception as error:
+            described = describe_exception(error, self.files)
+            return self._encode([sequence, "raised" if described[2] else "ours"], described)
 
     def _encode(self, head: list[Any], value: Any) -> Frame:
         with torch.no_grad():
@@ -98,7 +112,15 @@ class Server:
         method = getattr(self, f"op_{op}", None)
         if method is None:
             raise Violation(f"operation {op!r}")
-        return method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
+        if op in ("load", "report"):
+            return method(**request)
+        objects = {key: value for key, value in request.items() if key != "cases"}
+        own = self.watch.graphs.get(request.get("graph", 0)) or self.watch.names(objects)
+        with self.watch.over(own):
+            value = method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
+        if op in ("call", "probe") and value[1] is not None:
+            self.watch.graphs[value[1][0]] = own
+        return value
 
     # --- loading -----------------------------------------------------------------------------------------
 
@@ -119,6 +141,7 @@ class Server:
             sys.modules[self.probes.__name__] = self.probes
             execute(self.probes, compile_text(probes, "probes.py"), probes)
         self.module = load(name, code, text)
+        self.watch.know(self.module, {filename: text, **texts})
 
     def op_flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -126,6 +149,10 @@ class Server:
                 stream.flush()
             except Exception:
                 continue
+
+    def op_report(self) -> list[Any]:
+        """What ran since the check began."""
+        return self.watch.report()
 
     # --- objects -----------------------------------------------------------------------------------------
 
@@ -196,6 +223,19 @@ class Server:
         if not callable(found):
             raise Violation(f"no probe named {name!r}")
         return found  # type: ignore[no-any-return]
+
+    def op_cases(self, on: Any, cases: list[Any], bound: list[Any], common: dict[str, Any], most: int) -> Each:
+        """Many calls of one function; ``bound``: what it is given before the arguments of each case."""
+        outcomes: list[Any] = []
+        function = functools.partial(on, *bound) if bound else on
+        for number, (args, kwargs, how) in enumerate(cases):
+            self.at_case(number)
+            try:
+                outcomes.append(["ok", *run_case(function, args, kwargs, How(**common, **how)).parts()])
+            except BaseException as error:
+                self.raised = self.raised or error
+                outcomes.append(["raised", describe_exception(error, self.files)])
+        return Each(outcomes, lambda why: ["unsendable", why], most)
 
     def op_vjp(self, graph: int, cotangents: list[Any]) -> list[Any]:
         with torch._C.DisableTorchFunctionSubclass():

@@ -16,10 +16,12 @@ from torchgrade.isolation.worker.registry import probe
 
 @probe
 def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, its first ``line``.
+    """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, ``line``, ``within``.
 
     ``F.conv2d`` is named torch.nn.functional.conv2d. ``target`` is a function, class, instance or module.
-    ``same_as`` is where the object says that it was defined, "" where that is unknown. Modules that the file
+    ``same_as`` is where the object says that it was defined, "" where that is unknown. ``within`` is the function
+    or class of the file's that the use stands in, "import" for an import and "" elsewhere; ``line`` is the first of
+    the name's in there. Modules that the file
     imports from its own folder are read, too. ``among`` keeps the uses of these names, as written or as
     the same object. Raises OSError when the text cannot be found.
     """
@@ -31,8 +33,8 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
         done.add(module.__name__)
         reader = _reader_of(_text_of(module), (module.__package__ or "").strip("."))
         file = Path(str(module.__file__)).name
-        for name, line in reader.first_lines.items():
-            rows.append({"name": name, "same_as": canonical(name), "file": file, "line": line})
+        for (name, within), line in reader.first_lines.items():
+            rows.append({"name": name, "same_as": canonical(name), "file": file, "line": line, "within": within})
         waiting += _neighbours(module, reader)
     wanted = [(full, canonical(full)) for full in among]
     return [row for row in rows if any(is_use(row, *pair) for pair in wanted)] if among else rows
@@ -102,14 +104,17 @@ class _Reader:
         self.aliases: dict[str, str] = {}
         self.stars: list[str] = []
         self.imported: set[str] = set()
-        self.first_lines: dict[str, int] = {}  # of dotted names, as they stand in the file
-        nodes = list(ast.walk(ast.parse(text)))
-        for node in nodes:
+        self.first_lines: dict[tuple[str, str], int] = {}  # of dotted names, and of the definition they stand in
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
             self._learn(node)
-        for node in nodes:
-            for name in self._of(node):
-                line = getattr(node, "lineno", 0)
-                self.first_lines[name] = min(line, self.first_lines.get(name, line))
+        for part in tree.body:
+            within = part.name if isinstance(part, (ast.FunctionDef, ast.ClassDef)) else ""
+            for node in ast.walk(part):
+                place = "import" if isinstance(node, (ast.Import, ast.ImportFrom)) else within
+                for name in self._of(node):
+                    line = getattr(node, "lineno", 0)
+                    self.first_lines[name, place] = min(line, self.first_lines.get((name, place), line))
 
     def _learn(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):

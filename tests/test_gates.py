@@ -1,0 +1,170 @@
+"""What a right answer is worth: rules hold it back, values come first, and a check waits for what it builds on."""
+
+import textwrap
+
+import pytest
+from support import copy_of_mini, grade_here
+
+from torchgrade.checks import Rule, check
+from torchgrade.errors import AuthoringError
+from torchgrade.expect.aliases import aliases
+from torchgrade.model import Status
+
+SUITE = """
+    import torch
+    from torchgrade.authoring import Rule, check, expect
+
+    BY_HAND = Rule(of=("softmax", "relu", "Layer"), functions=("softmax", "relu"), names="nn.ReLU", instead="exp")
+    x = torch.linspace(-2, 2, 12).reshape(3, 4)
+
+
+    @check("softmax is right", points=2, category="values")
+    def test_softmax(submission):
+        expect.close(submission.softmax(x), torch.softmax(x, -1))
+
+
+    @check("softmax is right for batches", points=1, category="values", after=test_softmax)
+    def test_batches(submission):
+        expect.close(submission.softmax(x[None]), torch.softmax(x[None], -1))
+
+
+    @check("relu is right", points=2, category="values", after=test_softmax)
+    def test_relu(submission):
+        expect.close(submission.relu(x), torch.relu(x))
+
+
+    @check("the layer is right", points=2, category="values", after=[test_softmax, test_relu])
+    def test_layer(submission):
+        expect.close(submission.Layer()(x), torch.relu(x))
+
+
+    @check("relu leaves x alone", points=1, category="robustness")
+    def test_intact(submission):
+        expect.not_mutated(submission, submission.relu, x)
+
+
+    @check("nothing is PyTorch's", points=1, category="rules", gates=BY_HAND)
+    def test_rule(submission):
+        expect.avoids(submission.softmax, x, rule=BY_HAND)
+        expect.avoids(submission.relu, x, rule=BY_HAND)
+"""
+HONEST = {
+    "softmax": "def softmax(x):\n    e = (x - x.amax(-1, keepdim=True)).exp()\n    return e / e.sum(-1, keepdim=True)\n",
+    "relu": "def relu(x):\n    return x.clamp_min(0)\n",
+    "layer": "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x)\n",
+}
+HEAD = "import threading\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
+
+
+@pytest.fixture(scope="module")
+def grade(tmp_path_factory):
+    """Grades texts that stand for parts of an honest file; outcomes by check."""
+    root = copy_of_mini(tmp_path_factory.mktemp("gates"))
+    (root / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+
+    def run(**parts):
+        return grade_here(root, HEAD + "\n\n".join({**HONEST, **parts}.values()))
+
+    return run
+
+
+def statuses(outcomes):
+    return {name.removeprefix("test_"): str(outcome.status) for name, outcome in outcomes.items()}
+
+
+def test_an_honest_file_earns_everything(grade):
+    assert set(statuses(grade()).values()) == {"passed"}
+
+
+def test_a_broken_rule_holds_what_was_forwarded_and_nothing_else(grade):
+    outcomes = grade(softmax="def softmax(x):\n    return F.softmax(x, -1)\n")
+    assert statuses(outcomes) == {
+        "softmax": "held",
+        "batches": "held",
+        "relu": "passed",
+        "layer": "passed",
+        "intact": "passed",
+        "rule": "failed",
+    }
+    assert outcomes["test_softmax"].points == 0
+    assert "nothing is PyTorch's" in outcomes["test_softmax"].message
+    assert outcomes["test_rule"].got == "softmax ran"
+
+
+def test_what_calls_a_forwarded_function_is_held_too(grade):
+    assert statuses(grade(relu="def relu(x):\n    return F.relu(x)\n"))["layer"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        ("return torch._safe_softmax(x, -1)", "softmax ran"),
+        (
+            "return torch._C._nn.softmax(x, -1) if hasattr(torch._C._nn, 'softmax') else torch._softmax(x, -1, False)",
+            "",
+        ),
+        ("return torch._masked_softmax(x, torch.zeros_like(x, dtype=torch.bool), -1)", "softmax ran"),
+        ("return getattr(torch, 'soft' + 'max')(x, -1)", "softmax ran"),
+        ("return torch.ops.aten.softmax.int(x, -1)", "softmax ran"),
+        ("return torch.sparse.softmax(x.to_sparse(), -1).to_dense()", "softmax ran"),
+        (
+            "if x.dim() == 3: return F.softmax(x, -1)\n    e = (x - x.amax(-1, keepdim=True)).exp()\n"
+            "    return e / e.sum(-1, keepdim=True)",
+            "softmax ran",  # only where the check of the rule does not look
+        ),
+        (
+            "from torch.utils import _python_dispatch as modes\n    with modes._disable_current_modes():\n"
+            "        return F.softmax(x, -1)",
+            "",
+        ),
+        (
+            "torch._C._pop_torch_function_stack() if torch._C._len_torch_function_stack() else None\n"
+            "    return F.softmax(x, -1)",
+            "",
+        ),
+    ],
+)
+def test_no_detour_pays(grade, body, got):
+    outcomes = grade(softmax=f"def softmax(x):\n    {body}\n")
+    assert outcomes["test_softmax"].points == 0, outcomes
+    assert outcomes["test_rule"].points == 0
+    assert got in (outcomes["test_rule"].got or "")
+
+
+def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):
+    outcomes = grade(layer="class Layer(nn.Module):\n    def forward(self, x):\n        return nn.ReLU()(x)\n")
+    assert statuses(outcomes)["layer"] == "held"
+    assert statuses(outcomes)["relu"] == "passed"
+
+
+def test_nothing_beside_the_values_pays_before_they_are_right(grade):
+    outcomes = grade(relu="def relu(x):\n    return x\n", softmax="def softmax(x):\n    return x\n")
+    assert outcomes["test_intact"].status is Status.HELD
+    assert outcomes["test_intact"].message == "right, but it counts once the values of relu are right"
+    assert sum(outcome.points for outcome in outcomes.values()) == 0
+
+
+def test_a_check_waits_only_for_what_it_builds_on(grade):
+    outcomes = grade(softmax="def softmax(x):\n    return x\n")
+    assert statuses(outcomes)["batches"] == "skipped"
+    assert outcomes["test_batches"].message == "waits for softmax is right"
+    assert statuses(outcomes)["relu"] == "passed"
+    outcomes = grade(relu="def relu(x):\n    return 2 * x\n")
+    assert statuses(outcomes)["layer"] == "skipped"  # it calls relu, although the check does not
+    own = "class Layer(nn.Module):\n    def forward(self, x):\n        return x.clamp_min(0)\n"
+    assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
+
+
+def test_private_forms_come_from_pytorchs_own_list():
+    assert {"softmax", "_softmax", "_safe_softmax", "_masked_softmax", "_sparse_softmax"} <= aliases("softmax")
+    assert "_log_softmax" not in aliases("softmax")
+    assert {"native_batch_norm", "_native_batch_norm_legit"} <= aliases("batch_norm")
+    assert "leaky_relu" not in aliases("relu")
+    assert not any("requires_grad" in name for name in aliases("grad"))
+
+
+def test_the_authors_mistakes():
+    with pytest.raises(AuthoringError, match='gates belong to the category "rules"'):
+        check("a title", points=1, category="values", gates=Rule(of="relu"))
+    with pytest.raises(AuthoringError, match="names no definition"):
+        check("a title", points=1, category="rules", gates=Rule(of=()))

@@ -1,0 +1,153 @@
+"""The class list as a file: CSV in the usual encodings, or .xlsx, with the headings of plain lists and of platforms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torchgrade.errors import UsageError
+from torchgrade.marks import TEST_STUDENT, Student
+
+# Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
+_COLUMNS = {
+    "id": ("id", "student id", "sid", "id number", "sis user id", "login", "username", "user name", "netid",
+           "student number", "student no", "student no.", "studentid", "matriculation",
+           "matrikelnummer", "学号", "学生学号", "编号"),
+    "name": ("name", "student", "full name", "student name", "姓名", "学生姓名", "名字", "vollständiger name"),
+    "first": ("first name", "firstname", "given name", "vorname", "名"),
+    "last": ("last name", "lastname", "surname", "family name", "nachname", "姓"),
+    "email": ("email", "e-mail", "email address", "mail", "sis login id", "邮箱", "电子邮箱", "电子邮件",
+              "e-mail-adresse"),
+    "section": ("section", "sections", "group", "groups", "team", "班级", "班", "小组", "gruppe", "gruppen"),
+}  # fmt: skip
+# Kept word for word, for finding people and for the tables that go back to the platform.
+_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github")
+_ALIASES = {"github username": "github", "github account": "github", "github_username": "github"}
+_STAFF = {"instructor", "teacher", "ta", "reader", "observer", "designer"}  # in a column ``role``
+_HEADING_LINES = 10  # so far down a title may push the headings
+
+
+def read_roster(path: Path) -> list[Student]:
+    """The students in the order of the file; raises UsageError naming the line to mend."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if data.startswith(b"PK\x03\x04"):
+        return _students(_sheet(data, path), str(path))
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return parse_roster(data.decode("utf-16", "replace"), str(path))
+    for encoding in ("utf-8-sig", "gb18030", "cp1252"):
+        try:
+            return parse_roster(data.decode(encoding), str(path))
+        except UnicodeDecodeError:
+            continue
+    raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
+
+
+def parse_roster(text: str, name: str) -> list[Student]:
+    """The students of a roster's text."""
+    return _students(_table(text), name)
+
+
+def _table(text: str) -> list[list[str]]:
+    declared = re.match(r"sep=(.)\r?\n", text)
+    head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
+    delimiter = declared[1] if declared else _delimiter(head)
+    return list(csv.reader(io.StringIO(text[declared.end() :] if declared else text), delimiter=delimiter))
+
+
+def _split(line: str) -> list[str]:
+    return next(csv.reader([line], delimiter=_delimiter(line)), [])
+
+
+def _delimiter(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _sheet(data: bytes, path: Path) -> list[list[str]]:
+    """The first sheet of a workbook."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise UsageError(
+            f"{path} is a workbook, which needs: pip install 'torchgrade[xlsx]'; or save it as CSV"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        return [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+    except Exception as error:  # the reader raises what its many parts raise
+        raise UsageError(f"{path} is not a workbook that can be read: {type(error).__name__}") from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def _headings(cells: Iterable[str]) -> list[str]:
+    names = [cell.strip().lstrip("\ufeff").lower() for cell in cells]
+    return [_ALIASES.get(name, name) for name in names]
+
+
+def _is_heading(cells: Iterable[str]) -> bool:
+    names = set(_headings(cells))
+    return any(names & set(_COLUMNS[field]) for field in ("id", "name", "last", "email"))
+
+
+def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
+    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), None)
+    if place is None:
+        raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
+    head = _headings(table[place])
+    places = {field: _place(head, names) for field, names in _COLUMNS.items()}
+    students: list[Student] = []
+    keys: dict[str, int] = {}
+    for number, cells in enumerate(table[place + 1 :], place + 2):
+        if not any(cell.strip() for cell in cells) or _is_platforms_own(cells):
+            continue
+        role = dict(zip(head, cells, strict=False)).get("role", "")
+        if role.strip().lower() in _STAFF:
+            continue
+        student = _student(head, cells, places)
+        if not student.key:
+            raise UsageError(f"{name}, line {number}: neither id nor e-mail nor name")
+        if student.key in keys:
+            raise UsageError(
+                f"{name}, line {number}: {student.key} is in line {keys[student.key]} already; "
+                "a column id tells people of one name apart"
+            )
+        keys[student.key] = number
+        students.append(student)
+    return students
+
+
+def _is_platforms_own(cells: Sequence[str]) -> bool:
+    """Canvas' rows above and with the possible points: no person, only words such as "Manual Posting"."""
+    words = {cell.strip().lower() for cell in cells if cell.strip()}
+    first = cells[0].strip().lower()
+    return "points possible" in first or all(re.match(r"manual posting|muted|\(read only\)", word) for word in words)
+
+
+def _place(head: Sequence[str], names: Iterable[str]) -> int | None:
+    return next((head.index(name) for name in names if name in head), None)
+
+
+def _student(head: Sequence[str], cells: Sequence[str], places: Mapping[str, int | None]) -> Student:
+    def cell(field: str) -> str:
+        place = places[field]
+        return cells[place].strip() if place is not None and place < len(cells) else ""
+
+    ids = {head[i]: cells[i].strip() for i in range(min(len(head), len(cells))) if head[i] in _PLATFORM}
+    name = cell("name") or f"{cell('first')} {cell('last')}".strip()
+    if not cell("name") and re.search(r"[\u4e00-\u9fff]", name):
+        name = cell("last") + cell("first")
+    person, email = cell("id"), cell("email")
+    if name.casefold() == "student, test" and "sis login id" in ids:
+        ids[TEST_STUDENT] = "yes"
+    return Student(person or email or name, person, name, email, cell("section"), True, ids)

@@ -1,0 +1,135 @@
+"""``override``, ``assign``, ``merge``, ``rename`` and ``remove``: what a person decides about a class."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import getpass
+from dataclasses import replace
+from pathlib import Path
+
+from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.intake.roster import one_student
+from torchgrade.batch.intake.unfold import ConfinedUnfolder
+from torchgrade.batch.run import Reading, class_rows, take_in
+from torchgrade.classes.publish import publish
+from torchgrade.commands.batch import Openers, existing_gradebook, grade, isolation, say, tell_intake
+from torchgrade.course import Course, Task
+from torchgrade.errors import UsageError
+from torchgrade.i18n import translate as _
+from torchgrade.marks import Row, Student
+from torchgrade.model import ExitCode
+
+
+def override(options: argparse.Namespace, course: Course) -> int:
+    """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
+    task = course.find(options.task)
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
+        row = _row_of(book, options.student, task)
+        points = None if options.points == "none" else _points(options.points, row.max_points)
+        book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
+        publish(book, course, options.out)
+        text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
+        say(f"{row.student} {task.stem}: {text}")
+    return int(ExitCode.PASSED)
+
+
+def _row_of(book: Gradebook, said: str, task: Task) -> Row:
+    student = one_student(book.students(), said)
+    for row in class_rows(book):
+        if (row.student, row.task) == (student.key, task.stem):
+            return row
+    raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+
+
+def _points(text: str, most: float) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        raise UsageError(_("points are a number or `none`, not {text!r}").format(text=text)) from None
+    if not 0 <= points <= most:
+        raise UsageError(_("points lie between 0 and {most:g}").format(most=most))
+    return points
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+def assign(options: argparse.Namespace, course: Course) -> int:
+    """Give a file to a student for a task, read the class again and grade what is new."""
+    task = course.find(options.task)
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
+        asked = [one for one in course.tasks if one.stem in {info.task for info in book.tasks()}]
+        if task not in asked:
+            raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+        _demand_file(book, options.file)
+        student = _somebody(book, options.student)
+        book.give(options.file, student, task.stem, who=_user())
+        place = Path(book.setting("submissions", "") or "")
+        if not place.exists():
+            say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
+            return int(ExitCode.PASSED)
+        pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
+        with Openers(isolation(options), course.secret) as openers:
+            reading = Reading(place, course.tasks, asked, (), pattern, attempt, lambda: ConfinedUnfolder(openers))
+            intake, followed = take_in(book, reading)
+        say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))
+        tell_intake(intake, followed)
+        return grade(book, course, asked, options)
+
+
+def _demand_file(book: Gradebook, file: str) -> None:
+    """Raises UsageError naming the near ones when the last reading has no such file."""
+    files = {entry.origin for entry in book.unmatched()} | {handin.label for handin in book.handins()}
+    if file not in files:
+        near = difflib.get_close_matches(file, files, n=3, cutoff=0.4)
+        meant = _("; is it {names}?").format(names=_(" or ").join(near)) if near else ""
+        raise UsageError(_("no file {file!r} was read; unmatched.csv spells them").format(file=file) + meant)
+
+
+def _somebody(book: Gradebook, said: str) -> Student:
+    """A student of the class; a new one where no list says who belongs to it."""
+    students = book.students()
+    if any(student.listed for student in students) or any(said in (s.key, s.name, s.email) for s in students):
+        return one_student(students, said)
+    return Student(said, said)
+
+
+def merge(options: argparse.Namespace, course: Course) -> int:
+    """Two entries of one person become one, now and in every reading to come."""
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
+        one, other = (one_student(book.students(), said) for said in (options.student, options.into))
+        if one.key == other.key:
+            raise UsageError(_("{student} is one entry already").format(student=one.key))
+        book.merge(one.key, other.key, who=_user())
+        publish(book, course, options.out)
+        say(_("{student} is {into} now; hand-ins and decisions follow").format(student=one.key, into=other.key))
+    return int(ExitCode.PASSED)
+
+
+def rename(options: argparse.Namespace, course: Course) -> int:
+    """The same person under another id, or with another name."""
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
+        student = one_student(book.students(), options.student)
+        key = options.new or student.key
+        name = student.name if options.name is None else options.name
+        if key == student.key and name == student.name:
+            raise UsageError(_("give a new id, or --name"))
+        book.rename(student, replace(student, key=key, id=key, name=name), who=_user())
+        publish(book, course, options.out)
+        say(_("{student} is {into} now; hand-ins and decisions follow").format(student=student.key, into=key))
+    return int(ExitCode.PASSED)
+
+
+def remove(options: argparse.Namespace, course: Course) -> int:
+    """Take somebody out of the class; the gradebook keeps the history."""
+    with Gradebook(existing_gradebook(options.out), writer=True) as book:
+        student = one_student(book.students(), options.student)
+        book.remove(student.key, who=_user())
+        publish(book, course, options.out)
+        say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))
+    return int(ExitCode.PASSED)

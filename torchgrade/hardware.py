@@ -1,0 +1,40 @@
+"""What this machine has, asked without importing torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from torchgrade.errors import UsageError
+
+LEAST_OPEN_FILES = 128  # of one process; a command, its nursery and a grader of one task stay below 70
+
+
+def cores() -> int:
+    """The processors that this process may use: all of the machine's, or those that taskset or a container leaves."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def devices(wanted: str) -> tuple[str, ...]:
+    """What ``--device`` means: one of them, or with ``all`` the CPU and CUDA where the driver's node is here."""
+    if wanted != "all":
+        return (wanted,)
+    has_cuda = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
+    return ("cpu", "cuda") if has_cuda else ("cpu",)
+
+
+def need_open_files() -> None:
+    """Take all open files that this process may have. UsageError where these are too few to grade."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows knows no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if most < LEAST_OPEN_FILES:
+        raise UsageError(
+            f"this shell allows {hard} open files, and grading needs {LEAST_OPEN_FILES}: "
+            f"use a shell with a larger `ulimit -n`"
+        )
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
+from torchgrade.isolation.worker.probes.modules import on_device_of
 from torchgrade.isolation.worker.registry import probe
 
 
@@ -72,8 +74,10 @@ def operator_trace(
     Kinds are "convolution" (transposed ones, too), "linear" (every matrix product), "max_pool" and "random" (what
     draws, as a dropout does); who calls them, a module or a function, makes no difference. ``values`` adds ``input``
     and ``output``, copies of both, and as the last row of kind "result" what ``fn`` returns, where that is a tensor.
-    Runs without gradients, in the mode that a network is in.
+    Runs without gradients, in the mode that a network is in, with inputs on the device of its parameters.
     """
+    if isinstance(fn, nn.Module):
+        args = tuple(on_device_of(fn, args))
     unknown = set(among) - set(KINDS)
     if unknown:
         raise ValueError(f"operator_trace knows {', '.join(KINDS)}, not {', '.join(sorted(unknown))}")

@@ -210,6 +210,8 @@ def test_an_operator_trace_tells_kinds_and_shapes_whoever_calls():
     assert [row["kind"] for row in operator_trace(net.eval(), x)] == ["convolution", "convolution", "linear"]
     with pytest.raises(ValueError, match="knows"):
         operator_trace(net, x, among=("relu",))
+    without_memory = nn.Linear(3, 2, device="meta")
+    assert operator_trace(without_memory, torch.randn(4, 3)) == [{"kind": "linear", "shape": [4, 2]}]
 
 
 def test_an_operator_trace_keeps_values_that_are_overwritten_later():

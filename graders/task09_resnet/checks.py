@@ -109,22 +109,21 @@ def test_block_parameters(submission):
         inner, outer, *_ = args
         shapes = block_shapes(inner, outer, projected)
         total = sum(math.prod(shape) for shape in shapes)
-        likely = {
-            "the convolutions have biases, which the batch norms make useless": total + (3 if projected else 2) * outer,
-            "the convolutions of the branch have biases, which the batch norms make useless": total + 2 * outer,
-            "one batch norm serves both convolutions": total - 2 * outer,
-        }
         if projected:
-            likely |= {
+            likely = {
+                "every convolution has a bias, which the batch norms make useless": total + 3 * outer,
                 "the projection is a 3×3 convolution": total + 8 * inner * outer,
                 "the projection has a bias": total + outer,
+                "the projection has no batch norm": total - 2 * outer,
                 "the projection has a bias and no batch norm": total - outer,
                 "there is no projection where the shapes differ": total - inner * outer - 2 * outer,
             }
         else:
-            likely |= {"a projection stands where the identity would do": total + inner * outer + 2 * outer}
-        if not projected:
-            del likely["the convolutions of the branch have biases, which the batch norms make useless"]
+            likely = {
+                "the convolutions have biases, which the batch norms make useless": total + 2 * outer,
+                "one batch norm serves both convolutions": total - 2 * outer,
+                "a projection stands where the identity would do": total + inner * outer + 2 * outer,
+            }
         given = f"BasicBlock{args}"
         expect.parameters(on_meta(submission.BasicBlock, *args), total, shapes=shapes, likely=likely, given=given)
 
@@ -150,7 +149,6 @@ def test_block_shapes(submission):
     "BasicBlock adds its input before the last ReLU",
     points=3,
     category="values",
-    after=test_block_shapes,
     devices="all",
 )
 def test_block_values(submission, device):
@@ -175,7 +173,7 @@ def test_block_values(submission, device):
     )
 
 
-@check("BasicBlock projects its shortcut where shapes differ", points=2, category="values", after=test_block_shapes)
+@check("BasicBlock projects its shortcut where shapes differ", points=2, category="values")
 def test_block_projection(submission):
     x = normal(3, 4, 7, 6)
     way, short = branch(x, 4, 6, 2), shortcut(x, 4, 6, 2)
@@ -221,7 +219,7 @@ def test_block_modes(submission):
 
 @check(
     "BasicBlock leaves its input as it is",
-    points=1,
+    points=0.5,
     category="robustness",
     after=[test_block_values, test_block_projection],
     hidden=True,
@@ -233,7 +231,7 @@ def test_block_keeps_input(submission):
         expect.not_mutated(submission, net, x, given=f"BasicBlock{args}")
 
 
-@check("gradients flow through branch and shortcut", points=1, category="gradients", after=test_block_shapes)
+@check("gradients flow through branch and shortcut", points=1, category="gradients")
 def test_block_gradients(submission):
     for args in ((3, 3), (3, 4, 2)):
         net = filled_net(submission.BasicBlock, *args, mode=False)
@@ -290,7 +288,7 @@ def table(rows):
     return ", ".join(f"{inner}→{outer}/{stride}" for inner, outer, stride in rows)
 
 
-@check("ResNet has a stem without bias and one last layer", points=1, category="parameters")
+@check("ResNet has a stem without bias and one last layer", points=1.5, category="parameters")
 def test_resnet_parameters(submission):
     for expansion, in_channels in ((1, 3), (2, 1)):
         blocks = [(expansion * outer, inner, 3, 3) for inner, outer, _ in asked([1, 1, 1, 1], expansion)]
@@ -335,7 +333,7 @@ def test_feature_maps(submission):
         )
 
 
-@check("ResNet computes what the architecture says", points=3, category="values", after=[test_depths, test_any_size])
+@check("ResNet computes what the architecture says", points=3, category="values", after=test_depths)
 def test_values(submission):
     layers, x = [1, 2, 1, 1], normal(4, 3, 64, 64)
     net = filled_net(submission.probes.plain_resnet, submission.ResNet, layers)
@@ -397,36 +395,27 @@ def test_resnet18_parameters(submission):
 @check("resnet18 and resnet34 take classes and channels", points=1, category="parameters", hidden=True)
 def test_variants(submission):
     for name, layers in (("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])):
-        make, count = getattr(submission, name), count_of(resnet_shapes(layers))
-        other = "resnet34" if name == "resnet18" else "resnet18"
-        other_count = count_of(resnet_shapes([3, 4, 6, 3] if name == "resnet18" else [2, 2, 2, 2]))
-        plain_count = parameter_count(on_meta(make))
-        likely = {f"this is the count of {other}": other_count}
-        biases = {"every convolution has a bias, which the batch norms make useless": count + norms_of(layers)}
-        if plain_count not in biases.values():  # that slip has its own check
-            expect.equal(plain_count, count, given=f"the parameters of {name}()", likely=likely)
-        for args in ((10,), (10, 1)):
-            fewer = 990 * 513 + (2 * 64 * 49 if len(args) > 1 else 0)
-            likely = {"num_classes changes nothing": fewer - 990 * 513}
-            likely |= {"in_channels changes nothing": 990 * 513} if len(args) > 1 else {}
-            given = f"parameters that {name}{args if len(args) > 1 else '(10)'} has less than {name}()"
-            expect.equal(plain_count - parameter_count(on_meta(make, *args)), fewer, given=given, likely=likely)
-        one, other_net = on_meta(make), on_meta(make)
-        expect.equal(one == other_net, False, given=f"whether two calls of {name}() return one object")
+        make, build = getattr(submission, name), submission.ResNet
+        counts = [parameter_count(on_meta(build, submission.BasicBlock, depths)) for depths in (layers, OTHER[name])]
+        count = parameter_count(on_meta(make))
+        likely = {"this is the other of the two networks": counts[1]}
+        expect.equal(count, counts[0], given=f"{name}() against ResNet(BasicBlock, {layers})", likely=likely)
+        for args, fewer in (((10,), 990 * 513), ((10, 1), 990 * 513 + 2 * 64 * 49)):
+            likely = {"num_classes changes nothing": fewer - 990 * 513, "in_channels changes nothing": 990 * 513}
+            if len(args) == 1:
+                del likely["in_channels changes nothing"]
+            given = f"parameters that {name}({', '.join(map(str, args))}) has less than {name}()"
+            expect.equal(count - parameter_count(on_meta(make, *args)), fewer, given=given, likely=likely)
+        one, other = on_meta(make), on_meta(make)
+        expect.equal(one == other, False, given=f"whether two calls of {name}() return one object")
         facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(one)})
         expect.equal(facts, [("float32", True)], given=f"dtype and requires_grad of the parameters of {name}()")
 
 
-def count_of(shapes):
-    return sum(math.prod(shape) for shape in shapes)
+OTHER = {"resnet18": [3, 4, 6, 3], "resnet34": [2, 2, 2, 2]}
 
 
-def norms_of(layers):
-    """Channels of all batch norms together."""
-    return 64 + sum(outer * (2 + (inner != outer)) for inner, outer, _ in asked(layers, 1))
-
-
-@check("resnet18 computes what ResNet-18 computes", points=1.5, category="values", devices="all", hidden=True)
+@check("resnet18 computes what ResNet-18 computes", points=1, category="values", devices="all", hidden=True)
 def test_resnet18_values(submission, device):
     net, x = filled_net(submission.resnet18, 10).to(device), normal(4, 3, 64, 48)
     truth = logits_after(stem(x), [2, 2, 2, 2], kind=block)
@@ -434,24 +423,24 @@ def test_resnet18_values(submission, device):
 
 
 @check(
-    "every parameter is trained, and gradients reach it",
+    "ResNet passes gradients to every parameter, stem included",
     points=0.5,
     category="gradients",
     after=test_any_size,
     hidden=True,
 )
 def test_gradients(submission):
-    net = lean(submission.ResNet, submission.BasicBlock, [1, 1, 1, 1], 5)
+    net = lean(submission.probes.plain_resnet, submission.ResNet, [1, 2, 1, 1], 5)
     frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
     expect.equal(frozen, [], given="the parameters that want no gradient")
-    fill_by_shape(net)  # blocks that start as their shortcuts would pass nothing to their branches
+    fill_by_shape(net)
     x = torch.randn(2, 3, 64, 64, requires_grad=True)
     expect.gradient_flow(net(x), x, module=net)
 
 
 @check("ResNet takes images of any memory layout", points=0.5, category="devices", after=test_any_size, hidden=True)
 def test_channels_last(submission):
-    net = filled_net(submission.ResNet, submission.BasicBlock, [1, 1, 1, 1], 5, mode=False)
+    net = filled_net(submission.probes.plain_resnet, submission.ResNet, [1, 1, 1, 1], 5, mode=False)
     x = normal(2, 3, 48, 64)
     truth = net(x).detach()
     expect.shape(truth, (2, 5))
@@ -470,8 +459,9 @@ def test_meta(submission):
 
 @check("ResNet moves to another device as a whole", points=0.5, category="devices", after=test_any_size)
 def test_portable(submission):
-    net = submission.ResNet(submission.BasicBlock, [1, 1, 1, 1], num_classes=5)
-    expect.portable(net, torch.randn(2, 3, 32, 32))
+    expect.portable(submission.BasicBlock, torch.randn(2, 4, 6, 6), build=(4, 4), given="BasicBlock(4, 4)")
+    net = submission.probes.plain_resnet(submission.ResNet, [1, 1, 1, 1], 5)
+    expect.portable(net, torch.randn(2, 3, 32, 32), given="ResNet of plain blocks")
 
 
 OWN_NETWORKS = Rule(
@@ -489,7 +479,12 @@ def test_rule(submission):
 # zero_init_residual
 
 
-@check("zero_init_residual makes blocks start as their shortcuts", points=1.5, category="values")
+@check(
+    "zero_init_residual makes blocks start as their shortcuts",
+    points=1,
+    category="values",
+    after=[test_block_values, test_block_projection],
+)
 def test_zero_init(submission):
     x = normal(3, 4, 7, 6)
     for mode in (True, False):
@@ -520,9 +515,8 @@ def test_zero_init(submission):
 
 @check(
     "zero_init_residual changes one norm in each block",
-    points=0.5,
+    points=1,
     category="parameters",
-    after=test_zero_init,
     hidden=True,
 )
 def test_zero_init_only(submission):
@@ -545,7 +539,7 @@ def test_zero_init_only(submission):
             "both batch norms of the branch are zeroed": [4] * 4 + [6] * 8,
         },
     )
-    expect.equal([name for name in changed if bool(after[name].any())], [], because="what changed is zero")
+    expect.equal([name for name in sizes if bool(after[name].any())], [], because="what changed is zero")
     left = traces_left(submission.zero_init_residual, net)
     expect.equal([name for name in left if name != "parameters"], [], given="what else zero_init_residual changed")
 
@@ -554,7 +548,7 @@ def test_zero_init_only(submission):
     "a zeroed block passes gradients where x is positive",
     points=0.5,
     category="gradients",
-    after=test_zero_init,
+    after=[test_block_values, test_zero_init],
     hidden=True,
 )
 def test_zero_init_gradient(submission):
@@ -580,7 +574,7 @@ def summary(submission, model, *input_size):
     return expect.record(submission.layer_summary(model, *input_size), ROWS)
 
 
-@check("layer_summary has one row for each layer, in order", points=1, category="shapes")
+@check("layer_summary has one row for each layer, in order", points=1.5, category="shapes")
 def test_summary(submission):
     first, second = row("first", "Conv2d", (4, 8, 10), 108), row("second", "Conv2d", (4, 3, 4), 144)
     norm_row, bend = row("norm", "BatchNorm2d", (4, 8, 10), 8), row("bend", "ReLU", (4, 8, 10), 0)

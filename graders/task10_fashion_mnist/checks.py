@@ -392,9 +392,7 @@ def test_evaluate_values(submission):
         expect_report(report, scores, labels, size, loss, given, known)
 
 
-@check(
-    "evaluate runs in evaluation mode and changes nothing", points=1.5, category="values", after=test_evaluate_values
-)
+@check("evaluate runs in evaluation mode and changes nothing", points=1.5, category="values")
 def test_evaluate_mode(submission):
     images, _, labels = toy_set(50, 41)
     model = submission.probes.toy("Pixels", moody=True)
@@ -518,8 +516,28 @@ def test_history(submission, device):
         expect.close(history["train_loss"], [loss] * epochs, rtol=1e-5, atol=1e-6, given=given)
 
 
+@check("fit trains every epoch in training mode", points=1, category="values", after=test_evaluate_mode, hidden=True)
+def test_fit_modes(submission):
+    images, _, labels = toy_set(40, 20)
+    loader = submission.probes.loader(images, labels, 16)
+    model = submission.probes.toy("Pixels").eval()
+    expect.equal(
+        training_passes(submission, model, submission.fit, model, loader, loader, 2, 1e-3, "cpu"),
+        [True] * 6,
+        given="whether the model is in training mode, in each pass with gradients of two epochs of three batches",
+        likely={
+            "only the first epoch is trained in training mode": [True] * 3 + [False] * 3,
+            "the model came in evaluation mode, and stayed in it": [False] * 6,
+        },
+    )
+
+
 @check(
-    "the history tells what each epoch was like, in order", points=1, category="values", after=test_history, hidden=True
+    "the history tells what each epoch was like, in order",
+    points=1,
+    category="values",
+    after=[test_history, test_fit_modes],
+    hidden=True,
 )
 def test_history_order(submission):
     pages = torch.randn(4, 50, 10) * 2
@@ -543,22 +561,6 @@ def test_history_order(submission):
             "sorted: each entry belongs to its epoch": [0.3, 0.7, 0.9],
             "the best so far, not what was measured": [0.9, 0.9, 0.9],
             "every entry is measured after the last epoch": [0.3, 0.3, 0.3],
-        },
-    )
-
-
-@check("fit trains every epoch in training mode", points=1, category="values", hidden=True)
-def test_fit_modes(submission):
-    images, _, labels = toy_set(40, 20)
-    loader = submission.probes.loader(images, labels, 16)
-    model = submission.probes.toy("Pixels").eval()
-    expect.equal(
-        training_passes(submission, model, submission.fit, model, loader, loader, 2, 1e-3, "cpu"),
-        [True] * 6,
-        given="whether the model is in training mode, in each pass with gradients of two epochs of three batches",
-        likely={
-            "only the first epoch is trained in training mode": [True] * 3 + [False] * 3,
-            "the model came in evaluation mode, and stayed in it": [False] * 6,
         },
     )
 

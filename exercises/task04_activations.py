@@ -13,12 +13,13 @@ Conventions:
   takes part in the backward pass: 0 times infinity is NaN there, so keep infinity out of it.
 * At a corner (relu at 0, relu6 at 0 and 6, ...) any slope between those of the two sides is right.
 * A tensor of integers is either refused (TypeError, ValueError, RuntimeError) or computed as floating
-  point. Never round the result to integers.
+  point. Never round a result to integers; where it is whole by itself, as for relu, it may stay one.
 
 Forbidden: every activation function of PyTorch, under any name (torch.sigmoid, x.tanh(), F.elu, nn.GELU,
-torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid and gelu. Use
-exp, expm1, log1p, erf, abs, clamp, maximum, where, ... and the functions that you have already
-written. The number of PyTorch calls must not depend on the size of `x`: no Python loop over elements.
+torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid, gelu and the
+slopes. Use exp, expm1, log1p, erf, abs, clamp, maximum, where, ... and the functions that you have
+already written; activation_grad does without autograd. The number of PyTorch calls must not depend on
+the size of `x`: no Python loop over elements.
 """
 
 

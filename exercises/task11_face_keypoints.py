@@ -46,14 +46,14 @@ def encode_keypoints(xy, size=96):
     """Pixels -> numbers that a network learns easily: every point of a size x size image between -2 and 2.
 
     xy: tensor (..., 8). Returns a tensor of the same shape. Which formula is up to you, as long as it can be
-    undone exactly. NaN stays NaN.
+    undone exactly. NaN stays NaN, and xy is not changed.
     """
     # TODO: shift and scale.
     raise NotImplementedError
 
 
 def decode_keypoints(pred, size=96):
-    """Undo ``encode_keypoints``: encoded coordinates (..., 8) -> pixels (..., 8)."""
+    """Undo ``encode_keypoints``: encoded coordinates (..., 8) -> pixels (..., 8). pred is not changed."""
     # TODO: scale and shift back.
     raise NotImplementedError
 
@@ -62,7 +62,7 @@ def masked_mse(pred, target):
     """Mean squared difference over the coordinates whose target is not NaN.
 
     pred and target: tensors (N, 8). Returns a scalar tensor. Where no target is known at all the loss is 0, and
-    its gradient with respect to pred is 0, not NaN.
+    its gradient with respect to pred is 0 (or none flows), not NaN. The arguments are not changed.
     """
     # TODO: leave the unknown coordinates out of the sum and out of the count.
     raise NotImplementedError
@@ -82,7 +82,8 @@ def hflip_keypoints(image, xy):
 class KeypointCNN(nn.Module):
     """Four convolutions, then two fully connected layers: (N, 1, 96, 96) -> (N, 8) encoded coordinates.
 
-    It must train on a batch of any size, one image included. Everything else is free.
+    It must train on a batch of any size, one image included. Everything else is free; what is drawn at random, such
+    as dropout, rests in evaluation mode.
     """
 
     def __init__(self):

@@ -9,7 +9,7 @@ Conventions
 - The discriminator returns one *logit* per image, (N,) or (N, 1) or (N, 1, 1, 1), with no sigmoid at its end. A
   large logit means "real".
 - Real images have label 1, drawn ones label 0. Losses are means over the batch.
-- Kernels are 4x4. A convolution that batch normalisation follows has no bias.
+- Kernels are 4x4, and no convolution has a bias.
 - Nothing is printed.
 """
 
@@ -43,7 +43,7 @@ class Discriminator(nn.Module):
     Five convolutions: the first four halve height and width and have ndf, 2*ndf, 4*ndf and 8*ndf channels, the last
     makes one number of the 4x4 map. LeakyReLU with slope 0.2 follows each but the last; batch normalisation stands
     before it, but not after the first convolution.
-    With nc=3, ndf=64 it has 2,765,568 parameters. An image of another size raises an error.
+    With nc=3, ndf=64 it has 2,765,568 parameters. An image smaller than 64x64 raises an error.
     """
 
     def __init__(self, nc=3, ndf=64):
@@ -59,8 +59,8 @@ class Discriminator(nn.Module):
 def weights_init(module):
     """Initialise one module in place; used as ``net.apply(weights_init)``.
 
-    Weights of convolutions and transposed convolutions: normal with mean 0 and standard deviation 0.02. Batch
-    normalisation: weight normal with mean 1 and standard deviation 0.02, bias 0. Any other module stays as it is.
+    Weights of nn.Conv2d and nn.ConvTranspose2d: normal with mean 0 and standard deviation 0.02. nn.BatchNorm2d:
+    weight normal with mean 1 and standard deviation 0.02, bias 0. Fully connected layers stay as they are.
     """
     # TODO: tell the kinds apart and fill their parameters.
     raise NotImplementedError
@@ -69,7 +69,9 @@ def weights_init(module):
 def discriminator_loss(d_real, d_fake):
     """Binary cross entropy of the logits of real images against 1 plus that of drawn images against 0.
 
-    The *sum* of the two means, a scalar. It stays finite for logits of any size.
+    The *sum* of the two means, a scalar. The logits come in any of the shapes that a discriminator may return, and
+    there may be more of one kind than of the other. It stays finite for logits of any size, and has the gradient of
+    the formula everywhere, at 0 too.
     """
     # TODO: two cross entropies.
     raise NotImplementedError
@@ -78,7 +80,8 @@ def discriminator_loss(d_real, d_fake):
 def generator_loss(d_fake):
     """The non-saturating loss: binary cross entropy of the logits of drawn images against 1, -log D(G(z)).
 
-    A scalar, the mean over the batch. It stays finite for logits of any size.
+    A scalar, the mean over the batch, for logits in any of the shapes that a discriminator may return. It stays
+    finite for logits of any size, and has the gradient of the formula everywhere, at 0 too.
     """
     # TODO: the generator wants its images to be taken for real.
     raise NotImplementedError
@@ -90,11 +93,12 @@ def train_step(g, d, opt_g, opt_d, real, noise):
     g, d: the networks; opt_g, opt_d: an optimiser for the parameters of each. Both networks are put into training
     mode. real: images (N, nc, 64, 64), noise: (N, nz, 1, 1), on the device of the networks. Both steps use the images
     that are drawn from this noise. Gradients that something else left behind must not count in either step. The first
-    step changes no parameter of the generator, the second none of the discriminator.
+    step changes no parameter of the generator, the second none of the discriminator. A further call goes on with
+    the same objects, so nothing may be left frozen; real and noise keep their values.
 
     Returns a dict of floats: loss_d and loss_g, the two losses; d_real and d_fake_before, the mean *probability*
     (sigmoid of the logit) that the discriminator gave to real and to drawn images in its step; d_fake_after, the mean
-    probability of the drawn images in the generator's step, before that step is taken.
+    probability of the drawn images in the generator's step, before that step is taken. Further keys do no harm.
     """
     # TODO: draw; judge and improve d on real and drawn images; judge the drawn ones again and improve g.
     raise NotImplementedError
@@ -103,7 +107,8 @@ def train_step(g, d, opt_g, opt_d, real, noise):
 def resize_faces(images96):
     """Grey faces for the GAN: uint8 (N, 96, 96), array or tensor, to float32 tensor (N, 1, 64, 64) in [-1, 1].
 
-    Bilinear interpolation with antialiasing, corners not aligned; level 0 becomes -1, level 255 becomes 1.
+    Bilinear interpolation with antialiasing, corners not aligned; level 0 becomes -1, level 255 becomes 1. An error
+    of one grey level is allowed, so the small images may be rounded to whole levels. The images keep their values.
     """
     # TODO: to float, resize, rescale.
     raise NotImplementedError
@@ -113,8 +118,8 @@ def sample(g, n, generator=None):
     """Draw n images (n, nc, 64, 64) in evaluation mode, without gradients; g is left in the mode in which it came.
 
     The noise is torch.randn of shape (n, nz, 1, 1) with ``generator`` as its source of chance (None: the global one);
-    equal generators give equal images. nz is found from the first weight of g, which has shape (nz, ...). The noise
-    is drawn on the CPU and moved to the device of g.
+    equal generators give equal images, and a further call draws other noise. nz is found from the first weight of g,
+    which has shape (nz, ...). The noise is drawn on the CPU and moved to the device of g.
     """
     # TODO: noise, evaluation mode, draw, give the mode back.
     raise NotImplementedError

@@ -1,5 +1,13 @@
-"""``pytest graders/`` in an editor: the suites, run against the solutions in this very process."""
+"""``pytest graders/`` in an editor: the suites, run against exercises/ (or ``--solutions``) in this very process."""
 
-from torchgrade.grading.editor import calibration, dataset, device, pictures, submission
+from torchgrade.grading.editor import (
+    calibration,
+    dataset,
+    device,
+    pictures,
+    pytest_addoption,
+    pytest_runtest_call,
+    submission,
+)
 
-__all__ = ["calibration", "dataset", "device", "pictures", "submission"]
+__all__ = ["calibration", "dataset", "device", "pictures", "pytest_addoption", "pytest_runtest_call", "submission"]

@@ -3,9 +3,9 @@
 Make a noisy line, derive the gradient of the mean squared error, write the update by hand, and recover the slope w
 and the intercept b of y = w · x + b.
 
-Try the rates 0.5, 0.1 and 0.01 on x as it is, from 0 to 100: each of them diverges. The mean squared error is
-6667 times as curved along one direction as a rate of 1 can bear, and hardly curved at all along another one, so a
-rate small enough for the first leaves the intercept where it was. Scale x first, and all three rates work.
+Try the rates 0.5, 0.1 and 0.01 on x as it is, from 0 to 100: each of them diverges. For such an x the error is a
+steep and narrow valley: across it only rates below 0.0003 do not overshoot, and with those the intercept, which lies
+along the valley, hardly moves. Scale x first, and all three rates work.
 
 Conventions:
 
@@ -44,8 +44,8 @@ def make_data(b: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def mse_loss(pred: Tensor, target: Tensor) -> Tensor:
     """Return the mean of the squared differences, as a tensor without dimensions, differentiable in both.
 
-    pred, target: the same shape, any. Raises ValueError when the shapes differ: (N, 1) against (N,) would
-    silently broadcast to (N, N).
+    pred, target: the same shape, any, not empty, and the same dtype, which is that of the result. Raises ValueError
+    when the shapes differ: (N, 1) against (N,) would silently broadcast to (N, N).
     """
     # TODO: refuse different shapes, then average the squared differences.
     # BEGIN SOLUTION
@@ -74,7 +74,7 @@ def sgd_step(params: list[Tensor], lr: float) -> None:
     """Move every parameter against its gradient by ``lr`` times the gradient, in place, and clear the gradient.
 
     Afterwards each parameter is still the same leaf tensor: requires_grad is True, no graph hangs on it, and its
-    gradient is None or zero. A parameter whose gradient is None is left alone.
+    gradient is None or zero. A parameter whose gradient is None is left alone. Parameters have any shape and layout.
     """
     # TODO: update without recording a graph, and reset the gradients for the next step.
     # BEGIN SOLUTION
@@ -99,7 +99,8 @@ def fit_linear(
 
     x, y: arrays or tensors of shape (N,) or (N, 1), any float dtype, any device; they are not changed.
         x lies within 0 ... 100 and is not constant.
-    lr: the step size. With ``normalize`` every lr up to 0.5 has to work on whole batches, so scale x accordingly.
+    lr: the step size, which may shrink during the run. With ``normalize`` every lr up to 0.5 has to work on whole
+        batches, so scale x accordingly.
     batch_size: samples for each update; the last batch may be smaller. None: all N of them at once.
     epochs: passes over the data. Before each pass the samples are put into a new random order.
     normalize: True: train on x scaled in whatever way you like (z-score, x / 100, ...).

@@ -5,12 +5,15 @@ Write the usual losses and optimisers by formula, then return to the noisy line 
 
 Conventions, the same as PyTorch's unless said otherwise:
 
-* A loss takes the prediction first and the target second.
+* A loss takes the prediction first and the target second. The result has the dtype of the prediction, float32 or
+  float64, and no argument is changed. Gradients reach the prediction and are those of the formula, also where a
+  smooth loss is made of pieces.
 * ``reduction`` is "mean", "sum" or "none" (one value for each element or sample, not reduced). `kl_div` knows
   "batchmean" besides. Anything else raises ValueError.
 * An optimiser changes parameters in place: the tensors that it was given stay the leaves they were, their
   gradients stay until ``zero_grad``, and autograd records nothing of a step. It keeps what it remembers of a
-  parameter in tensors of the parameter's dtype and device. A parameter whose gradient is None is left alone.
+  parameter in tensors of its own, of the parameter's dtype and device. A parameter whose gradient is None is left
+  alone. A parameter has any shape, float32 or float64.
 * Weight decay is L2: ``weight_decay * param`` is added to the gradient before anything else. AdamW differs.
 
 Forbidden: ``torch.optim``, and the losses of ``torch.nn`` and ``torch.nn.functional`` (``cross_entropy``, ``nll_loss``,
@@ -150,16 +153,12 @@ def binary_cross_entropy_with_logits(
     logits, target: the same shape; targets lie between 0 and 1, both included. pos_weight: multiplies the part of the
     loss that belongs to the target 1; it broadcasts against logits. None: 1.
     """
-
     # TODO: write the loss with the logarithms of sigmoid(x) and sigmoid(-x), each without overflow.
     # BEGIN SOLUTION
-    def log_sigmoid(x: Tensor) -> Tensor:
-        return x.clamp(max=0.0) - x.abs().neg().exp().log1p()
-
-    positive = target * log_sigmoid(logits)
+    positive = target * torch.nn.functional.logsigmoid(logits)
     if pos_weight is not None:
         positive = positive * pos_weight
-    return reduce_loss(-positive - (1 - target) * log_sigmoid(-logits), reduction)
+    return reduce_loss(-positive - (1 - target) * torch.nn.functional.logsigmoid(-logits), reduction)
     # END SOLUTION
 
 
@@ -384,7 +383,7 @@ def run_regression(
 ) -> dict:
     """Fit y = w · x + b by the mean squared error over all samples at once, in float64, and say honestly how it went.
 
-    x, y: arrays or tensors of shape (N,).
+    x, y: arrays or tensors of shape (N,), of any float dtype.
     optimizer_name: "SGD", "Adagrad", "RMSprop", "Adam" or "AdamW"; all of its options but lr have their defaults.
     normalize: how x is scaled for the training. "none": not at all. "zscore": mean 0 and standard deviation 1.
         "minmax": to [0, 1]. y is never scaled.

@@ -183,7 +183,7 @@ def test_a_regrade_lists_who_changed_by_which_check(graded, tmp_path):
     assert by_key["right", "test_scale"] == ("passed", "failed")
     assert by_key["wrong", "test_scale"] == ("failed", "passed")
     assert by_key["right", "test_gradient"] == ("passed", "skipped")
-    assert "right task01_scale test_scale: passed 2 -> failed 0" in done.stdout
+    assert "Right One (right) task01_scale test_scale: passed 2 -> failed 0" in done.stdout
     assert not any(line["student"] == "untouched" for line in changed)
     assert grade_py("regrade", "--out", tmp_path / "nothing", cwd=mended).returncode == 2
 
@@ -273,6 +273,7 @@ def test_no_process_survives_any_ending_and_the_batch_continues(tmp_path, signal
         done = book.done()
     if signals == (signal.SIGINT,):
         assert "finishing what is running" in text
+        assert f"{6 - len(done)} pending" in text
         assert done
     final = spawn(course, tmp_path / "class", tmp_path / "out")
     text, _ = final.communicate(timeout=200)

@@ -11,6 +11,8 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.launch import canaries
 from torchgrade.isolation.launch.launcher import open_launcher
 
+pytestmark = pytest.mark.bare
+
 
 @pytest.mark.parametrize("isolation", ["strict", "standard"])
 def test_nothing_gets_out_that_must_not(isolation):

@@ -11,12 +11,13 @@ from class_support import EVIL, TASKS, make_class
 
 from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
-from torchgrade.report.class_report import ClassFacts, class_report
+from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,1600",
 )  # fmt: skip
+pytestmark = pytest.mark.bare
 
 
 def page_of(size=40):
@@ -262,3 +263,30 @@ def test_an_empty_class_has_a_page():
     assert "No totals yet" in text
     assert "<b>0</b> students" in text
     assert "&lt;b&gt;" in histogram_svg([1], ["<b>"])
+
+
+def test_each_track_has_a_part_of_the_page():
+    """An overview with a column for each track; the tasks stand in the track's own table."""
+    students, rows = make_class(12)
+    tracks = [TrackPart("Firsts & more", TASKS[:1]), TrackPart("Others", TASKS[1:])]
+    text = class_report(students, rows, TASKS, Policy(), ClassFacts("A course", "2025-01-01", {}, {}), tracks)
+    overview = text[text.index('<table id="students">') : text.index('<section aria-labelledby="tracks">')]
+    assert "Firsts &amp; more" in overview
+    assert "/6<" in overview
+    assert "/12<" in overview
+    assert "task01" not in overview
+    parts = text[
+        text.index('<section aria-labelledby="tracks">') : text.index('<section aria-labelledby="checks-title">')
+    ]
+    assert parts.count("<table>") == 2
+    assert parts.count("<tr>") == 2 * (1 + 12)
+    first, second = parts.split("</details>")[:2]
+    assert "task01" in first
+    assert "task02" not in first
+    assert "task02" in second
+    assert "task03" in second
+    known = {row.student: row.points for row in rows if row.task == TASKS[0].task}
+    for student in students:
+        line = next(line for line in overview.splitlines() if student.key.lower() in line)
+        points = known[student.key]
+        assert f'data-v="{"" if points is None else f"{points:g}"}">' in line

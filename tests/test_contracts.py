@@ -22,7 +22,7 @@ from torchgrade.errors import (
     WorkerDied,
 )
 from torchgrade.expect.contract import Asked, contract
-from torchgrade.isolation.launch.launcher import Limits, open_launcher
+from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
@@ -223,13 +223,13 @@ def here() -> RemoteSubmission:
 
 
 @pytest.fixture(scope="module")
-def launcher() -> Iterator[open_launcher]:
+def launcher() -> Iterator[Launcher]:
     with open_launcher() as launcher:
         yield launcher
 
 
 @pytest.fixture
-def worker(launcher: open_launcher) -> Iterator[RemoteSubmission]:
+def worker(launcher: Launcher) -> Iterator[RemoteSubmission]:
     line = WorkerLine(launcher.start(Limits()), Limits())
     yield loaded(line)
     line.close()

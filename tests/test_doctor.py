@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from support import MINI
 
 from torchgrade.course import Course
@@ -22,6 +23,7 @@ def test_doctor_reports_the_machine_and_the_isolation():
     assert "the reference solution earns" in rows["task01_scale"].found
 
 
+@pytest.mark.bare
 def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
     monkeypatch.setattr(levels.shutil, "which", lambda name: None)
     rows = list(doctor.isolation_rows("auto", "cpu", Course.load(MINI)))

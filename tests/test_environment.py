@@ -219,11 +219,10 @@ def test_trying_a_place_leaves_nothing_and_changes_nothing(tmp_path: Path) -> No
 def test_a_checkout_that_cannot_be_written_is_graded_all_the_same(mini: Path) -> None:
     """Root may write everywhere, so somebody else asks."""
     (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
-    for path in (mini, *mini.rglob("*"), *(folder for folder in mini.parents if folder.owner() != "root")):
+    for path in (mini, *mini.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     for folder in [folder for folder in mini.parents if "pytest" in str(folder)]:
         folder.chmod(0o755)
-    mini.chmod(0o555)
     become = [sys.executable, str(ROOT / "tests" / "ordinary.py")] if os.getuid() == 0 else []
 
     def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -232,7 +231,7 @@ def test_a_checkout_that_cannot_be_written_is_graded_all_the_same(mini: Path) ->
 
     graded = ask("task01", "-q")
     assert graded.returncode == 0, graded.stderr
-    assert "your best grades are not kept: " in graded.stderr
+    assert "your grades are not kept: " in graded.stderr
     hints = ask("hint", "task01")
     assert hints.returncode == 0
     assert "all at once, as nothing can be noted in" in hints.stdout

@@ -21,7 +21,7 @@ from markdown_it import MarkdownIt
 
 import torchgrade.report
 from torchgrade.errors import CourseError
-from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.marks import Override, Row, Student, TaskInfo, counting
 from torchgrade.model import Outcome, Result, Status
 from torchgrade.policy import Policy, dated, total
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
@@ -193,7 +193,41 @@ def test_moodle_and_canvas():
     assert [(line["ID"], line["SIS Login ID"]) for line in ids[1:]] == [("17", "a@x"), ("", "")]
 
 
+def test_moodle_gets_its_own_identifier_back():
+    """In the words of the site's language, as the worksheet spells it; else the number that the folder has."""
+    people = [Student("a", "a", "A", ids={"identifier": "Teilnehmer/in71", "platform": "Participant 71"}),
+              Student("b", "b", "B", ids={"platform": "Participant 72"})]  # fmt: skip
+    table = {who.key: {t.task: Row(who.key, t.task, "passed", 6, 6) for t in TASKS} for who in people}
+    lines = read_csv(platforms.moodle_csv(people, table, TASKS, POLICY))
+    assert [line["Identifier"] for line in lines] == ["Teilnehmer/in71", "Participant 72"]
+
+
 # --- documents of one student
+
+
+def test_feedback_names_the_file_and_the_moment_and_what_came_instead():
+    """A student sees which file was graded; one whose file is no submission sees which one came, and why."""
+    base = Row("evil", TASKS[0].task, "passed", 6.0, 6.0, attempt=2, attempts=3, label="x/task01.py",
+               submitted="2026-03-01T23:59:10", late=True)  # fmt: skip
+    came = Row("evil", TASKS[1].task, "unreadable", 0.0, 6.0, label="x/hw.rar", reason="an archive that stays closed")
+    rows = {TASKS[0].task: base, TASKS[1].task: came, TASKS[2].task: TABLE["evil"][TASKS[2].task]}
+    result = student_result(STUDENTS[0], rows, TASKS, ABOUT)
+    mark = total(rows.values(), TASKS, POLICY)
+    for make in (feedback.feedback_markdown, feedback.feedback_html):
+        text = make(STUDENTS[0], result, rows, mark).replace("\\", "")
+        assert "Graded: x/task01.py, handed in 2026-03-01 23:59:10. Attempt 2 of 3. Handed in late." in text
+        assert "Came: x/hw.rar." in text
+        assert "an archive that stays closed" in text
+
+
+def test_points_set_by_hand_stand_alone_where_nothing_was_graded():
+    """No failed check beside them says that nothing was handed in."""
+    decision = Override("evil", TASKS[0].task, 4.0, "on paper", "prof", "2026-03-01")
+    row = Row("evil", TASKS[0].task, "missing", 0.0, 6.0, reason="nothing was handed in", override=decision)
+    rows = {**TABLE["evil"], TASKS[0].task: row}
+    [check] = student_result(STUDENTS[0], rows, TASKS, ABOUT).tasks[0].checks
+    assert check.title == "the points were set by hand"
+    assert "4 of 6 points instead of 0 (nothing was handed in): on paper" in check.message
 
 
 @pytest.mark.parametrize("student", STUDENTS[:4], ids=lambda student: student.key)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hostile import harness
 from hostile.attempt import Payload
 from hostile.harness import Arena
 from hostile.payloads import ALL, FAMILIES
 
 from torchgrade.errors import IsolationError
+from torchgrade.isolation.launch import levels
+
+
+@pytest.mark.bare
+def test_an_arena_that_is_not_to_be_had_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sockets have one name in all arenas of a process: this runs before there is one."""
+    before = set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*"))
+    monkeypatch.setattr(levels.shutil, "which", lambda name: None)
+    with pytest.raises(IsolationError, match="apt install bubblewrap"):
+        Arena("strict")
+    assert set(Path(tempfile.gettempdir()).glob("torchgrade-arena-*")) <= before
+    with harness.targets():
+        pass
 
 
 @pytest.fixture(scope="module", params=["strict", "standard"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from support import MINI, grade_py
 
 from torchgrade.course import Course
-from torchgrade.course_tools.mutate import edits
+from torchgrade.course_tools.edits import edits
 from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, forget_proof, read_proof, stale
 from torchgrade.course_tools.stubs import make_stub
 from torchgrade.course_tools.verify import verify_tasks
@@ -50,7 +51,7 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     assert done.returncode == 0
     said = done.stdout.splitlines()
     assert said[-1] == "every fact holds"
-    assert said[0] == "task01_scale: finding, price: mutant adds_the_factor costs 88% of the task"
+    assert said[0] == "task01_scale: finding, price: mutant adds_the_factor costs 50% of the task"
     counted = re.findall(r"(task0\d)_\w+: (\d+) of (\d+) cases graded", done.stderr)
     assert [(task, done == cases) for task, done, cases in counted] == [("task01", True), ("task02", True)]
 
@@ -204,6 +205,64 @@ def test_edits_are_small_and_have_names() -> None:
     names = [edit.name for edit in edits((MINI / "solutions" / "task01_scale.py").read_text())]
     assert "scale: x * factor -> x / factor" in names
     assert len(names) == len(set(names))
+
+
+EDITED = '''
+def f(x, items, k=1):
+    """D."""
+    if k < 0:
+        raise ValueError("k")
+    y = F.relu(x.abs(), inplace=False).sum(dim=(1, 2)) + x.mean()
+    if k == 1 and x.requires_grad:
+        y = y.detach()
+    for item in items:
+        y = y * item[k]
+        y = y + items[k:][0]
+    return y
+
+
+class C:
+    def step(self, x):
+        self.count += 1
+        self.run(x)
+        x.mul_(self.rate)
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("f: k < 0 -> k <= 0", "if k <= 0:"),
+        ("f: k == 1 and x.requires_grad -> k == 1 or x.requires_grad", "if k == 1 or x.requires_grad:"),
+        ("f: F.relu(x.abs(), inplace=False) -> F.relu(x.abs())", "F.relu(x.abs()).sum"),
+        ("f: F.relu(x.abs(), inplace=False) -> x.abs()", "y = x.abs().sum(dim=(1, 2))"),
+        ("f: x.abs() -> x", "F.relu(x, inplace=False)"),
+        ("f: y.detach() -> y", "        y = y\n"),
+        ("f: y = y * item[k] with .detach()", "y = (y * item[k]).detach()"),
+        ("f: item[k] -> item[k + 1]", "item[k + 1]"),
+        ("f: items[k:] -> items[k + 1:]", "items[k + 1:][0]"),
+        ("f: dim=(1, 2) -> dim=(1,)", "sum(dim=(1,))"),
+        ("f: y * item[k] -> y", "        y = y\n"),
+        ("f: for item in items: ends after one turn", "        break\n"),
+        ("f: y = y * item[k] moved behind the next statement", "y = y + items[k:][0]\n        y = y * item[k]"),
+        ("C.step: self.rate -> 1", "x.mul_(1)"),
+        ("C.step: self.run(x) -> x", "        x\n"),
+        ("C.step: returns before x.mul_(self.rate)", "        self.run(x)"),
+        ("C.step: self.count += 1 moved behind the next statement", "self.run(x)\n        self.count += 1"),
+    ],
+)
+def test_each_operator_makes_its_edit(name: str, changed: str) -> None:
+    made = {edit.name: edit for edit in edits(EDITED)}
+    text = made[name].text
+    assert changed in text
+    compile(text, "mutant", "exec")
+    assert text != ast.unparse(ast.parse(EDITED))
+
+
+def test_no_edit_is_the_same_program_by_its_text() -> None:
+    made = edits(EDITED)
+    assert len({edit.text for edit in made}) == len(made)
+    assert ast.unparse(ast.parse(EDITED)) not in {edit.text for edit in made}
 
 
 def test_one_mutant_can_be_proved_alone(mini: Path) -> None:

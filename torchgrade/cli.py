@@ -82,7 +82,7 @@ def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
     """All commands, or those that a learner's edition has."""
     parser = argparse.ArgumentParser(
         prog="grade.py",
-        description=_("Grade the course. Without a command: grade all tasks, or those that are named."),
+        description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
     parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
@@ -103,7 +103,8 @@ def command_names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grade = commands.add_parser("grade", help=_("grade tasks (the default command)"))
-    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, or any unambiguous prefix or stem"))
+    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, another unambiguous prefix, or a track"))
+    grade.add_argument("--all", action="store_true", help=_("without TASK: also what has not changed since"))
     source = grade.add_mutually_exclusive_group()
     source.add_argument("--submission", type=Path, metavar="PATH", help=_("a file, a folder or an archive"))
     source.add_argument("--solutions", action="store_true", help=_("grade solutions/ instead of exercises/"))
@@ -159,6 +160,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     verify.add_argument("--repeat", type=int, default=0, metavar="N", help=_("solutions and alternatives with N seeds"))
     verify.add_argument("--inputs", action="store_true", help=_("only show what the checks send to each function"))
+    verify.add_argument("--contract", action="store_true", help=_("grade broken contracts and list the unseen ones"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
     verify.add_argument("--only", default="", metavar="TEXT", help=_("only cases that have this in their name"))

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,10 @@ import yaml
 from torchgrade.engine_files import engine_files
 from torchgrade.errors import CourseError, UnknownTask, UsageError
 from torchgrade.manifest import Manifest, parse_manifest
+from torchgrade.model import short_name
 
 STEM = re.compile(r"task\d\d_[a-z0-9_]+")
+TRACK = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Task:
     root: Path
 
     @property
-    def number(self) -> int:
-        return int(self.stem[4:6])
+    def short(self) -> str:
+        """What one types: ``task07``."""
+        return short_name(self.stem)
 
     @property
     def stub(self) -> Path:
@@ -67,13 +70,31 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Track:
+    """Tasks that belong together, in order of study. ``name`` is what one types; blank where a course has no tracks."""
+
+    name: str
+    title: str
+    about: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
 class Course:
-    """The ordered tasks with the title and the settings of ``course.yaml``."""
+    """The tracks in order of study, with the title and the settings of ``course.yaml``."""
 
     root: Path
     title: str
-    tasks: tuple[Task, ...]
+    tracks: tuple[Track, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ignore(self) -> tuple[str, ...]:
+        """Patterns of files that are no hand-ins; CourseError when they are no list of texts."""
+        patterns = self.settings.get("ignore") or []
+        if not isinstance(patterns, list) or any(not isinstance(pattern, str) for pattern in patterns):
+            raise CourseError("course.yaml: ignore is a list of patterns such as `drafts/*`")
+        return tuple(patterns)
 
     @classmethod
     def load(cls, root: Path) -> Course:
@@ -82,15 +103,14 @@ class Course:
             settings = yaml.safe_load(_read(path)) or {}
         except yaml.YAMLError as error:
             raise CourseError(f"course.yaml is not YAML: {error}") from None
-        stems = settings.get("tasks")
-        if not isinstance(settings.get("title"), str) or not isinstance(stems, list):
-            raise CourseError("course.yaml must hold a title and a list of tasks")
-        for stem in stems:
-            if not isinstance(stem, str) or not STEM.fullmatch(stem):
-                raise CourseError(f"course.yaml: {stem!r} is not a task's stem such as task07_pooling_norm")
-            if stems.count(stem) > 1:
-                raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
-        return cls(root, settings["title"], tuple(Task(stem, root) for stem in stems), settings)
+        if not isinstance(settings.get("title"), str) or ("tracks" in settings) == ("tasks" in settings):
+            raise CourseError("course.yaml must hold a title, and either tracks or a list of tasks")
+        return cls(root, settings["title"], _tracks(root, settings), settings)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks, in order of study."""
+        return tuple(task for track in self.tracks for task in track.tasks)
 
     @property
     def secret(self) -> list[Path]:
@@ -113,14 +133,17 @@ class Course:
         if found:
             raise UnknownTask(f"{name!r} fits {len(found)} tasks", name, [task.stem for task in found])
         stems = [task.stem for task in self.tasks]
-        near = difflib.get_close_matches(wanted, stems + [stem[:6] for stem in stems], n=3, cutoff=0.5)
+        tracks = [track.name for track in self.tracks if track.name]
+        short = {task.short: task.stem for task in self.tasks}
+        near = difflib.get_close_matches(wanted, [*stems, *short, *tracks], n=3, cutoff=0.5)
         near += [stem for stem in stems if wanted.replace("task", "").strip("_0") in stem.split("_")]
-        names = list(dict.fromkeys(next(stem for stem in stems if stem.startswith(close)) for close in near))
+        names = list(dict.fromkeys(short.get(close, close) for close in near))
         raise UnknownTask(f"there is no task {name!r}", name, names)
 
     def select(self, names: Sequence[str]) -> tuple[Task, ...]:
-        """The tasks with these names in the order of the course; all of them when no name is given."""
-        wanted = {self.find(name).stem for name in names}
+        """The tasks with these names, and those of the tracks among them, in order of study; all when there is none."""
+        by_track = {track.name: track.tasks for track in self.tracks if track.name}
+        wanted = {task.stem for name in names for task in by_track.get(name.lower()) or (self.find(name),)}
         return tuple(task for task in self.tasks if not names or task.stem in wanted)
 
     def homework(self, name: str) -> tuple[Task, ...]:
@@ -132,6 +155,35 @@ class Course:
             known = ", ".join(str(other) for other in homeworks) or "none"
             raise UsageError(f"course.yaml names no homework {name!r}; there are: {known}")
         return self.select([str(task) for task in homeworks[name]])
+
+
+def _tracks(root: Path, settings: Mapping[str, Any]) -> tuple[Track, ...]:
+    """The tracks; a plain list of tasks is one track without a name."""
+    found = settings.get("tracks", {"": {"title": settings["title"], "about": "", "tasks": settings.get("tasks")}})
+    if not isinstance(found, dict) or not found:
+        raise CourseError("course.yaml: tracks must map names to a title, a sentence and tasks")
+    tracks = tuple(_track(root, str(name), entry) for name, entry in found.items())
+    stems = [task.stem for track in tracks for task in track.tasks]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise CourseError(f"course.yaml lists {stem} {stems.count(stem)} times; a task stands in it once")
+    return tracks
+
+
+def _track(root: Path, name: str, entry: Any) -> Track:
+    place = f"course.yaml: the track {name!r}" if name else "course.yaml"
+    if name and (not TRACK.fullmatch(name) or name.startswith("task")):
+        raise CourseError(f"{place} needs a name of small letters that does not begin like a task's")
+    if not isinstance(entry, dict) or set(entry) != {"title", "about", "tasks"}:
+        raise CourseError(f"{place} must hold title, about (a sentence) and tasks, and nothing else")
+    if any(not isinstance(entry[key], str) or (name and not entry[key].strip()) for key in ("title", "about")):
+        raise CourseError(f"{place} must hold title and about as texts")
+    if not isinstance(entry["tasks"], list):
+        raise CourseError(f"{place} must hold a list of tasks")
+    for stem in entry["tasks"]:
+        if not isinstance(stem, str) or not STEM.fullmatch(stem):
+            raise CourseError(f"course.yaml: {stem!r} is not a task's stem such as task07_pooling_norm")
+    return Track(name, entry["title"], entry["about"], tuple(Task(stem, root) for stem in entry["tasks"]))
 
 
 def find_root(start: Path, home: Path | None = None) -> Path:

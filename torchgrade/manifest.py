@@ -15,16 +15,16 @@ DIFFICULTIES = ("low", "middle", "high")
 
 @dataclass(frozen=True)
 class Manifest:
-    """One task's facts. ``check_seconds`` is the default limit of a check, ``memory_mb`` that of the worker.
+    """One task's facts. ``builds_on`` are the stems of tasks whose work this one takes for granted.
 
-    ``preload`` are modules that nearly every submission imports: they are imported once, before the first worker is
-    forked.
+    ``check_seconds`` is the default limit of a check, ``memory_mb`` that of the worker. ``preload`` are modules that
+    nearly every submission imports: they are imported once, before the first worker is forked.
     """
 
     title: str
     summary: str
     hints: tuple[str, ...]
-    track: str = "core"
+    builds_on: tuple[str, ...] = ()
     difficulty: str = "middle"
     check_seconds: float = 10.0
     memory_mb: int = 2048
@@ -47,7 +47,7 @@ def parse_manifest(text: str, name: str) -> Manifest:
     for key in ("title", "summary"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise CourseError(f"{name}: {key} must be a sentence")
-    values = {**data, **{key: _texts(data, key, name) for key in ("hints", "preload", "data")}}
+    values = {**data, **{key: _texts(data, key, name) for key in ("hints", "preload", "data", "builds_on")}}
     if not values["hints"]:
         raise CourseError(f"{name}: hints must hold at least one sentence")
     if values.get("difficulty", "middle") not in DIFFICULTIES:

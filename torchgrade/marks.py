@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from torchgrade.model import Outcome, Status
+from torchgrade.model import Outcome, Status, short_name
 
 MISSING = "missing"  # nothing was handed in
 UNREADABLE = "unreadable"  # something was, and it is not a submission
@@ -37,6 +37,11 @@ class Student:
     def shown(self) -> str:
         return self.name or self.key
 
+    @property
+    def called(self) -> str:
+        """Name and key, for people who must tell students apart."""
+        return self.key if self.name in ("", self.key) else f"{self.name} ({self.key})"
+
 
 @dataclass(frozen=True)
 class TaskInfo:
@@ -45,6 +50,10 @@ class TaskInfo:
     task: str
     title: str
     max_points: float
+
+    @property
+    def short(self) -> str:
+        return short_name(self.task)
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ class Row:
     memory_bound: str = ""
     override: Override | None = None
     checks: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def points(self) -> float | None:

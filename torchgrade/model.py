@@ -8,8 +8,8 @@ is a function of ``Result``.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 RESULT_SCHEMA = "torchgrade.result/1"
@@ -56,6 +56,11 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130
 
 
+def short_name(stem: str) -> str:
+    """What one types for a task: ``task07`` of ``task07_pooling_norm``."""
+    return stem.partition("_")[0]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One check's result on one device. ``seconds`` is wall time, points are those of the check."""
@@ -99,6 +104,11 @@ class TaskGrade:
     isolation: str = "none"
     memory_bound: str = "none"
     peak_mb: float = 0.0  # the largest resident memory of the submission's process, torch included
+    notes: tuple[str, ...] = ()  # what was left out of the file, and why
+
+    @property
+    def short(self) -> str:
+        return short_name(self.task)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TaskGrade:
@@ -107,6 +117,7 @@ class TaskGrade:
                 **_known(cls, data),
                 "status": Status(data["status"]),
                 "checks": tuple(Outcome.from_json(check) for check in data["checks"]),
+                "notes": tuple(data.get("notes", ())),
             }
         )
 
@@ -139,6 +150,11 @@ class Result:
         if self.tasks and all(task.status is Status.PASSED for task in self.tasks):
             return ExitCode.PASSED
         return ExitCode.NOT_YET
+
+    def with_known(self, known: Mapping[str, TaskGrade], order: Sequence[str]) -> Result:
+        """Together with grades that were known before, in the order of these stems."""
+        grades = {**known, **{task.task: task for task in self.tasks}}
+        return replace(self, tasks=tuple(grades[stem] for stem in order))
 
     def to_json(self) -> dict[str, Any]:
         """The document described by ``torchgrade/report/result.schema.json``."""

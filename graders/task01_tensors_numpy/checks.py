@@ -7,7 +7,7 @@ Python lists, which cannot share anything with the arrays that they came from.
 import numpy as np
 import torch
 
-from torchgrade.authoring import check, expect
+from torchgrade.authoring import LAYOUTS, check, expect, grid, kit
 
 DTYPES = {
     "float64": torch.float64,
@@ -90,13 +90,26 @@ def test_sharing(submission):
         expect.close(
             shown["result"],
             copied(first),
-            likely={"the tensor is a copy: torch.tensor always copies": before},
+            likely={"the tensor is a copy, not a view of the array": before},
             given=f"{given}, written to after the call",
         )
         expect.close(shown["source"], second, given=f"{given}; the tensor is written to")
 
 
-@check("numpy_to_tensor copies what torch cannot describe", points=1, category="robustness", after=test_dtypes)
+@check("the conversions leave their arguments as they were", points=0.5, category="robustness",
+       after=test_dtypes, hidden=True)  # fmt: skip
+def test_arguments(submission):
+    for array in (random_array(), random_array("int32")[::-1], random_array(">f8")):
+        expect.not_mutated(submission, submission.numpy_to_tensor, array)
+        expect.not_mutated(submission, submission.copy_to_tensor, array)
+        expect.not_mutated(submission, submission.copy_to_tensor, array, torch.int64)
+    for tensor in (copied(random_array()), copied(random_array("uint8")).T):
+        expect.not_mutated(submission, submission.tensor_to_numpy, tensor)
+
+
+@check(
+    "numpy_to_tensor copies what torch cannot describe", points=1, category="robustness", after=test_dtypes, hidden=True
+)
 def test_awkward_arrays(submission):
     for given, array in awkward_arrays().items():
         expect.close(submission.numpy_to_tensor(array), copied(array), given=given)
@@ -116,6 +129,7 @@ def awkward_arrays():
     points=1,
     category="robustness",
     after=test_sharing,
+    hidden=True,
 )
 def test_read_only(submission):
     array = random_array()
@@ -143,22 +157,41 @@ def test_to_numpy(submission, device):
         expect.close(submission.tensor_to_numpy(tensor), array, given=f"a {dtype} tensor of shape (3, 4)")
         expect.close(submission.tensor_to_numpy(tensor.T), array.T, given=f"a transposed {dtype} tensor")
 
-    number = submission.tensor_to_numpy(torch.tensor(2.5, device=device))
-    expect.close(number, np.array(2.5, dtype="float32"), trivial="one number", given="a tensor without axes")
+    for shape in ((), (0, 3), (1, 3), (2, 1, 3), (2, 3, 0)):
+        tensor = torch.randn(shape, device=device)
+        array = submission.tensor_to_numpy(tensor)
+        expect.shape(array, shape, given=f"a float32 tensor of shape {shape}")
+        expect.equal(array.tolist(), tensor.tolist(), trivial="few values, or none", given=f"shape {shape}")
+    odd = torch.tensor([float("nan"), float("inf"), -0.0, -3.5], device=device)
+    expect.close(submission.tensor_to_numpy(odd), odd.cpu().numpy(), equal_nan=True, given="NaN, infinity, -0.0, -3.5")
 
 
 @check("tensor_to_numpy shares the memory of a CPU tensor", points=1, category="values", after=test_to_numpy)
 def test_to_numpy_sharing(submission):
     array = random_array("float32")
     first, second = array + 2, array + 3
-    shown = submission.probes.writes_seen(submission.tensor_to_numpy, copied(array), copied(first), second)
-    expect.close(
-        shown["result"],
-        first,
-        likely={"the array is a copy of the tensor": array},
-        given="a float32 tensor, written to after the call",
-    )
-    expect.close(shown["source"], copied(second), given="a float32 tensor; the array is written to")
+    wide = torch.cat([copied(array)] * 2, 1)
+    layouts = {
+        "a float32 tensor": copied(array),
+        "a transposed float32 tensor": copied(array.T).T,
+        "a slice of a wider tensor": wide[:, :4],
+        "every second column of a tensor": torch.stack([copied(array)] * 2, -1).flatten(1)[:, ::2],
+    }
+    for given, tensor in layouts.items():
+        shown = submission.probes.writes_seen(submission.tensor_to_numpy, tensor, copied(first), second)
+        expect.close(
+            shown["result"],
+            first,
+            likely={"the array is a copy of the tensor": array},
+            given=f"{given}, written to after the call",
+        )
+        expect.close(shown["source"], copied(second), given=f"{given}; the array is written to")
+
+
+@check("tensor_to_numpy copies a tensor of another device to the host", points=0.5, category="devices",
+       after=test_to_numpy)  # fmt: skip
+def test_to_numpy_device(submission):
+    expect.portable(submission.tensor_to_numpy, torch.randn(2, 3), expected="values on the host before NumPy has them")
 
 
 @check("tensor_to_numpy leaves the autograd graph usable", points=2, category="gradients", after=test_to_numpy)
@@ -177,22 +210,36 @@ def test_to_numpy_graph(submission):
 
 @check("copy_to_tensor keeps the dtype, or converts to the one asked for", points=1, category="values")
 def test_copy_dtype(submission):
-    for dtype in ("float64", "uint8", "bool", "complex64"):
+    for dtype in DTYPES:
         array = random_array(dtype)
         expect.close(submission.copy_to_tensor(array), copied(array), given=f"a {dtype} array, dtype=None")
+    for shape in ((), (0, 3), (1, 3), (2, 1, 3)):
+        array = random_array(shape=(6,))[: np.prod(shape, dtype=int)].reshape(shape)
+        tensor = submission.copy_to_tensor(array)
+        expect.shape(tensor, shape, given=f"a float64 array of shape {shape}")
+        expect.equal(tensor.tolist(), array.tolist(), trivial="few values, or none", given=f"shape {shape}")
+    odd = np.array([np.nan, np.inf, -np.inf, -3.5])
+    expect.close(submission.copy_to_tensor(odd), copied(odd), equal_nan=True, given="NaN, ±infinity, -3.5")
 
     pixels = random_array("uint8")
     converted = submission.copy_to_tensor(pixels, dtype=torch.float32)
     expect.close(converted, copied(pixels, torch.float32), given="a uint8 array, dtype=torch.float32")
 
-    halves = random_array("int64") + 0.75
-    whole = torch.tensor([[int(number) for number in row] for row in halves.tolist()])
-    expect.close(
-        submission.copy_to_tensor(halves, dtype=torch.int64),
-        whole,
-        likely={"the fraction is rounded, not dropped": whole + 1},
-        given="a float64 array, dtype=torch.int64",
-    )
+    above = random_array("int64") + 0.75
+    for sign, given in ((1, "numbers such as 3.75"), (-1, "numbers such as -3.75")):
+        halves = sign * above
+        whole = torch.tensor([[int(number) for number in row] for row in halves.tolist()])
+        expect.close(
+            submission.copy_to_tensor(halves, dtype=torch.int64),
+            whole,
+            likely={
+                "the fraction is rounded, not dropped": whole + sign,
+                "negative numbers go down to the next integer; a fraction is dropped towards 0": whole - 1,
+            }
+            if sign < 0
+            else {"the fraction is rounded, not dropped": whole + sign},
+            given=f"a float64 array of {given}, dtype=torch.int64",
+        )
 
 
 @check("copy_to_tensor never shares memory", points=2, category="values", after=test_copy_dtype)
@@ -219,6 +266,7 @@ def test_copy_owns(submission):
     points=1,
     category="robustness",
     after=test_copy_dtype,
+    hidden=True,
 )
 def test_copy_awkward(submission):
     for given, array in awkward_arrays().items():
@@ -231,35 +279,45 @@ def test_shares(submission, device):
         "a plain (3, 4) array": random_array(),
         "a transposed int32 array": random_array("int32").T,
         "two columns of an array": random_array("float32", (3, 4))[:, 1:3],
+        "an array (1, 3) of negative numbers": -random_array("float64", (1, 3)),
+        "an array without axes": random_array()[1, 2, ...],
     }
-    for given, array in layouts.items():
-        found = submission.probes.sharing_answers(submission.shares_memory, array, device)
-        answers = found["answers"]
-        for tensor in answers:
-            expect.equal(
-                answers[tensor],
-                tensor == "view",
-                trivial="asked about a view and about copies: no constant passes",
-                likely=mistaken_for(tensor),
-                given=f"{given}; tensor: {tensor}",
-            )
+    found = {
+        (given, tensor): answer
+        for given, array in layouts.items()
+        for tensor, answer in submission.probes.sharing_answers(submission.shares_memory, array, device)[
+            "answers"
+        ].items()
+    }
+    views = [answer for (_, tensor), answer in found.items() if tensor.startswith("view of")]
+    equal = [answer for (_, tensor), answer in found.items() if "equal copy" in tensor]
+    other = [answer for (_, tensor), answer in found.items() if tensor == "view + 1"]
+    likely = {
+        "nothing counts as shared: id() and == say nothing of the memory": not any(map(bool, found.values())),
+        "equal values are taken for shared memory": all(views) and all(equal) and not any(other),
+    }
+    for (given, tensor), answer in found.items():
+        expect.equal(
+            answer,
+            tensor.startswith("view of"),
+            trivial="asked about views and about copies: no constant passes",
+            likely={sentence: answer for sentence, holds in likely.items() if holds},
+            given=f"{given}; tensor: {tensor}",
+        )
 
 
-def mistaken_for(tensor):
-    """The likely mistake behind a wrong answer."""
-    if tensor == "view":
-        return {"id() compares the Python objects, not the memory behind them": False}
-    if tensor == "equal copy":
-        return {"equal values are taken for shared memory": True}
-    return None
-
-
-@check("shares_memory leaves both its arguments as they were", points=1, category="robustness", after=test_shares)
+@check(
+    "shares_memory leaves both its arguments as they were",
+    points=1,
+    category="robustness",
+    after=test_shares,
+    hidden=True,
+)
 def test_shares_intact(submission):
     array = random_array()
     found = submission.probes.sharing_answers(submission.shares_memory, array, "cpu")
     expect.close(found["array"], array, given="the array after the calls")
-    expect.close(found["tensors"]["view"], copied(array), given="a view of the array after the calls")
+    expect.close(found["tensors"]["view of it"], copied(array), given="a view of the array after the calls")
     expect.close(found["tensors"]["equal copy"], copied(array), given="an equal copy after the calls")
 
 
@@ -319,6 +377,7 @@ def test_input_values(submission, device):
     points=1,
     category="robustness",
     after=test_input_values,
+    hidden=True,
 )
 def test_input_views(submission):
     image = random_image(6, 8, 3)
@@ -332,6 +391,35 @@ def test_input_views(submission):
     }
     for given, view in views.items():
         expect.close(submission.to_model_input(view), (planes(view) / 255).float(), given=given)
+
+
+@check("to_model_input scales by 255, whatever levels the picture has", points=1, category="values",
+       after=test_input_values, hidden=True)  # fmt: skip
+def test_input_levels(submission):
+    image = random_image(5, 7, 3)
+    pictures = {
+        "a dark picture, no level above 85": image // 3,
+        "a bright picture, no level below 170": 170 + image // 3,
+        "one pixel in four channels": random_image(2, 1, 4)[:1],
+        "a picture of one row": random_image(1, 7, 3),
+        "a grey column": random_image(6, 1),
+        "a picture of level 1 only": np.ones((3, 4, 3), np.uint8),
+    }
+    for given, picture in pictures.items():
+        truth = (planes(picture if picture.ndim == 3 else picture[:, :, None]) / 255).float()
+        low, high = float(truth.min()), float(truth.max())
+        expect.close(
+            submission.to_model_input(picture),
+            truth,
+            likely={
+                "the levels are divided by the largest one that is there": truth / high,
+                "the levels are spread from the lowest to the highest": (truth - low) / max(high - low, 1e-9),
+                "a picture without large levels is taken for one in 0..1": 255 * truth,
+            }
+            if picture.max() < 255
+            else None,
+            given=given,
+        )
 
 
 @check("to_model_input leaves the picture as it was", points=1, category="robustness", after=test_input_shape)
@@ -362,6 +450,7 @@ def test_input_device(submission):
     points=1,
     category="efficiency",
     after=test_input_shape,
+    hidden=True,
 )
 def test_input_growth(submission):
     small, large = (random_image(4, 3, 3),), (random_image(16, 12, 3),)
@@ -375,27 +464,31 @@ def test_input_growth(submission):
     devices="all",
 )
 def test_matmul(submission, device):
-    shapes = [
-        ((2, 3, 3), (2, 3, 3)),
-        ((3, 4), (4, 2)),
-        ((2, 3, 4, 5), (2, 3, 5, 2)),
-        ((3, 1, 2, 4), (5, 4, 3)),
-    ]
-    for shape_a, shape_b in shapes:
-        a = torch.randn(shape_a, dtype=torch.float64, device=device)
-        b = torch.randn(shape_b, dtype=torch.float64, device=device)
-        square = shape_a == shape_b
+    expect.agrees(
+        submission.batch_matmul,
+        products,
+        FACTORS,
+        device=device,
+        likely={
+            "a * b multiplies number by number": lambda a, b: a * b,
+            "the two factors are swapped": lambda a, b: products(b, a),
+            "the second factor is transposed": lambda a, b: products(a, b.mT),
+        },
+    )
+
+
+@check("batch_matmul takes any layout and size, in float32 and float64", points=1, category="robustness",
+       after=test_matmul, hidden=True)  # fmt: skip
+def test_matmul_inputs(submission):
+    cases = FACTORS.vary(dtype=[torch.float32, torch.float64], layout=LAYOUTS, values=[kit.normal, kit.thousands])
+    expect.agrees(submission.batch_matmul, products, cases, unchanged=True)
+    for shapes in (((0, 3), (3, 4)), ((2, 0), (0, 3)), ((0, 2, 3), (3, 4))):
+        a, b = (torch.randn(shape) for shape in shapes)
         expect.close(
             submission.batch_matmul(a, b),
             products(a, b),
-            likely={
-                "a * b multiplies number by number": a * b,
-                "the two factors are swapped": products(b, a),
-                "the second factor is transposed": products(a, b.mT),
-            }
-            if square
-            else None,
-            given=f"a {shape_a}, b {shape_b}",
+            trivial="nothing to add up",
+            given=f"a {shapes[0]}, b {shapes[1]}",
         )
 
 
@@ -404,8 +497,24 @@ def products(a, b):
     return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
 
 
+def matrices(draw, shapes):
+    return {"a": draw(*shapes[0]), "b": draw(*shapes[1])}
+
+
+FACTORS = grid(
+    matrices,
+    shapes=[
+        ((2, 3, 3), (2, 3, 3)),
+        ((3, 4), (4, 2)),
+        ((2, 3, 4, 5), (2, 3, 5, 2)),
+        ((3, 1, 2, 4), (5, 4, 3)),
+        ((1, 3, 4), (1, 4, 1)),
+        ((4, 1), (1, 4)),
+    ],
+    dtype=[torch.float64, torch.float32],
+)
+
+
 @check("batch_matmul passes gradients to both factors", points=1, category="gradients", after=test_matmul)
 def test_matmul_gradients(submission):
-    a = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
-    b = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
-    expect.gradients(submission.batch_matmul, (a, b))
+    expect.agrees(submission.batch_matmul, products, FACTORS, gradients=True)

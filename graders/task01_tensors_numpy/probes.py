@@ -27,11 +27,16 @@ def writes_seen(convert, source, new_source, new_result, **options):
 def sharing_answers(shares_memory, array, device):
     """Ask about a view of the array and about other tensors; return the answers, and the values afterwards."""
     view = torch.from_numpy(array)
-    tensors = {"view": view, "equal copy": view.clone(), "view + 1": view + 1}
+    tensors = {"view of it": view, "equal copy": view.clone(), "view + 1": view + 1}
+    if view.is_floating_point():
+        tensors["view of it that requires grad"] = view.detach().requires_grad_()
+        tensors["equal copy that requires grad"] = view.clone().requires_grad_()
+    tensors["tensor on another device"] = view.to("meta")
     if device != "cpu":
-        tensors["copy on another device"] = view.to(device)
+        tensors["copy on that device"] = view.to(device)
     answers = {name: shares_memory(array, tensor) for name, tensor in tensors.items()}
-    return {"answers": answers, "array": deepcopy(array), "tensors": deepcopy(tensors)}
+    kept = {name: tensors[name].clone() for name in ("view of it", "equal copy")}
+    return {"answers": answers, "array": deepcopy(array), "tensors": kept}
 
 
 def backward_after(convert, x, weight, cotangent):

@@ -22,3 +22,9 @@ def pull(sgd_step, params, targets, lr, rounds):
 def fit_from(fit_linear, state, x, y, **options):
     """Fit with a generator in the given state."""
     return fit_linear(x, y, generator=torch.Generator().manual_seed(state), **options)
+
+
+def fit_globally(fit_linear, seed, x, y, **options):
+    """Fit with PyTorch's global generator in the state of this seed."""
+    torch.manual_seed(seed)
+    return fit_linear(x, y, **options)

@@ -13,6 +13,12 @@ def linear(in_features, out_features, bias=True):
     return nn.Linear(in_features, out_features, bias=bias, dtype=torch.float64)
 
 
+def widths_after(build, in_features, hidden, out_features):
+    """The list ``hidden`` after a network was built with it."""
+    build(in_features, hidden, out_features)
+    return hidden
+
+
 def copy_of(module):
     """A deep copy."""
     return copy.deepcopy(module)

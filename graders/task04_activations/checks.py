@@ -1,13 +1,14 @@
 """Checks for task 04: activation functions and their slopes, by hand.
 
-The oracles are PyTorch's functions, except where those are rounded themselves: softplus (linear above 20) and
-the gradient of celu. Values are compared in float64 on a grid that holds 0 and the corners, and in float32.
+The oracles are PyTorch's functions, except where those are rounded themselves: softplus (linear above 20) and the
+gradient of celu. Each function is asked on a grid: shapes, layouts in memory, dtypes, every option with two values
+that are not its default, and what the numbers are like.
 """
 
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import Rule, check, expect
+from torchgrade.authoring import LAYOUTS, LEFT_OUT, RECORDING, Rule, check, expect, grid, kit
 
 
 def exact_softplus(x, beta=1.0):
@@ -18,7 +19,12 @@ def exact_celu(x, alpha=1.0):
     return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0) / alpha))
 
 
-# Functions of one tensor, with their oracles.
+def exact_prelu(x, weight):
+    weight = weight.reshape(()) if weight.numel() == 1 else weight.reshape(-1, *[1] * (x.ndim - 2))
+    return torch.where(x > 0, x, weight * x)
+
+
+# Functions of one tensor, with their oracles and the values of their options.
 SMOOTH = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -39,25 +45,38 @@ CORNERED = {
     "hardswish": F.hardswish,
 }
 ORACLES = SMOOTH | CORNERED
+OPTIONS = {
+    "leaky_relu": {"negative_slope": [LEFT_OUT, 0.2, 2.0]},
+    "elu": {"alpha": [LEFT_OUT, 0.6, 1.7]},
+    "celu": {"alpha": [LEFT_OUT, 0.6, 2.0]},
+    "softplus": {"beta": [LEFT_OUT, 2.5, 0.5]},
+    "softshrink": {"lambd": [LEFT_OUT, 1.3, 0.0]},
+    "gelu": {"approximate": [LEFT_OUT, "tanh", "none"]},
+}
+STEEP = {"celu": {"alpha": [LEFT_OUT, 0.002]}, "softplus": {"beta": [LEFT_OUT, 500.0]}}  # far out though x is not
 
-ACTIVATIONS = [*ORACLES, "prelu", "prelu_kernel", "softmax", "log_softmax", "softmin", "softsign"]
-ACTIVATIONS += ["log_sigmoid", "log_sigmoid_forward", "expit", "special_expit", "logit"]
-ACTIVATIONS += ["hardtanh", "hardsigmoid", "hardshrink", "mish", "rrelu", "glu", "threshold"]
+DOUBLE, SINGLE, HALF = torch.float64, torch.float32, (torch.float16, torch.bfloat16)
+SHAPES = [(97,), (3, 5, 7), (1, 4), (5, 1), (), (0,), (2, 0, 3), (2, 1, 3, 2, 2)]
+SPOTS = torch.tensor([-7, -4, -2, -1.5, -0.8, -0.2, 0.2, 0.8, 1.1, 2, 4, 7], dtype=DOUBLE)
 
 
-def expect_agreement(function, oracle, shift=0.0, likely=None):
-    """Compare on a grid from -12 to 12 in steps of 1/4, moved by ``shift``, in float64; then in float32."""
-    grid = torch.linspace(-12, 12, 97, dtype=torch.float64)[torch.randperm(97)] + shift
-    for x, rtol, atol in ((grid, 1e-12, 1e-12), (torch.randn(3, 5, 7) * 4, 1e-5, 1e-6)):
-        wrong = {sentence: mistake(x) for sentence, mistake in (likely or {}).items()}
-        expect.close(function(x), oracle(x), rtol=rtol, atol=atol, likely=wrong)
+def smooth_spots(shape, dtype, generator):
+    """numbers near which every function is smooth"""
+    picked = torch.randint(len(SPOTS), tuple(shape), generator=generator)
+    return SPOTS[picked] + torch.rand(tuple(shape), generator=generator, dtype=DOUBLE) / 10
 
 
-def gradient_of(output, x, incoming, given=None):
-    """What arrives at x when ``incoming`` arrives at ``output``; a Mismatch where nothing or NaN does."""
-    expect.shape(output, x.shape, given=given)
-    expect.gradient_flow(output, x, given=given)
-    return torch.autograd.grad((output * incoming).sum(), x)[0]
+def function_agrees(submission, name, likely=None):
+    """One function on shapes, layouts and dtypes, with its options; its argument stays as it is."""
+    cases = grid(
+        shape=SHAPES,
+        values=[kit.spread, kit.normal, kit.zeros],
+        dtype=[DOUBLE, SINGLE],
+        layout=LAYOUTS,
+        grad=RECORDING,
+        **OPTIONS.get(name, {}),
+    )
+    expect.agrees(getattr(submission, name), ORACLES[name], cases, likely=likely, unchanged=True)
 
 
 # --- values ----------------------------------------------------------------------------------------------
@@ -65,18 +84,18 @@ def gradient_of(output, x, incoming, given=None):
 
 @check("sigmoid agrees with PyTorch", points=0.5, category="values")
 def test_sigmoid(submission):
-    expect_agreement(
-        submission.sigmoid,
-        torch.sigmoid,
+    function_agrees(
+        submission,
+        "sigmoid",
         likely={"the sign of the exponent is wrong: this falls": lambda x: torch.sigmoid(-x)},
     )
 
 
 @check("tanh agrees with PyTorch and runs from -1 to 1", points=0.5, category="values")
 def test_tanh(submission):
-    expect_agreement(
-        submission.tanh,
-        torch.tanh,
+    function_agrees(
+        submission,
+        "tanh",
         likely={
             "this runs from 0 to 1, as sigmoid does": lambda x: torch.sigmoid(2 * x),
             "this is half as steep: e^x stands where e^2x should": lambda x: torch.tanh(x / 2),
@@ -86,154 +105,166 @@ def test_tanh(submission):
 
 @check("relu agrees with PyTorch", points=0.5, category="values")
 def test_relu(submission):
-    expect_agreement(submission.relu, F.relu, likely={"this is the magnitude: what is negative becomes 0": torch.abs})
+    function_agrees(submission, "relu", likely={"this is the magnitude: what is negative becomes 0": torch.abs})
 
 
 @check("leaky_relu agrees with PyTorch, its slope below 0", points=0.5, category="values")
 def test_leaky_relu(submission):
-    for slope in (0.01, 0.2):
-        expect_agreement(
-            lambda x, slope=slope: submission.leaky_relu(x, slope),
-            lambda x, slope=slope: F.leaky_relu(x, slope),
-            likely={
-                "the slope is on the positive side": lambda x, slope=slope: torch.where(x > 0, slope * x, x),
-                "the slope is applied twice": lambda x, slope=slope: F.leaky_relu(x, slope**2),
-            },
-        )
-    expect_agreement(submission.leaky_relu, F.leaky_relu)
+    def with_slope(rule):
+        return lambda x, negative_slope=0.01: rule(x, negative_slope)
+
+    function_agrees(
+        submission,
+        "leaky_relu",
+        likely={
+            "the slope is on the positive side": with_slope(lambda x, slope: torch.where(x > 0, slope * x, x)),
+            "the slope is applied twice": with_slope(lambda x, slope: torch.where(x > 0, x, slope**2 * x)),
+            "the larger of two lines is the upper one only for slopes up to 1": with_slope(
+                lambda x, slope: torch.maximum(x, slope * x)
+            ),
+        },
+    )
 
 
 @check("prelu has one slope for all or one for each channel", points=1, category="values")
 def test_prelu(submission):
-    expect_agreement(
-        lambda x: submission.prelu(x, torch.full((1,), 0.25, dtype=x.dtype)), lambda x: F.leaky_relu(x, 0.25)
+    expect.agrees(
+        submission.prelu,
+        exact_prelu,
+        SLOPES.vary(dtype=[DOUBLE, SINGLE], layout=LAYOUTS, grad=RECORDING),
+        likely={
+            "the weight lies along the columns, not along axis 1": lambda x, weight: torch.where(x > 0, x, weight * x),
+            "the sign of the weight is lost": lambda x, weight: exact_prelu(x, weight.abs()),
+        },
+        unchanged=True,
     )
-    weight = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    x = torch.randn(2, 4, 3, 4)  # as many columns as channels: a weight along the wrong axis fits, too
-    expect.close(
-        submission.prelu(x, weight),
-        F.prelu(x, weight),
-        given="x (2, 4, 3, 4), weight (4,)",
-        likely={"the weight lies along the columns, not along axis 1": torch.where(x > 0, x, weight * x)},
-    )
-    for shape in ((5, 4), (3, 2, 2)):
-        x, given = torch.randn(shape), f"x {shape}, weight ({shape[1]},)"
-        expect.close(submission.prelu(x, weight[: shape[1]]), F.prelu(x, weight[: shape[1]]), given=given)
+
+
+def slopes(draw, size, weights):
+    """x, and one slope for all or one for each channel; slopes of both signs."""
+    return {"x": draw(*size), "weight": draw(*{"each": size[1:2], "one": (1,), "bare": ()}[weights])}
+
+
+SLOPES = grid(
+    slopes,
+    # as many columns as channels: a weight along the wrong axis fits there, too
+    size=[(2, 4, 3, 4), (5, 4), (3, 2, 2), (1, 4), (2, 1, 3), (0, 4), (7,), ()],
+    weights=["each", "one", "bare"],
+    where=lambda size, weights: len(size) > 1 or weights != "each",
+)
 
 
 @check("relu6 agrees with PyTorch", points=0.5, category="values")
 def test_relu6(submission):
-    expect_agreement(submission.relu6, F.relu6, likely={"nothing stops it at 6": F.relu})
+    function_agrees(submission, "relu6", likely={"nothing stops it at 6": F.relu})
 
 
 @check("elu agrees with PyTorch for every alpha", points=0.5, category="values")
 def test_elu(submission):
-    expect_agreement(
-        lambda x: submission.elu(x, 0.6),
-        lambda x: F.elu(x, 0.6),
+    function_agrees(
+        submission,
+        "elu",
         likely={
-            "alpha is left out": F.elu,
-            "alpha scales the positive side, too": lambda x: 0.6 * F.elu(x),
-            "this is celu: alpha divides x in the exponent": lambda x: exact_celu(x, 0.6),
+            "alpha is left out": lambda x, alpha=1.0: F.elu(x),
+            "alpha scales the positive side, too": lambda x, alpha=1.0: alpha * F.elu(x),
+            "this is celu: alpha divides x in the exponent": exact_celu,
         },
     )
-    expect_agreement(submission.elu, F.elu)
 
 
 @check("celu agrees with its formula for every alpha", points=0.5, category="values")
 def test_celu(submission):
-    expect_agreement(
-        lambda x: submission.celu(x, 0.6),
-        lambda x: exact_celu(x, 0.6),
-        likely={"this is elu: alpha is missing in the exponent": lambda x: F.elu(x, 0.6)},
-    )
-    expect_agreement(submission.celu, exact_celu)
+    function_agrees(submission, "celu", likely={"this is elu: alpha is missing in the exponent": F.elu})
 
 
 @check("selu scales both sides", points=0.5, category="values")
 def test_selu(submission):
-    expect_agreement(
-        submission.selu,
-        F.selu,
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    function_agrees(
+        submission,
+        "selu",
         likely={
-            "only the positive side is scaled": lambda x: torch.where(x > 0, F.selu(x), F.elu(x, 1.6732632423543772)),
-            "the scale is left out": lambda x: F.elu(x, 1.6732632423543772),
+            "only the positive side is scaled": lambda x: torch.where(x > 0, scale * x, F.elu(x, alpha)),
+            "the scale is left out": lambda x: F.elu(x, alpha),
+            "the constants are rounded: SELU_ALPHA and SELU_SCALE have all digits": lambda x: 1.0507 * F.elu(x, 1.6733),
         },
     )
 
 
 @check("softplus agrees with its formula for every beta", points=0.5, category="values")
 def test_softplus(submission):
-    expect_agreement(
-        lambda x: submission.softplus(x / 2.5, 2.5),
-        lambda x: exact_softplus(x / 2.5, 2.5),
+    function_agrees(
+        submission,
+        "softplus",
         likely={
-            "1 / beta is missing in front of the logarithm": exact_softplus,
-            "beta is left out": lambda x: exact_softplus(x / 2.5),
+            "1 / beta is missing in front of the logarithm": lambda x, beta=1.0: exact_softplus(beta * x),
+            "beta is left out": lambda x, beta=1.0: exact_softplus(x),
         },
     )
-    expect_agreement(submission.softplus, exact_softplus)
 
 
 @check("logsigmoid agrees with PyTorch", points=0.5, category="values")
 def test_logsigmoid(submission):
-    expect_agreement(
-        submission.logsigmoid,
-        F.logsigmoid,
+    function_agrees(
+        submission,
+        "logsigmoid",
         likely={"a sign is lost: log(sigmoid(x)) is never positive": lambda x: -F.logsigmoid(x)},
     )
 
 
 @check("softshrink moves both sides towards 0", points=0.5, category="values")
 def test_softshrink(submission):
-    expect_agreement(
-        lambda x: submission.softshrink(x, 1.3),
-        lambda x: F.softshrink(x, 1.3),
+    def moves_down(x, lambd=0.5):
+        return torch.where(x.abs() > lambd, x - lambd, 0 * x)
+
+    function_agrees(
+        submission,
+        "softshrink",
         likely={
-            "the middle is cut out, but nothing moves: this is hardshrink": lambda x: F.hardshrink(x, 1.3),
-            "the negative side moves away from 0": lambda x: torch.where(x.abs() > 1.3, x - 1.3, 0 * x),
+            "the middle is cut out, but nothing moves: this is hardshrink": F.hardshrink,
+            "the negative side moves away from 0": moves_down,
         },
     )
-    expect_agreement(submission.softshrink, F.softshrink)
 
 
 @check("tanhshrink agrees with PyTorch", points=0.5, category="values")
 def test_tanhshrink(submission):
-    expect_agreement(
-        submission.tanhshrink,
-        F.tanhshrink,
+    function_agrees(
+        submission,
+        "tanhshrink",
         likely={"the difference is the other way round": lambda x: torch.tanh(x) - x},
     )
 
 
 @check("gelu is exact unless the tanh form is asked for", points=1, category="values")
 def test_gelu(submission):
-    expect_agreement(
-        submission.gelu,
-        F.gelu,
+    def erf_of_x(x, approximate="none"):
+        return x / 2 * (1 + torch.erf(x)) if approximate == "none" else F.gelu(x, approximate=approximate)
+
+    function_agrees(
+        submission,
+        "gelu",
         likely={
-            "this is the tanh form; the default is the exact one": lambda x: F.gelu(x, approximate="tanh"),
-            "erf(x) stands where erf(x / sqrt(2)) should": lambda x: x / 2 * (1 + torch.erf(x)),
+            "this is the tanh form; the default is the exact one": lambda x, approximate="none": F.gelu(
+                x, approximate="tanh"
+            ),
+            'approximate="tanh" is left out': lambda x, approximate="none": F.gelu(x),
+            "erf(x) stands where erf(x / sqrt(2)) should": erf_of_x,
         },
-    )
-    expect_agreement(
-        lambda x: submission.gelu(x, approximate="tanh"),
-        lambda x: F.gelu(x, approximate="tanh"),
-        likely={'approximate="tanh" is left out': F.gelu},
     )
     expect.raises(("ValueError",), submission.gelu, torch.ones(2), approximate="sigmoid")
 
 
 @check("silu agrees with PyTorch", points=0.5, category="values")
 def test_silu(submission):
-    expect_agreement(submission.silu, F.silu, likely={"this is sigmoid: the factor x is missing": torch.sigmoid})
+    function_agrees(submission, "silu", likely={"this is sigmoid: the factor x is missing": torch.sigmoid})
 
 
 @check("hardswish agrees with PyTorch", points=0.5, category="values")
 def test_hardswish(submission):
-    expect_agreement(
-        submission.hardswish,
-        F.hardswish,
+    function_agrees(
+        submission,
+        "hardswish",
         likely={
             "this is hardsigmoid: the factor x is missing": F.hardsigmoid,
             "the divisor 6 is missing": lambda x: 6 * F.hardswish(x),
@@ -241,38 +272,50 @@ def test_hardswish(submission):
     )
 
 
+AXES = grid(
+    shape=[(2, 3), (2, 3, 4, 3), (3, 1), (1, 5), (4,), (0, 3), (2, 5, 0)],
+    dim=[-1, 0, 1, 2, -3],
+    # along an axis of length 0 there is nothing to divide by
+    where=lambda shape, dim: -len(shape) <= dim < len(shape) and shape[dim] > 0,
+)
+
+
+def whole(x):
+    return x.exp() / x.exp().sum()
+
+
 @check("softmax sums to 1 along any one axis", points=1, category="values", devices="all")
 def test_softmax(submission, device):
-    x = torch.tensor([[3.0, 1, -3], [0, 2, 2]], device=device)
-    expect.close(
-        submission.softmax(x, dim=1)[0],
-        torch.tensor([0.878879, 0.118943, 0.002179], device=device),
-        rtol=0,
-        atol=1e-6,
-        given="the row 3, 1, -3 of two, dim=1",
+    expect.agrees(
+        submission.softmax,
+        F.softmax,
+        AXES.vary(values=[kit.normal, kit.spread], dtype=[DOUBLE, SINGLE], layout=LAYOUTS, grad=RECORDING),
         likely={
-            "the sum runs over the whole tensor": (x.exp() / x.exp().sum())[0],
-            "the sum runs along axis 0": x.softmax(0)[0],
+            "the sum runs over the whole tensor": lambda x, dim: whole(x),
+            "the sum runs along axis 0": lambda x, dim: x.softmax(0),
+            "the sum runs along the last axis": lambda x, dim: x.softmax(-1),
+            "the sum runs along axis 1": lambda x, dim: x.softmax(1),
         },
+        unchanged=True,
+        device=device,
     )
-    x = torch.randn(2, 3, 4, 3, device=device, dtype=torch.float64)
-    for dim in (0, 1, 2, 3, -1, -3):
-        expect.close(submission.softmax(x, dim), x.softmax(dim), given=f"x (2, 3, 4, 3), dim={dim}")
 
 
 @check("log_softmax is the logarithm of softmax along any one axis", points=1, category="values", devices="all")
 def test_log_softmax(submission, device):
-    x = torch.randn(2, 3, 4, 3, device=device, dtype=torch.float64)
-    for dim in (1, 0, 2, 3, -1, -3):
-        expect.close(
-            submission.log_softmax(x, dim),
-            x.log_softmax(dim),
-            given=f"x (2, 3, 4, 3), dim={dim}",
-            likely={
-                "the sum runs over the whole tensor": x - x.exp().sum().log(),
-                "this is softmax: the logarithm is missing": x.softmax(dim),
-            },
-        )
+    expect.agrees(
+        submission.log_softmax,
+        F.log_softmax,
+        AXES.vary(values=[kit.normal, kit.spread], dtype=[DOUBLE, SINGLE], layout=LAYOUTS, grad=RECORDING),
+        likely={
+            "the sum runs over the whole tensor": lambda x, dim: x - x.exp().sum().log(),
+            "this is softmax: the logarithm is missing": F.softmax,
+            "the sum runs along axis 0": lambda x, dim: x.log_softmax(0),
+            "the sum runs along the last axis": lambda x, dim: x.log_softmax(-1),
+        },
+        unchanged=True,
+        device=device,
+    )
 
 
 SMOOTH_CHECKS = [test_sigmoid, test_tanh, test_softplus, test_logsigmoid, test_tanhshrink, test_gelu, test_silu]
@@ -284,9 +327,26 @@ VALUE_CHECKS = [*SMOOTH_CHECKS, *CORNERED_CHECKS, test_prelu, test_softmax, test
 # --- slopes ----------------------------------------------------------------------------------------------
 
 
+def sigmoid_with(rule):
+    """Sigmoid with the wrong backward pass ``rule(incoming, x)``."""
+
+    class Mistaken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.sigmoid(x)
+
+        @staticmethod
+        def backward(ctx, incoming):
+            return rule(incoming, *ctx.saved_tensors)
+
+    return Mistaken.apply
+
+
 @check("SigmoidFunction computes sigmoid", points=0.5, category="values")
 def test_sigmoid_function(submission):
-    expect_agreement(submission.SigmoidFunction.apply, torch.sigmoid)
+    cases = grid(shape=SHAPES, values=[kit.spread, kit.normal], dtype=[DOUBLE, SINGLE], layout=LAYOUTS)
+    expect.agrees(submission.SigmoidFunction.apply, torch.sigmoid, cases, unchanged=True, name="SigmoidFunction.apply")
 
 
 @check(
@@ -296,40 +356,64 @@ def test_sigmoid_function(submission):
     after=test_sigmoid_function,
 )
 def test_sigmoid_function_gradient(submission):
-    x = (torch.randn(3, 4, dtype=torch.float64) * 2).requires_grad_()
-    incoming = torch.randn(3, 4, dtype=torch.float64)
-    y = torch.sigmoid(x).detach()
-    expect.close(
-        gradient_of(submission.SigmoidFunction.apply(x), x, incoming),
-        incoming * y * (1 - y),
+    expect.agrees(
+        submission.SigmoidFunction.apply,
+        torch.sigmoid,
+        grid(shape=[(3, 4), (), (5, 1), (0,)], values=[kit.normal, kit.zeros, kit.spread, kit.thousands],
+             dtype=[DOUBLE, SINGLE], layout=LAYOUTS),
+        gradients=True,
+        unchanged=True,
         likely={
-            "the incoming gradient is not used": y * (1 - y),
-            "the slope is taken at x, not at y = sigmoid(x)": incoming * (x * (1 - x)).detach(),
-            "the factor 1 - y is missing": incoming * y,
+            "the incoming gradient is not used": sigmoid_with(lambda g, x: x.sigmoid() * (-x).sigmoid()),
+            "the slope is taken at x, not at y = sigmoid(x)": sigmoid_with(lambda g, x: g * x * (1 - x)),
+            "the factor 1 - y is missing": sigmoid_with(lambda g, x: g * x.sigmoid()),
         },
-    )
+        name="SigmoidFunction.apply",
+    )  # fmt: skip
+
+
+def slope_of(oracle):
+    """The slope of a function at each x, by autograd."""
+
+    def slope(x):
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            return torch.autograd.grad(oracle(leaf).sum(), leaf)[0]
+
+    return slope
+
+
+SLOPE_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu")
 
 
 @check("activation_grad knows the slope of each function", points=2, category="values")
 def test_slopes(submission):
-    def expect_slope(name, likely=None):
-        def by_autograd(x):
-            leaf = x.clone().requires_grad_()
-            return torch.autograd.grad(ORACLES[name](leaf).sum(), leaf)[0]
-
-        shift = 1 / 16  # the grid meets no corner
-        expect_agreement(lambda x: submission.activation_grad(name, x), by_autograd, shift, likely)
-
-    expect_slope("sigmoid", likely={"s (1 - s) is taken at x, not at s = sigmoid(x)": lambda x: x * (1 - x)})
-    expect_slope("tanh", likely={"1 - t^2 is taken at x, not at t = tanh(x)": lambda x: 1 - x**2})
-    expect_slope("relu", likely={"this is relu, not its slope": F.relu})
-    expect_slope("leaky_relu", likely={"the slope below 0 is 0: that is relu": lambda x: (x > 0).to(x.dtype)})
-    expect_slope(
-        "elu",
-        likely={"below 0 this is elu itself": lambda x: torch.where(x > 0, 1, torch.expm1(x))},
-    )
-    expect_slope("softplus", likely={"this is the slope of sigmoid": lambda x: x.sigmoid() * (1 - x.sigmoid())})
-    expect_slope("silu", likely={"the product rule has two terms, and one is missing": torch.sigmoid})
+    mistakes = {
+        "sigmoid": {"s (1 - s) is taken at x, not at s = sigmoid(x)": lambda x: x * (1 - x)},
+        "tanh": {"1 - t^2 is taken at x, not at t = tanh(x)": lambda x: 1 - x**2},
+        "relu": {"this is relu, not its slope": F.relu},
+        "leaky_relu": {"the slope below 0 is 0: that is relu": lambda x: (x > 0).to(x.dtype)},
+        "elu": {"below 0 this is elu itself": lambda x: torch.where(x > 0, torch.ones_like(x), torch.expm1(x))},
+        "softplus": {"this is the slope of sigmoid": lambda x: x.sigmoid() * (-x).sigmoid()},
+        "silu": {"the product rule has two terms, and one is missing": torch.sigmoid},
+    }
+    for name in SLOPE_NAMES:
+        cases = grid(
+            shape=SHAPES,
+            values=[smooth_spots, kit.normal],
+            dtype=[DOUBLE, SINGLE],
+            layout=LAYOUTS,
+            grad=["plain", "no_grad"],
+        )
+        expect.agrees(
+            submission.activation_grad,
+            slope_of(ORACLES[name]),
+            cases,
+            likely=mistakes[name],
+            unchanged=True,
+            bound=(name,),
+            name=f"activation_grad {name}",
+        )
 
 
 @check("the slopes of sigmoid and tanh peak at 0, with 1/4 and 1", points=0.5, category="values", after=test_slopes)
@@ -339,85 +423,124 @@ def test_peaks(submission):
     expect.close(submission.activation_grad("tanh", x), torch.tensor([0.419974, 1, 0.419974]), rtol=0, atol=1e-6)
 
 
-@check("activation_grad refuses a name that it does not know", points=0.5, category="robustness", after=test_slopes)
+@check("activation_grad holds far out and in half precision", points=0.5, category="robustness", after=test_slopes,
+       hidden=True)  # fmt: skip
+def test_far_slopes(submission):
+    for name in SLOPE_NAMES:
+        cases = grid(shape=[(9,)], values=[kit.thousands, kit.negative_thousands], dtype=[DOUBLE, SINGLE, *HALF])
+        cases = [cases, grid(shape=[(24,)], values=[smooth_spots], dtype=list(HALF))]
+        for these in cases:
+            expect.agrees(submission.activation_grad, slope_of(ORACLES[name]), these, bound=(name,),
+                          name=f"activation_grad {name}", trivial="far out a slope is 0 or 1")  # fmt: skip
+
+
+@check(
+    "activation_grad refuses a name that it does not know",
+    points=0.5,
+    category="robustness",
+    after=test_slopes,
+    hidden=True,
+)
 def test_unknown_name(submission):
-    expect.raises(("ValueError",), submission.activation_grad, "sine", torch.ones(2))
+    for name in ("sine", "gelu"):
+        expect.raises(("ValueError",), submission.activation_grad, name, torch.ones(2), given=f"name={name!r}")
 
 
 # --- far out ---------------------------------------------------------------------------------------------
 
-FAR = (-1000.0, -100, -89, -0.3, 0.3, 89, 100, 1000)
-FAR_TEXT = "±0.3, ±89, ±100, ±1000"
-# A small alpha and a large beta take the exponent far out even where x is near 0.
-STEEP_CELU = ("celu", lambda x: exact_celu(x, 0.002), (0.002,), "celu with alpha=0.002")
-STEEP_SOFTPLUS = ("softplus", lambda x: exact_softplus(x, 500.0), (500.0,), "softplus with beta=500")
+
+def everywhere(submission, oracles, trivial=None, **axes):
+    """Each of some functions on one more grid, with its default options or those in ``axes``."""
+    for name, oracle in oracles.items():
+        cases = grid(**{"shape": [(9,)], "dtype": [SINGLE, DOUBLE], **axes}, **STEEP.get(name, {}))
+        expect.agrees(getattr(submission, name), oracle, cases, trivial=trivial)
 
 
-def far_cases(oracles, *steep):
-    """Name, oracle, further arguments and description of what is called far out."""
-    return [*((name, oracle, (), name) for name, oracle in oracles.items()), *steep]
-
-
-@check("sigmoid, tanh and their kin stay finite up to ±1000", points=1, category="robustness", after=SMOOTH_CHECKS)
+@check("sigmoid, tanh and their kin stay finite far out", points=1, category="robustness", after=SMOOTH_CHECKS,
+       hidden=True)  # fmt: skip
 def test_far_smooth(submission):
-    x = torch.tensor(FAR)
-    for name, oracle, arguments, words in far_cases(SMOOTH, STEEP_SOFTPLUS):
-        got = getattr(submission, name)(x, *arguments)
-        expect.close(got, oracle(x), rtol=1e-5, atol=1e-6, given=f"{words} at {FAR_TEXT}")
+    far = [kit.thousands, kit.negative_thousands, hundreds, kit.huge]
+    everywhere(submission, SMOOTH, "far out a function is flat or a line", values=far)
+
+
+def hundreds(shape, dtype, generator):
+    """±0.3, ±89, ±100: e^89 is infinite in float32"""
+    spots = torch.tensor([-100.0, -89, -0.3, 0.3, 89, 100], dtype=DOUBLE)
+    return spots[torch.arange(torch.Size(shape).numel()) % 6].reshape(tuple(shape))
+
+
+@check("the functions with corners hold far out", points=0.5, category="robustness", after=CORNERED_CHECKS,
+       hidden=True)  # fmt: skip
+def test_far_cornered(submission):
+    far = [kit.thousands, kit.negative_thousands, hundreds, kit.huge]
+    everywhere(submission, CORNERED, "far out a function is flat or a line", values=far)
 
 
 @check(
-    "softmax and log_softmax stay finite up to ±1000",
+    "softmax and log_softmax stay finite far out",
     points=1,
     category="robustness",
     after=[test_softmax, test_log_softmax],
+    hidden=True,
 )
 def test_far_softmax(submission):
-    x = torch.tensor([[1000.0, 1000.5, -1000], [-1000, -1000.5, -1002]])
-    expect.close(submission.softmax(x, 1), x.softmax(1), rtol=1e-4, atol=1e-6, given="softmax of rows near ±1000")
-    log = submission.log_softmax(x, 1)  # float32 numbers near 1000 lie 6e-5 apart
-    expect.close(log, x.log_softmax(1), rtol=1e-4, atol=2e-4, given="log_softmax of rows near ±1000")
-
-
-@check("infinite inputs give the limits", points=0.5, category="robustness", after=VALUE_CHECKS)
-def test_infinity(submission):
-    x = torch.tensor([-torch.inf, -1, torch.inf])
-    for name, oracle in ORACLES.items():
-        expected = oracle(x)
-        known = ~expected.isnan()  # infinity times 0 is not graded
-        got = getattr(submission, name)(x)
-        expect.shape(got, (3,), given=name)
-        expect.close(got[known], expected[known], rtol=1e-5, atol=1e-6, given=f"{name} at {x[known].tolist()}")
-
-
-@check("NaN stays NaN", points=0.5, category="robustness", after=VALUE_CHECKS)
-def test_nan(submission):
-    x = torch.tensor([torch.nan, -1, 2])
-    for name, oracle in ORACLES.items():
-        got = getattr(submission, name)(x)
-        expect.close(got, oracle(x), rtol=1e-5, atol=1e-6, equal_nan=True, given=f"{name} at NaN, -1, 2")
-    rows = torch.stack([x, x.nan_to_num(nan=0.5)])
-    expect.close(
-        submission.softmax(rows, 1), rows.softmax(1), equal_nan=True, given="softmax, one of two rows with NaN"
+    near = grid(
+        shape=[(2, 3), (4, 5)], dim=[1, 0], values=[level(1000), level(-1000), level(0)], dtype=[SINGLE, DOUBLE]
     )
+    far = grid(shape=[(2, 3), (4, 5)], dim=[1, 0], values=[kit.thousands, kit.huge, kit.minus_infinite])
+    for cases in (near, far):
+        expect.agrees(submission.softmax, F.softmax, cases, trivial="far out one value takes all")
+        expect.agrees(submission.log_softmax, F.log_softmax, cases, trivial="far out one value takes all")
 
 
-@check("half precision goes in and comes out", points=0.5, category="robustness", after=VALUE_CHECKS, devices="all")
+def level(height):
+    def values(shape, dtype, generator):
+        return height + torch.randint(-8, 9, tuple(shape), generator=generator).double() / 4
+
+    values.__doc__ = f"quarters near {height}"
+    return values
+
+
+@check("infinite inputs give the limits", points=0.5, category="robustness", after=VALUE_CHECKS, hidden=True)
+def test_infinity(submission):
+    products = ("silu", "gelu", "hardswish")  # at minus infinity they are 0 times infinity: not graded
+    everywhere(submission, ORACLES, values=[kit.infinite])
+    others = {name: oracle for name, oracle in ORACLES.items() if name not in products}
+    everywhere(submission, others, values=[kit.minus_infinite])
+
+
+@check("NaN stays NaN", points=0.5, category="robustness", after=VALUE_CHECKS, hidden=True)
+def test_nan(submission):
+    everywhere(submission, ORACLES, values=[kit.not_a_number])
+    expect.agrees(
+        submission.prelu, exact_prelu, grid(slopes, size=[(3, 4)], weights=["one"], values=[kit.not_a_number])
+    )
+    rows = grid(shape=[(1, 3), (2, 5)], dim=[1], values=[kit.not_a_number])
+    expect.agrees(submission.softmax, F.softmax, rows, trivial="NaN takes its whole row")
+    expect.agrees(submission.log_softmax, F.log_softmax, rows, trivial="NaN takes its whole row")
+
+
+@check("half precision goes in and comes out", points=0.5, category="robustness", after=VALUE_CHECKS, devices="all",
+       hidden=True)  # fmt: skip
 def test_half(submission, device):
-    for dtype in (torch.float16, torch.bfloat16):
-        x = torch.tensor([-6.0, -2.5, -1, -0.25, 0.25, 1, 2.5, 6], dtype=dtype, device=device)
-        for name, oracle in ORACLES.items():
-            got, expected = getattr(submission, name)(x), oracle(x.double()).to(dtype)
-            expect.close(got, expected, rtol=0.02, atol=0.02, given=f"{name} on {dtype}")
-        weight = torch.full((1,), 0.25, dtype=dtype, device=device)
-        expect.close(submission.prelu(x, weight), F.prelu(x, weight), given=f"prelu on {dtype}")
-        expect.close(submission.softmax(x, 0), x.double().softmax(0).to(dtype), rtol=0.02, atol=0.02, given="softmax")
+    for name, oracle in ORACLES.items():
+        cases = grid(shape=[(24,)], values=[kit.normal, half_steps], dtype=list(HALF), **OPTIONS.get(name, {}))
+        expect.agrees(getattr(submission, name), oracle, cases, slack=3.0, device=device)
+    expect.agrees(submission.prelu, exact_prelu, SLOPES.vary(dtype=list(HALF)).plain(), slack=3.0, device=device)
+    for name, oracle in (("softmax", F.softmax), ("log_softmax", F.log_softmax)):
+        cases = AXES.vary(dtype=list(HALF)).plain()
+        expect.agrees(getattr(submission, name), oracle, cases, slack=3.0, device=device)
+
+
+def half_steps(shape, dtype, generator):
+    """numbers from -6 to 6 in steps of 1/2"""
+    return (torch.arange(torch.Size(shape).numel()) % 25 - 12).reshape(tuple(shape)).double() / 2
 
 
 @check("integers are refused or computed as floating point", points=0.5, category="robustness", after=VALUE_CHECKS)
 def test_integers(submission):
     x = torch.tensor([-2, 1, 3])
-    for name in ("sigmoid", "tanh", "softplus", "logsigmoid", "elu", "gelu", "silu"):
+    for name in ("sigmoid", "tanh", "softplus", "logsigmoid", "elu", "celu", "selu", "gelu", "silu", "tanhshrink"):
         got = submission.probes.answer_or_refusal(getattr(submission, name), x)
         if got is None:  # refused
             continue
@@ -433,53 +556,29 @@ def test_integers(submission):
         )
 
 
-@check("empty tensors and tensors without axes keep their shape", points=0.5, category="shapes", after=VALUE_CHECKS)
-def test_shapes(submission):
-    for name in ORACLES:
-        for shape in ((), (0,), (2, 0, 3), (2, 1, 3, 2, 2)):
-            expect.shape(getattr(submission, name)(torch.ones(shape)), shape, given=f"{name}, x {shape}")
-    for weight in (torch.tensor(0.25), torch.tensor([0.25])):
-        for shape in ((), (0,), (2, 0, 3)):
-            given = f"prelu, x {shape}, weight {tuple(weight.shape)}"
-            expect.shape(submission.prelu(torch.ones(shape), weight), shape, given=given)
-    expect.shape(submission.softmax(torch.ones(0, 3), 1), (0, 3), given="softmax along axis 1, x (0, 3)")
-
-
-@check("no function changes its input", points=0.5, category="robustness")
-def test_inputs_unchanged(submission):
-    x = torch.randn(3, 5) * 4
-    for name in ORACLES:
-        expect.not_mutated(submission, getattr(submission, name), x, given=name)
-    expect.not_mutated(submission, submission.prelu, x, torch.full((5,), 0.25), given="prelu")
-    expect.not_mutated(submission, submission.softmax, x, 1, given="softmax")
-    expect.not_mutated(submission, submission.log_softmax, x, 1, given="log_softmax")
-
-
 # --- gradients -------------------------------------------------------------------------------------------
 
 
-def away_from_corners():
-    """Values near which every function is smooth: the corners are 0, ±0.5, ±3, 6."""
-    x = torch.tensor([-7, -4, -2, -1.3, -0.8, -0.2, 0.2, 0.8, 1.3, 2, 4, 7], dtype=torch.float64)
-    return (x + torch.rand(12, dtype=torch.float64) / 10).requires_grad_()
-
-
-@check("gradients flow through the smooth functions", points=1, category="gradients", after=SMOOTH_CHECKS)
+@check("gradients flow through the smooth functions, at 0 too", points=1, category="gradients", after=SMOOTH_CHECKS)
 def test_smooth_gradients(submission):
-    for name in SMOOTH:
-        expect.gradients(getattr(submission, name), (away_from_corners(),), given=name)
+    for name, oracle in SMOOTH.items():
+        cases = grid(shape=[(12,), (3, 4), ()], values=[kit.normal, kit.zeros, kit.spread], dtype=[DOUBLE, SINGLE],
+                     layout=["contiguous", "transposed"], **OPTIONS.get(name, {}))  # fmt: skip
+        expect.agrees(getattr(submission, name), oracle, cases, gradients=True)
 
 
 @check("gradients flow through the functions with corners", points=1, category="gradients", after=CORNERED_CHECKS)
 def test_cornered_gradients(submission):
-    for name in CORNERED:
-        expect.gradients(getattr(submission, name), (away_from_corners(),), given=name)
+    for name, oracle in CORNERED.items():
+        cases = grid(shape=[(12,), (3, 4), ()], values=[smooth_spots], dtype=[DOUBLE, SINGLE],
+                     layout=["contiguous", "transposed"], **OPTIONS.get(name, {}))  # fmt: skip
+        expect.agrees(getattr(submission, name), oracle, cases, gradients=True)
 
 
 @check("gradients reach the input and the weight of prelu", points=0.5, category="gradients", after=test_prelu)
 def test_prelu_gradients(submission):
-    weight = torch.rand(4, dtype=torch.float64, requires_grad=True)
-    expect.gradients(submission.prelu, (away_from_corners().detach().reshape(3, 4).requires_grad_(), weight))
+    cases = SLOPES.vary(dtype=[DOUBLE, SINGLE], layout=["contiguous", "transposed"])
+    expect.agrees(submission.prelu, exact_prelu, cases, gradients=True)
 
 
 @check(
@@ -489,80 +588,90 @@ def test_prelu_gradients(submission):
     after=[test_softmax, test_log_softmax],
 )
 def test_softmax_gradients(submission):
-    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-    for dim in (0, -1):
-        expect.gradients(submission.softmax, (x, dim), given=f"softmax, dim={dim}")
-        expect.gradients(submission.log_softmax, (x, dim), given=f"log_softmax, dim={dim}")
+    cases = AXES.vary(dtype=[DOUBLE, SINGLE], layout=["contiguous", "transposed"])
+    expect.agrees(submission.softmax, F.softmax, cases, gradients=True)
+    expect.agrees(submission.log_softmax, F.log_softmax, cases, gradients=True)
 
 
 @check(
-    "gradients are finite and right up to ±1000",
+    "gradients are finite and right far out",
     points=1,
     category="gradients",
     after=[test_smooth_gradients, test_cornered_gradients],
+    hidden=True,
 )
 def test_far_gradients(submission):
-    incoming = torch.rand(len(FAR)) + 0.5
-    for name, oracle, arguments, words in far_cases(ORACLES, STEEP_CELU, STEEP_SOFTPLUS):
-        x = torch.tensor(FAR, requires_grad=True)
-        expected = gradient_of(oracle(x), x, incoming)
-        got = gradient_of(getattr(submission, name)(x, *arguments), x, incoming, given=f"{words} at {FAR_TEXT}")
-        expect.close(got, expected, rtol=1e-5, atol=1e-6, given=f"the slope of {words} at {FAR_TEXT}")
+    for name, oracle in ORACLES.items():
+        cases = grid(shape=[(9,), (4, 3)], values=[hundreds, kit.thousands], dtype=[SINGLE, DOUBLE],
+                     **STEEP.get(name, {}))  # fmt: skip
+        expect.agrees(getattr(submission, name), oracle, cases, gradients=True, trivial="far out a slope is 0 or 1")
 
 
 # --- rules -----------------------------------------------------------------------------------------------
 
+LIBRARY = [*ORACLES, "prelu", "prelu_kernel", "softmax", "log_softmax", "softmin", "softsign"]
+LIBRARY += ["log_sigmoid", "log_sigmoid_forward", "expit", "special_expit", "logit"]
+LIBRARY += ["hardtanh", "hardsigmoid", "hardshrink", "mish", "rrelu", "glu", "threshold"]
+INSTEAD = "exp, expm1, log1p, erf"
 
-def by_hand(*names, allowed=()):
-    banned = [name for name in ACTIVATIONS if name not in allowed]
-    return Rule(of=names, functions=banned, instead="exp, expm1, log1p, erf")
+
+def by_hand(of, allowed=(), besides=()):
+    """The rule that these functions do without the library's."""
+    banned = [*(name for name in LIBRARY if name not in allowed), *besides]
+    return Rule(of=of, functions=banned, operators=banned, instead=INSTEAD)
 
 
 def expect_by_hand(submission, rule, *arguments):
-    x = torch.randn(4, 3)
     for name in rule.of:
-        expect.avoids(getattr(submission, name), x, *arguments, rule=rule, given=name)
+        expect.avoids(getattr(submission, name), torch.randn(4, 3), *arguments, rule=rule, given=name)
 
 
-SMOOTH_RULES = (
-    by_hand("sigmoid", "gelu", "silu", allowed=("tanh",)),  # silu by way of sigmoid
-    by_hand("tanh", "tanhshrink", "softplus", "logsigmoid"),
-)
-CORNERED_RULES = by_hand(*CORNERED), by_hand("prelu")
-SOFTMAX_RULE = by_hand("softmax", "log_softmax")
+WITH_TANH = by_hand(("sigmoid", "gelu", "silu"), allowed=("tanh",))  # silu by way of sigmoid
+WITHOUT_TANH = by_hand(("tanh", "tanhshrink", "softplus", "logsigmoid"), allowed=())
 
 
-@check(
-    "smooth functions are written without PyTorch's activations",
-    points=1.5,
-    category="rules",
-    gates=SMOOTH_RULES,
-)
+@check("smooth functions are written without PyTorch's activations", points=1.5, category="rules",
+       gates=[WITH_TANH, WITHOUT_TANH], hidden=True)  # fmt: skip
 def test_smooth_rules(submission):
-    for rule in SMOOTH_RULES:
-        expect_by_hand(submission, rule)
+    expect_by_hand(submission, WITH_TANH)
+    expect_by_hand(submission, WITHOUT_TANH)
+
+
+STRAIGHT = by_hand(tuple(CORNERED))
+SLOPED = by_hand(("prelu",))
 
 
 @check(
     "functions with corners are written without PyTorch's",
-    points=1.5,
+    points=1,
     category="rules",
-    gates=CORNERED_RULES,
+    gates=[STRAIGHT, SLOPED],
+    hidden=True,
 )
 def test_cornered_rules(submission):
-    cornered, prelu = CORNERED_RULES
-    expect_by_hand(submission, cornered)
-    expect_by_hand(submission, prelu, torch.rand(3))
+    expect_by_hand(submission, STRAIGHT)
+    expect_by_hand(submission, SLOPED, torch.rand(3))
+
+
+SUMMED = by_hand(("softmax", "log_softmax"))
+
+
+@check("softmax and log_softmax are written without PyTorch's", points=1, category="rules", gates=SUMMED, hidden=True)
+def test_softmax_rules(submission):
+    expect_by_hand(submission, SUMMED, 1)
+
+
+SLOPES_BY_HAND = by_hand(("activation_grad", "SigmoidFunction"), allowed=("tanh",), besides=("grad", "backward"))
 
 
 @check(
-    "softmax and log_softmax are written without PyTorch's",
-    points=1,
-    category="rules",
-    gates=SOFTMAX_RULE,
+    "slopes come from their formulas, without autograd", points=0.5, category="rules", gates=SLOPES_BY_HAND, hidden=True
 )
-def test_softmax_rules(submission):
-    expect_by_hand(submission, SOFTMAX_RULE, 1)
+def test_slope_rules(submission):
+    for name in SLOPE_NAMES:
+        expect.avoids(submission.activation_grad, name, torch.randn(4, 3), rule=SLOPES_BY_HAND,
+                      given=f"activation_grad {name}")  # fmt: skip
+    expect.avoids(submission.SigmoidFunction.apply, torch.randn(4, 3), rule=SLOPES_BY_HAND, given="SigmoidFunction")
 
 
 # --- all together ----------------------------------------------------------------------------------------
@@ -573,15 +682,24 @@ def test_efficiency(submission):
     small, large = torch.randn(2, 3), torch.randn(20, 30)
     calls = {name: (getattr(submission, name), ()) for name in ORACLES}
     calls |= {name: (getattr(submission, name), (1,)) for name in ("softmax", "log_softmax")}
+    calls |= {"SigmoidFunction": (submission.SigmoidFunction.apply, ())}
     for name, (function, arguments) in calls.items():
         given = f"{name} on (20, 30), after (2, 3)"
         expect.vectorised(function, (small, *arguments), (large, *arguments), given=given)
+    for name in SLOPE_NAMES:
+        given = f"activation_grad {name} on (20, 30), after (2, 3)"
+        expect.vectorised(submission.activation_grad, (name, small), (name, large), given=given)
+    weights = torch.rand(3), torch.rand(30)
+    expect.vectorised(submission.prelu, (small, weights[0]), (large, weights[1]), given="prelu on (20, 30)")
 
 
-@check("every tensor is made where the input is", points=0.5, category="devices")
+@check("every tensor is made where the input is", points=0.5, category="devices", hidden=True)
 def test_devices(submission):
-    x = torch.randn(4, 3)
+    x, wanted = torch.randn(4, 3), "every tensor on the device of x"
     more = {"prelu": (torch.rand(3),), "softmax": (1,), "log_softmax": (1,)}
     for name in [*ORACLES, *more]:
         function, given = getattr(submission, name), f"{name} with x on another device"
-        expect.portable(function, x, *more.get(name, ()), expected="every tensor on the device of x", given=given)
+        expect.portable(function, x, *more.get(name, ()), expected=wanted, given=given)
+    for name in SLOPE_NAMES:
+        given = f"activation_grad {name} with x on another device"
+        expect.portable(submission.activation_grad, name, x, expected=wanted, given=given)

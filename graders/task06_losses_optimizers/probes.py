@@ -16,6 +16,27 @@ def replay(optimizer_class, starts, gradients, options):
     return torch.stack([advance(optimizer, params, step) for step in gradients])
 
 
+def replay_all(optimizer_class, starts, gradients, cases):
+    """``replay`` for each set of options: (cases, steps, elements)."""
+    return torch.stack([replay(optimizer_class, starts, gradients, options) for options in cases])
+
+
+def replay_beside(optimizer_class, first, second, gradients, options):
+    """As replay, for two optimisers of the same class that take their steps in turn; both paths."""
+    both = [[start.clone().requires_grad_() for start in starts] for starts in (first, second)]
+    optimizers = [optimizer_class(params, **options) for params in both]
+    paths = [[], []]
+    for step in gradients:
+        for path, optimizer, params in zip(paths, optimizers, both, strict=True):
+            path.append(advance(optimizer, params, step))
+    return [torch.stack(path) for path in paths]
+
+
+def in_groups(optimizer_class, params, **options):
+    """An optimiser with a group for each parameter, which comes from a generator."""
+    return optimizer_class([{"params": (each for each in [param])} for param in params], **options)
+
+
 def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
     """As replay, with a parameter group for each parameter; from the middle on the first group has another rate."""
     params = [start.clone().requires_grad_() for start in starts]
@@ -31,7 +52,11 @@ def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
 
 def advance(optimizer, params, gradients):
     """Set the gradients (None for none), make one step, and return the parameters, flattened."""
-    give_gradients(params, gradients)
+    for param, gradient in zip(params, gradients, strict=True):
+        if gradient is not None and param.grad is not None:
+            param.grad.copy_(gradient)  # in place, as backward() does: what is remembered may not be this tensor
+        else:
+            param.grad = None if gradient is None else gradient.clone()
     optimizer.step()
     return torch.cat([param.detach().reshape(-1) for param in params])
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import any_seed, check, expect, parameter_count, registered_parameters
+from torchgrade.authoring import any_seed, check, expect, operator_trace, parameter_count, registered_parameters
 
 NAN = float("nan")
 
@@ -39,12 +39,12 @@ def test_item_shapes(submission):
 )
 def test_item_values(submission):
     images, points = stack(7)
-    for array in (images, images.astype(np.float64)):
-        dataset = submission.KeypointDataset(array, points)
+    for array in (images, images.astype(np.float64), images // 3):  # the last are dark: no level above 85
+        dataset = expect.not_mutated(submission, submission.KeypointDataset, array, points)
         for index in (0, 5):
             image, xy = submission.probes.item(dataset, index)
-            truth = torch.from_numpy(images[:, :, index]).float() / 255
-            reshaped = torch.from_numpy(images.reshape(7, 96, 96)[index]).float() / 255
+            truth = torch.from_numpy(array[:, :, index].copy()).float() / 255
+            reshaped = torch.from_numpy(array.reshape(7, 96, 96)[index].copy()).float() / 255
             expect.close(
                 image,
                 truth[None],
@@ -52,13 +52,19 @@ def test_item_values(submission):
                     "reshape cuts the array into other images: the sample axis has to be moved": reshaped[None],
                     "rows and columns are swapped": truth.T[None],
                     "the grey levels are not scaled": 255 * truth[None],
+                    "the levels are scaled by the brightest one, not by 255": truth[None] * (255 / float(array.max())),
                 },
-                given=f"item {index} of 7",
+                given=f"item {index} of 7, levels up to {int(array.max())}",
             )
             expect.close(xy, torch.from_numpy(points[index]), equal_nan=True, given=f"item {index} of 7")
 
 
-@check("transform is applied to image and points of an item", points=1, category="values", after=test_item_values)
+@check(
+    "transform is applied to image and points of an item",
+    points=1,
+    category="values",
+    after=test_item_values,
+)
 def test_transform(submission):
     images, points = stack(3)
     before = images.copy()
@@ -129,6 +135,16 @@ def test_flip(submission):
     expect.close(twice[1], xy, rtol=1e-5, atol=1e-4, trivial="two mirrors undo each other")
 
 
+@check("encoding, decoding and the loss leave their arguments as they are", points=0.5, category="robustness",
+       after=test_codec, hidden=True)  # fmt: skip
+def test_arguments(submission):
+    points = torch.rand(3, 8) * 90
+    points[1, 2] = NAN
+    expect.not_mutated(submission, submission.encode_keypoints, points)
+    expect.not_mutated(submission, submission.decode_keypoints, torch.randn(3, 8))
+    expect.not_mutated(submission, submission.masked_mse, torch.randn(3, 8), points)
+
+
 # The loss
 
 
@@ -160,7 +176,7 @@ def test_loss_values(submission):
     expect.close(submission.masked_mse(pred[:2], lonely), (pred[1, 3] - 4).square(), given="1 of 16 is known")
 
 
-@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients")
+@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients", hidden=True)
 def test_loss_gradient(submission):
     pred = torch.randn(2, 8, requires_grad=True)
     target = torch.randn(2, 8)
@@ -172,7 +188,7 @@ def test_loss_gradient(submission):
     pred = torch.randn(2, 8, requires_grad=True)
     loss = submission.masked_mse(pred, torch.full((2, 8), NAN))
     expect.close(loss.detach(), torch.tensor(0.0), trivial="nothing is known", given="no coordinate is known")
-    (slope,) = torch.autograd.grad(loss, pred)
+    (slope,) = torch.autograd.grad(loss, pred, materialize_grads=True)
     expect.close(slope, torch.zeros(2, 8), trivial="nothing is known", given="no coordinate is known")
 
 
@@ -189,9 +205,10 @@ def test_cnn_shape(submission):
 
 @check("KeypointCNN calls four convolutions, then two linear layers", points=1, category="rules", after=test_cnn_shape)
 def test_cnn_layers(submission):
-    layers = submission.probes.weight_layers(submission.KeypointCNN(), torch.rand(2, 1, 96, 96))
+    net = submission.KeypointCNN().eval()
+    rows = operator_trace(net, torch.rand(2, 1, 96, 96), among=("convolution", "linear"))
     expect.equal(
-        layers,
+        [row["kind"] for row in rows],
         ["convolution"] * 4 + ["linear"] * 2,
         likely={
             "three convolutions": ["convolution"] * 3 + ["linear"] * 2,
@@ -209,7 +226,23 @@ def test_cnn_gradients(submission):
     expect.gradient_flow(net(torch.rand(5, 1, 96, 96)), module=net)
 
 
-@check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape)
+@check("KeypointCNN gives one answer to one image in evaluation mode", points=0.5, category="values",
+       after=test_cnn_shape, hidden=True)  # fmt: skip
+def test_cnn_repeats(submission):
+    net, images = submission.KeypointCNN(), torch.rand(3, 1, 96, 96)
+    net(images)  # training statistics move, and must not in evaluation mode
+    net.eval()
+    first = net(images).detach()
+    expect.close(net(images).detach(), first, trivial="the same images give the same points", given="3 images, twice")
+    expect.close(
+        net(images[1:2]).detach(), first[1:2], rtol=1e-3, atol=1e-4,
+        trivial="an image is read by itself", given="the second of 3 images by itself",
+    )  # fmt: skip
+
+
+@check(
+    "nothing in the network is tied to one device", points=0.5, category="devices", after=test_cnn_shape, hidden=True
+)
 def test_portable(submission):
     expect.portable(submission.KeypointCNN, torch.rand(2, 1, 96, 96))
 
@@ -254,7 +287,11 @@ def test_error_values(submission):
 
 
 @check(
-    "mean_pixel_error runs in evaluation mode and changes nothing", points=1, category="values", after=test_error_values
+    "mean_pixel_error runs in evaluation mode and changes nothing",
+    points=1,
+    category="values",
+    after=test_error_values,
+    hidden=True,
 )
 def test_error_mode(submission):
     truth = torch.rand(10, 8) * 60 + 15
@@ -283,18 +320,17 @@ def test_history(submission, device):
         model = submission.probes.reader()
         loader = submission.probes.loader(images, points, 4)
         losses = submission.train_regressor(model, loader, epochs, 1e-3, device)
-        expect.true(
-            isinstance(losses, (list, tuple)) and all(type(loss) is float for loss in losses),
-            expected="a list of Python floats",
-            got=f"{type(losses).__name__} of {sorted({type(loss).__name__ for loss in losses})}"
-            if isinstance(losses, (list, tuple))
-            else type(losses).__name__,
-        )
-        expect.equal(len(losses), epochs, because="one entry per epoch", given=f"epochs={epochs}")
-        expect.true(bool(np.isfinite(losses).all()), expected="finite losses", got=str(losses))
+        losses = expect.record(losses, [float], finite=True, given=f"epochs={epochs}, a batch without a known point")
+        expect.equal(len(losses), epochs, because="one loss for each epoch", given=f"epochs={epochs}")
 
 
-@check("train_regressor reports the mean loss of its samples", points=0.5, category="values", after=test_history)
+@check(
+    "train_regressor reports the mean loss of its samples",
+    points=0.5,
+    category="values",
+    after=test_history,
+    hidden=True,
+)
 def test_reported_loss(submission):
     images, points = torch.rand(8, 1, 96, 96), torch.rand(8, 8) * 90
 
@@ -329,17 +365,42 @@ def test_train_mode(submission):
     expect.true(gain != 1.0, expected="a parameter that was trained: it was 1", got="1, as before")
 
 
+@check("coordinates that nobody marked teach nothing", points=1, category="values", after=test_history, hidden=True)
+def test_unknown(submission):
+    images, points = torch.rand(12, 1, 96, 96) + 0.5, torch.rand(12, 8) * 90
+    points[:, 3] = NAN  # never known
+    model = submission.probes.scaler()
+    submission.train_regressor(model, submission.probes.loader(images, points, 4), 3, 1e-2, "cpu")
+    moved = (model.state_dict()["gain"] - 1).abs()
+    known = torch.arange(8) != 3
+    given = "an output with a weight of its own for each coordinate; y of the second point is never known"
+    expect.true(
+        float(moved[known].min()) > 1e-3,
+        expected="weights of known coordinates that are trained",
+        got=f"a change of {float(moved[known].min()):.2g}",
+        given=given,
+    )
+    expect.true(
+        float(moved[3]) < 0.1 * float(moved[known].mean()),
+        expected="the weight of the unknown coordinate stays: it was 1",
+        got=f"{float(model.state_dict()['gain'][3]):.4g}",
+        given=given,
+    )
+
+
 @check("gradients are clipped between backward and step", points=2, category="gradients", after=test_history)
 def test_clip(submission):
     images, points = torch.rand(12, 1, 96, 96), torch.rand(12, 8) * 90
     loader = submission.probes.loader(images, points, 4)
-    norms = submission.probes.norms_at_steps(submission.train_regressor, "far", loader, 2, 1e-3)
+    norms, largest = submission.probes.gradients_at_steps(submission.train_regressor, loader, 2, 1e-3)
     expect.true(len(norms) >= 6, expected="an optimiser step for each of 6 batches", got=f"{len(norms)} steps")
     worst, least = max(norms), min(norms)
     expect.true(
         worst <= 1.001,
-        expected="a gradient norm of at most 1 at every step",
-        got=f"{worst:.4g} at one step: clipping before backward clips the gradients of the step before",
+        expected="a gradient norm of at most 1 when a step is taken",
+        got=f"a norm of {worst:.4g}",
+        likely={"each value is clipped to 1, not the norm of all": max(largest) <= 1.0001},
+        given="a linear model with large gradients",
     )
     expect.true(least > 1e-6, expected="gradients at every step", got=f"a norm of {least:.2g} at one step")
 
@@ -349,6 +410,7 @@ def test_clip(submission):
     points=0.5,
     category="devices",
     after=[test_portable, test_history],
+    hidden=True,
 )
 def test_moves(submission):
     loader = submission.probes.loader(torch.rand(4, 1, 96, 96), torch.rand(4, 8) * 90, 2)
@@ -462,7 +524,7 @@ def test_resnet_weights(submission):
 
 
 @check("the grey stem answers as the colour stem to repeated channels", points=1, category="values",
-       after=test_resnet_weights)  # fmt: skip
+       after=test_resnet_weights, hidden=True)  # fmt: skip
 def test_resnet_stem(submission):
     weights = resnet18_weights()
     colour = weights["conv1.weight"]
@@ -487,7 +549,13 @@ def test_resnet_stem(submission):
     expect.close(net(image).detach(), answer, rtol=1e-3, atol=1e-3 * scale)
 
 
-@check("missing or unexpected weights raise an error", points=1, category="robustness", after=test_resnet_weights)
+@check(
+    "missing or unexpected weights raise an error",
+    points=1,
+    category="robustness",
+    after=test_resnet_weights,
+    hidden=True,
+)
 def test_resnet_refuses(submission):
     weights = resnet18_weights()
     wrong = {
@@ -515,8 +583,30 @@ def test_resnet_frozen(submission):
     )
 
 
+@check("given weights, head, stem and freezing go together", points=1, category="values",
+       after=[test_resnet_stem, test_resnet_frozen], hidden=True)  # fmt: skip
+def test_resnet_together(submission):
+    weights = resnet18_weights()
+    for channels, outputs in ((1, 6), (3, 2)):
+        net = submission.build_resnet18_regressor(dict(weights), outputs, channels, True)
+        given = f"given weights, num_outputs={outputs}, in_channels={channels}, freeze_backbone=True"
+        state, stem = net.state_dict(), weights["conv1.weight"]
+        expect.shape(state["fc.weight"], (outputs, 512), given=given)
+        wanted = stem if channels == 3 else stem.sum(1, keepdim=True)
+        expect.close(state["conv1.weight"], wanted, rtol=1e-5, atol=1e-5, given=f"{given}: conv1.weight")
+        for name in ("layer2.0.downsample.0.weight", "layer4.1.bn2.running_var"):
+            expect.close(state[name], weights[name], given=f"{given}: {name}")
+    net = submission.build_resnet18_regressor(None, 6, 1, True)
+    expect.shape(net(torch.rand(2, 1, 40, 40)), (2, 6), given="num_outputs=6, freeze_backbone=True, fresh weights")
+    given = "another network, built from the same weights"
+    other = submission.build_resnet18_regressor(dict(weights), in_channels=3)
+    submission.probes.double_parameters(other)
+    again = submission.build_resnet18_regressor(dict(weights), in_channels=3).state_dict()
+    expect.close(again["layer1.0.conv1.weight"], weights["layer1.0.conv1.weight"], given=given)
+
+
 @check("training a frozen network changes its head only", points=1, category="values",
-       after=[test_resnet_frozen, test_train_mode, test_clip])  # fmt: skip
+       after=[test_resnet_frozen, test_train_mode, test_clip], hidden=True)  # fmt: skip
 def test_resnet_step(submission):
     net = submission.build_resnet18_regressor(freeze_backbone=True)
     expect.equal(
@@ -576,25 +666,24 @@ def choose_data(dataset):
     "KeypointCNN learns sixteen faces by heart",
     points=1,
     category="convergence",
-    after=[test_item_values, test_codec, test_cnn_gradients, test_train_mode, test_clip],
-    seconds=30,
+    after=[test_item_values, test_codec, test_cnn_shape, test_history],
+    seconds=60,
 )
 def test_overfit(submission, dataset, calibration):
     images, points = dataset("faces").generate(16, seed=any_seed())
     images = np.moveaxis(images, 0, -1)
     net = submission.KeypointCNN()
     loader = submission.probes.shuffled(submission.KeypointDataset(images, points), 8)
-    submission.train_regressor(net, loader, 60, 1e-3, "cpu")
+    submission.train_regressor(net, loader, 150, 1e-3, "cpu")  # 300 steps: a net without normalisation is slower
     error = pixel_error(points_found(submission, net, images, points), points)
-    calibration.record("overfit_pixel_error", error)
-    expect.between(error, 0.0, calibration["overfit_pixel_error"].ceiling, unit="pixels (mean error on these faces)")
+    calibration.holds("overfit_pixel_error", error, unit="pixels (mean error on these faces)")
 
 
 @check(
     "the trained network finds the points of faces it has never seen",
     points=3,
     category="accuracy",
-    after=[test_loss_gradient, test_overfit],
+    after=[test_item_values, test_codec, test_cnn_shape, test_history],
     devices="all",
     seconds=90,
     tries=2,
@@ -611,6 +700,5 @@ def test_accuracy(submission, device, dataset, calibration, pictures):
     pictures.keypoints(name, torch.from_numpy(np.moveaxis(unseen, -1, 0).copy()), found, torch.from_numpy(truth))
     error = pixel_error(found, truth)
     mean = float(np.nanmean(np.abs(truth - np.nanmean(points, 0))))
-    calibration.record(name, error / mean)
-    ceiling = calibration[name].ceiling * mean
-    expect.between(error, 0.0, ceiling, unit=f"pixels (predicting the mean face: {mean:.2f})")
+    unit = f"pixels (predicting the mean face: {mean:.2f})"
+    calibration.holds(name, error / mean, scale=mean, unit=unit)

@@ -5,8 +5,6 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
-from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
-
 
 def item(dataset, index):
     """(image, points) of one item of a data set."""
@@ -65,8 +63,23 @@ def gradients_on(model):
     return list(model.recorded)
 
 
-class Far(nn.Module):
-    """A linear model whose outputs are far from any target, so that its gradients are large."""
+class Scaler(nn.Module):
+    """Its outputs are the first 8 pixels of an image, each times a parameter of its own that is 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(8))
+
+    def forward(self, x):
+        return self.gain * x.flatten(1)[:, :8]
+
+
+def scaler():
+    return Scaler()
+
+
+class Steep(nn.Module):
+    """A linear model with large inputs and outputs far from any target: its gradients are large for any loss."""
 
     def __init__(self):
         super().__init__()
@@ -74,24 +87,32 @@ class Far(nn.Module):
         nn.init.constant_(self.linear.bias, 300.0)
 
     def forward(self, x):
-        return self.linear(x.flatten(1)[:, :16])
+        return self.linear(1000 * x.flatten(1)[:, :16])
 
 
-def norms_at_steps(train, model_name, loader, epochs, lr):
-    """Norm of all gradients together at every optimiser step while ``train`` runs on the model ``Far``."""
-    model = {"far": Far}[model_name]()
-    norms = []
+def gradients_at_steps(train, loader, epochs, lr):
+    """At every optimiser step while ``train`` runs on a steep model: norm of all gradients, largest absolute value."""
+    norms, largest = [], []
 
     def note(optimizer, args, kwargs):
-        grads = [p.grad.norm() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norms.append(float(torch.stack(grads).norm()) if grads else 0.0)
+        grads = [p.grad.flatten() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        every = torch.cat(grads) if grads else torch.zeros(1)
+        norms.append(float(every.norm()))
+        largest.append(float(every.abs().max()))
 
     hook = register_optimizer_step_pre_hook(note)
     try:
-        train(model, loader, epochs, lr, "cpu")
+        train(Steep(), loader, epochs, lr, "cpu")
     finally:
         hook.remove()
-    return norms
+    return norms, largest
+
+
+def double_parameters(model):
+    """Every parameter times 2, in place."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
 
 
 def predictions(model, images, batch_size=100):
@@ -100,25 +121,3 @@ def predictions(model, images, batch_size=100):
     device = next(model.parameters()).device
     with torch.no_grad():
         return torch.cat([model(part.to(device)).cpu() for part in images.split(batch_size)])
-
-
-_LAYERS = {"convolution": "convolution", "addmm": "linear", "mm": "linear", "bmm": "linear"}
-
-
-class _Recorder(QuietDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.layers = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket.__name__ in _LAYERS:
-            self.layers.append(_LAYERS[func.overloadpacket.__name__])
-        return func(*args, **(kwargs or {}))
-
-
-def weight_layers(model, images):
-    """The layers with a matrix product, in the order in which they are called."""
-    model.eval()
-    with torch.no_grad(), _Recorder() as recorder:
-        model(images)
-    return recorder.layers

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Painter(nn.Module):
@@ -47,8 +46,8 @@ def judge(weight, bias):
     return Judge(weight, bias)
 
 
-def sgd(net, lr):
-    return torch.optim.SGD(net.parameters(), lr=lr)
+def sgd(net, lr, momentum):
+    return torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
 
 
 def adam(net, lr, beta):
@@ -89,32 +88,19 @@ def generator_of_chance(seed):
     return torch.Generator().manual_seed(seed)
 
 
-class _Maps(TorchDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.shapes = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__ == "convolution":
-            self.shapes.append(list(out.shape[1:]))
-        return out
-
-
-def maps(net, x):
-    """Shapes (channels, height, width) of what each convolution returns, in order."""
-    net.eval()
-    with torch.no_grad(), _Maps() as recorder:
-        net(x)
-    return recorder.shapes
+def sampled_globally(sample, net, count, seed):
+    """``sample`` without a source of chance of its own, the global generator being seeded."""
+    torch.manual_seed(seed)
+    return sample(net, count)
 
 
 def train(step, g, d, images, steps, batch, nz, rate_g, rate_d, device):
-    """The training loop: ``steps`` calls of train_step on random batches; returns what they report."""
+    """The training loop: ``steps`` calls of train_step on random batches; what they report, step by step by name."""
     images = images.to(device)
     opt_g, opt_d = adam(g, rate_g, 0.5), adam(d, rate_d, 0.5)
     reports = []
     for _ in range(steps):
         real = images[torch.randint(len(images), (batch,), device=device)]
         reports.append(step(g, d, opt_g, opt_d, real, torch.randn(batch, nz, 1, 1, device=device)))
-    return reports
+    names = ("loss_d", "loss_g", "d_real", "d_fake_before", "d_fake_after")
+    return {name: [float(report[name]) for report in reports] for name in names}

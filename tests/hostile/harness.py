@@ -27,15 +27,20 @@ import torch
 from hostile.attempt import Payload
 from torchgrade.authoring import expect, parameter_count
 from torchgrade.errors import Mismatch, SubmissionFault
+from torchgrade.handin.opener import Opener
+from torchgrade.handin.reading import Given, read_handin
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.confine.plan import ENGINE
 from torchgrade.isolation.launch.launcher import Limits, open_launcher
+from torchgrade.isolation.launch.openers import LIMITS
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import WorkerLine
 from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
-from torchgrade.submission import Source
+from torchgrade.submission import Source, source_of
 
 MOST_GROWTH_MB = 40.0
+WANTED = {"task00_payload": frozenset({"attack"})}
+UNPACKER = "torchgrade.isolation.worker.unpacker:serve"
 HONEST = b"""
 import os, socket
 import torch
@@ -135,9 +140,7 @@ class Arena:
     def _attempt(self, payload: Payload, client: Client) -> Verdict:
         client.line.begin(payload.seconds)
         try:
-            archive = payload.archive() if payload.archive is not None else None
-            files = {} if archive is not None else {"task.py": payload.source}
-            client.load("task", Source("task.py", files, archive), None)
+            client.load("task", self._source(payload), None)
             client.begin(7, payload.seconds)
             return PROOFS[payload.proof](payload, RemoteSubmission(client), self.targets)
         except SubmissionFault as fault:
@@ -145,6 +148,16 @@ class Arena:
             if payload.proof == "fault" and not re.search(payload.says, text):
                 return Verdict(False, f"refused, but by another rule: {text[:200]}")
             return Verdict(True, text[:200])
+
+    def _source(self, payload: Payload) -> Source:
+        """The submission as it is; an archive is opened first, in a confined process of its own."""
+        if payload.archive is None:
+            return Source("task.py", {"task.py": payload.source})
+        data = payload.archive()
+        with Opener(lambda: self.launcher.start(LIMITS, serve=UNPACKER)) as opener:
+            reading = read_handin([Given("x.zip", "x.zip", lambda: data)], WANTED, opener)
+        answers = [answer for answer in reading.answers if answer.code is not None]
+        return source_of(answers[-1]) if answers else Source("task.py", {"task.py": b""})
 
     def _sibling_harmed(self, payload: Payload) -> list[str]:
         x = torch.randn(3, 3)

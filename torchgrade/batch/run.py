@@ -14,17 +14,17 @@ from typing import Any
 from torchgrade import __version__
 from torchgrade.batch.gradebook.gradebook import Gradebook, Target, now
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
-from torchgrade.batch.intake.folder import open_class
 from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
-from torchgrade.batch.intake.unfold import Unfolder
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import secret
-from torchgrade.handin.matching import definitions
+from torchgrade.handin.files import open_files
+from torchgrade.handin.opener import Opener
 from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.submission import wanted_names
 from torchgrade.suites import read_suite
 
 
@@ -46,16 +46,6 @@ def task_plans(tasks: Sequence[Task]) -> dict[str, TaskPlan]:
         info = TaskInfo(task.stem, facts.title, suite.points)
         plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), suite.names)
     return plans
-
-
-def wanted_names(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
-    """The functions and classes that a learner writes in each task, from its stub or solution."""
-    found = {}
-    for task in tasks:
-        place = task.stub if task.stub.is_file() else task.solution
-        names = definitions(place.read_bytes()) if place.is_file() else set()
-        found[task.stem] = frozenset(name for name in names if not name.startswith("_"))
-    return found
 
 
 def environment(devices: Sequence[str]) -> dict[str, Any]:
@@ -82,15 +72,15 @@ def _gpus() -> list[str]:
 
 @dataclass(frozen=True)
 class Reading:
-    """Where the class's files lie and how they are read; of the course's ``tasks`` those in ``asked`` are graded."""
+    """Where the class's files lie and how they are read; of the course's tasks those in ``asked`` are graded."""
 
     path: Path
-    tasks: Sequence[Task]
+    course: Course
     asked: Sequence[Task]
+    opener: Callable[[], Opener]
     listed: Sequence[Student] = ()
     pattern: str | None = None
     attempt: str = "last"
-    unfold: Callable[[], Unfolder] = Unfolder
 
 
 def read_in(reading: Reading, book: Gradebook | None, keep: Callable[[str, bytes], None]) -> Intake:
@@ -100,10 +90,11 @@ def read_in(reading: Reading, book: Gradebook | None, keep: Callable[[str, bytes
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
     listed = reading.listed or [student for student in (book.students() if book else ()) if student.listed]
     listed = _as_decided(listed, decided)
-    with open_class(reading.path) as files:
+    with open_files(reading.path) as files:
         return read_class(
-            files, wanted_names(reading.tasks), listed, keep=keep, tasks=[task.stem for task in reading.asked],
-            pattern=reading.pattern, attempt=reading.attempt, decided=decided, unfold=reading.unfold,
+            files, wanted_names(reading.course.tasks), reading.opener, listed, keep=keep,
+            tasks=[task.stem for task in reading.asked], pattern=reading.pattern, attempt=reading.attempt,
+            decided=decided, ignore=reading.course.ignore,
         )  # fmt: skip
 
 
@@ -141,8 +132,7 @@ def take_in(
     book.add_sources(pending)
     followed = _follow(book, intake)
     book.set_class(intake.students, [entry.info for entry in task_plans(reading.asked).values()])
-    for former, present in followed.items():
-        book.follow(former, present)
+    followed = {former: present for former, present in followed.items() if book.follow(former, present)}
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in reading.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
     book.set_setting("attempt", reading.attempt)

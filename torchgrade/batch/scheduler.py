@@ -16,7 +16,7 @@ from torchgrade.grading.events import CheckEnded, Event, Fault, Graded, Retried,
 from torchgrade.grading.job import Job, Options
 from torchgrade.grading.pool import TRIES, Pool, first_fault
 from torchgrade.marks import TaskInfo
-from torchgrade.model import Outcome, Status, TaskGrade
+from torchgrade.model import Outcome, Status, TaskGrade, short_name
 from torchgrade.scoring import award, task_status, total
 
 
@@ -64,7 +64,7 @@ def plan(
         if key in found:
             found[key].people += 1
         elif key not in done:
-            found[key] = Work(key, f"{handin.student} {handin.task[:6]}", 1)
+            found[key] = Work(key, f"{handin.student} {short_name(handin.task)}", 1)
     lasting = book.seconds()
     for key, work in found.items():
         if fresh:
@@ -160,8 +160,7 @@ class Scheduler:
             reason = event.message if isinstance(event, Fault) else first_fault(grade)
             self.book.add_fault(work.key.task, work.key.source, TRIES, reason)
             self.broken.append(work)
-        bundle = Bundle.unpack(self.book.source(work.key.source))
-        self.book.finish(work.key, bundle.place_all(grade), reason=reason)
+        self.book.finish(work.key, grade, reason=reason)
         self.watcher.finished(work, grade)
 
     def _whole(self, work: Work, grade: TaskGrade) -> TaskGrade:

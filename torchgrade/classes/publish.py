@@ -16,7 +16,7 @@ from torchgrade.course import Course
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.policy import Policy, dated
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
-from torchgrade.report.class_report import ClassFacts, class_report
+from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.escape import folder_name
 from torchgrade.report.student_result import About, student_result
 
@@ -45,8 +45,15 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     shown = {key: str(document[key]) for key in SHOWN if key in document}
     faults = [(task, reason) for task, _, _, reason in book.faults()[-200:]]
     facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
-    write(out / "report.html", class_report(students, counted, tasks, policy, facts))
+    write(out / "report.html", class_report(students, counted, tasks, policy, facts, _tracks(course, tasks)))
     return counted
+
+
+def _tracks(course: Course, tasks: Sequence[TaskInfo]) -> list[TrackPart]:
+    """The tracks that these tasks are of."""
+    infos = {info.task: info for info in tasks}
+    parts = [TrackPart(t.title, [infos[task.stem] for task in t.tasks if task.stem in infos]) for t in course.tracks]
+    return [part for part in parts if part.tasks]
 
 
 def environment_of(book: Gradebook, counted: Sequence[Row]) -> dict[str, object]:

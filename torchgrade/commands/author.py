@@ -36,6 +36,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
         return _mutate(options, course)
     if options.inputs:
         return _inputs(options, course)
+    if options.contract:
+        return _contract(options, course)
     tasks = course.select(options.tasks)
     if options.due is not None:
         tasks = due(tasks, options.due, options.budget)
@@ -60,6 +62,26 @@ def _inputs(options: argparse.Namespace, course: Course) -> int:
         for task in course.select(options.tasks):
             print("\n".join(inputs.table(task, inputs.rows(task, inputs.trace(pool, task, settings)))), flush=True)
     return int(ExitCode.PASSED)
+
+
+def _contract(options: argparse.Namespace, course: Course) -> int:
+    """Grade broken contracts with two seeds; what both, or one of them, do not see is a line."""
+    from torchgrade.commands.grade import run_options
+    from torchgrade.course_tools.contract import survey
+    from torchgrade.grading.pool import Pool
+
+    settings, unexplained = run_options(options), 0
+    with Pool.local(course.root, settings.jobs) as pool:
+        for task in course.select(options.tasks):
+            found = survey(pool, task, settings, options.max, options.only)
+            words = _("{task}: {total} broken contracts, {explained} explained, {share:.1%} of the rest seen")
+            facts = {"total": found.total, "explained": found.explained, "share": found.share}
+            print(words.format(task=task.stem, **facts), flush=True)
+            for kind, names in ((_("unseen"), found.unseen), (_("seen by luck"), found.by_luck)):
+                for name in names:
+                    print(f"  {kind}  {name}", flush=True)
+            unexplained += len(found.unseen) + len(found.by_luck)
+    return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)
 
 
 def _mutate(options: argparse.Namespace, course: Course) -> int:
@@ -96,24 +118,24 @@ def _tell(line: str) -> None:
 
 def calibrate(options: argparse.Namespace, course: Course) -> int:
     """Measure, propose, store: one line for each statistic, and one for each sabotage that it does not see."""
-    from importlib.metadata import version
 
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools import calibrate as tool
     from torchgrade.course_tools.thresholds import propose
+    from torchgrade.grading.calibration import environment
     from torchgrade.grading.pictures import write_bands
 
     if options.table:
         print("\n".join(row for task in course.select(options.tasks) for row in tool.table_of(task)))
         return int(ExitCode.PASSED)
-    versions = {name: version(name) for name in ("torch", "numpy")}
     for task in course.select(options.tasks):
         entries = {}
         found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
         for name, seen in sorted(found.items()):
             proposal = propose(seen, seen.tries)
             data = "real" if name.endswith("@real") else "generated"
-            entries[name] = tool.entry_of(proposal, seen, data, versions, seen.tries)
+            made = tool.made_of(task, environment())
+            entries[name] = tool.entry_of(proposal, seen, data, made, seen.tries)
             words = _(
                 "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, "
                 "false reject {reject:.1e}, false accept {accept:.1e}"

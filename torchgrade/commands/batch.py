@@ -17,7 +17,6 @@ from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, Line, table
 from torchgrade.batch.intake.roster_file import read_roster
-from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
@@ -30,7 +29,8 @@ from torchgrade.grading.pool import Pool
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
-from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
+from torchgrade.isolation.launch.launcher import open_launcher
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
@@ -67,8 +67,7 @@ def _reading(
     options: argparse.Namespace, course: Course, asked: Sequence[Task], listed: Sequence[Student], openers: Openers
 ) -> Reading:
     return Reading(
-        options.submissions, course.tasks, asked, listed, options.pattern, options.attempt,
-        lambda: ConfinedUnfolder(openers),
+        options.submissions, course, asked, openers, listed, options.pattern, options.attempt,
     )  # fmt: skip
 
 
@@ -83,7 +82,7 @@ def _asked(options: argparse.Namespace, course: Course, book: Gradebook | None) 
     if not asked or len(asked) == len(course.tasks):
         return course.tasks
     say(_("the tasks of the last time: {tasks}; --task all takes the whole course").format(
-        tasks=", ".join(task.stem[:6] for task in asked)))  # fmt: skip
+        tasks=", ".join(task.short for task in asked)))  # fmt: skip
     return asked
 
 
@@ -98,11 +97,10 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     try:
         yield book
     finally:
-        empty = not known and not book.everybody()
-        book.close()
-        if empty:
-            for path in out.glob(f"{GRADEBOOK}*"):
-                path.unlink()
+        if known or book.everybody():
+            book.close()
+        else:
+            book.discard()
             for folder in fresh:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -185,7 +183,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
     rows = publish(book, course, options.out, graded.changes)
-    _tell(graded, rows, options.out)
+    _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
     return _code(graded, rows)
 
 
@@ -195,28 +193,6 @@ def _demand(settings: Options, course: Course) -> None:
         return  # nothing is promised
     with open_launcher(settings.isolation, settings.devices[0], hidden=course.secret, torch=False) as launcher:
         demand(launcher)
-
-
-class Openers:
-    """Starts a confined worker for each archive or notebook of a student; the zygote only when there is one."""
-
-    LIMITS = Limits(memory_mb=1024, wall_seconds=60, file_mb=1, processes=4)
-
-    def __init__(self, isolation: str, hidden: Sequence[Path]) -> None:
-        self._isolation = isolation
-        self._hidden = hidden  # what no submission may read
-        self._launcher: Launcher | None = None
-
-    def __call__(self) -> WorkerProcess:
-        self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
-        return self._launcher.start(self.LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
-
-    def __enter__(self) -> Openers:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        if self._launcher is not None:
-            self._launcher.close()
 
 
 def _pool(course: Course, options: argparse.Namespace, settings: Options, works: int) -> Pool:
@@ -239,10 +215,10 @@ def isolation(options: argparse.Namespace) -> str:
 # What is said at the end
 
 
-def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
+def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], out: Path) -> None:
     if not graded.complete:
         say(_("stopped; give the same command again to continue"))
-    for line in _changes(graded.changes):
+    for line in _changes(graded.changes, names):
         say(line)
     counts = {status: sum(row.status == status for row in rows) for status in (MISSING, UNREADABLE, PENDING, "broken")}
     say(_("{rows} rows: {missing} missing, {unreadable} unreadable, {pending} pending, {broken} broken; "
@@ -252,21 +228,21 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], out: Path) -> None:
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(
-            student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+            student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     if len(unreadable) > _SHOWN:
         say(_("… and {count} more, in checks.csv").format(count=len(unreadable) - _SHOWN))
     for row in rows:
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
-                student=row.student, task=row.task, reason=row.reason))  # fmt: skip
+                student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
     say(_("written to {out}: report.html, grades.csv, checks.csv, canvas.csv, moodle.csv, students/").format(out=out))
 
 
-def _changes(changed: Sequence[Change], most: int = 40) -> Iterator[str]:
+def _changes(changed: Sequence[Change], names: Mapping[str, str], most: int = 40) -> Iterator[str]:
     for change in changed[:most]:
         before, after = (f"{p:g}" if p is not None else "-" for p in (change.points_before, change.points_after))
         what = f" {change.check}" if change.check else ""
-        yield f"{change.student} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
+        yield f"{names[change.student]} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
     if len(changed) > most:
         yield _("… and {count} more changes, in changes.csv").format(count=len(changed) - most)
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade.commands.places import try_file, try_folder
@@ -18,11 +18,13 @@ from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
+from torchgrade.last_run import basis, keep_grades, last_grades
 from torchgrade.model import Result
 from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
-from torchgrade.submission import Submission, read_submission
+from torchgrade.submission import Submission, read_exercises, read_submission
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
@@ -38,22 +40,29 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     started = time.monotonic()
     to_stdout = options.json == "-"
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
-    titles = [task.stem[:6] for task in tasks]
+    settings = run_options(options)
+    own_work = not (options.debug or options.solutions or options.submission is not None)
+    bases = _bases(settings, submission, tasks) if own_work else {}
+    known = {} if options.tasks or options.all or options.save is not None else last_grades(course.root, bases)
+    due = [task for task in tasks if task.stem not in known]
+    titles = [task.short for task in due]
     gallery = Gallery(options.save) if options.save is not None else None
     with scoreboard.Progress(console, titles, quiet=options.quiet or options.debug) as progress:
 
         def observe(event: Event) -> None:
             progress.observe(event)
             if gallery is not None and isinstance(event, PictureShown):
-                gallery.draw(tasks[event.job], event)
+                gallery.draw(due[event.job], event)
 
-        result = grade_tasks(course, submission, tasks, run_options(options), observe)
-    if not options.debug and not options.solutions and options.submission is None:
-        _record(course, result)
+        result = grade_tasks(course, submission, due, settings, observe)
+    if own_work:
+        _record(course, result, bases)
+    result = result.with_known(known, [task.stem for task in tasks])
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
     else:
-        scoreboard.show(console, result, options.quiet, options.verbose, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        scoreboard.show(console, result, course.tracks, options.quiet, options.verbose, seconds, len(known))
         for path in gallery.files if gallery is not None else ():
             print(_("picture  {path}").format(path=path))
         _tell_hidden(course, tasks)
@@ -75,7 +84,7 @@ class Gallery:
         """A later picture of the same name replaces it."""
         picture = event.picture
         device = "" if event.device == "cpu" else f"_{event.device}"
-        path = self.folder / f"{task.stem[:6]}_{picture['name']}{device}.png"
+        path = self.folder / f"{task.short}_{picture['name']}{device}.png"
         title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
         draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:
@@ -94,8 +103,9 @@ def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
     if options.submission is not None:
-        return read_submission(options.submission, course, tasks)
-    return read_submission(course.root / ("solutions" if options.solutions else "exercises"), course, tasks)
+        with Openers(options.isolation, course.secret) as openers, openers() as opener:
+            return read_submission(options.submission, course, tasks, opener)
+    return read_exercises(course.root / ("solutions" if options.solutions else "exercises"), tasks)
 
 
 def run_options(options: argparse.Namespace) -> Options:
@@ -121,12 +131,26 @@ def json_text(result: Result, *, ascii_only: bool = False) -> str:
     return json.dumps(result.to_json(), indent=1, ensure_ascii=ascii_only)
 
 
-def _record(course: Course, result: Result) -> None:
-    """Keep the best grades. A checkout that cannot be written is graded all the same."""
+def _bases(settings: Options, submission: Submission, tasks: Sequence[Task]) -> dict[str, str]:
+    """By stem, what the grade of each task that is here depends on."""
+    options = {
+        "devices": settings.devices,
+        "seed": settings.seed,
+        "timeout_scale": settings.timeout_scale,
+        "isolation": settings.isolation,
+        "data": settings.data,
+    }
+    here = [task for task in tasks if task.stem in submission.sources]
+    return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}
+
+
+def _record(course: Course, result: Result, bases: Mapping[str, str]) -> None:
+    """Keep the best grades and the last ones. A checkout that cannot be written is graded all the same."""
     try:
         record_result(course.root, result)
+        keep_grades(course.root, bases, result.tasks)
     except OSError as error:
-        words = _("your best grades are not kept: {place} cannot be written: {why}")
+        words = _("your grades are not kept: {place} cannot be written: {why}")
         print(words.format(place=progress_file(course.root), why=error.strerror), file=sys.stderr)
 
 

@@ -7,30 +7,40 @@ import sys
 from datetime import datetime
 
 from rich.table import Table
+from rich.text import Text
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.manifest import DIFFICULTIES
 from torchgrade.model import ExitCode
-from torchgrade.progress import load_progress, next_hint, progress_file
+from torchgrade.progress import Reached, load_progress, next_hint, progress_file
 from torchgrade.report.feedback_text import points_text
 from torchgrade.report.scoreboard import make_console
 
 
 def list_tasks(options: argparse.Namespace, course: Course) -> int:
-    progress = load_progress(course.root)
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=_(course.title), title_justify="left", title_style="bold"
-    )
-    for heading in (_("task"), _("title"), _("track"), _("difficulty"), _("best")):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for task in course.tasks:
-        facts, reached = task.manifest, progress.get(task.stem)
-        known = reached is not None and reached.points is not None and reached.max_points is not None
-        best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known and reached else "-"
-        table.add_row(task.stem[:6], _(facts.title), _(facts.track), _(facts.difficulty), best)
-    make_console().print(table)
+    """Every track with its tasks: title, difficulty, best points so far."""
+    console, progress = make_console(), load_progress(course.root)
+    console.print(Text(_(course.title), style="bold"))
+    widest = max((len(_(task.manifest.title)) for task in course.tasks), default=0)
+    for track in course.tracks:
+        console.print()
+        if track.name:
+            console.print(Text(f"{track.name}  {_(track.title)}", style="bold"))
+            console.print(Text(_(track.about), style="dim"))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(widest, console.width // 2))
+        table.add_column(no_wrap=True, min_width=max(len(_(word)) for word in DIFFICULTIES))
+        table.add_column(no_wrap=True, justify="right")
+        for task in track.tasks:
+            facts, reached = task.manifest, progress.get(task.stem, Reached())
+            known = reached.points is not None and reached.max_points is not None
+            best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known else "-"
+            table.add_row(task.short, _(facts.title), _(facts.difficulty), best)
+        console.print(table)
     return int(ExitCode.PASSED)
 
 
@@ -40,7 +50,7 @@ def hint(options: argparse.Namespace, course: Course) -> int:
     console = make_console()
     if options.number is not None:
         if not 1 <= options.number <= len(hints):
-            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.stem[:6], count=len(hints)))
+            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
         shown = [options.number - 1]
     else:
         try:

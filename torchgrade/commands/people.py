@@ -10,13 +10,13 @@ from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
-from torchgrade.batch.intake.unfold import ConfinedUnfolder
 from torchgrade.batch.run import Reading, class_rows, take_in
 from torchgrade.classes.publish import publish
-from torchgrade.commands.batch import Openers, existing_gradebook, grade, isolation, say, tell_intake
+from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import Row, Student
 from torchgrade.model import ExitCode
 
@@ -35,7 +35,7 @@ def override(options: argparse.Namespace, course: Course) -> int:
 
 
 def _row_of(book: Gradebook, said: str, task: Task) -> Row:
-    student = one_student(book.students(), said)
+    student = one_student(book.students(), said, book.read_as())
     for row in class_rows(book):
         if (row.student, row.task) == (student.key, task.stem):
             return row
@@ -75,7 +75,7 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             return int(ExitCode.PASSED)
         pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
         with Openers(isolation(options), course.secret) as openers:
-            reading = Reading(place, course.tasks, asked, (), pattern, attempt, lambda: ConfinedUnfolder(openers))
+            reading = Reading(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, reading)
         say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))
         tell_intake(intake, followed)
@@ -95,14 +95,14 @@ def _somebody(book: Gradebook, said: str) -> Student:
     """A student of the class; a new one where no list says who belongs to it."""
     students = book.students()
     if any(student.listed for student in students) or any(said in (s.key, s.name, s.email) for s in students):
-        return one_student(students, said)
+        return one_student(students, said, book.read_as())
     return Student(said, said)
 
 
 def merge(options: argparse.Namespace, course: Course) -> int:
     """Two entries of one person become one, now and in every reading to come."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        one, other = (one_student(book.students(), said) for said in (options.student, options.into))
+        one, other = (one_student(book.students(), said, book.read_as()) for said in (options.student, options.into))
         if one.key == other.key:
             raise UsageError(_("{student} is one entry already").format(student=one.key))
         book.merge(one.key, other.key, who=_user())
@@ -114,7 +114,7 @@ def merge(options: argparse.Namespace, course: Course) -> int:
 def rename(options: argparse.Namespace, course: Course) -> int:
     """The same person under another id, or with another name."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        student = one_student(book.students(), options.student)
+        student = one_student(book.students(), options.student, book.read_as())
         key = options.new or student.key
         name = student.name if options.name is None else options.name
         if key == student.key and name == student.name:
@@ -128,7 +128,7 @@ def rename(options: argparse.Namespace, course: Course) -> int:
 def remove(options: argparse.Namespace, course: Course) -> int:
     """Take somebody out of the class; the gradebook keeps the history."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        student = one_student(book.students(), options.student)
+        student = one_student(book.students(), options.student, book.read_as())
         book.remove(student.key, who=_user())
         publish(book, course, options.out)
         say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))

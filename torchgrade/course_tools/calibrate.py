@@ -4,12 +4,14 @@ their checks record becomes two distributions, a threshold between them, and the
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchgrade.course import Course, Task
+from torchgrade.course import Course, Task, content_hash
 from torchgrade.course_tools.thresholds import Distributions, Proposal
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
@@ -23,8 +25,8 @@ from torchgrade.submission import Source
 from torchgrade.suites import read_suite
 
 
-def entry_of(proposal: Proposal, seen: Distributions, data: str, versions: Mapping[str, str], tries: int) -> Any:
-    """One entry of calibration.json."""
+def entry_of(proposal: Proposal, seen: Distributions, data: str, made: Mapping[str, str], tries: int) -> Any:
+    """One entry of calibration.json; ``made``: what the runs depend on."""
     return {
         "floor" if proposal.is_floor else "ceiling": proposal.threshold,
         "runs": _plain(seen.reference),
@@ -36,16 +38,41 @@ def entry_of(proposal: Proposal, seen: Distributions, data: str, versions: Mappi
         "margin_sd": round(proposal.margin_sd, 1),
         "tries": tries,
         "data": data,
-        "versions": dict(versions),
+        "made": dict(made),
         "runs_count": len(seen.reference),
     }
 
 
-def table_of(task: Task) -> list[str]:
-    """The stored thresholds of a task as rows of Markdown: what right and sabotaged runs reached, and the rates."""
+def made_of(task: Task, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the runs of a statistic depend on: ``code`` stands for the submissions, their data and what records."""
+    suite = read_suite(task)
+    places = [task.solution, task.folder / "mutants.yaml", task.probes, *(task.folder / "alternatives").glob("*.py")]
+    places += [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
+    recording = [ast.get_source_segment(suite.text, check.node) or "" for check in suite.checks if check.records]
+    digest = hashlib.sha256("\0".join([content_hash(sorted(places)), *recording]).encode())
+    return {"code": digest.hexdigest()[:16], **environment}
+
+
+def stale(task: Task, environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each stored threshold whose runs would not come back with their seeds."""
+    now = made_of(task, environment)
+    for name, entry in _stored(task).items():
+        made = entry.get("made", {})
+        changed = [key for key in now if made.get(key) != now[key]]
+        if changed:
+            what = ", ".join(f"{key} was {made.get(key, 'not stored')}, is {now[key]}" for key in changed)
+            yield f"the runs behind {name!r} are stale ({what}); run: python grade.py calibrate {task.stem}"
+
+
+def _stored(task: Task) -> dict[str, Any]:
     path = task.folder / "calibration.json"
     entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return [_row(task, name, entry) for name, entry in entries.items() if name != "schema"]
+    return {name: entry for name, entry in entries.items() if name != "schema"}
+
+
+def table_of(task: Task) -> list[str]:
+    """The stored thresholds of a task as rows of Markdown: what right and sabotaged runs reached, and the rates."""
+    return [_row(task, name, entry) for name, entry in _stored(task).items()]
 
 
 def _row(task: Task, name: str, entry: Mapping[str, Any]) -> str:
@@ -54,7 +81,7 @@ def _row(task: Task, name: str, entry: Mapping[str, Any]) -> str:
     right = [value for values in (entry["runs"], *entry["alternatives"].values()) for value in values]
     wrong = [v for key, values in entry["sabotaged"].items() if key not in entry["unseen"] for v in values]
     cells = (
-        task.stem[:6],
+        task.short,
         name,
         threshold,
         f"{min(right):.3g} … {max(right):.3g}",

@@ -173,10 +173,13 @@ def solution_rows(course: Course, stem: str, device: str, isolation: str) -> Ite
     """The reference solution's grade on this machine."""
     from torchgrade.grading.job import Options
     from torchgrade.grading.run import grade_tasks
-    from torchgrade.submission import read_submission
+    from torchgrade.submission import read_exercises
 
     task = course.find(stem)
-    submission = read_submission(course.root / "solutions", course, (task,))
+    if not task.solution.is_file():
+        yield Diagnosis(stem, _("its reference solution is not part of a learner's edition; the rest is judged above"))
+        return
+    submission = read_exercises(course.root / "solutions", (task,))
     try:
         options = Options(devices=(device,), isolation=isolation)
         grade = grade_tasks(course, submission, (task,), options, lambda event: None).tasks[0]

@@ -15,18 +15,32 @@ from torchgrade.course_tools.stubs import stub_text
 from torchgrade.course_tools.variants import solution_text
 from torchgrade.errors import CourseError
 
-# A kind of input or of mistake that counts only where a docstring says one of these words.
-HALF, MODE = (
-    r"half|float16|any float|floating-point|same dtype|dtype survives",
-    r"training mode|eval|batch norm|dropout",
-)
+# A kind of input or of broken contract that counts only where a docstring says one of these words.
+HALF = r"half|float16|any float|floating-point|same dtype|dtype survives"
+MODE = r"training mode|eval mode|batch norm|batchnorm|dropout"
+NAN, INFINITE, DTYPE = r"\bnan\b", r"infinit|\binf\b", r"dtype"
+GRADIENT, SHARES = r"differentiable|gradient|autograd|backward", r"shares|memory"
 WORDS = {
     "half": HALF,
     "empty": r"empty|may be 0|any shape",
-    "NaN": r"\bnan\b",
-    "infinite": r"infinit|\binf\b",
-    "requires grad": r"differentiable|gradient|autograd|backward",
+    "NaN": NAN,
+    "infinite": INFINITE,
+    "requires grad": GRADIENT,
     "training": MODE,
+    "half input in float32": HALF,
+    "input in float32": DTYPE,
+    "input in float64": DTYPE,
+    "output in float32": DTYPE,
+    "output in float64": DTYPE,
+    "input copied": SHARES,
+    "input made contiguous": SHARES,
+    "input changed": r"not change|no function changes|are not changed|leaves",
+    "NaN as 0": NAN,
+    "infinite as 1e30": INFINITE,
+    "always eval": MODE,
+    "always training": MODE,
+    "made in eval mode": MODE,
+    "settings frozen": r"steps that follow|changes the",
 }
 
 

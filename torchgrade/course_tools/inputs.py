@@ -13,10 +13,11 @@ from itertools import combinations
 from torchgrade.course import Task
 from torchgrade.course_tools.gaps import Gap, Silent, gaps
 from torchgrade.course_tools.variants import solution_text
-from torchgrade.grading.events import Traced
+from torchgrade.grading.events import Graded, Traced
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.isolation.worker.summary import Summary, merge, new_call, unpacked
+from torchgrade.model import TaskGrade
 from torchgrade.submission import Source
 
 REPORT = "traced_calls"
@@ -27,10 +28,11 @@ OF_TENSORS = ("not contiguous", "an axis of 1", "a batch of 1", "empty")
 
 @dataclass
 class Coverage:
-    """What reached the gaps of a task, and which check called what."""
+    """What reached the gaps of a task, which check called what, and the grade of the traced reference."""
 
     calls: Summary = field(default_factory=dict)
     checks: dict[str, list[str]] = field(default_factory=dict)
+    grade: TaskGrade | None = None
 
     def add(self, check: str, said: str) -> None:
         """What the traced reference said after ``check``."""
@@ -78,6 +80,8 @@ def trace(pool: Pool, task: Task, options: Options) -> Coverage:
     for event in pool.events([job]):
         if isinstance(event, Traced):
             coverage.add(event.check, event.said)
+        elif isinstance(event, Graded):
+            coverage.grade = event.grade
     return coverage
 
 

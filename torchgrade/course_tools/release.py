@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,27 @@ from torchgrade.course_tools.public_suite import public_probes, public_text
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 
-FILES = ("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "README.md", "CHANGELOG.md")
+FILES = ("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "scripts/setup", "graders/conftest.py")
 DOCS = ("learning.md", "datasets.md")
+README = """# {title}
+
+You need Python 3.10 or newer. This creates `.venv`, installs everything (a few minutes, once), and grades the course
+as it is handed out:
+
+```
+scripts/setup && .venv/bin/python grade.py
+```
+
+On a machine with a GPU, install the torch that fits it first. Then open `exercises/{first}.py`, fill the gaps, and run
+
+```
+python grade.py {short}
+python grade.py hint {short}
+python grade.py list
+```
+
+[docs/learning.md](docs/learning.md) shows how to read a verdict, and every other command.
+"""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade")
 
 
@@ -30,15 +50,22 @@ def release(course: Course, target: Path) -> dict[str, int]:
     for name in FILES:
         place = course.root / name if (course.root / name).is_file() else engine.parent / name
         if place.is_file():
+            (target / name).parent.mkdir(exist_ok=True)
             shutil.copy2(place, target / name)
+    project = target / "pyproject.toml"
+    project.write_text(project.read_text(encoding="utf-8").replace('testpaths = ["tests"]', 'testpaths = ["graders"]'))
+    first = course.tasks[0]
+    readme = README.format(title=course.title, first=first.stem, short=first.stem[:6])
+    (target / "README.md").write_text(readme, encoding="utf-8")
     hidden = {task.stem: _write_task(task, target) for task in course.tasks}
     _copy_tree(course.root / "datasets", target / "datasets")
     for name in DOCS:
         if (course.root / "docs" / name).is_file():
-            (target / "docs").mkdir(exist_ok=True)
-            shutil.copy2(course.root / "docs" / name, target / "docs" / name)
+            _copy_page(course.root / "docs" / name, target / "docs")
     settings = {**course.settings, "hidden_checks": {task: count for task, count in hidden.items() if count}}
-    settings.pop("marks", None)  # the instructor's business
+    settings["edition"] = "learner"
+    for business_of_instructors in ("marks", "homeworks", "ignore"):
+        settings.pop(business_of_instructors, None)
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     (target / "course.yaml").write_text(text, encoding="utf-8")
     return hidden
@@ -47,6 +74,15 @@ def release(course: Course, target: Path) -> dict[str, int]:
 def _copy_tree(source: Path, target: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, target, ignore=_IGNORED)
+
+
+def _copy_page(page: Path, folder: Path) -> None:
+    """A page with the pictures that it shows."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy2(page, folder / page.name)
+    for picture in re.findall(r"!\[[^]]*\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        (folder / picture).parent.mkdir(exist_ok=True)
+        shutil.copy2(page.parent / picture, folder / picture)
 
 
 def _write_task(task: Task, target: Path) -> int:

@@ -1,12 +1,17 @@
 """Thresholds from distributions, and what they cost: pure functions of what right and sabotaged runs recorded.
 
-A rate is the larger of two estimates for the next run: the normal distribution with the measured mean and standard
-deviation, and Student's t for a prediction, which allows for the small number of runs. With a second try a right
-submission is rejected only if both runs fail, and a wrong one accepted if either passes.
+With a second try a right submission is rejected only if both runs fail, and a wrong one accepted if either passes.
+A rate is the larger of two estimates: the share of the runs (or of pairs of runs) that were seen to fail, and what is
+predicted for runs to come. The prediction takes the values as normal with a mean m and a deviation s not known. Given
+n runs, the usual prior 1/s^2 makes (n - 1) S^2 / s^2 a chi-square number with n - 1 degrees, and m normal about the
+measured mean with deviation s / sqrt(n) (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.2). Both tries
+share the m and s of one submission, so that two tries fail together with probability E[p(m, s)^2], which is more than
+E[p]^2: a submission that fails once is likely to be one that fails often.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
@@ -64,13 +69,39 @@ def t_tail(x: float, freedom: float) -> float:
     return (density(0) + inner + density(1 / x)) * width / 3
 
 
-def rate_beyond(values: Sequence[float], threshold: float, above: bool) -> float:
-    """Estimated probability that the next value lies above (or below) the threshold."""
-    mean, spread = statistics.fmean(values), spread_of(values)
-    distance = threshold - mean if above else mean - threshold
-    normal = t_tail(distance / spread, math.inf)
-    predicted = t_tail(distance / (spread * math.sqrt(1 + 1 / len(values))), len(values) - 1)
-    return max(normal, predicted) if distance > 0 else min(1.0, max(normal, predicted))
+def rate_beyond(values: Sequence[float], threshold: float, above: bool, tries: int = 1) -> float:
+    """Estimated probability that the next ``tries`` values of one submission all lie above (or below) the threshold."""
+    beyond = sum(value > threshold if above else value < threshold for value in values)
+    together = math.comb(beyond, tries) / math.comb(len(values), tries) if len(values) >= tries else 0.0
+    return max(together, _predicted(values, threshold, above, tries))
+
+
+def _predicted(values: Sequence[float], threshold: float, above: bool, tries: int) -> float:
+    """E[p(m, s)^tries] over what ``values`` leave open of mean and deviation; see the module."""
+    mean, spread, count = statistics.fmean(values), spread_of(values), len(values)
+    distance = (threshold - mean if above else mean - threshold) / spread
+    if tries == 1:
+        return t_tail(distance / math.sqrt(1 + 1 / count), count - 1)
+    total = weights = 0.0
+    for ratio, weight in _ratios(count - 1):  # of the measured deviation to the true one
+        for shift in _SHIFTS:  # of the measured mean, in its own deviations
+            density = weight * math.exp(-shift * shift / 2)
+            total += density * t_tail(distance * ratio + shift / math.sqrt(count), math.inf) ** tries
+            weights += density
+    return total / weights
+
+
+_SHIFTS = [step / 8 for step in range(-72, 73)]
+
+
+@functools.lru_cache(maxsize=64)
+def _ratios(freedom: int) -> list[tuple[float, float]]:
+    """Values of sqrt(chi-square / freedom) from near 0 to far in the tail, evenly in their logarithm, with weights."""
+    found = []
+    for step in range(-160, 41):
+        ratio = math.exp(step / 20)
+        found.append((ratio, math.exp(freedom * (math.log(ratio) - ratio * ratio / 2 + 0.5))))
+    return found
 
 
 def spread_of(values: Sequence[float]) -> float:
@@ -83,9 +114,9 @@ def spread_of(values: Sequence[float]) -> float:
 def rates(threshold: float, is_floor: bool, seen: Distributions, tries: int) -> Proposal:
     """What a threshold costs on these distributions."""
     right = [seen.reference, *(values for values in seen.alternatives.values() if len(values) > 1)]
-    reject = max(rate_beyond(values, threshold, above=not is_floor) for values in right) ** tries
+    reject = max(rate_beyond(values, threshold, not is_floor, tries) for values in right)
     accepted = {
-        name: 1 - (1 - rate_beyond(values, threshold, above=is_floor)) ** tries
+        name: 1 - _fails(values, threshold, is_floor, tries)
         for name, values in seen.sabotaged.items()
         if len(values) > 1
     }
@@ -95,10 +126,17 @@ def rates(threshold: float, is_floor: bool, seen: Distributions, tries: int) -> 
     return Proposal(threshold, is_floor, reject, accept, distance / spread_of(seen.reference), unseen)
 
 
+def _fails(values: Sequence[float], threshold: float, is_floor: bool, tries: int) -> float:
+    """The least probable that a wrong submission is refused in all its tries, by prediction and by what was seen."""
+    refused = sum(value < threshold if is_floor else value > threshold for value in values)
+    together = math.comb(refused, tries) / math.comb(len(values), tries) if len(values) >= tries else 1.0
+    return min(together, _predicted(values, threshold, not is_floor, tries))
+
+
 def propose(seen: Distributions, tries: int = 1) -> Proposal:
     """The threshold in the middle between what right submissions keep to and what sabotaged ones reach.
 
-    The safe side is where a right submission is rejected with probability REJECT_AT_MOST / 10. A sabotage that
+    The safe side is where a right submission is rejected with probability REJECT_AT_MOST. A sabotage that
     reaches beyond it is invisible to this statistic and has no say. Two significant digits, rounded outwards.
     """
     wrong = [statistics.fmean(values) for values in seen.sabotaged.values()]
@@ -112,15 +150,16 @@ def propose(seen: Distributions, tries: int = 1) -> Proposal:
 
 
 def _safe(seen: Distributions, is_floor: bool, tries: int) -> float:
-    """The value that a right run stays on the good side of, but for REJECT_AT_MOST / 10."""
+    """The value that right runs stay on the good side of, but for REJECT_AT_MOST."""
     right = [seen.reference, *(values for values in seen.alternatives.values() if len(values) > 1)]
     sign = -1 if is_floor else 1
     mean, spread = statistics.fmean(seen.reference), max(spread_of(values) for values in right)
-    steps = (mean + sign * spread * k / 20 for k in range(2000))
-    for threshold in steps:
-        if max(rate_beyond(v, threshold, above=not is_floor) for v in right) ** tries <= REJECT_AT_MOST / 10:
-            return threshold
-    return mean + sign * 100 * spread
+    near, far = 0.0, 100.0  # in deviations from the mean
+    while far - near > 0.01:
+        middle = (near + far) / 2
+        rate = max(rate_beyond(values, mean + sign * spread * middle, not is_floor, tries) for values in right)
+        near, far = (near, middle) if rate <= REJECT_AT_MOST else (middle, far)
+    return mean + sign * spread * far
 
 
 def _visible(values: Sequence[float], safe: float, is_floor: bool) -> Sequence[float]:

@@ -16,10 +16,14 @@ from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools import inputs, proof
+from torchgrade.course_tools.calibrate import stale
+from torchgrade.course_tools.edited import edited
+from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
-from torchgrade.grading.events import Fault, Graded, Met, Traced
+from torchgrade.grading.calibration import environment
+from torchgrade.grading.events import Fault, Graded, Met
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
@@ -32,7 +36,6 @@ UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says wh
 JUNK_CATEGORIES = ("values", "gradients", "accuracy")
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
-TRACED = "the solution, traced,"
 Judge = Callable[[TaskGrade], Iterator[str]]
 Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next one replaces it
 
@@ -60,7 +63,6 @@ class Case:
     proving: bool = False
     seed: int = 0
     spared: tuple[str, ...] = ()
-    tracing: str = ""
     mutant: Mutant | None = None
 
 
@@ -98,7 +100,7 @@ def verify_tasks(
     A task that is proved already, with this content and by this engine, is passed over unless ``again``. ``only``: of
     the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
     """
-    yield from (Line("fact", "", text) for text in _folders(course))
+    yield from (Line("fact", "", text) for text in (*_folders(course), *order_problems(course)))
     with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
             kept = proof.read_proof(task)
@@ -127,12 +129,14 @@ def _proved(
 ) -> tuple[list[Line], Evidence]:
     facts = [] if only else list(_static_facts(task))
     suite = read_suite(task)
-    cases = [case for case in _cases(task, suite, options, repeat) if only in case.name]
+    coverage = inputs.trace(pool, task, options)
+    cases = [case for case in _cases(task, suite, options, repeat, coverage) if only in case.name]
     if not cases:
         raise CourseError(f"no case has {only!r} in its name")
-    evidence = Evidence(task, suite, cases)
+    evidence = Evidence(task, suite, cases, coverage=coverage)
     facts += _grade(pool, evidence, options, tell)
     lines = [Line("fact", task.stem, text) for text in facts]
+    lines += [] if only else [Line("calibration", task.stem, text) for text in stale(task, environment())]
     if not only:
         lines += _sentences(evidence)
         lines += _prices(evidence)
@@ -211,7 +215,6 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
             seed=case.seed,
             proving=case.proving,
             spared=case.spared,
-            tracing=case.tracing,
         )
         for number, case in enumerate(cases)
     ]
@@ -219,8 +222,6 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     for event in pool.events(jobs):
         if isinstance(event, Met):
             evidence.met |= {(event.check, sentence) for sentence in event.sentences}
-        elif isinstance(event, Traced):
-            evidence.coverage.add(event.check, event.said)
         elif isinstance(event, Graded):
             evidence.grades[event.job] = event.grade
         elif isinstance(event, Fault):
@@ -235,7 +236,7 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     return [text for number in sorted(said) for text in said[number]]
 
 
-def _cases(task: Task, suite: Suite, options: Options, repeat: int) -> Iterator[Case]:
+def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: inputs.Coverage) -> Iterator[Case]:
     seed, solution = options.seed, solution_text(task)
     own, scale = task.manifest.check_seconds, options.timeout_scale
     limits = {check.name: scale * (check.seconds or own) for check in suite.checks}
@@ -243,11 +244,11 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int) -> Iterator[
     first: list[TaskGrade] = []
     yield Case("the stub", stub_text(task), earns_nothing, seed=seed)
     yield Case("the solution, proved,", solution, earns_everything, proving=True, seed=seed)
-    yield Case(TRACED, inputs.traced_text(task), lambda grade: iter(()), tracing=inputs.REPORT, seed=seed)
     yield Case("the solution", solution, _remember(first), seed=seed)
     yield Case("the solution, graded again,", solution, _same_as(first, limits), seed=seed)
     for mutant in read_mutants(task):
-        spared = tuple(name for name in dear if name not in mutant.fails)
+        beside = _beside(mutant, suite, coverage, solution)
+        spared = tuple(name for name in dict.fromkeys((*dear, *beside)) if name not in mutant.fails)
         yield Case(f"mutant {mutant.name}", mutant.text, _dies(mutant), seed=seed, spared=spared, mutant=mutant)
     alternatives = read_alternatives(task)
     for name, text in alternatives.items():
@@ -259,6 +260,15 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int) -> Iterator[
         yield Case(f"the solution with seed {other}", solution, earns_everything, seed=other)
         for name, text in alternatives.items():
             yield Case(f"alternative {name} with seed {other}", text, earns_everything, seed=other)
+
+
+def _beside(mutant: Mutant, suite: Suite, coverage: inputs.Coverage, solution: str) -> Iterator[str]:
+    """The checks that call nothing of what a mutant edits, as the traced reference showed: they cannot tell."""
+    found = edited(solution, mutant.text)
+    if found is None or not found <= coverage.checks.keys():  # not only traced definitions
+        return
+    callers = {check for name in found for check in coverage.checks[name]}
+    yield from (check.name for check in suite.checks if check.name not in callers and check.category != "rules")
 
 
 def _sentences(evidence: Evidence) -> Iterator[Line]:
@@ -291,9 +301,9 @@ def _prices(evidence: Evidence) -> Iterator[Line]:
 def _inputs(evidence: Evidence) -> Iterator[Line]:
     """What no check ever sends, although a docstring speaks of it."""
     stem = evidence.task.stem
-    for number, grade in evidence.grades.items():
-        if evidence.cases[number].name == TRACED:
-            yield from (Line("inputs", stem, f"{TRACED} {problem}") for problem in earns_everything(grade))
+    traced = evidence.coverage.grade
+    problems = earns_everything(traced) if traced is not None else ["could not be graded"]
+    yield from (Line("inputs", stem, f"the solution, traced, {problem}") for problem in problems)
     yield from (Line("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
 
 

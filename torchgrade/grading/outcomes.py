@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from torchgrade.errors import (
     Waits,
     WorkerDied,
 )
+from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.model import Status
 
@@ -120,7 +122,11 @@ def _raised(error: SubmissionRaised) -> Verdict:
 
 def _advice(error: SubmissionRaised) -> str:
     name, text = error.type_names[0], error.text
-    if name in ("ModuleNotFoundError", "ImportError"):
+    absent = re.search(r"No module named '([\w.]+)'", text)
+    if absent and re.match(r"exercises\.|task\d\d", absent[1]):
+        module = absent[1].removeprefix("exercises.")
+        return _("{file} is not here; hand it in beside the file that imports it").format(file=f"{module}.py")
+    if name in ("ModuleNotFoundError", "ImportError") or absent:
         return _("the course needs torch and numpy only; is the package installed here?")
     if name == "SystemExit":
         return _("the code calls sys.exit(); a graded file should only define things")
@@ -135,7 +141,7 @@ def _advice(error: SubmissionRaised) -> str:
 
 def _trace(frames: Sequence[TraceFrame]) -> str | None:
     """The learner's own frames, the last ones first in importance: at most three."""
-    lines = [f"{frame.file}:{frame.line} {frame.function}: {frame.text}" for frame in frames[-3:]]
+    lines = [f"{spot(frame.file, frame.line)} {frame.function}: {frame.text}" for frame in frames[-3:]]
     return "\n".join(lines) if lines else None
 
 
@@ -144,7 +150,7 @@ def place(frames: Sequence[TraceFrame]) -> str | None:
         return None
     last = frames[-1]
     name = "" if last.function == "<module>" else f"  {last.function}()"
-    return f"{last.file}:{last.line}{name}"
+    return f"{spot(last.file, last.line)}{name}"
 
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:

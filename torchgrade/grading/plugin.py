@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -30,7 +31,7 @@ from torchgrade.isolation.remote.client import Ran
 from torchgrade.model import Outcome, Status, TaskGrade
 
 # Of a job, its outcomes, the seconds it took, and its submission's peak memory in MB.
-GradeOf = Callable[[Job, Sequence[Outcome], float, float], TaskGrade]
+GradeOf = Callable[[Job, Sequence[Outcome], float], TaskGrade]
 
 
 class GradingPlugin:
@@ -98,8 +99,10 @@ class GradingPlugin:
                     sandbox.close()
             # Of chosen checks alone it is not known what holds their points back.
             outcomes = [record.outcome for record in records] if job.only else held(records, breaks)
-            peak_mb = max(sandbox.peak_mb for sandbox in sandboxes.values())
-            self.emit(Graded(job.id, self.grade_of(job, outcomes, time.monotonic() - started, peak_mb)))
+            grade = self.grade_of(job, outcomes, time.monotonic() - started)
+            notes = dict.fromkeys(note for sandbox in sandboxes.values() for note in sandbox.notes)
+            peak_mb = round(max(sandbox.peak_mb for sandbox in sandboxes.values()), 1)
+            self.emit(Graded(job.id, replace(grade, peak_mb=peak_mb, notes=tuple(notes))))
         return True
 
     @pytest.hookimpl(tryfirst=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
 import torchgrade
 from torchgrade.course import Course, Task
@@ -32,7 +33,7 @@ def grade_tasks(
         if task.stem in submission.sources
     ]
     grades: dict[int, TaskGrade] = {}
-    torch_version = ""
+    torch_version = version("torch")  # as long as no grader has told
     for event in debug_events(course, jobs, options) if options.debug else pool_events(course, jobs, options):
         observe(event)
         if isinstance(event, Ready):
@@ -48,7 +49,10 @@ def grade_tasks(
         seed=options.seed,
         submission=submission.label,
         devices=options.devices,
-        tasks=tuple(grades.get(number) or missing_grade(task) for number, task in enumerate(tasks)),
+        tasks=tuple(
+            grades.get(number) or missing_grade(task, submission.reasons.get(task.stem))
+            for number, task in enumerate(tasks)
+        ),
     )
 
 
@@ -78,9 +82,9 @@ def debug_events(course: Course, jobs: Sequence[Job], options: Options) -> Itera
         events.clear()
 
 
-def missing_grade(task: Task) -> TaskGrade:
-    """The row of a task that nothing was handed in for: none of its points."""
-    message = _("there is no file {name}").format(name=f"{task.stem}.py")
+def missing_grade(task: Task, reason: str | None = None) -> TaskGrade:
+    """The row of a task that nothing was handed in for, or nothing readable (``reason``): none of its points."""
+    message = reason or _("there is no file {name}").format(name=f"{task.stem}.py")
     title = _("{name} is handed in").format(name=f"{task.stem}.py")
     return _whole(task, Status.FAILED, title, message, read_suite(task).points)
 

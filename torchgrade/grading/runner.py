@@ -27,6 +27,7 @@ from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
+from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import Ran, Seen
 from torchgrade.model import Outcome, Status
@@ -232,7 +233,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:
-    return shorten(f"{place[0]}:{place[1]}  {place[2]}", 300) if place else None
+    return shorten(f"{spot(place[0], place[1])}  {place[2]}", 300) if place else None
 
 
 def _origin(error: BaseException) -> tuple[str, bool]:

@@ -39,6 +39,7 @@ class Sandbox:
         self.loaded: RemoteSubmission | None = None  # as one object for all checks: it asks for a name once
         self.failed: LoadFailed | None = None
         self.peak_mb = 0.0  # of the workers that have ended
+        self.notes: tuple[str, ...] = ()  # what was left out of the file
 
     def submission(self) -> RemoteSubmission:
         """The loaded submission; raises LoadFailed, the same each time."""
@@ -54,7 +55,7 @@ class Sandbox:
         client = connect(self._line())
         client.line.begin(self.load_seconds)
         try:
-            client.load(self.name, self.source, self.probes)
+            self.notes = client.load(self.name, self.source, self.probes, self.load_seconds)
         except LoadFailed as error:
             self.failed = error
             self.client = client

@@ -82,7 +82,7 @@ class Session:
             reason = plugin.error.strip().splitlines()[-1:] or [f"pytest ended with {code!r}"]
             raise CourseError(f"the suite of {task.stem} cannot be collected: {reason[0]}")
 
-    def _grade_of(self, job: Job, found: Sequence[Outcome], seconds: float, peak_mb: float) -> TaskGrade:
+    def _grade_of(self, job: Job, found: Sequence[Outcome], seconds: float) -> TaskGrade:
         task, outcomes = self.course.find(job.task), award(found)
         points, possible = total(outcomes)
         launcher = self.launchers(job.isolation, job.devices[0])
@@ -98,7 +98,6 @@ class Session:
             checks=outcomes,
             isolation=f"level {launcher.level}" if launcher is not None else "none (debug)",
             memory_bound=launcher.memory_bound if launcher is not None else "none",
-            peak_mb=round(peak_mb, 1),
         )
 
     def _sandbox_maker(self, task: Task) -> Callable[[Job, str, Callable[[int], None]], Sandbox]:

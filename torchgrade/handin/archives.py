@@ -16,32 +16,20 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, BinaryIO, NamedTuple, cast
 
 from torchgrade.handin.inflate import Bomb, Metered, Plain, megabytes
+from torchgrade.handin.kinds import is_archive
+from torchgrade.handin.limits import ArchiveLimits
 from torchgrade.handin.names import Refused, clean_path, decode_name, reason, shown
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _CHUNK = 1 << 16
 _DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
     ValueError, RuntimeError, OverflowError, IndexError, KeyError, UnicodeError,
 )  # fmt: skip
 _Opener = Callable[[], AbstractContextManager[IO[bytes]]]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may contain. Sizes are bytes; ``ratio`` is unpacked size to packed size."""
-
-    total: int = 256 << 20
-    member: int = 32 << 20
-    count: int = 5_000
-    ratio: int = 200
-    nesting: int = 1
-    small: int = 4 << 20  # below this total any ratio is harmless
 
 
 class Member(NamedTuple):
@@ -52,48 +40,24 @@ class Member(NamedTuple):
     refused: str = ""
 
 
-@dataclass(frozen=True)
-class Unpacked:
-    """``files`` maps a clean relative path to its content; ``refused`` pairs a path with a sentence."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    refused: tuple[tuple[str, str], ...] = ()
-
-
-def is_archive(name: str) -> bool:
-    """Whether the name says that this is an archive that can be read."""
-    return name.lower().endswith(SUFFIXES)
-
-
-def unpack(data: bytes, limits: Limits | None = None) -> Unpacked:
-    """The regular files of a zip or tar archive (plain, gzip, bzip2 or xz), archives inside it included.
-
-    Raises Refused with a sentence when the archive cannot be read at all or would exhaust the machine.
-    """
-    files: dict[str, bytes] = {}
-    refused = []
-    for member in members(io.BytesIO(data), limits or Limits()):
-        if member.content is None:
-            refused.append((member.path, member.refused))
-        else:
-            files[member.path] = member.content
-    return Unpacked(files, tuple(refused))
-
-
-def members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
-    """The members one by one, so that only one is in memory at a time.
+def members(
+    stream: BinaryIO, limits: ArchiveLimits, skip: Callable[[str], bool] = lambda path: False
+) -> Iterator[Member]:
+    """The regular files of a zip or tar archive (plain, gzip, bzip2 or xz), one by one: one is in memory at a time.
 
     Archives inside are read ``limits.nesting`` deep, under the path of the inner archive; with 0 they are
-    members like any other. ``stream`` must be seekable. Raises Refused like ``unpack``.
+    members like any other. What ``skip`` says is passed over without being unpacked. ``stream`` must be seekable.
+    Raises Refused with a sentence when the archive cannot be read at all or would exhaust the machine.
     """
-    return _Reader(limits).read(stream, "", 0)
+    return _Reader(limits, skip).read(stream, "", 0)
 
 
 class _Reader:
     """The state of one reading: names seen, and what is used of the limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ArchiveLimits, skip: Callable[[str], bool]) -> None:
         self.limits = limits
+        self.skip = skip
         self._seen: set[str] = set()
         self._count = 0
         self._total = 0
@@ -120,6 +84,8 @@ class _Reader:
             if refusal:
                 raise Refused(refusal)
             path = posixpath.join(prefix, clean_path(name))
+            if self.skip(path):
+                return
             if path.casefold() in self._seen:
                 raise Refused("another member has the same name")
             content = self._content(opener, packed)
@@ -158,10 +124,13 @@ class _Reader:
         return b"".join(parts)
 
 
-def _open(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+def _open(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
     """(name, reason to refuse it, what opens it) of each member."""
     magic = stream.read(6)
     stream.seek(0)
+    for mark, kind in ((b"Rar!", "RAR"), (b"7z\xbc\xaf", "7z")):
+        if magic.startswith(mark):
+            raise Refused(f"it is a {kind} archive, whatever its name says; hand in a .zip")
     if magic.startswith(b"PK"):
         return _zip_members(stream, packed, limits)
     # Headers and padding come on top of the files.
@@ -170,7 +139,7 @@ def _open(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, 
     return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio))
 
 
-def _zip_members(stream: BinaryIO, packed: int, limits: Limits) -> Iterator[tuple[str, str, _Opener]]:
+def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
     if _entries(stream) > limits.count:  # before zipfile builds an object for each
         raise Bomb(f"the archive has more than {limits.count} members")
     with zipfile.ZipFile(stream) as archive:

@@ -1,80 +1,83 @@
-"""A Jupyter notebook as a module: what its code cells define, in order, and a way back to cell and line.
+"""A Jupyter notebook as text, and text of notebooks as Python.
 
-Imports, functions, classes and plain assignments are taken; magics, shell lines and statements that only run
-something (a training loop, a plot) are left out and reported. Every cell keeps its number of lines in the
-module, so that a line of the module is a line of one cell. Called beside the submission: the notebook is not
-trusted.
+A notebook is kept as the text of its code cells, each below a line that names it (``slim``). So it is small, a
+reader can read it, and equal code is equal text, whatever was printed below it. ``read`` takes that text, or a
+script's, apart: cells, magics, modules that a cell writes. Every line stays where it is, so that a line of the
+module is a line of one cell. Both run beside the submission: nothing of a notebook is trusted. Both take linear time.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torchgrade.handin.names import Refused, reason
 
-_LINE_MAGIC = re.compile(r"^\s*(?:[%!?]|\w[\w., ]*=\s*[%!])|^\s*[\w.]+\?{1,2}\s*$")
-_HARMLESS_CELL_MAGICS = ("time", "timeit", "capture", "prun", "python", "python3", "pypy")
-_SIZE = 32 << 20
+MARK = "# %% code cell "
+_MARKED = re.compile(re.escape(MARK) + r"(\d{1,9})")
+# A magic, a shell line or a question to IPython; where a logical line begins, Python has none of these.
+_MAGIC = re.compile(r"\s*(?:[%!]{1,2}\s*[\w./~{$]|\?{1,2}\s*\w|\w[\w., ]*=\s*[%!]{1,2}\s*[\w./~]|[\w.]+\?{1,2}\s*$)")
+_PIECE = re.compile(r"#.*|\"\"\"|'''|[\"']|[()\[\]{}]|\\.?")
+_TIMED = ("time", "timeit", "capture", "prun", "python", "python3", "pypy")  # cell magics round ordinary code
+_WRITES = ("writefile", "file")
+
+
+class LeftOut(NamedTuple):
+    """A line of the module that is not executed, and why."""
+
+    line: int
+    why: str
 
 
 @dataclass(frozen=True)
-class Module:
-    """``starts[i]`` is the first line (from 1) of ``cells[i]``, a number among the code cells, from 1.
+class Part:
+    """Lines that are read as one: a cell, or a whole script. ``first`` is the number of its first line, from 1."""
 
-    ``left_out`` holds (cell, line, sentence) of everything that was not taken.
-    """
-
-    source: str
-    starts: tuple[int, ...]
-    cells: tuple[int, ...]
-    left_out: tuple[tuple[int, int, str], ...] = ()
-
-    def place(self, line: int) -> tuple[int, int]:
-        """(code cell, line in it) of a line of the module."""
-        index = max(bisect_right(self.starts, line) - 1, 0)
-        return self.cells[index], line - self.starts[index] + 1
+    first: int
+    text: str
+    cell: int = 0  # from 1; 0 for a script
 
 
 @dataclass
-class _Reading:
-    """What the cells so far define, and which names exist only where code was left out."""
+class Module:
+    """A module in its parts. ``written`` maps the names of files that cells write to texts, lines kept in place."""
 
-    own: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    left_out: list[tuple[int, int, str]] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        lines: list[str] = []
+        for part in self.parts:
+            lines += [""] * (part.first - 1 - len(lines)) + part.text.split("\n")
+        return "\n".join(lines)
+
+    def place(self, line: int) -> tuple[int, int]:
+        """(code cell, line in it) of a line of the module; cell 0 is the module itself."""
+        index = max(bisect_right(self.parts, line, key=lambda part: part.first) - 1, 0)
+        return self.parts[index].cell, line - self.parts[index].first + 1
 
 
-def is_notebook(name: str) -> bool:
-    """Whether the name says that this is a notebook."""
-    return name.lower().endswith(".ipynb")
+def is_document(data: bytes) -> bool:
+    """Whether the bytes are a notebook as Jupyter writes it, whatever the file is called."""
+    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"{") and (b'"cells"' in data or b'"worksheets"' in data)
 
 
-def convert(data: bytes) -> Module:
-    """The module that a notebook defines. Raises Refused with a sentence when it is no Python notebook."""
-    reading = _Reading()
-    lines: list[str] = []
-    starts, numbers = [], []
-    for number, text in enumerate(_code_cells(_load(data)), 1):
-        taken = _take_cell(number, text, reading)
-        if taken is not None:
-            starts.append(len(lines) + 1)
-            numbers.append(number)
-            lines += taken
-    if not any(line.strip() for line in lines):
-        raise Refused("the notebook defines nothing: it has no code cell with a function, class or value")
-    left_out = tuple(sorted(reading.left_out))
-    return Module("\n".join(lines) + "\n", tuple(starts), tuple(numbers), left_out)
+def slim(data: bytes) -> bytes:
+    """The code cells as text, in UTF-8. Raises Refused with a sentence when it is no Python notebook."""
+    parts = [f"{MARK}{number}\n{text}\n" for number, text in enumerate(_code_cells(_load(data)), 1)]
+    if not any(part.partition("\n")[2].strip() for part in parts):
+        raise Refused("the notebook has no code")
+    return "".join(parts).encode("utf-8", "replace")
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    if len(data) > _SIZE:
-        raise Refused(f"the notebook is larger than {_SIZE >> 20} MB; clear its outputs")
     try:
         notebook = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError, MemoryError) as error:
@@ -105,124 +108,95 @@ def _code_cells(notebook: dict[str, Any]) -> Iterator[str]:
             yield text.replace("\r\n", "\n").replace("\r", "\n") if isinstance(text, str) else ""
 
 
-def _take_cell(number: int, text: str, reading: _Reading) -> list[str] | None:
-    """The cell's lines with all that is not taken blanked; None when nothing of it is."""
+def is_notebook(text: str) -> bool:
+    """Whether the text is one that ``slim`` made."""
+    return _MARKED.match(text) is not None
+
+
+def read(text: str) -> Module:
+    """Take a script, or a notebook's text, apart."""
+    module = Module()
     lines = text.split("\n")
-    if text.lstrip().startswith("%%"):
-        first = next(index for index, line in enumerate(lines) if line.strip())
-        magic = lines[first].strip()[2:].split(" ")[0]
-        if magic not in _HARMLESS_CELL_MAGICS:
-            reading.left_out.append((number, first + 1, f"the cell belongs to %%{reason(ValueError(magic))}"))
-            return None
-        reading.left_out.append((number, first + 1, "a magic"))
-        lines[first] = ""
-    tree = _parse(lines)
-    if tree is None:
-        lines = _without_magics(number, lines, reading)
-        tree = _parse(lines)
-    if tree is None:
-        if re.search(r"^\s*(async\s+)?(def|class)\s", text, re.MULTILINE):
-            return lines  # the learner must read about this error, at its place
-        reading.left_out.append((number, 1, "the cell is not valid Python"))
-        return None
-    kept = [node for node in tree.body if _wanted(node, number, reading)]
-    return _blanked(lines, tree.body, kept) if kept else None
+    if not is_notebook(text):
+        module.parts.append(Part(1, "\n".join(_without_magics(1, lines, module))))
+        return module
+    marks = [(number, found) for number, line in enumerate(lines) if (found := _MARKED.fullmatch(line))]
+    ends = [number for number, _ in marks[1:]] + [len(lines)]
+    for (number, found), end in zip(marks, ends, strict=True):
+        taken = _cell(number + 2, lines[number + 1 : end], module)
+        module.parts.append(Part(number + 2, "\n".join(taken), int(found[1])))
+    return module
 
 
-def _parse(lines: Sequence[str]) -> ast.Module | None:
-    try:
-        return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _cell(first: int, lines: list[str], module: Module) -> list[str]:
+    """The cell's lines without what only IPython reads; none where the whole cell is not Python."""
+    place = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    words = lines[place].strip().split() if lines else []
+    if not words or not words[0].startswith("%%"):
+        return _without_magics(first, lines, module)
+    magic = words[0][2:]
+    if magic in _WRITES and words[-1].endswith(".py"):
+        name = words[-1].replace("\\", "/").rpartition("/")[2]
+        before = module.written.get(name, "") if "-a" in words else ""
+        body = "\n" * max(first + place - before.count("\n"), 0) + "\n".join(lines[place + 1 :])
+        module.written[name] = before + body + "\n"
+    elif magic in _TIMED:
+        return _without_magics(first, [*[""] * (place + 1), *lines[place + 1 :]], module)
+    else:
+        module.left_out.append(LeftOut(first + place, f"the cell belongs to %%{reason(ValueError(magic))}"))
+    return [""] * len(lines)
 
 
-def _without_magics(number: int, lines: Sequence[str], reading: _Reading) -> list[str]:
-    """Magics and shell lines become empty, or ``pass`` where a block may need a statement."""
+def _without_magics(first: int, lines: Sequence[str], module: Module) -> list[str]:
+    """Magics and shell lines become empty, or ``pass`` where a block may need a statement.
+
+    One can only stand where a logical line begins: in a text, in brackets and behind a backslash it is Python.
+    """
     kept = []
-    continued = False
-    for index, line in enumerate(lines, 1):
-        if continued or _LINE_MAGIC.match(line):
-            if not continued:
-                reading.left_out.append((number, index, "a magic or a shell line"))
+    state = _Logical()
+    magic = False  # continued by a backslash
+    for number, line in enumerate(lines, first):
+        if magic or (state.begins() and _MAGIC.match(line)):
+            if not magic:
+                module.left_out.append(LeftOut(number, "a magic or a shell line"))
             indent = line[: len(line) - len(line.lstrip())]
-            kept.append(f"{indent}pass" if indent and not continued else "")
-            continued = line.rstrip().endswith("\\")
+            kept.append(f"{indent}pass" if indent and not magic else "")
+            magic = line.rstrip().endswith("\\")
         else:
             kept.append(line)
+            state.read(line)
     return kept
 
 
-def _wanted(node: ast.stmt, number: int, reading: _Reading) -> bool:
-    """Whether a top-level statement defines something; what it binds is remembered either way."""
-    sentence = _objection(node, reading)
-    bound = _bound(node)
-    if sentence:
-        reading.gone |= bound - reading.own
-        reading.left_out.append((number, node.lineno, sentence))
-        return False
-    reading.gone -= bound
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        reading.own |= bound
-    return True
+class _Logical:
+    """Where a reading of lines stands: in a text, in brackets, behind a backslash, or at the begin of a line."""
 
+    def __init__(self) -> None:
+        self._quote = ""  # the three characters that end the text
+        self._depth = 0
+        self._continued = False
 
-def _objection(node: ast.stmt, reading: _Reading) -> str:
-    """Why a statement is not taken; empty when it is."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
-        return ""
-    if isinstance(node, (ast.If, ast.Try)):
-        inner = [child for child in ast.walk(node) if isinstance(child, ast.stmt) and child is not node]
-        plain = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.Pass, ast.Return,
-                 ast.AnnAssign)  # fmt: skip
-        defines = any(isinstance(child, plain[:5]) for child in inner)
-        main = isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
-        return "" if defines and not main and not _runs(node, reading) else "it runs something"
-    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        if _runs(node, reading):
-            return "it runs the notebook's own code"
-        return "it needs a value that was left out" if _loaded(node) & reading.gone else ""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return "" if isinstance(node.value.value, str) else "it only shows a value"
-    return "it runs something"
+    def begins(self) -> bool:
+        return not (self._quote or self._depth or self._continued)
 
-
-def _runs(node: ast.AST, reading: _Reading) -> bool:
-    """Whether the statement calls, at once, what the notebook itself defines."""
-    calls = (child.func for child in _now(node) if isinstance(child, ast.Call))
-    names = {name.id for call in calls for name in ast.walk(call) if isinstance(name, ast.Name)}
-    return bool(names & (reading.own | reading.gone))
-
-
-def _now(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that are evaluated when the statement is, the bodies of functions excluded."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            yield from _now(child)
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {node.name}
-    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    aliases = {(alias.asname or alias.name).split(".")[0] for alias in ast.walk(node) if isinstance(alias, ast.alias)}
-    return stored | aliases
-
-
-def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in _now(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-
-def _blanked(lines: Sequence[str], body: Sequence[ast.stmt], kept: Sequence[ast.stmt]) -> list[str]:
-    """The lines with the other statements removed; one that shares its line leaves a ``0`` behind."""
-    raw = [line.encode() for line in lines]  # the parser counts columns in bytes
-    for node in body:
-        if node in kept:
-            continue
-        last = node.end_lineno or node.lineno
-        for index in range(node.lineno - 1, last):
-            begin = node.col_offset if index == node.lineno - 1 else 0
-            end = (node.end_col_offset or 0) if index == last - 1 else len(raw[index])
-            mark = b"0" if index == node.lineno - 1 else b""
-            raw[index] = raw[index][:begin] + mark.ljust(end - begin) + raw[index][end:]
-    return ["" if line.strip() == "0" else line for line in (line.decode().rstrip() for line in raw)]
+    def read(self, line: str) -> None:
+        quote = self._quote
+        self._continued = False
+        for found in _PIECE.finditer(line):
+            piece = found[0]
+            if quote:
+                # Three quotation marks may end a text of one, and one may stand in a text of three.
+                if piece == quote or (len(quote) == 1 and piece == quote * 3):
+                    quote = ""
+                self._continued = piece == "\\"
+            elif piece[0] == "#":
+                break
+            elif piece[0] in "\"'":
+                quote = piece
+            elif piece in "([{":
+                self._depth += 1
+            elif piece in ")]}":
+                self._depth = max(self._depth - 1, 0)
+            elif piece == "\\":
+                self._continued = True
+        self._quote = quote if len(quote) == 3 or self._continued else ""

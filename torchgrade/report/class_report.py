@@ -34,14 +34,27 @@ class ClassFacts:
     changes: int = 0
 
 
+@dataclass(frozen=True)
+class TrackPart:
+    """A track's part of the page."""
+
+    title: str
+    tasks: Sequence[TaskInfo]
+
+    @property
+    def max_points(self) -> float:
+        return sum(task.max_points for task in self.tasks)
+
+
 def class_report(
     students: Sequence[Student],
     rows: Sequence[Row],
     tasks: Sequence[TaskInfo],
     policy: Policy,
     facts: ClassFacts,
+    tracks: Sequence[TrackPart] = (),
 ) -> str:
-    """The document. ``rows`` hold one row for each student and task."""
+    """The document. ``rows`` hold one row for each student and task; of several ``tracks`` each has a part."""
     table = by_student(rows)
     marks = totals(table, tasks, policy)
     real = {student.key for student in students if TEST_STUDENT not in student.ids}
@@ -54,7 +67,8 @@ def class_report(
     return environment().get_template("class_report.html.j2").render(
         facts=facts,
         tasks=tasks,
-        students=[_student(s, table[s.key], marks[s.key], tasks, facts.links) for s in students],
+        tracks=tracks,
+        students=[_student(s, table[s.key], marks[s.key], tasks, facts.links, tracks) for s in students],
         items=[_item(item) for item in items],
         everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],
         nobody=[item for item in items if item.verdicts and item.passes == 0],
@@ -73,15 +87,29 @@ def class_report(
 
 
 def _student(
-    student: Student, rows: Mapping[str, Row], mark: Total, tasks: Sequence[TaskInfo], links: Mapping[str, str]
+    student: Student,
+    rows: Mapping[str, Row],
+    mark: Total,
+    tasks: Sequence[TaskInfo],
+    links: Mapping[str, str],
+    tracks: Sequence[TrackPart],
 ) -> dict[str, Any]:
     return {
         "who": student,
         "link": links.get(student.key, ""),
         "mark": mark,
-        "cells": [_cell(rows[task.task]) for task in tasks],
+        "cells": {task.task: _cell(rows[task.task]) for task in tasks},
+        "tracks": [_track_cell(track, [rows[task.task] for task in track.tasks]) for track in tracks],
         "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),
     }
+
+
+def _track_cell(track: TrackPart, rows: Sequence[Row]) -> dict[str, Any]:
+    known = [row.points for row in rows if row.points is not None]
+    if len(known) < len(rows):
+        return {"points": None, "level": "open"}
+    share = sum(known) / track.max_points if track.max_points else 0.0
+    return {"points": sum(known), "level": str(min(int(share * 10), 10))}
 
 
 def _cell(row: Row) -> dict[str, Any]:

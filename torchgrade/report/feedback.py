@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from torchgrade.marks import UNREADABLE, Row, Student
-from torchgrade.model import Outcome, Result
+from torchgrade.model import Outcome, Result, short_name
 from torchgrade.policy import Total
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
@@ -25,6 +25,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["short"] = short_name
     made.filters["plain"] = lambda text: plain(str(text))
     made.filters["line"] = lambda text: plain(str(text), lines=False)
     made.filters["number"] = lambda value: "" if value is None else f"{value:g}"
@@ -38,6 +39,7 @@ def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row],
     for task in seen.tasks:
         row = rows[task.task]
         lines += [f"## {markdown(task.title)} ({task.task})", "", _task_line(row), ""]
+        lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"
@@ -48,7 +50,7 @@ def _headline(mark: Total) -> str:
         return f"not complete yet; open: {', '.join(mark.open_tasks)}"
     verdict = {True: ", passed", False: ", not passed", None: ""}[mark.passed]
     dropped = f"; not counted: {', '.join(mark.dropped)}" if mark.dropped else ""
-    return f"{mark.percent:g} % ({points_text(mark.points, mark.max_points)} points){verdict}{dropped}"
+    return f"{round(mark.percent, 1):g} % ({points_text(mark.points, mark.max_points)} points){verdict}{dropped}"
 
 
 def _task_line(row: Row) -> str:
@@ -86,7 +88,7 @@ def _hidden_note(result: Result) -> list[str]:
     count = sum(check.hidden for task in result.tasks for check in task.checks)
     if not count:
         return []
-    return ["", f"{count} checks are hidden: of these you read the sentence, the category and the size of the error."]
+    return ["", f"Hidden checks: {count}; of these you read the sentence, the category and the size of the error."]
 
 
 def feedback_html(

@@ -33,8 +33,9 @@ def outcome_lines(outcome: Outcome, width: int = WIDTH, public: bool = False) ->
     """The block for one outcome. ``public``: a hidden check tells its sentence and category only."""
     score = points_text(outcome.points, outcome.max_points)
     title = outcome.title if outcome.device == "cpu" else f"{outcome.title} [{outcome.device}]"
-    head = _wrap(title, width - 6 - len(score) - 1)
-    lines = [f"{_(WORDS[outcome.status]):<5} {head[0]:<{width - 7 - len(score)}} {score}"]
+    head = _wrap(title, width - 7 - len(score) - 1)
+    word = f"{_(WORDS[outcome.status]):<5} "
+    lines = [f"{word}{head[0]:<{width - len(word) - len(score) - 1}} {score}"]
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:
         size = [_field(_("got"), outcome.message, width)] if outcome.status is Status.FAILED and outcome.message else []

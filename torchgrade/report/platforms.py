@@ -41,7 +41,7 @@ def _test(task: TaskGrade, check: Outcome) -> dict[str, Any]:
     name = check.title if check.device == "cpu" else f"{check.title} [{check.device}]"
     test: dict[str, Any] = {
         "name": plain(f"{task.title}: {name}", lines=False),
-        "number": f"{task.task[4:6]}.{check.id}",
+        "number": f"{task.short.removeprefix('task')}.{check.id}",
         "max_score": check.max_points,
         "output": plain("\n".join(details(check))),
         "output_format": "text",
@@ -87,4 +87,4 @@ def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
 
 
 def _column(task: TaskInfo) -> str:
-    return f"{task.task[:6].replace('task', 'Task ')} {task.title}"
+    return f"{task.short.replace('task', 'Task ')} {task.title}"

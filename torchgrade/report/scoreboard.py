@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from torchgrade.course import Track
 from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
@@ -87,11 +88,19 @@ class Progress:
         return Text(line[: self.console.width - 1])
 
 
-def show(console: Console, result: Result, quiet: bool = False, verbose: bool = False, seconds: float = 0.0) -> None:
-    """Print the finished result."""
+def show(
+    console: Console,
+    result: Result,
+    tracks: Sequence[Track] = (),
+    quiet: bool = False,
+    verbose: bool = False,
+    seconds: float = 0.0,
+    known: int = 0,
+) -> None:
+    """Print the finished result, its tasks by track. ``known``: how many of them are told from an earlier run."""
     if not quiet:
         if len(result.tasks) > 1:
-            console.print(_task_table(result))
+            console.print(_task_table(result, tracks))
         elif _all_wait(result.tasks[0]):
             console.print(Text(f"{result.tasks[0].task}  {_(result.tasks[0].title)}", style="bold"))
         else:
@@ -101,6 +110,9 @@ def show(console: Console, result: Result, quiet: bool = False, verbose: bool = 
     total = points_text(result.points, result.max_points)
     share = result.points / result.max_points if result.max_points else 0.0
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
+    if known:
+        words = _("told from the record, as nothing has changed: {count} of {all} tasks; --all grades them again")
+        console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
     for line in _next_lines(result):
         console.print(line, soft_wrap=True)
 
@@ -111,19 +123,30 @@ def _all_wait(task: TaskGrade) -> bool:
     return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
 
 
-def _task_table(result: Result) -> Table:
+def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(_("task"), no_wrap=True, min_width=6)
     table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(_("points"), justify="right", no_wrap=True, min_width=9)
     table.add_column(_("status"), no_wrap=True, min_width=11)
     table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
-    for task in result.tasks:
-        first = next((out for out in task.checks if out.status not in _WAITING), None)
-        status = Text(_(str(task.status)), style=STYLES[task.status])
-        todo = first.title if first is not None else ""
-        table.add_row(task.task[:6], _(task.title), points_text(task.points, task.max_points), status, todo)
+    by_task = {task.task: task for task in result.tasks}
+    groups = [(track, [by_task.pop(t.stem) for t in track.tasks if t.stem in by_task]) for track in tracks]
+    for track, grades in groups:
+        if track.name and grades:
+            points = points_text(sum(grade.points for grade in grades), sum(grade.max_points for grade in grades))
+            table.add_row("", Text(_(track.title), style="bold"), Text(points, style="bold"), "", "")
+        for grade in grades:
+            table.add_row(*_task_row(grade))
+    for grade in by_task.values():
+        table.add_row(*_task_row(grade))
     return table
+
+
+def _task_row(task: TaskGrade) -> tuple[str | Text, ...]:
+    first = next((out for out in task.checks if out.status not in _WAITING), None)
+    status = Text(_(str(task.status)), style=STYLES[task.status])
+    return task.short, _(task.title), points_text(task.points, task.max_points), status, first.title if first else ""
 
 
 def _check_table(task: TaskGrade) -> Table:
@@ -166,11 +189,13 @@ def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) ->
 
     shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
     held = {} if verbose else _held(task)
-    if not shown and not held:
+    if not shown and not held and not task.notes:
         return
     console.print()
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
+    for note in task.notes:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     for outcome in shown:
         lines = outcome_lines(outcome, width=min(console.width, 100))
         head, _space, rest = lines[0].partition(" ")
@@ -211,6 +236,6 @@ def _next_lines(result: Result) -> Iterator[str]:
                 yield _("next: fill the gap at {where}").format(where=where)
             else:
                 yield _('next: "{title}"').format(title=outcome.title)
-            yield _("stuck? python grade.py hint {task}").format(task=task.task[:6])
+            yield _("stuck? python grade.py hint {task}").format(task=task.short)
             return
     yield _("everything asked for passed.")

@@ -43,6 +43,7 @@ def task_grade(row: Row, task: TaskInfo) -> TaskGrade:
     return TaskGrade(
         task.task, task.title, status, points, row.max_points, row.seconds, row.grader_hash,
         row.submission_hash[:16], checks, row.isolation or "none", row.memory_bound or "none",
+        notes=row.notes,
     )  # fmt: skip
 
 

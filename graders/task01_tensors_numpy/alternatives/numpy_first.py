@@ -1,33 +1,29 @@
-"""NumPy does the work: copies by np.array, axes moved by np.transpose, np.shares_memory, an einsum."""
+"""NumPy habits: np.require, moveaxis, float division in NumPy, products by broadcasting."""
+
+# It is appended to the solution, whose helpers it may use.
 
 
 def numpy_to_tensor(array):
-    if not array.flags.writeable:
-        return copy_to_tensor(array)
-    try:
-        return torch.as_tensor(array)
-    except (TypeError, ValueError):  # a foreign byte order, negative strides
-        return copy_to_tensor(array)
-
-
-def tensor_to_numpy(tensor):
-    return np.asarray(tensor.cpu().data)
+    if any(stride < 0 for stride in array.strides) or not array.flags.writeable:
+        array = array.copy()
+    if not array.dtype.isnative:
+        array = array.byteswap().view(array.dtype.newbyteorder())
+    return torch.from_numpy(array)
 
 
 def copy_to_tensor(array, dtype=None):
-    native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-    return torch.tensor(native, dtype=dtype)
+    result = torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]).copy().reshape(array.shape))
+    return result if dtype is None else result.to(dtype=dtype, copy=True)
 
 
 def shares_memory(array, tensor):
-    return tensor.is_cpu and np.shares_memory(tensor.numpy(), array)
+    return tensor.device.type == "cpu" and bool(np.shares_memory(array, tensor.detach().numpy()))
 
 
 def to_model_input(image, device="cpu"):
-    planes = image[None] if image.ndim == 2 else np.transpose(image, (2, 0, 1))
-    scaled = planes.astype(np.float32) / np.float32(255)
-    return torch.tensor(scaled.copy(), device=device)[None]
+    planes = np.moveaxis(image, -1, 0) if image.ndim == 3 else image.reshape(1, *image.shape)
+    return torch.from_numpy((planes.astype("float64") / 255).astype("float32")).unsqueeze(0).to(device)
 
 
 def batch_matmul(a, b):
-    return torch.einsum("...nk,...km->...nm", a, b)
+    return (a[..., None] * b[..., None, :, :]).sum(dim=-2)

@@ -80,6 +80,7 @@ class Grading(NamedTuple):
     isolation: str
     memory_bound: str
     reason: str
+    notes: tuple[str, ...]
 
 
 def source_hash(content: bytes) -> str:
@@ -122,6 +123,15 @@ class Gradebook:
             if self._lock:
                 self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.db.close()
+        if self._lock:
+            self._lock.release()
+
+    def discard(self) -> None:
+        """Close a gradebook of which nothing came, and remove its files while nobody else can have the lock."""
+        self.db.close()
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
         if self._lock:
             self._lock.release()
 
@@ -262,9 +272,9 @@ class Gradebook:
 
     def graded(self, key: Key) -> Grading | None:
         """The finished grading of this key, if there is one."""
-        columns = "grading, status, points, max_points, seconds, peak_mb, isolation, memory_bound, reason"
+        columns = "grading, status, points, max_points, seconds, peak_mb, isolation, memory_bound, reason, notes"
         row = self.db.execute(f"SELECT {columns} FROM gradings WHERE done AND {_OF_KEY}", key).fetchone()
-        return Grading(*row) if row else None
+        return Grading(*row)._replace(notes=tuple(json.loads(row[-1]))) if row else None
 
     def outcomes(self, grading: Grading) -> tuple[Outcome, ...]:
         """Its outcomes in the order of the suite."""
@@ -302,7 +312,7 @@ class Gradebook:
             db.execute(
                 "UPDATE gradings SET done=1, status=:status, points=:points, max_points=:max_points,"
                 " seconds=:seconds, peak_mb=:peak_mb, isolation=:isolation, memory_bound=:memory_bound,"
-                " reason=:reason, tries=tries+1, finished=:finished WHERE grading=:number",
+                " reason=:reason, notes=:notes, tries=tries+1, finished=:finished WHERE grading=:number",
                 {
                     "status": str(grade.status),
                     "points": grade.points,
@@ -312,6 +322,7 @@ class Gradebook:
                     "isolation": grade.isolation,
                     "memory_bound": grade.memory_bound,
                     "reason": reason,
+                    "notes": json.dumps(grade.notes),
                     "finished": now(),
                     "number": number,
                 },
@@ -370,6 +381,13 @@ class Gradebook:
             db.execute("DELETE FROM read_as")
             pairs = [(label, key) for label, keys in labels.items() for key in keys]
             db.executemany("INSERT OR IGNORE INTO read_as VALUES (?, ?)", pairs)
+
+    def read_as(self) -> dict[str, list[str]]:
+        """label -> the keys of the students whom the files of the present reading call so."""
+        found: dict[str, list[str]] = {}
+        for label, student in self.db.execute("SELECT label, student FROM read_as ORDER BY student"):
+            found.setdefault(label, []).append(student)
+        return found
 
     def labels(self) -> dict[str, str]:
         """What people decided about names: label -> student, empty where nobody is meant."""

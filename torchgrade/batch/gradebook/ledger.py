@@ -48,7 +48,7 @@ def _row(
         max_points=found.max_points or task.max_points, seconds=found.seconds, peak_mb=found.peak_mb,
         isolation=found.isolation, memory_bound=found.memory_bound, reason=found.reason or handin.reason,
         grader_hash=target.suite, environment=target.environment, seed=target.seed,
-        checks=book.outcomes(found) if checks else (),
+        checks=book.outcomes(found) if checks else (), notes=found.notes,
     )  # fmt: skip
 
 

@@ -59,7 +59,12 @@ CREATE TABLE given (file TEXT PRIMARY KEY, student TEXT NOT NULL, task TEXT NOT 
 CREATE TABLE read_as (label TEXT NOT NULL, student TEXT NOT NULL, PRIMARY KEY (label, student));
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
+# What was left out of a file that was graded, as a JSON list of lines.
+_THIRD = """
+ALTER TABLE gradings ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -1,7 +1,6 @@
 """From a class's files to hand-ins: every file ends with a student and a task, or on the list with a reason.
 
-What students sent stays bytes here: archives and notebooks are opened by another process (``unfold``),
-sources are searched but never parsed.
+``layouts`` says whose file it is, ``handin.reading`` what answers a task; here attempts are numbered and kept.
 """
 
 from __future__ import annotations
@@ -13,41 +12,20 @@ from typing import NamedTuple
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Handin, Unmatched, source_hash
-from torchgrade.batch.intake.folder import Entry, Files
 from torchgrade.batch.intake.layouts import Layout, Owner, metadata_path, recognise
-from torchgrade.batch.intake.naming import is_container
 from torchgrade.batch.intake.roster import Found, Identity, Roster
-from torchgrade.batch.intake.unfold import Unfolder
 from torchgrade.errors import UsageError
-from torchgrade.handin.archives import is_archive
-from torchgrade.handin.matching import match
-from torchgrade.handin.names import Refused, shown
+from torchgrade.handin.files import Entry, Files
+from torchgrade.handin.kinds import may_hold_anything
+from torchgrade.handin.matching import by_name
+from torchgrade.handin.names import shown
 from torchgrade.handin.naming import is_junk
-from torchgrade.handin.notebooks import is_notebook
+from torchgrade.handin.opener import Opener
+from torchgrade.handin.reading import Answer, Given, in_order, instead, read_handin
 from torchgrade.marks import Student
 from torchgrade.policy import moment
 
-MODULE = 1 << 20  # bytes of one module
-ARCHIVE = 20 << 20
-HELPERS = 20
 _NAMED = 8  # so many names a sentence holds
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One module or unreadable file of one hand-in, before it has an attempt number.
-
-    ``student`` is the key of whom a person gave the file to, empty where its place tells.
-    """
-
-    label: str
-    task: str
-    order: tuple[str, int, int, float, str]
-    bundle: Bundle | None
-    reason: str = ""
-    submitted: str = ""
-    late: bool | None = None
-    student: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,10 +74,8 @@ def table(intake: Intake) -> list[Line]:
         tasks.setdefault((handin.student, handin.label, note), []).append(handin.task)
     lines = []
     for (key, label, note), answered in tasks.items():
-        shown_name = names[key].shown
-        person = key if shown_name == key else f"{shown_name} ({key})"
         several = f"{answered[0]} and {len(answered) - 1} more"
-        lines.append(Line(label, person, several if len(answered) > 1 else answered[0], note))
+        lines.append(Line(label, names[key].called, several if len(answered) > 1 else answered[0], note))
     used = {line.file for line in lines}
     others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
     return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
@@ -108,6 +84,7 @@ def table(intake: Intake) -> list[Line]:
 def read_class(
     files: Files,
     wanted: Mapping[str, frozenset[str]],
+    opener: Callable[[], Opener],
     listed: Sequence[Student] = (),
     *,
     keep: Callable[[str, bytes], None],
@@ -115,7 +92,7 @@ def read_class(
     pattern: str | None = None,
     attempt: str = "last",
     decided: Decided | None = None,
-    unfold: Callable[[], Unfolder] = Unfolder,
+    ignore: Sequence[str] = (),
 ) -> Intake:
     """Read everything.
 
@@ -132,19 +109,27 @@ def read_class(
     intake = Intake(keep, layout.name)
     given = {path: (roster.present(key), task) for path, (key, task) in decided.files.items()}
     intake.unmatched += [Unmatched(path, "", why) for path, why in layout.unmatched.items() if path not in given]
-    intake.unmatched += [Unmatched(p, "", "an operating system left it") for p in entries if is_junk(p)]
+    intake.unmatched += [Unmatched(p, "", "a program left it; it is no hand-in") for p in entries if is_junk(p)]
+    intake.unmatched += [Unmatched(path, "", why) for path, why in files.ignored.items()]
     intake.found = roster.find(who for owner in layout.owners.values() for who in owner.owners)
     handed: dict[str, _Handed] = {}
-    with unfold() as unfolder:
-        for owner, group in _groups(entries, layout, given):
-            reader = _Reader(wanted, unfolder, given)
-            for path, entry in group:
-                reader.take(path, entry, layout.owners.get(path, owner))
-            keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
-            _hand_over(handed, keys, reader)
-            if not keys:
-                why = "nobody's: its student was removed" if owner.owners else "it was given to somebody"
-                intake.unmatched += [Unmatched(path, "", why) for path, _ in group if path not in given]
+    for owner, group in _groups(entries, layout, given):
+        owners = {path: layout.owners.get(path, owner) for path, _ in group}
+        files_given = [_given(path, entry, owners[path], wanted, given.get(path, ("", ""))[1]) for path, entry in group]
+        with opener() as own:
+            settled = {path: task for path, (_, task) in decided.files.items()}
+            reading = read_handin(files_given, wanted, own, ignore, settled)
+        keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
+        for answer in reading.answers:
+            for key in [decided.files[answer.path][0]] if answer.path in decided.files else keys:
+                handed.setdefault(roster.present(key), _Handed()).answers.append((answer, owners[answer.given.path]))
+        for key in keys:
+            work = handed.setdefault(key, _Handed())
+            work.aside += reading.aside
+            work.strange += reading.strange
+        if not keys:
+            why = "nobody's: its student was removed" if owner.owners else "it was given to somebody"
+            intake.unmatched += [Unmatched(path, "", why) for path, _ in group]
     for key in handed:
         if key not in roster.students:
             roster.find([Identity(key)])
@@ -152,7 +137,7 @@ def read_class(
     for key, work in handed.items():
         _record(intake, key, work, asked, attempt)
     intake.students = roster.class_of()
-    if not any(work.pieces for work in handed.values()) and not any(
+    if not any(work.answers for work in handed.values()) and not any(
         s.listed and s.key in handed for s in intake.students
     ):
         raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
@@ -174,158 +159,59 @@ def _groups(
         yield Owner((), posixpath.basename(path)), [(path, entries[path])]
 
 
-class _Reader:
-    """Reads the files of one hand-in."""
-
-    def __init__(
-        self, wanted: Mapping[str, frozenset[str]], unfolder: Unfolder, given: Mapping[str, tuple[str, str]]
-    ) -> None:
-        self.wanted = wanted
-        self.unfolder = unfolder
-        self.given = given
-        self.pieces: list[Piece] = []
-        self.helpers: dict[str, bytes] = {}
-        self.leftovers: list[tuple[str, str]] = []
-        self.strange: list[tuple[str, str]] = []  # what came and is no submission
-
-    def take(self, path: str, entry: Entry, owner: Owner) -> None:
-        """Read one file; whatever is wrong with it becomes a row or a leftover with a sentence."""
-        try:
-            data = entry.read()
-        except Refused as refusal:
-            self._lost(path, owner.file, entry, owner, str(refusal))
-            return
-        if not is_archive(owner.file) and not is_archive(path):
-            self._file(path, owner.file, data, entry, owner)
-            return
-        if path in self.given:
-            self._lost(path, owner.file, entry, owner, "it is an archive; give one of its files")
-            return
-        if len(data) > ARCHIVE:
-            self._lost(path, owner.file, entry, owner, f"the archive is larger than {ARCHIVE >> 20} MB")
-            return
-        found = self.unfolder.archive(data)
-        if found.error or not found.files:
-            reason = found.error or "the archive holds no file that can be read"
-            self._lost(path, owner.file, entry, owner, reason)
-        for name, why in found.refused:
-            self.leftovers.append((f"{path}/{name}", why))
-        for name, content in found.files.items():
-            if not is_junk(name):
-                self._file(f"{path}/{name}", name, content, entry, owner)
-
-    def _file(self, path: str, name: str, data: bytes, entry: Entry, owner: Owner) -> None:
-        notebook = is_notebook(name)
-        if owner.note or not (notebook or name.lower().endswith(".py") or path in self.given):
-            self._lost(path, name, entry, owner, owner.note or "it is neither a Python file, a notebook nor an archive")
-            return
-        task, how = match(name, data, self.wanted)
-        task = self.given[path][1] if path in self.given else self._named(owner) or task
-        if task is None and not notebook and len(data) <= MODULE and len(self.helpers) < HELPERS:
-            self.helpers[posixpath.basename(name)] = data
-            self.leftovers.append((path, f"{how}; it is kept as a helper module"))
-            self.strange.append((path, how))
-            return
-        if task is None:
-            self._odd(path, how)
-            return
-        if not notebook and len(data) > MODULE:
-            self._piece(path, task, entry, owner, None, f"the file is larger than {MODULE >> 20} MB")
-            return
-        bundle, reason = self._notebook(path, data) if notebook else (Bundle(data), "")
-        self._piece(path, task, entry, owner, bundle, reason)
-
-    def _notebook(self, path: str, data: bytes) -> tuple[Bundle | None, str]:
-        found = self.unfolder.notebook(data)
-        self.leftovers += [(f"{path}, {place}", why) for place, why in found.refused]
-        if found.error:
-            return None, found.error
-        [text] = found.files.values()
-        return Bundle(text, starts=found.starts, cells=found.cells), ""
-
-    def _odd(self, path: str, why: str) -> None:
-        self.leftovers.append((path, why))
-        self.strange.append((path, why))
-
-    def _lost(self, path: str, name: str, entry: Entry, owner: Owner, reason: str) -> None:
-        """A file that cannot be opened: a row for the task that its name tells, else one that came and is strange."""
-        given = self.given.get(path, ("", ""))[1]
-        task = given or self._named(owner) or match(name, b"", self.wanted).task
-        if not task:
-            self._odd(path, reason)
-            return
-        self.leftovers.append((path, reason))
-        self._piece(path, task, entry, owner, None, reason)
-
-    def _named(self, owner: Owner) -> str | None:
-        """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""
-        if not owner.task:
-            return None
-        task = match(owner.task, b"", self.wanted).task or match(f"task{owner.task}", b"", self.wanted).task
-        if task is None:
-            raise UsageError(f"--pattern finds the task {owner.task!r} in {owner.file!r}, which the course lacks")
-        return task
-
-    def _piece(self, path: str, task: str, entry: Entry, owner: Owner, bundle: Bundle | None, reason: str) -> None:
-        if bundle is not None:
-            bundle = Bundle(bundle.main, self.helpers, bundle.starts, bundle.cells)  # helpers that come later count too
-        order = (owner.submitted, -owner.file.count("/"), owner.order, entry.modified, path)
-        student = self.given.get(path, ("", ""))[0]
-        self.pieces.append(Piece(path, task, order, bundle, reason, owner.submitted, owner.late, student))
-
-
 @dataclass
 class _Handed:
-    """All that one student handed in, from however many places."""
+    """All that one student handed in, from however many places; an answer comes with what its place says."""
 
-    pieces: list[Piece] = field(default_factory=list)
-    leftovers: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[tuple[Answer, Owner]] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
     strange: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _hand_over(handed: dict[str, _Handed], keys: Sequence[str], reader: _Reader) -> None:
-    for piece in reader.pieces:
-        for key in [piece.student] if piece.student else keys:
-            handed.setdefault(key, _Handed()).pieces.append(piece)
-    for key in keys:
-        work = handed.setdefault(key, _Handed())
-        work.leftovers += reader.leftovers
-        work.strange += reader.strange
+def _given(path: str, entry: Entry, owner: Owner, wanted: Mapping[str, frozenset[str]], task: str) -> Given:
+    """The file for the reader. What a person gave to a task is a module of it, whatever its name says."""
+    if task:
+        note = "it is an archive; give one of its files" if may_hold_anything(path) else ""
+        return Given(path, f"{task}.py", entry.read, entry.modified, task=task, note=note)
+    order = (owner.submitted, owner.order)
+    return Given(path, owner.file, entry.read, entry.modified, order, _named(owner, wanted), owner.note)
+
+
+def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
+    """The task that ``--pattern`` says; raises UsageError when it says one that does not exist."""
+    if not owner.task:
+        return ""
+    task = by_name(owner.task, wanted) or by_name(f"task{owner.task}", wanted)
+    if task is None:
+        raise UsageError(f"--pattern finds the task {owner.task!r} in {owner.file!r}, which the course lacks")
+    return task
 
 
 def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attempt: str) -> None:
     """Number the attempts at each task and keep those that are asked for."""
-    intake.unmatched += [Unmatched(path, key, why) for path, why in work.leftovers]
+    intake.unmatched += [Unmatched(path, key, why) for path, why in work.aside]
+    owners = {id(answer): owner for answer, owner in work.answers}
     for task in asked:
-        pieces = sorted((piece for piece in work.pieces if piece.task == task), key=lambda piece: piece.order)
-        readable = [piece for piece in pieces if piece.bundle is not None]
-        # A file that cannot be opened is no attempt while another one can.
-        attempts = readable or pieces[-1:]
+        every = [answer for answer, _ in work.answers if answer.task == task]
+        attempts = in_order(every, task)
         chosen = list(enumerate(attempts, 1))[-1 if attempt == "last" else 0 :]
-        for number, piece in chosen:
-            source = _keep(intake, piece)
-            row = (key, task, number, piece.label, source, piece.reason, piece.submitted, piece.late)
+        for number, answer in chosen:
+            owner = owners[id(answer)]
+            row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)
             intake.handins.append(Handin(*row))
+        graded = {id(answer) for _, answer in chosen}
         why = f"an earlier attempt at {task}; --attempt best or all grades it too"
-        intake.unmatched += [Unmatched(piece.label, key, why) for piece in attempts[: len(attempts) - len(chosen)]]
-        if not attempts and (strange := _instead(work)):
-            several = [f"{shown(posixpath.basename(path))}: {why}" for path, why in strange[:3]]
-            reason = "; ".join(several) if len(strange) > 1 else strange[0][1]
-            more = f"; and {len(strange) - 3} more files" if len(strange) > 3 else ""
-            intake.handins.append(Handin(key, task, 1, strange[0][0], None, reason + more))
+        others = [answer for answer in every if id(answer) not in graded]
+        intake.unmatched += [Unmatched(answer.path, key, answer.reason or why) for answer in others]
+        if not attempts and (reason := instead(work.strange, bool(work.answers))):
+            intake.handins.append(Handin(key, task, 1, work.strange[0][0], None, reason))
 
 
-def _instead(work: _Handed) -> list[tuple[str, str]]:
-    """What came where no file answers a task: archives that stay closed may hold it, anything else if it is all."""
-    closed = [(path, why) for path, why in work.strange if is_container(path)]
-    return closed or (work.strange if not work.pieces else [])
-
-
-def _keep(intake: Intake, piece: Piece) -> str | None:
-    if piece.bundle is None:
+def _keep(intake: Intake, answer: Answer) -> str | None:
+    if answer.code is None:
         return None
-    packed = piece.bundle.pack()
-    intake.keep(posixpath.basename(piece.label), packed)
+    packed = Bundle(answer.code, answer.helpers).pack()
+    intake.keep(posixpath.basename(answer.path), packed)
     return source_hash(packed)
 
 

@@ -24,17 +24,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from torchgrade.batch.intake.naming import (
-    attempt_number,
-    is_container,
-    is_source,
-    read_name,
-    same_words,
-    without_attempt,
-)
+from torchgrade.batch.intake.naming import read_name, same_words
 from torchgrade.batch.intake.roster import Identity
 from torchgrade.errors import UsageError
-from torchgrade.handin.naming import is_junk
+from torchgrade.handin.kinds import is_code, may_hold_anything
+from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
@@ -67,8 +61,8 @@ _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 class Owner(NamedTuple):
     """Whose file it is: ``owners`` has several for group work. ``file`` is the path inside the hand-in.
 
-    ``order`` is an attempt number found in the name (0 without one), ``task`` what a pattern says, ``note`` says why
-    the file can be no submission whatever is in it.
+    ``order`` is the attempt number of a platform or of an archive (0 without one), ``task`` what a pattern says.
+    ``note`` says why the file can be no submission whatever is in it.
     """
 
     owners: tuple[Identity, ...]
@@ -164,12 +158,12 @@ def _recognise(
 def _results(names: Sequence[str]) -> set[str]:
     """The files of a folder that ``--out`` named, also of one that has only just been made."""
     held = set(names)
-    made: dict[str, list[str]] = {}  # each folder that has a gradebook at its top, with all that is below it
-    for name in names:
-        if posixpath.basename(name) == RESULTS[0]:
-            made[name[: -len(RESULTS[0])]] = []
-    for folder, below in made.items():
-        below += [name for name in names if name.startswith(folder)]
+    # Each folder that has a gradebook at its top, with all that is below it.
+    made = {name[: -len(RESULTS[0])]: list[str]() for name in names if posixpath.basename(name) == RESULTS[0]}
+    for name in names if made else ():
+        ends = [place.end() for place in re.finditer("/", name)]
+        for folder in made.keys() & {"", *(name[:end] for end in ends)}:
+            made[folder].append(name)
     found: set[str] = set()
     for folder, below in made.items():
         tops = {name[len(folder) :].split("/")[0] for name in below}
@@ -190,7 +184,7 @@ def _levels(names: Sequence[str]) -> list[Level]:
     levels = [Level("", tuple(names))]
     while len(levels) <= WRAPPERS:
         last = levels[-1]
-        if len(last.folders) != 1 or any(is_source(name) or is_container(name) for name in last.files):
+        if len(last.folders) != 1 or any(is_code(name) or may_hold_anything(name) for name in last.files):
             break
         prefix = last.folders[0] + "/"
         inner = tuple(name[len(prefix) :] for name in last.inner if name.startswith(prefix))
@@ -212,7 +206,7 @@ def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
         "ILIAS": {top for top, folder in tops.items() if folder and _ILIAS.fullmatch(top)},
     }
     either = set().union(*fits.values())
-    count = sum(folder or top in either or is_source(top) or is_container(top) for top, folder in tops.items())
+    count = sum(folder or top in either or is_code(top) or may_hold_anything(top) for top, folder in tops.items())
     name = max(fits, key=lambda name: len(fits[name]))
     if 2 * len(fits[name]) <= count:
         return None
@@ -269,7 +263,7 @@ def _blackboard(path: str, common: str, tasks: Sequence[str]) -> Owner | None:
     who = Identity(user or head, others=(head, *others))
     note = "Blackboard's form came, which may hold typed text, and no file" if found["form"] else ""
     file = found["file"] or f"{user}.txt"
-    return Owner((who,), file, attempt_number(file, tasks), moment_text(found["date"]), note=note)
+    return Owner((who,), file, _order(file, tasks), moment_text(found["date"]), note=note)
 
 
 def _common(names: Sequence[str], separator: str) -> str:
@@ -292,7 +286,7 @@ def _moodle(path: str, tasks: Sequence[str]) -> Owner | None:
     who = Identity(number, found["name"].strip(), own=bool(number), team=True)
     file = rest or found["file"]
     note = "text typed into the platform came, and no file" if found["kind"] == "onlinetext" else ""
-    return Owner((who,), file, attempt_number(file, tasks), note=note)
+    return Owner((who,), file, _order(file, tasks), note=note)
 
 
 def _ilias(path: str, tasks: Sequence[str]) -> Owner | None:
@@ -304,7 +298,12 @@ def _ilias(path: str, tasks: Sequence[str]) -> Owner | None:
     when = moment_text("-".join(stamp.groups())) if stamp else ""
     who = Identity(found["login"], f"{found['first']} {found['last']}", others=(found["number"],))
     bare = posixpath.join(posixpath.dirname(file), _STAMP.sub("", posixpath.basename(file), count=1))
-    return Owner((who,), bare, attempt_number(bare, tasks), when)
+    return Owner((who,), bare, _order(bare, tasks), when)
+
+
+def _order(file: str, tasks: Sequence[str]) -> int:
+    """The number behind the name of an archive, which those who read what is in it do not see; of other files 0."""
+    return attempt_number(posixpath.basename(file), tasks) if may_hold_anything(file) else 0
 
 
 def moment_text(text: str) -> str:
@@ -339,7 +338,8 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
         )
         readings = readings[: own + 1] if own is not None and own + 1 < len(levels) else readings
         depth = min(depth, len(readings) - 1)
-        scores = [len({who for o in layout.owners.values() for who in o.owners if known(who)}) for layout in readings]
+        everybody = [{who for owner in layout.owners.values() for who in owner.owners} for layout in readings]
+        scores = [sum(map(known, names)) for names in everybody]
         best = max(scores)
         if best and scores[depth] < best:
             depth = scores.index(best)
@@ -364,7 +364,7 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
     if len(course) > 1 or course == list(below.folders) != []:
         return False, ""
     people = [folder for folder in below.folders if not _PARTS.fullmatch(folder) and not same_words([folder])]
-    said = [read_name(name, tasks) for name in below.files if is_source(name) or is_container(name)]
+    said = [read_name(name, tasks) for name in below.files if is_code(name) or may_hold_anything(name)]
     persons = {name.person for name in said if name.person}
     loose = any(not name.person for name in said)  # task07.py, homework.zip: of one person
     wrapper = bool(_WRAPPER.fullmatch(top))
@@ -397,13 +397,13 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], kno
         top, _, rest = path.partition("/")
         if rest:
             who = _folder(top, common, kind)
-            return Owner((who,), rest, attempt_number(rest, tasks))
+            return Owner((who,), rest, _order(rest, tasks))
         said = read_name(top, tasks)
         who = Identity(said.person, others=said.others)
-        handed = said.names_task or is_container(top) or (is_source(top) and not folders)
+        handed = said.names_task or may_hold_anything(top) or (is_code(top) and not folders)
         if not said.person or not (handed or (known is not None and known(who))):
             return None
-        return Owner((who,), top, attempt_number(top, tasks))
+        return Owner((who,), top, _order(top, tasks))
 
     layout = _each(kind, level, read)
     nobody = "its name tells no person and no task" if folders else "its name tells nobody"
@@ -437,7 +437,7 @@ def _gradescope(names: Sequence[str], root: str, metadata: str, tasks: Sequence[
             unmatched[name] = f"{METADATA} does not name its folder"
             continue
         people, when = table[folder]
-        owners[name] = Owner(people, rest, attempt_number(rest, tasks), when)
+        owners[name] = Owner(people, rest, _order(rest, tasks), when)
     return Layout("Gradescope", owners, unmatched)
 
 
@@ -490,7 +490,7 @@ def _by_pattern(names: Sequence[str], pattern: str, tasks: Sequence[str]) -> Lay
         owners[name] = Owner(
             (Identity(values["student"], values["name"], values["email"]),),
             values["file"] or posixpath.basename(name),
-            int(number) if number.isdigit() else attempt_number(name, tasks),
+            int(number) if number.isdigit() else _order(name, tasks),
             moment_text(values["date"]), task=values["task"],
         )  # fmt: skip
     return Layout("--pattern", owners, unmatched)

@@ -63,7 +63,11 @@ class Roster:
 
     def knows(self, who: Identity) -> bool:
         """Whether somebody on the list is meant; nothing is remembered."""
-        return bool(self._strong(who) or self._weak(who) or self._team(who))
+        return bool(self.candidates(who) or self._team(who))
+
+    def candidates(self, who: Identity) -> list[str]:
+        """The keys of all on the list who may be meant: by id, e-mail or account, else by name."""
+        return self._strong(who) or self._weak(who)
 
     def find(self, people: Iterable[Identity]) -> dict[Identity, Found]:
         """Who each of these is. Whoever is not listed gets an entry of their own."""
@@ -84,22 +88,19 @@ class Roster:
             return Found((self._enter(self.present(key), who),) if key else ())
         if team := self._team(who):
             return Found(tuple(team))
-        if len(strong) == 1:
-            return Found((self._enter(strong[0], who),))
-        rivals = [other for key in weak for other in claims[key] if other.own and who.own and other != who]
-        if len(weak) == 1 and not rivals:
-            return Found((self._enter(weak[0], who),))
+        keys = strong or weak
+        rivals = [other for key in keys for other in claims[key] if _are_two(who, other)]
+        if len(keys) == 1 and (not rivals or who.id == keys[0]):
+            return Found((self._enter(keys[0], who),))
         key = self._enter(self._free(who.label), who)
-        if weak or strong:
-            ids = ", ".join(sorted({*strong, *weak} | {other.label for other in rivals}))
-            return Found((key,), f"{who.name or who.label!r} may be several people ({ids})")
-        return Found((key,), "")
+        ids = ", ".join(sorted({*keys, *(other.label for other in rivals)}))
+        return Found((key,), f"{who.name or who.label!r} may be several people ({ids})" if keys else "")
 
     def present(self, key: str) -> str:
         """The key under which a person of earlier times is on the list now; the same where there is none."""
         past = self._past.get(key, Student(key))
         who = Identity(key, past.name, past.email)
-        keys = self._strong(who) or self._weak(who)
+        keys = self.candidates(who)
         return keys[0] if len(keys) == 1 else key
 
     def _free(self, label: str) -> str:
@@ -155,17 +156,26 @@ class Roster:
         return [student for student in everybody if TEST_STUDENT not in student.ids or student.key in self.found]
 
 
-def one_student(students: Sequence[Student], said: str) -> Student:
-    """The student that is meant by key, id, e-mail or name; raises UsageError that lists the ids to choose from."""
-    exact = [student for student in students if said in (student.key, student.id)]
+def one_student(students: Sequence[Student], said: str, labels: Mapping[str, Sequence[str]] | None = None) -> Student:
+    """The student that is meant by key, id, e-mail or name, or by what the files call them (``labels``).
+
+    Raises UsageError that lists the ids to choose from.
+    """
+    exact = [student.key for student in students if said in (student.key, student.id)]
     roster = Roster([replace(student, listed=True) for student in students])
     who = Identity(said, said, said if "@" in said else "")
-    keys = [student.key for student in exact] or roster._strong(who) or roster._weak(who)
-    if len(keys) == 1:
-        return next(student for student in students if student.key == keys[0])
-    if not keys:
+    keys = exact or roster.candidates(who) or list((labels or {}).get(said, ()))
+    found = [student for student in students if student.key in keys]
+    if len(found) == 1:
+        return found[0]
+    if not found:
         raise UsageError(f"nobody in the gradebook is called {said!r}")
     raise UsageError(f"{len(keys)} students are called {said!r} in the gradebook; say which: {', '.join(sorted(keys))}")
+
+
+def _are_two(one: Identity, other: Identity) -> bool:
+    """Whether a platform says by its own ids that these are different people."""
+    return one.own and other.own and "" not in (one.id, other.id) and one.id != other.id
 
 
 def _index(students: Sequence[Student], signs: Callable[[Student], set[str]]) -> dict[str, list[str]]:

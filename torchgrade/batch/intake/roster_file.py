@@ -51,18 +51,21 @@ def read_roster(path: Path) -> list[Student]:
 
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
-    return _students(_table(text), name)
+    try:
+        return _students(_table(text.replace("\r\n", "\n").replace("\r", "\n")), name)
+    except (csv.Error, TypeError, ValueError) as error:  # a cell without end, a separator that cannot be one
+        raise UsageError(f"{name} is not readable as a table: {error}") from None
 
 
 def _table(text: str) -> list[list[str]]:
-    declared = re.match(r"sep=(.)\r?\n", text)
+    declared = re.match(r"sep=(.)\n", text)
     head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
     delimiter = declared[1] if declared else _delimiter(head)
     return list(csv.reader(io.StringIO(text[declared.end() :] if declared else text), delimiter=delimiter))
 
 
 def _split(line: str) -> list[str]:
-    return next(csv.reader([line], delimiter=_delimiter(line)), [])
+    return line.replace('"', "").split(_delimiter(line))
 
 
 def _delimiter(line: str) -> str:

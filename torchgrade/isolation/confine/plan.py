@@ -60,7 +60,8 @@ def search_path() -> tuple[str, ...]:
         spec = find_spec(name)
         if spec is not None and spec.origin:
             packages.append(str(Path(spec.origin).parent.parent))
-    return tuple(dict.fromkeys(p for p in (*standard, *packages) if Path(p).exists()))
+    places = (Path(place).resolve() for place in (*standard, *packages))  # a link to an environment is not shown
+    return tuple(dict.fromkeys(str(place) for place in places if place.exists()))
 
 
 def standard_library() -> tuple[Path, ...]:

@@ -39,6 +39,7 @@ from torchgrade.submission import Source
 
 WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+MOST_NOTES, MOST_NOTE = 20, 300  # lines, and characters of one
 
 
 @dataclass
@@ -98,16 +99,19 @@ class Client:
 
     # --- what suites and the plugin ask for --------------------------------------------------------------
 
-    def load(self, name: str, source: Source, probes: str | None) -> None:
-        """Open, convert and execute the submission in the worker; raises LoadFailed."""
-        archive = torch.frombuffer(bytearray(source.archive), dtype=torch.uint8) if source.archive else None
-        files = dict(source.files)
+    def load(self, name: str, source: Source, probes: str | None, seconds: float = 60.0) -> tuple[str, ...]:
+        """Execute the submission in the worker, for which there are ``seconds``; what was left out of it, in words.
+
+        Raises LoadFailed.
+        """
+        asked = {"name": name, "main": source.main, "files": dict(source.files), "probes": probes, "seconds": seconds}
         try:
-            self.request("load", name=name, main=source.main, files=files, archive=archive, probes=probes)
+            told = self.request("load", **asked)
         except SubmissionRaised as fault:
             raise LoadFailed(str(fault), fault.frames, fault) from fault
         except (TimedOut, OutOfMemory, WorkerDied, BadAnswer) as fault:
             raise LoadFailed(str(fault), (), fault) from fault
+        return tuple(_one_line(note) for note in told[:MOST_NOTES]) if isinstance(told, list) else ()
 
     def begin(
         self,
@@ -371,3 +375,8 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     if isinstance(value, (list, tuple)):
         return [tensor for item in value for tensor in _tensors(item)]
     return []
+
+
+def _one_line(note: Any) -> str:
+    """A line that the worker words: cut, and nothing in it moves a cursor."""
+    return "".join(char if char.isprintable() else " " for char in str(note)[:MOST_NOTE])

@@ -15,7 +15,7 @@ from torchgrade.isolation.worker.server import Server
 def serve(sock: socket.socket) -> None:
     """Answer requests until the grader closes the connection; then leave at once."""
     channel = Channel(sock)
-    server = Server()
+    server = Server(home=os.getcwd())
     server.notify = _notifier(channel)
     server.watch.audit()
     server.at_case = channel.pin

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import functools
 import gc
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -18,15 +17,16 @@ import torch
 
 import torchgrade.isolation.worker.probes  # noqa: F401  (importing them registers them)
 from torchgrade.errors import Mismatch
-from torchgrade.handin.source import Siblings, Unreadable, compile_text, execute, load
+from torchgrade.handin.source import Unreadable
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
 from torchgrade.isolation.wire.protocol import Each, Frame, Unsendable, Violation
-from torchgrade.isolation.worker import compat, submitted
+from torchgrade.isolation.worker import compat
 from torchgrade.isolation.worker.cases import How, run_case
 from torchgrade.isolation.worker.graphs import Graphs
 from torchgrade.isolation.worker.objects import Held, Objects
 from torchgrade.isolation.worker.registry import PROBES
+from torchgrade.isolation.worker.submitted import Submitted
 from torchgrade.isolation.worker.traces import describe_exception
 from torchgrade.isolation.worker.watch import Watch
 from torchgrade.seeding import seed_everything
@@ -50,7 +50,10 @@ class Compared(Exception):
 class Server:
     """The state behind the requests: the module, the objects that stay here, the graphs of past calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: str | None = None) -> None:
+        """``home``: the folder that is the submission's own, where the whole process is."""
+        self.home = home
+        self.submitted: Submitted | None = None
         self.module: types.ModuleType | None = None
         self.probes: types.ModuleType | None = None
         self.files: set[str] = set()
@@ -89,7 +92,8 @@ class Server:
             return self._encode([sequence, "mismatch"], error.args[0])
         except BaseException as error:
             self.raised = error
-            return self._encode([sequence, "raised"], describe_exception(error, self.files))
+            more = self.submitted.explanation(error) if self.submitted is not None else ""
+            return self._encode([sequence, "raised"], describe_exception(error, self.files, more))
 
     def _reply(self, sequence: int, value: Any) -> Frame:
         """The value, or why it cannot travel. What fails without a line of the submission is our own fault."""
@@ -125,23 +129,23 @@ class Server:
     # --- loading -----------------------------------------------------------------------------------------
 
     def op_load(
-        self, name: str, main: str, files: dict[str, bytes], archive: torch.Tensor | None, probes: str | None
-    ) -> None:
-        """Execute the submission. ``files`` maps shown file names to source bytes, ``main`` is the task's."""
+        self, name: str, main: str, files: dict[str, bytes], probes: str | None, seconds: float = 60.0
+    ) -> list[str]:
+        """Execute the submission; what was left out of it, in words.
+
+        ``files`` maps shown file names to source bytes, ``main`` is the task's. Half of the ``seconds`` may go into
+        statements that only run something.
+        """
         compat.install()
-        blob = archive.numpy().tobytes() if archive is not None else None
-        filename, texts = submitted.read(main, files, blob)
-        self.files = self.objects.files = set(texts)
-        text = texts.pop(filename)
-        siblings = {os.path.basename(shown)[:-3]: (shown, other) for shown, other in texts.items()}
-        sys.meta_path.insert(0, Siblings(siblings))
-        code = compile_text(text, filename)
+        self.submitted = Submitted(name, main, files, self.home, seconds / 2)
+        self.files = self.objects.files = self.submitted.names
         if probes is not None:
             self.probes = self.objects.probes = types.ModuleType("torchgrade_task_probes")
             sys.modules[self.probes.__name__] = self.probes
-            execute(self.probes, compile_text(probes, "probes.py"), probes)
-        self.module = load(name, code, text)
-        self.watch.know(self.module, {filename: text, **texts})
+            exec(compile(probes, "probes.py", "exec", dont_inherit=True), self.probes.__dict__)
+        self.module = self.submitted.load()
+        self.watch.know(self.module, self.submitted.texts)
+        return self.submitted.notes
 
     def op_flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -161,6 +165,8 @@ class Server:
         try:
             return getattr(target, name)
         except AttributeError:
+            if on is None and self.submitted is not None:
+                self.submitted.complain(name)
             if on is None or _lacks(target, name):
                 raise Missing(name, _public_names(target)) from None
             raise

@@ -1,54 +1,355 @@
-"""From what was handed in to source texts: archives are opened and notebooks converted here, in the worker."""
+"""Runs what was handed in, statement by statement: what defines something counts, what raises is left out and told.
+
+A learner's file does more than define: it plots, reads data that is not here, asks for input, runs a training. Such a
+statement costs itself alone. Nothing is hushed up: what was left out is a note of the submission, and where a name is
+missing because its statement raised, the complaint is that exception.
+"""
 
 from __future__ import annotations
+import __future__
 
+import ast
+import contextlib
+import importlib
+import itertools
+import linecache
+import os
 import posixpath
-from collections.abc import Mapping
+import re
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from typing import Any
 
-from torchgrade.handin import archives, notebooks
-from torchgrade.handin.names import Refused
-from torchgrade.handin.source import PLACES, Unreadable, decode
+import torch
 
-LIMITS = archives.Limits(total=64 << 20, member=20 << 20, count=2000)
+from torchgrade.handin import notebooks
+from torchgrade.handin.names import Refused, reason
+from torchgrade.handin.source import PLACES, Unreadable, decode, explain
+from torchgrade.handin.statements import Judge, bound, only_runs
+
+COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
+MOST_NOTES = 12
+_FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
+_DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
-def read(main: str, files: Mapping[str, bytes], archive: bytes | None) -> tuple[str, dict[str, str]]:
-    """The name shown for the task's file, and the texts of all source files by name shown; raises Unreadable."""
-    if archive is not None:
-        main, files = _open(main, archive)
-    return main, {name: _text(name, data) for name, data in files.items() if name == main or name.endswith(".py")}
+class TooLong(BaseException):
+    """A statement that only runs something needs more time than there is for all of these."""
 
 
-def _text(name: str, data: bytes) -> str:
-    if not name.endswith(".ipynb"):
+@dataclass(frozen=True)
+class Gone:
+    """Why a name does not exist; ``error`` is what its statement raised."""
+
+    sentence: str
+    error: BaseException | None = None
+
+
+class Submitted:
+    """The modules of one submission. ``files`` maps shown names to bytes, ``main`` is the task's own."""
+
+    def __init__(self, name: str, main: str, files: Mapping[str, bytes], home: str | None, seconds: float) -> None:
+        """``home``: the folder that is the submission's own; None in a process that is not only its own.
+
+        ``seconds`` of processor time are for statements that make no name: a training at the end of a script.
+        """
+        self.name = name
+        self.main = main
+        self.modules: dict[str, notebooks.Module] = {}
+        self.gone: dict[str, Gone] = {}
+        self._left_out: dict[str, list[str]] = {}  # why -> where
+        self._remarks: list[str] = []
+        self._executed: dict[str, str] = {}
+        self._files: dict[str, str] = {}  # module name, dots between folders -> shown name
+        self._bases: dict[str, str] = {}  # its last part -> shown name
+        self._home = home
+        self._seconds = self._left = seconds
+        folder = posixpath.dirname(main)
+        PLACES.clear()
+        for shown, data in files.items():
+            if shown == main or shown.endswith(".py"):
+                self._add(shown, posixpath.relpath(shown, folder or "."), data)
+
+    def _add(self, shown: str, inside: str, data: bytes) -> None:
+        text = text_of(data)
+        module = self.modules[shown] = notebooks.read(text)
+        if shown != self.main:
+            dotted = inside[:-3].replace("/", ".").removesuffix(".__init__")
+            self._files[dotted] = shown
+            self._bases.setdefault(dotted.rpartition(".")[2], shown)
+        if notebooks.is_notebook(text):
+            PLACES[shown] = _places(shown, module)
+        for name, written in module.written.items():
+            path = posixpath.join(posixpath.dirname(shown), name)
+            self.modules[path] = notebooks.read(written)
+            self._files[name[:-3]] = path
+            PLACES[path] = _places(shown, module)
+
+    @property
+    def names(self) -> set[str]:
+        """The shown names of all files, as they stand in code objects."""
+        return set(self.modules)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files by their shown names as far as they are Python: what was executed, or all where nothing was yet."""
+        others = {shown: module.text for shown, module in self.modules.items() if shown not in self._executed}
+        return {**{shown: text for shown, text in others.items() if _parses(text)}, **self._executed}
+
+    def load(self) -> types.ModuleType:
+        """Execute the task's module; it stands in ``sys.modules`` before it runs, as dataclasses need."""
+        if not any(part.text.strip() for part in self.modules[self.main].parts):
+            raise Unreadable("the file is empty")
+        self._settle()
+        _compile_nothing()
+        sys.meta_path.insert(0, _Siblings(self))
+        module = types.ModuleType(self.name)
+        module.__package__ = COURSE
+        sys.modules[self.name] = module
+        self.execute(module, self.main)
+        return module
+
+    def execute(self, module: types.ModuleType, shown: str) -> None:
+        """Run one file as ``module``; tracebacks show its lines."""
+        source = self.modules[shown]
+        module.__file__ = self._path(shown)
+        _remember(shown, source.text.split("\n"))
+        for line, why in source.left_out:
+            self._note(self._where(shown, line), why)
+        for found in itertools.islice(_COMPILES.finditer(source.text), 1):
+            line = source.text.count("\n", 0, found.start()) + 1
+            self._remarks.append(
+                f"{self._where(shown, line)}: torch.compile does nothing here; the code runs uncompiled"
+            )
+        judge = Judge()
+        flags = 0
+        plan: list[tuple[ast.stmt, str]] = []
+        for part in source.parts:
+            body, more = self._parsed(part, shown)
+            flags |= more
+            plan += [(node, judge.objection(node) if part.cell else "") for node in body]
+        # What rules are asked about is what is executed, not a comparison in a cell that is left out.
+        kept = _only(source.text.split("\n"), plan)
+        self._executed[shown] = "\n".join(kept)
+        _remember(module.__file__, kept)
+        if shown in PLACES:
+            PLACES[module.__file__] = PLACES[shown]
+        for node, why in plan:
+            if why:
+                place = self._note(self._where(shown, node.lineno), why)
+                self._forget(node, module, Gone(f"{place} was left out: {why}"))
+            else:
+                self._run(node, module, shown, flags)
+
+    def _parsed(self, part: notebooks.Part, shown: str) -> tuple[list[ast.stmt], int]:
+        """The statements and the flags of ``from __future__``; a cell that is no Python costs what it defines."""
+        try:
+            tree = ast.parse(part.text, shown)
+            flags = compile(tree, shown, "exec", dont_inherit=True).co_flags & _FUTURE
+            ast.increment_lineno(tree, part.first - 1)
+            return tree.body, flags
+        except SyntaxError as error:
+            sentence = explain(error, part.text, lambda line: self._where(shown, line + part.first - 1))
+        except (RecursionError, MemoryError):
+            sentence = "the file is nested too deeply to be compiled"
+        except ValueError as error:
+            sentence = f"the file cannot be compiled: {reason(error)}"
+        if not part.cell:
+            raise Unreadable(sentence)
+        self._note(self._where(shown, part.first), f"the cell is not valid Python: {sentence.splitlines()[0]}")
+        names = _DEFINED.findall(part.text) if shown == self.main else ()
+        self.gone.update(dict.fromkeys(names, Gone(sentence, Unreadable(sentence))))
+        return [], 0
+
+    def _run(self, node: ast.stmt, module: types.ModuleType, shown: str, flags: int) -> None:
+        try:
+            code = compile(ast.Module([node], []), shown, "exec", flags=flags, dont_inherit=True)
+            with self._limited(only_runs(node)):
+                exec(code, module.__dict__)
+        except (MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            long = f"what only runs something may take {self._seconds:g} s in all, and this takes longer"
+            why = long if isinstance(error, TooLong) else f"it raised {self.told(error)}"
+            place = self._note(self._where(shown, node.lineno), why)
+            self._forget(node, module, Gone(f"{place} was left out: {why}", error))
+        else:
+            for name in bound(node) if self.gone and shown == self.main else ():
+                self.gone.pop(name, None)
+
+    @contextlib.contextmanager
+    def _limited(self, limited: bool) -> Iterator[None]:
+        """A limit of processor time, where the system has a clock for it."""
+        if not limited or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def late(*_: object) -> None:
+            raise TooLong
+
+        before = signal.signal(signal.SIGPROF, late)
+        started = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, max(self._left, 0.001))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+            self._left -= time.process_time() - started
+
+    def _forget(self, node: ast.stmt, module: types.ModuleType, gone: Gone) -> None:
+        for name in bound(node):
+            if module.__name__ == self.name and not hasattr(module, name):
+                self.gone[name] = gone
+            elif not hasattr(module, name):
+                self.gone.setdefault(name, gone)
+
+    def told(self, error: BaseException) -> str:
+        """The exception in one line, with the reason where a name is missing that was left out."""
+        text = reason(error)
+        named = f"{type(error).__name__}: {text}" if str(error) else type(error).__name__
+        return named + self.explanation(error)
+
+    def explanation(self, error: BaseException) -> str:
+        """What to add to a NameError whose name a statement would have made."""
+        gone = self.gone.get(getattr(error, "name", None) or "") if isinstance(error, NameError) else None
+        return f" ({gone.sentence})"[:400] if gone is not None else ""
+
+    def complain(self, name: str) -> None:
+        """Raise why the task's module lacks ``name``, where a statement that was left out would have made it."""
+        gone = self.gone.get(name)
+        if gone is not None and gone.error is not None:
+            raise gone.error.with_traceback(gone.error.__traceback__)
+        if gone is not None:
+            raise NameError(f"name {name!r} is not defined", name=name)
+
+    def module_file(self, name: str) -> str | None:
+        """The shown name of the file that an import means, with or without the package it is said to lie in."""
+        bare = name.removeprefix(f"{COURSE}.")
+        return self._files.get(bare) or self._bases.get(bare)
+
+    def is_package(self, name: str) -> bool:
+        bare = name.removeprefix(f"{COURSE}.")
+        return name == COURSE or any(other.startswith(f"{bare}.") for other in self._files)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out, one line for each reason."""
+        lines = [*self._remarks]
+        for why, places in self._left_out.items():
+            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+            lines.append(f"left out: {'; '.join(places[:3])}{more}: {why}")
+        return [*lines[:MOST_NOTES], f"… and {len(lines) - MOST_NOTES} more"] if len(lines) > MOST_NOTES + 1 else lines
+
+    def _note(self, place: str, why: str) -> str:
+        self._left_out.setdefault(why, []).append(place)
+        return place
+
+    def _settle(self) -> None:
+        """Where the process is the submission's own: its files lie in its folder, and ``sys.argv`` names one."""
+        if self._home is None:
+            return
+        for shown, module in self.modules.items():
+            path = self._path(shown)
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w", encoding="utf-8", errors="replace") as target:
+                    target.write(module.text)
+        sys.argv[:] = [self._path(self.main)]
+
+    def _path(self, shown: str) -> str:
+        """Where the file lies for the submission itself."""
+        if self._home is None:
+            return os.path.abspath(shown)
+        inside = posixpath.relpath(shown, posixpath.dirname(self.main) or ".")
+        inside = posixpath.basename(shown) if inside.startswith("..") else inside
+        return os.path.join(self._home, posixpath.splitext(inside)[0] + ".py")
+
+    def _where(self, shown: str, line: int) -> str:
+        """The place in words; the task's own file need not be named."""
+        file = "" if shown == self.main else f"{posixpath.basename(shown)}, "
+        cell = 0
+        if shown in PLACES:
+            place, line = PLACES[shown](line)
+            cell = int(place.rpartition(" ")[2])
+        return f"{file}code cell {cell}, line {line}" if cell else f"{file}line {line}"
+
+
+def text_of(data: bytes) -> str:
+    """The text of a module or a notebook; raises Unreadable."""
+    if not notebooks.is_document(data):
         return decode(data)
     try:
-        module = notebooks.convert(data)
+        return notebooks.slim(data).decode()
     except Refused as error:
         raise Unreadable(f"the notebook cannot be read: {error}") from None
 
+
+def _places(shown: str, module: notebooks.Module) -> Callable[[int], tuple[str, int]]:
     def place(line: int) -> tuple[str, int]:
         cell, inside = module.place(line)
-        return f"{name}, code cell {cell}", inside
+        return f"{shown}, code cell {cell}", inside
 
-    PLACES[name] = place
-    return module.source
-
-
-def _open(main: str, archive: bytes) -> tuple[str, dict[str, bytes]]:
-    """The task's file in an archive, and the Python files beside it."""
-    unpacked = archives.unpack(archive, LIMITS)
-    stem = posixpath.splitext(main)[0]
-    wanted = [name for name in unpacked.files if _answers(name, stem)]
-    if not wanted:
-        refused = "; ".join(f"{name}: {why}" for name, why in unpacked.refused[:3])
-        raise Unreadable(f"the archive holds no {main}" + (f" ({refused})" if refused else ""))
-    found = min(wanted, key=lambda name: (name.count("/"), not name.endswith(".py"), name))
-    folder = posixpath.dirname(found)
-    beside = {name: data for name, data in unpacked.files.items() if posixpath.dirname(name) == folder}
-    return found, {name: data for name, data in beside.items() if name == found or name.endswith(".py")}
+    return place
 
 
-def _answers(name: str, stem: str) -> bool:
-    base, suffix = posixpath.splitext(posixpath.basename(name))
-    return base == stem and suffix in (".py", ".ipynb")
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _remember(file: str, lines: list[str]) -> None:
+    """What tracebacks and rules read of a file, whatever becomes of it on the disk."""
+    linecache.cache[file] = (sum(map(len, lines)), None, [f"{line}\n" for line in lines], file)
+
+
+def _only(lines: list[str], plan: list[tuple[ast.stmt, str]]) -> list[str]:
+    """The lines of the statements that are executed; all others are empty."""
+    kept = {number for node, why in plan if not why for number in _lines_of(node)}
+    return [line if number in kept else "" for number, line in enumerate(lines, 1)]
+
+
+def _lines_of(node: ast.stmt) -> range:
+    decorators = getattr(node, "decorator_list", [])
+    return range(min([node.lineno, *(mark.lineno for mark in decorators)]), (node.end_lineno or node.lineno) + 1)
+
+
+def _compile_nothing() -> None:
+    """``torch.compile`` gives back what it is given: here is no compiler, and the same code says the same."""
+
+    def compile(model: Any = None, **_: Any) -> Any:
+        return model if model is not None else lambda function: function
+
+    torch.compile = compile
+    torch.nn.Module.compile = lambda self, *_, **__: None  # type: ignore[method-assign]
+
+
+class _Siblings(MetaPathFinder, Loader):
+    """Imports the other files of a submission, by their own name or as parts of the course's package."""
+
+    def __init__(self, submitted: Submitted) -> None:
+        self.submitted = submitted
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        shown = self.submitted.module_file(name)
+        package = self.submitted.is_package(name)
+        return ModuleSpec(name, self, origin=shown, is_package=package) if shown or package else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        name = module.__name__
+        shown = self.submitted.module_file(name)
+        if shown is not None and name.startswith(f"{COURSE}."):
+            self.submitted.execute(module, shown)
+        elif shown is not None:  # one module, whatever it is called
+            sys.modules[name] = importlib.import_module(f"{COURSE}.{name}")

@@ -10,9 +10,11 @@ ENOUGH = 60  # values of one set, such as the losses of a thousand steps
 
 
 def new_call() -> Summary:
-    """Of one function. ``together``: options that were both given another value than their default."""
+    """Of one function. ``modules``: calls on a module; ``objects``: on how many; ``together``: options that were both
+    given another value than their default.
+    """
     sets: Summary = {key: set() for key in ("raised", "grad_mode", "training", "together", "per_object")}
-    return {"calls": 0, "objects": 0, "parameters": {}, "result": new_value(), **sets}
+    return {"calls": 0, "objects": 0, "modules": 0, "parameters": {}, "result": new_value(), **sets}
 
 
 def new_value() -> Summary:

@@ -13,10 +13,10 @@ MAX_TEXT = 2000
 MAX_FRAMES = 20
 
 
-def describe_exception(error: BaseException, files: Collection[str]) -> list[Any]:
-    """``[class names, text, [[file, line, function, source line], …]]``; never raises."""
+def describe_exception(error: BaseException, files: Collection[str], more: str = "") -> list[Any]:
+    """``[class names, text, [[file, line, function, source line], …]]``; never raises. ``more`` ends the text."""
     names = _safely(lambda: [base.__name__ for base in type(error).__mro__ if base is not object][:12], ["Exception"])
-    text = _safely(lambda: str(error)[:MAX_TEXT], "?")
+    text = _safely(lambda: str(error)[:MAX_TEXT] + more, "?")
     return [names, _clean(text), _safely(lambda: _frames(error, files), [])]
 
 

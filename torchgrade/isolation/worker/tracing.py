@@ -100,6 +100,7 @@ class Tracer:
         others = sorted(key for key, seen in call["parameters"].items() if seen["other"])
         call["together"] |= {"+".join(pair) for pair in combinations(others, 2)}
         me = bound.arguments.get("self")
+        call["modules"] = int(isinstance(me, torch.nn.Module))
         if isinstance(me, torch.nn.Module) and not name.endswith("__init__"):
             call["training"].add(str(me.training))
         if me is not None:

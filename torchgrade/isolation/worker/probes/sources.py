@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torchgrade.handin.source import shown_place
 from torchgrade.isolation.worker.registry import probe
 
 
@@ -26,16 +27,18 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
     the same object. Raises OSError when the text cannot be found.
     """
     waiting, done, rows = [_module_of(target)], set[str](), list[dict[str, Any]]()
+    folder = Path(str(waiting[0].__file__)).parent
     while waiting:
         module = waiting.pop()
         if module.__name__ in done:
             continue
         done.add(module.__name__)
         reader = _reader_of(_text_of(module), (module.__package__ or "").strip("."))
-        file = Path(str(module.__file__)).name
-        for (name, within), line in reader.first_lines.items():
-            rows.append({"name": name, "same_as": canonical(name), "file": file, "line": line, "within": within})
-        waiting += _neighbours(module, reader)
+        for (name, within), number in reader.first_lines.items():
+            file, line = shown_place(str(module.__file__), number)
+            place = {"file": Path(file).name, "line": line, "within": within}
+            rows.append({"name": name, "same_as": canonical(name), **place})
+        waiting += _neighbours(folder, reader)
     wanted = [(full, canonical(full)) for full in among]
     return [row for row in rows if any(is_use(row, *pair) for pair in wanted)] if among else rows
 
@@ -88,11 +91,10 @@ def _reader_of(text: str, package: str) -> _Reader:
     return _Reader(text, package)
 
 
-def _neighbours(module: types.ModuleType, reader: _Reader) -> list[types.ModuleType]:
-    folder = Path(str(module.__file__)).parent
+def _neighbours(folder: Path, reader: _Reader) -> list[types.ModuleType]:
     loaded = [sys.modules.get(name) for name in reader.imported]
     return [
-        m for m in loaded if m is not None and m.__dict__.get("__file__") and Path(m.__file__ or "").parent == folder
+        m for m in loaded if m is not None and m.__dict__.get("__file__") and folder in Path(m.__file__ or "").parents
     ]
 
 

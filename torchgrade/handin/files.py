@@ -1,4 +1,4 @@
-"""The files of a class: a folder or the instructor's one archive, as entries that are read when asked for."""
+"""The files of a class or of one hand-in: a folder or the instructor's one archive, read when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from torchgrade.errors import UsageError
-from torchgrade.handin.archives import Limits, is_archive, members
+from torchgrade.handin.archives import members
+from torchgrade.handin.inflate import megabytes
+from torchgrade.handin.kinds import is_archive
+from torchgrade.handin.limits import CLASS, DEPTH, FILE
 from torchgrade.handin.names import Refused, clean_path, decode_name, shown
-
-LARGEST = 32 << 20  # bytes of one handed-in file
-_CLASS = Limits(total=16 << 30, member=256 << 20, count=500_000, ratio=200, nesting=0, small=64 << 20)
-_MOST = 500_000
+from torchgrade.handin.naming import RESULTS, is_junk, is_junk_folder
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Entry:
 
 @dataclass
 class Files:
-    """``entries`` by path, and what cannot be read with a sentence. ``close`` removes what was unpacked."""
+    """What was found, by path; what cannot be read or is none, with a sentence. Closing removes what was unpacked."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    ignored: dict[str, str] = field(default_factory=dict)
     _spool: tempfile.TemporaryDirectory[str] | None = None
 
     def all(self) -> dict[str, Entry]:
@@ -56,7 +57,7 @@ def _refuse(why: str) -> bytes:
     raise Refused(why)
 
 
-def open_class(path: Path) -> Files:
+def open_files(path: Path) -> Files:
     """Everything below a folder, or in an archive; raises UsageError when there is neither."""
     if path.is_dir():
         return _walk(path)
@@ -70,17 +71,30 @@ def open_class(path: Path) -> Files:
 def _walk(root: Path) -> Files:
     """Every regular file below ``root``; links are not followed, for they may point at anything."""
     files = Files()
-    pending = [os.fsencode(root)]
+    pending = [(os.fsencode(root), 0)]
     while pending:
-        with os.scandir(pending.pop()) as found:
-            for item in sorted(found, key=lambda item: item.name):
-                if item.is_dir(follow_symlinks=False):
-                    pending.append(item.path)
-                else:
-                    _add(files, root, item)
-        if len(files.entries) > _MOST:
-            raise UsageError(f"{root} holds more than {_MOST} files; is it the right folder?")
+        folder, depth = pending.pop()
+        with os.scandir(folder) as found:
+            items = sorted(found, key=lambda item: item.name)
+        if depth and any(item.name == RESULTS.encode() for item in items):
+            files.ignored[_relative(root, folder)] = "it holds the results of an earlier batch"
+            continue
+        for item in items:
+            if not item.is_dir(follow_symlinks=False):
+                _add(files, root, item)
+            elif is_junk_folder(os.fsdecode(item.name)):
+                files.ignored[_relative(root, item.path)] = "a program left it; it is no hand-in"
+            elif depth == DEPTH:
+                files.refused[_relative(root, item.path)] = f"it lies more than {DEPTH} folders deep"
+            else:
+                pending.append((item.path, depth + 1))
+        if len(files.entries) > CLASS.count:
+            raise UsageError(f"{root} holds more than {CLASS.count} files; is it the right folder?")
     return files
+
+
+def _relative(root: Path, place: bytes) -> str:
+    return shown(decode_name(os.path.relpath(place, os.fsencode(root)).replace(os.sep.encode(), b"/")))
 
 
 def _add(files: Files, root: Path, item: os.DirEntry[bytes]) -> None:
@@ -97,20 +111,20 @@ def _add(files: Files, root: Path, item: os.DirEntry[bytes]) -> None:
     except (Refused, OSError) as error:
         files.refused[shown(relative)] = str(error)
         return
-    files.entries[path] = Entry(path, status.st_mtime, partial(_read, item.path))
+    files.entries[path] = Entry(path, status.st_mtime, partial(read_file, item.path))
 
 
-def _read(place: bytes) -> bytes:
+def read_file(place: bytes | Path) -> bytes:
     """The content, opened so that a link or pipe that was put there since is not followed."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(place, flags | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb") as stream:
-            data = stream.read(LARGEST + 1)
+            data = stream.read(FILE + 1)
     except OSError as error:
         raise Refused(f"it cannot be read: {error.strerror}") from None
-    if len(data) > LARGEST:
-        raise Refused(f"it is larger than {LARGEST >> 20} MB")
+    if len(data) > FILE:
+        raise Refused(f"it is larger than {megabytes(FILE)}")
     return data
 
 
@@ -120,14 +134,14 @@ def _spooled(path: Path) -> Files:
     files = Files(_spool=spool)
     try:
         with path.open("rb") as stream:
-            for number, member in enumerate(members(stream, _CLASS)):
-                if member.content is None or len(member.content) > LARGEST:
-                    files.refused[member.path] = member.refused or f"it is larger than {LARGEST >> 20} MB"
+            for number, member in enumerate(members(stream, CLASS, is_junk)):
+                if member.content is None or len(member.content) > FILE:
+                    files.refused[member.path] = member.refused or f"it is larger than {megabytes(FILE)}"
                     continue
                 place = os.path.join(spool.name, str(number))
                 with open(place, "wb") as target:
                     target.write(member.content)
-                reader = partial(_read, os.fsencode(place))
+                reader = partial(read_file, os.fsencode(place))
                 files.entries[member.path] = Entry(member.path, 0.0, reader)
     except Refused as refusal:
         files.close()

@@ -1,0 +1,232 @@
+"""What people read, word for word: kept in ``tests/golden`` and read as prose where it changes.
+
+``TORCHGRADE_GOLDEN=write pytest tests/test_golden.py`` writes today's texts; ``git diff`` then shows what a reader sees.
+"""
+
+import difflib
+import io
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from class_support import TASKS, make_class
+from rich.console import Console
+from support import MINI
+
+from torchgrade import errors
+from torchgrade.cli import build_parser
+from torchgrade.commands import learner
+from torchgrade.course import Course, Task, Track
+from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
+from torchgrade.marks import Row, Student
+from torchgrade.model import Outcome, Result, Status, TaskGrade
+from torchgrade.policy import Policy, total
+from torchgrade.progress import Reached
+from torchgrade.report import scoreboard
+from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
+from torchgrade.report.feedback import feedback_markdown
+from torchgrade.report.feedback_text import outcome_lines
+from torchgrade.scoring import award, task_status
+from torchgrade.scoring import total as sum_of
+
+FOLDER = Path(__file__).with_name("golden")
+STEM = "task07_pooling_norm"
+LINE = errors.TraceFrame(f"exercises/{STEM}.py", 83, "BatchNorm2d.forward", "return (x - mean) / var.sqrt()")
+MISMATCH = errors.Mismatch(
+    "2.9215 at [0, 0, 1, 2]  (rtol 1.3e-06, atol 1e-05)",
+    "2.8724 at [0, 0, 1, 2]; 120 of 120 values differ, this one most",
+    given="a (2, 4, 3, 5) batch in training mode",
+    likely="the variance divides by N - 1, not by N",
+)
+# What a check may raise, by the status that it becomes.
+RAISED = {
+    Status.FAILED: MISMATCH,
+    Status.TODO: errors.SubmissionRaised(["NotImplementedError"], "", [LINE]),
+    Status.CRASHED: errors.SubmissionRaised(["RuntimeError"], "shape '[2, 4]' is invalid for input of size 9", [LINE]),
+    Status.TIMED_OUT: errors.TimedOut(10.0),
+    Status.OUT_OF_MEMORY: errors.OutOfMemory(2048),
+    Status.UNAVAILABLE: errors.Unavailable("this machine has no CUDA device"),
+}
+WITHOUT_ERROR = {
+    Status.PASSED: PASSED,
+    Status.HELD: Verdict(Status.HELD, "it counts once the values of BatchNorm2d are right"),
+    Status.SKIPPED: Verdict(Status.SKIPPED, "waits for BatchNorm2d normalises each channel over batch and map"),
+    Status.BROKEN: Verdict(Status.BROKEN, "KeyError: 'floor'", where="graders/checks.py:12"),
+}
+OTHERS = (
+    errors.MissingName("max_pool2d", ["maxpool2d"]),
+    errors.LoadFailed("SyntaxError: '(' was never closed (exercises/task07_pooling_norm.py, line 3)"),
+    errors.SubmissionRaised(["ModuleNotFoundError"], "No module named 'scipy'", [LINE]),
+    errors.WorkerDied("its process was killed"),
+    errors.BadAnswer("it returned a generator"),
+)
+
+
+def outcome(verdict, number=0):
+    return Outcome(
+        id=f"test_{number}",
+        title="BatchNorm2d normalises each channel over batch and map",
+        category="values",
+        device="cpu",
+        status=verdict.status,
+        points=0.0,
+        max_points=1.5,
+        message=verdict.message,
+        given=verdict.given,
+        expected=verdict.expected,
+        got=verdict.got,
+        likely=verdict.likely,
+        where=verdict.where,
+    )
+
+
+def of_status(status):
+    place = "exercises/task07_pooling_norm.py:83  BatchNorm2d.forward()"
+    return WITHOUT_ERROR.get(status) or verdict_of(RAISED[status], place)
+
+
+def grade(stem, title, *statuses):
+    checks = award([outcome(of_status(status), number) for number, status in enumerate(statuses)])
+    points, possible = sum_of(checks)
+    return TaskGrade(stem, title, task_status(checks), points, possible, 0.5, "suite", "source", checks)
+
+
+def result(*grades):
+    return Result("TorchGrade", "1.0", "2.9", 7, "exercises", ("cpu",), grades)
+
+
+def printed(show):
+    console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, markup=False)
+    show(console)
+    return console.file.getvalue()
+
+
+def whole_course():
+    tasks = (
+        grade("task05_convolution", "The convolution layer", Status.PASSED, Status.PASSED),
+        grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.FAILED, Status.SKIPPED),
+        grade("task08_vgg", "VGG", Status.TODO),
+    )
+    tracks = (
+        Track("layers", "Layers by hand", "What torch.nn computes.", tuple(Task(t.task, MINI) for t in tasks[:2])),
+        Track("networks", "Networks", "Published architectures.", (Task("task08_vgg", MINI),)),
+    )
+    return printed(lambda console: scoreboard.show(console, result(*tasks), tracks, seconds=4.2, known=1))
+
+
+def every_status():
+    blocks = [outcome_lines(outcome(of_status(status))) for status in Status]
+    blocks += [outcome_lines(outcome(verdict_of(error, None))) for error in OTHERS]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def one_task():
+    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.CRASHED, Status.TODO))
+    return printed(lambda console: scoreboard.show(console, shown, seconds=3.3))
+
+
+def feedback():
+    """With a hidden check, of which a learner reads no more than the sentence and its kind."""
+    made = grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.FAILED)
+    hidden = replace(made.checks[1], id="test_2", title="GroupNorm is right for one group", hidden=True)
+    checks = (*made.checks, hidden)
+    task = replace(made, checks=checks, max_points=4.5)
+    row = Row("ada", STEM, "failed", task.points, 4.5, 1, 1, label="ada/task07.py", checks=checks)
+    mark = total([row], [TASKS[0].__class__(STEM, made.title, 4.5)], Policy())
+    return feedback_markdown(Student("ada", name="Ada"), result(task), {STEM: row}, mark)
+
+
+class Text(HTMLParser):
+    """What a reader sees of a page, a line for each row and block."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines, self.skip = [""], 0
+
+    def handle_starttag(self, tag, attributes):
+        self.skip += tag in ("style", "script", "svg")
+        if tag in ("tr", "p", "li", "h1", "h2", "h3", "summary", "caption", "form", "table"):
+            self.lines.append("")
+
+    def handle_endtag(self, tag):
+        self.skip -= tag in ("style", "script", "svg")
+        if tag in ("td", "th"):
+            self.lines[-1] += " | "
+
+    def handle_data(self, data):
+        if not self.skip and data.strip():
+            self.lines[-1] += " ".join(data.split()) + " "
+
+
+def class_page():
+    students, rows = make_class(6)
+    students, rows = students[1:], [row for row in rows if row.student != students[0].key]
+    tracks = [TrackPart("Numbers", TASKS[:1]), TrackPart("Networks", TASKS[1:])]
+    facts = ClassFacts("A course", "2026-01-01", {"torch": "2.9"}, {}, [("task02_pooling", "KeyError: 'x'")], 3, 2)
+    parser = Text()
+    parser.feed(class_report(students, rows, TASKS, Policy(passing=0.5), facts, tracks))
+    return "\n".join(line.rstrip(" |") for line in parser.lines if line.strip(" |")) + "\n"
+
+
+def course_list(monkeypatch):
+    console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, markup=False)
+    monkeypatch.setattr(learner, "make_console", lambda: console)
+    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, 1)})
+    tracks = (
+        Track("first", "First things", "Where one begins.", (Task("task01_scale", MINI),)),
+        Track("second", "Second things", "Where one goes on.", (Task("task02_train", MINI),)),
+    )
+    learner.list_tasks(None, Course(MINI, "A miniature course", tracks))
+    return console.file.getvalue()
+
+
+def help_of(*command):
+    parser = build_parser()
+    for name in command:
+        parser = next(action for action in parser._actions if action.choices and name in action.choices).choices[name]
+    return re.sub(r"^(usage: )\S+", r"\1grade.py", parser.format_help())
+
+
+TEXTS = {
+    "scoreboard": whole_course,
+    "one_task": one_task,
+    "every_status": every_status,
+    "feedback": feedback,
+    "class_page": class_page,
+    "help": help_of,
+    "help_grade": lambda: help_of("grade"),
+}
+
+
+def compare(name, text):
+    place = FOLDER / f"{name}.txt"
+    if os.environ.get("TORCHGRADE_GOLDEN") == "write":
+        FOLDER.mkdir(exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    kept = place.read_text(encoding="utf-8")
+    if kept != text:
+        difference = difflib.unified_diff(kept.splitlines(), text.splitlines(), "kept", "today", lineterm="", n=2)
+        pytest.fail(f"{name} reads otherwise than it did:\n" + "\n".join(difference), pytrace=False)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_people_read(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    compare(name, TEXTS[name]())
+
+
+def test_the_list_of_the_course(monkeypatch):
+    compare("list", course_list(monkeypatch))
+
+
+def test_every_status_is_shown_and_none_is_told_by_another_error():
+    assert set(RAISED) | set(WITHOUT_ERROR) == set(Status)
+    for status in Status:
+        assert of_status(status).status is status
+
+
+def test_no_text_is_kept_that_nobody_makes():
+    assert {path.stem for path in FOLDER.iterdir()} == {*TEXTS, "list"}

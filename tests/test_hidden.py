@@ -1,0 +1,65 @@
+"""What a learner's edition keeps back, for each task of the course, and how the rule finds what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+from torchgrade.course import Course
+from torchgrade.course_tools.hidden import functions, gaps, unproven_secrets
+
+TASKS = Course.load(ROOT).tasks
+CHECKS = """from torchgrade.authoring import check, expect
+
+
+@check("scale works", points=1, category="values")
+def test_scale(submission):
+    expect.equal(submission.scale(1), 2)
+
+
+@check("total works", points=1, category="values"{hidden})
+def test_total(submission):
+    expect.equal(submission.total(1), 2)
+
+
+@check("waits", points=1, category="values", after=test_total{waits})
+def test_waits(submission):
+    expect.equal(submission.total(2), 2)
+"""
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.stem)
+def test_a_third_is_kept_back_and_every_gap_is_covered_by_what_is_shown(task) -> None:
+    assert list(unproven_secrets(task)) == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "waits", "said"),
+    [
+        ("", "", ["0 of 3 checks are hidden; at least 1 have to be"]),
+        ("", ", hidden=True", []),
+        (", hidden=True", ", hidden=True", ["no mutant of total() fails a check that a learner has"]),
+        (", hidden=True", "", ["checks.py:15 is public, and uses the hidden check", "no mutant of total() fails"]),
+    ],
+)
+def test_what_is_missing_is_named(mini: Path, hidden: str, waits: str, said: list[str]) -> None:
+    task = Course.load(mini).find("task01")
+    task.suite.write_text(CHECKS.format(hidden=hidden, waits=waits))
+    for path, text in (
+        (task.solution, "def scale(x):\n    {0}return 2 * x\n\n\ndef total(x):\n    {0}return x + 1\n"),
+        (task.folder / "mutants.yaml", "a: {{mistake: m, replace: [[2 * x, 3 * x]], fails: [test_scale]}}\n"
+         "b: {{mistake: m, replace: [[x + 1, x + 2]], fails: [test_total]}}\n"),
+    ):  # fmt: skip
+        path.write_text(text.format("# BEGIN SOLUTION\n    ").replace("\n\n\ndef", "\n    # END SOLUTION\n\n\ndef"))
+    task.solution.write_text(task.solution.read_text() + "    # END SOLUTION\n")
+    found = list(unproven_secrets(task))
+    assert len(found) == len(said), found
+    assert all(words in line for words, line in zip(said, found, strict=True)), found
+
+
+def test_methods_count_and_the_last_definition_does() -> None:
+    text = "class A:\n    def f(self):\n        raise NotImplementedError\n\n\ndef g():\n    return 1\n\n\ndef g():\n    return 2\n"
+    assert functions(text)["g"].endswith("return 2")
+    assert gaps(text) == ["A.f"]

@@ -35,23 +35,26 @@ def parameters(
     def matches(other: Any) -> bool:
         return bool(other == count)
 
+    apart = _shapes_apart(found, shapes) if shapes is not None else None
     if total is not None and count != total:
         wanted, got = (_("{count} parameters").format(count=n) for n in (total, count))
-        fail(Difference(wanted, got, _("the count is another")), likely=likely, matches=matches, given=given)
-    if shapes is None:
-        return
+        if apart is not None:  # a count alone says nothing of where to look
+            wanted, got = f"{wanted}; {apart.expected}", f"{got}; {apart.got}"
+        apart = Difference(wanted, got, _("the count is another"))
+    if apart is not None:
+        fail(apart, likely=likely, matches=matches, given=given)
+
+
+def _shapes_apart(found: list[tuple[int, ...]], shapes: Iterable[Sequence[int]]) -> Difference | None:
+    """Which shapes are missing, and which stand in their place or besides."""
     expected, present = Counter(tuple(int(n) for n in shape) for shape in shapes), Counter(found)
     missing, besides = expected - present, present - expected
-    if missing or besides:
-        wanted = _("parameters of shape {shapes}").format(shapes=_listed(missing)) if missing else ""
-        got = _("{shapes} in their place") if missing else _("{shapes} besides")
-        size = _("the shapes of the parameters are others")
-        difference = Difference(
-            wanted or _("no other parameters"),
-            got.format(shapes=_listed(besides)) if besides else _("none of that shape"),
-            size,
-        )
-        fail(difference, likely=likely, matches=matches, given=given)
+    if not missing and not besides:
+        return None
+    wanted = _("parameters of shape {shapes}").format(shapes=_listed(missing)) if missing else _("no other parameters")
+    got = _("{shapes} in their place") if missing else _("{shapes} besides")
+    text = got.format(shapes=_listed(besides)) if besides else _("none of that shape")
+    return Difference(wanted, text, _("the shapes of the parameters are others"))
 
 
 def instance(value: Any, name: str, *, given: str | None = None) -> None:

@@ -107,7 +107,7 @@ def own_features(submission, x, **kwargs):
 # make_layers
 
 
-@check("make_layers keeps the size, and each pool halves it", points=1.5, category="shapes")
+@check("make_layers keeps the size, and each pool halves it", points=2, category="shapes")
 def test_layers_sizes(submission):
     layers = submission.make_layers(SHORT)
     expect.instance(layers, "Sequential", given=f"what make_layers({SHORT}) returns")
@@ -263,7 +263,7 @@ def vgg_shapes(config, num_classes):
     return [shape for weight, bias in layers for shape in (weight, (bias,))]
 
 
-@check("VGG computes what the architecture says", points=3, category="values", devices="all")
+@check("VGG computes what the architecture says", points=2.5, category="values", devices="all")
 def test_values(submission, device):
     net, x = small_vgg(submission).to(device), normal(2, 3, 28, 28)
     features = own_features(submission, x)
@@ -459,7 +459,7 @@ def test_feature_maps(submission):
 
 @check(
     "vgg11 computes what VGG-11 computes",
-    points=1.5,
+    points=1,
     category="values",
     after=[test_feature_maps, test_dropout],
     hidden=True,
@@ -527,7 +527,7 @@ CHAIN = [
 ]
 
 
-@check("layer_summary has one row for each layer", points=1.5, category="shapes")
+@check("layer_summary has one row for each layer", points=2, category="shapes")
 def test_summary(submission):
     batches = {count: [{**item, "output_shape": (count, *item["output_shape"])} for item in CHAIN] for count in (1, 2)}
     with_buffers = [{**item, "num_params": 17} if item["num_params"] == 8 else item for item in CHAIN]

@@ -32,12 +32,12 @@ class ResNet(nn.Module):
     def __init__(self, block, layers, num_classes=1000, in_channels=3):
         super().__init__()
         stem = nn.Sequential(*unit(in_channels, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
-        parts, inner = [stem], 64
+        parts, inner, last = [stem], 64, 0
         for outer, depth in zip([64, 128, 256, 512], layers, strict=False):
             for _ in range(depth):
                 halve = len(parts) > 1 and outer != last
                 parts.append(block(inner, outer, 2 if halve else 1))
-                inner, _last = outer * block.expansion, outer
+                inner, last = outer * block.expansion, outer
         self.body = nn.Sequential(*parts)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inner, num_classes))
         zero_init_residual(self)

@@ -7,8 +7,6 @@ variance by N - 1, the others are as they are handed out.
 import io
 import re
 import sys
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +21,7 @@ from torchgrade.grading.job import Options  # noqa: E402
 from torchgrade.grading.run import grade_tasks  # noqa: E402
 from torchgrade.hardware import cores  # noqa: E402
 from torchgrade.report import scoreboard  # noqa: E402
-from torchgrade.submission import read_submission  # noqa: E402
+from torchgrade.submission import Source, Submission  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 THEMES = {"light": DEFAULT_TERMINAL_THEME, "dark": SVG_EXPORT_THEME}
@@ -31,21 +29,15 @@ WRONG, MUTANT = "task07", "variance_by_n_minus_1"
 WIDTH = 88
 
 
-def half_done(course, folder):
-    """What such a learner has in ``exercises``."""
-    wrong = course.find(WRONG)
-    for task in course.tasks[: course.tasks.index(wrong)]:
-        (folder / f"{task.stem}.py").write_bytes(task.solution.read_bytes())
-    mutant = next(mutant for mutant in read_mutants(wrong) if mutant.name == MUTANT)
-    (folder / f"{wrong.stem}.py").write_text(mutant.text, encoding="utf-8")
-    for task in course.tasks[course.tasks.index(wrong) + 1 :]:
-        (folder / f"{task.stem}.py").write_bytes(task.stub.read_bytes())
-
-
-def at_home(task):
-    """The grade with places told as they are where a learner works."""
-    told = (replace(out, where=out.where and re.sub(r"^.*/", "exercises/", out.where)) for out in task.checks)
-    return replace(task, checks=tuple(told))
+def half_done(course):
+    """What such a learner has in ``exercises``, by task."""
+    place = course.tasks.index(course.find(WRONG))
+    texts = {task: task.solution.read_bytes() for task in course.tasks[:place]}
+    wrong = course.tasks[place]
+    texts[wrong] = next(mutant.text for mutant in read_mutants(wrong) if mutant.name == MUTANT).encode()
+    texts |= {task: task.stub.read_bytes() for task in course.tasks[place + 1 :]}
+    names = {task: f"exercises/{task.stem}.py" for task in texts}
+    return {task.stem: Source(names[task], {names[task]: text}) for task, text in texts.items()}
 
 
 def picture(name, show):
@@ -62,17 +54,20 @@ def picture(name, show):
         (IMAGES / f"{kind}-{theme}.svg").write_text(svg, encoding="utf-8")
 
 
+def failure(console, result):
+    """What a learner reads below the table of checks."""
+    scoreboard.failures(console, result.tasks[0], verbose=False, headed=False)
+    scoreboard.show(console, result, quiet=True)
+
+
 def main():
     course = Course.load(ROOT)
-    with tempfile.TemporaryDirectory() as name:
-        half_done(course, Path(name))
-        submission = read_submission(Path(name), course, course.tasks)
-        result = grade_tasks(course, submission, course.tasks, Options(jobs=cores()), lambda event: None)
-    result = replace(result, tasks=tuple(at_home(task) for task in result.tasks))
+    submission = Submission("exercises", half_done(course))
+    result = grade_tasks(course, submission, course.tasks, Options(jobs=cores()), lambda event: None)
     one = next(task for task in result.tasks if task.short == WRONG)
     alone = result.with_known({one.task: one}, [one.task])
     picture("", lambda console: scoreboard.show(console, result, course.tracks))
-    picture(WRONG, lambda console: scoreboard.show(console, alone))
+    picture(WRONG, lambda console: failure(console, alone))
 
 
 if __name__ == "__main__":

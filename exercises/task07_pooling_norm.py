@@ -6,17 +6,19 @@ variance 1; batch, layer, instance and group norm differ only in which values fo
 
 Conventions, the same as in torch.nn:
 
-* `x` is a floating-point tensor (N, C, H, W): batch, channels, rows, columns. Only LayerNorm takes
-  other shapes.
+* `x` is (N, C, H, W): batch, channels, rows, columns, none of them 0, of any floating dtype, any finite
+  values and any memory layout. Only LayerNorm takes other shapes.
 * `kernel_size`, `stride`, `padding`, `dilation` and `output_size` are one int or a pair
   (rows, columns). `stride=None` means: as large as the kernel. A padding is at most half the kernel.
-* The result has the dtype and the device of `x`, gradients flow through it, and `x` is not changed.
+* The result has the dtype and the device of `x`, gradients flow through it (to x, weight and bias), and
+  `x` is not changed. Layers may be called again and again; two layers share nothing.
 * H rows hold  OH = floor((H + 2 padding - span) / stride) + 1  windows, where a window spans
   dilation (kernel_size - 1) + 1  rows; columns alike. `ceil_mode` rounds the division up, and then
   drops a last window that would start at row H + padding (of the padded map) or beyond. Cells
   outside of the padded map do not exist: they never win and never count.
 * Every layer normalises with the biased variance (divide by the number of values) and adds `eps`
-  to it under the root. Half precision is normalised in float32.
+  to it under the root. Half precision (float16, bfloat16) is normalised in float32 and rounded at the
+  end; the layer's own numbers stay float32. Values far from zero keep their precision.
 * The parameters are called `weight` (starts at ones) and `bias` (starts at zeros); a layer without
   them keeps None. So a state_dict fits the layer of the same name in torch.nn.
 
@@ -70,7 +72,7 @@ def adaptive_avg_pool2d(x, output_size):
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
     """The p-norm of each window, (sum of |x|^p)^(1/p), (N, C, H, W) -> (N, C, OH, OW).
 
-    p = norm_type is a positive number: p = 1 gives the sum of the magnitudes, and the larger p is,
+    p = norm_type is a positive number, whole or not: p = 1 gives the sum of the magnitudes, and the larger p is,
     the closer the result comes to the largest magnitude.
     """
     # TODO: raise the magnitudes to the power p, sum each window, take the p-th root.
@@ -88,6 +90,7 @@ class BatchNorm2d(nn.Module):
     None, and eval mode uses the batch as well.
 
     Wherever the batch's statistics are needed, one value per channel is too few: raise ValueError.
+    `momentum` is a number.
     """
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):

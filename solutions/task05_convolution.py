@@ -88,9 +88,10 @@ def conv2d_num_macs(
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
     """Return the convolution of ``x`` with ``weight``, differentiable in x, weight and bias.
 
-    x: (N, C, H, W), of any memory layout; N may be 0. weight: (O, C / groups, KH, KW). bias: (O,) or None.
-    Returns (N, O, *conv2d_output_size((H, W), ...)), of the same dtype and on the same device. x is not
-    changed.
+    x: (N, C, H, W), of any floating dtype (half precision too), values and memory layout; N may be 0.
+    weight: (O, C / groups, KH, KW). bias: (O,) or None.
+    Returns (N, O, *conv2d_output_size((H, W), ...)), of the same dtype and on the same device. No argument
+    is changed.
 
     ``padding`` may also be the string "same", which keeps H and W: it adds d * (k - 1) zeros to an
     axis, half of them on each side; of an odd number, the one more at the far side (bottom, right).
@@ -123,6 +124,8 @@ class ManualConv2d(nn.Module):
 
     Its parameters are called ``weight`` (O, C / groups, KH, KW) and ``bias`` (O,), so that a state_dict of
     ``nn.Conv2d`` can be loaded, and the reverse. With ``bias=False`` there is no bias: ``self.bias`` is None.
+    All settings of ``conv2d`` are handed on, ``padding="same"`` too. ``layer.double()`` works; two layers share
+    nothing.
 
     The weight starts uniformly distributed between -b and +b with b = 1 / sqrt(C / groups * KH * KW),
     the inverse root of the number of values that one output sums up; anew for every instance. The bias

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Target, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Seed, Target, source_hash
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, plan
 from torchgrade.grading.events import CheckEnded, Event, Fault, Graded
 from torchgrade.grading.job import Job, Options
@@ -23,7 +23,7 @@ PLANS = {
     "task01_short": TaskPlan(TaskInfo("task01_short", "Short", 8.0), 100, 1.0, CHECKS),
     "task02_long": TaskPlan(TaskInfo("task02_long", "Long", 8.0), 1000, 9.0, CHECKS),
 }
-TARGETS = {task: Target("suite", "env", 7) for task in PLANS}
+TARGETS = {task: Target("suite", "env", Seed(7)) for task in PLANS}
 
 
 def answer(job: Job, check: str) -> Outcome:

@@ -130,7 +130,9 @@ def test_every_document_is_there_and_valid(graded):
     assert 'href="students/right/feedback.html"' in (results / "report.html").read_text()
     hidden = (results / "students" / "wrong" / "feedback.md").read_text()
     assert "Affine has two parameters" in hidden
-    assert "code cell 2" in (results / "students" / "bookish" / "feedback.md").read_text().replace("\\", "")
+    bookish = (results / "students" / "bookish" / "feedback.md").read_text().replace("\\", "")
+    assert "task01_scale.py, code cell 2, line 7  scale()" in bookish
+    assert "- left out: code cell 1, line 1: a magic or a shell line" in bookish
     assert not [file for file in results.rglob("*") if file.is_file() and b"\x1b" in file.read_bytes()
                 and not file.name.startswith("gradebook")]  # fmt: skip
 

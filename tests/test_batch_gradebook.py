@@ -10,14 +10,14 @@ import textwrap
 import pytest
 
 from torchgrade.batch.gradebook import ledger, schema
-from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Target, Unmatched, source_hash
+from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Seed, Target, Unmatched, source_hash
 from torchgrade.errors import UsageError
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
 
 TASKS = [TaskInfo("task01_a", "First", 3.0), TaskInfo("task02_b", "Second", 2.0)]
 TEXT = b"def f(x):\n    return x\n"
-TARGET = Target("suite-1", "env-1", 7)
+TARGET = Target("suite-1", "env-1", Seed(1 << 127))
 
 
 def outcome(name="test_a", status=Status.PASSED, points=3.0, max_points=3.0, **more):
@@ -124,7 +124,7 @@ def test_a_regrade_lists_who_changed_by_which_check(book):
     weak = outcome("test_b", Status.FAILED, 0.0, 2.0)
     book.finish(KEY, grade(outcome(), weak, status=Status.FAILED))
     before = list(ledger.rows(book))
-    newer = Target("suite-2", "env-1", 7)
+    newer = Target("suite-2", "env-1", Seed(7))
     strong = outcome("test_b", Status.PASSED, 2.0, 2.0)
     book.finish(newer.key("task01_a", KEY.source), grade(outcome(), strong, outcome("test_c")))
     book.set_targets({"task01_a": newer})
@@ -183,13 +183,13 @@ def test_the_lock_ends_with_its_process(tmp_path):
         import sys, time
         sys.path.insert(0, {os.getcwd()!r})
         from pathlib import Path
-        from torchgrade.batch.gradebook.gradebook import Gradebook, Key
+        from torchgrade.batch.gradebook.gradebook import Gradebook, Key, Seed
         from torchgrade.model import Outcome, Status
         book = Gradebook(Path({str(path)!r}), writer=True)
         book.set_environment("env-1", {{}})
         book.add_sources([("a", b"a")])
         from torchgrade.batch.gradebook.gradebook import source_hash
-        key = Key("task01_a", source_hash(b"a"), "s", "env-1", 1)
+        key = Key("task01_a", source_hash(b"a"), "s", "env-1", Seed(1))
         for i in range(100000):
             book.add_outcome(key, i, Outcome(f"test_{{i}}", "t", "values", "cpu", Status.PASSED, 1, 1))
             print(i, flush=True)
@@ -205,7 +205,7 @@ def test_the_lock_ends_with_its_process(tmp_path):
         child.send_signal(signal.SIGKILL)
         child.wait()
     with Gradebook(path, writer=True) as book:
-        known = book.partial(Key("task01_a", source_hash(b"a"), "s", "env-1", 1))
+        known = book.partial(Key("task01_a", source_hash(b"a"), "s", "env-1", Seed(1)))
     assert len(known) > 50
     assert [entry.id for entry in known] == [f"test_{i}" for i in range(len(known))]
 
@@ -318,3 +318,15 @@ def test_merge_rename_and_remove(book):
     book.remove("b1", who="prof")
     assert {row.student for row in ledger.rows(book)} == {"cyd"}
     assert set(book.labels().values()) == {""}
+
+
+@pytest.mark.parametrize("seed", [(1 << 127) + 3, (1 << 63) - 1, 1 << 63, 7, 0])
+def test_a_seed_of_128_bits_is_kept_to_the_last_bit(book, seed):
+    """SQLite's integers have 64 bits; the seeds of older books, which fit, are read as they are."""
+    book.set_targets({"task01_a": Target("s", "env-1", Seed(seed))})
+    target = book.targets()["task01_a"]
+    assert target.seed == seed
+    key = target.key("task01_a", source_hash(TEXT))
+    book.finish(key, grade(outcome()))
+    assert key in book.done()
+    assert book.graded(key) is not None

@@ -16,7 +16,7 @@ from torchgrade.batch.intake.layouts import moment_text, recognise
 from torchgrade.batch.intake.naming import read_name
 from torchgrade.batch.intake.roster import Identity, Roster, one_student
 from torchgrade.batch.intake.roster_file import parse_roster, read_roster
-from torchgrade.batch.run import Reading, take_in
+from torchgrade.batch.run import Submissions, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.handin.files import open_files
@@ -475,7 +475,7 @@ def take(book, folder, roster=""):
     """Read the miniature course's class; returns whose decisions follow whom, and the points set by hand."""
     course = Course.load(MINI)
     _, followed = take_in(
-        book, Reading(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
+        book, Submissions(folder, course, course.tasks, Direct, parse_roster(roster, "r") if roster else ())
     )
     return followed, {(student, task): o.points for (student, task), o in book.overrides().items()}
 

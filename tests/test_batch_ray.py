@@ -6,11 +6,12 @@ import time
 from dataclasses import replace
 
 import pytest
+from handin_support import Direct
 from support import MINI, copy_of_mini
 
 from torchgrade.batch.gradebook import ledger
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.run import Reading, grade_class, take_in
+from torchgrade.batch.run import Submissions, grade_class, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.grading.job import Options
@@ -50,7 +51,7 @@ def write_class(folder, size):
 def grade(place, course, folder, pool, watcher):
     with Gradebook(place, writer=True) as book:
         tasks = course.tasks[:1]
-        take_in(book, Reading(folder, tasks, tasks))
+        take_in(book, Submissions(folder, course, tasks, Direct))
         options = Options(isolation="standard")
         graded = grade_class(book, tasks, pool, options, lambda total: watcher, seed=5)
         assert graded.complete

@@ -44,6 +44,10 @@ def pool(x, kernel_size, stride=None, padding=0):
     return F.avg_pool2d(x, kernel_size, stride, padding)
 
 
+def peak(x, kernel_size):
+    return F.max_pool2d(x, kernel_size)
+
+
 def stride_ignored(x, kernel_size, stride=None, padding=0):
     return F.avg_pool2d(x, kernel_size, None, padding)
 
@@ -525,3 +529,59 @@ def test_a_view_arrives_as_a_view(worker: RemoteSubmission) -> None:
         assert facts[0] == list(view.stride())
         assert (facts[1] > 0) == (view.storage_offset() > 0)
         assert facts[2] == view.tolist()
+
+
+# --- proving ---------------------------------------------------------------------------------------------------------
+
+
+def proved(submission: RemoteSubmission, *args: Any, **kwargs: Any) -> list[str]:
+    """The sentences met while ``agrees`` is proved."""
+    client = submission.torchgrade_client
+    client.begin(11, 60.0, proving=True)
+    with expect.proving(lambda: client.seen.sent or []) as proof:
+        expect.agrees(*args, **kwargs)
+    return proof.sentences
+
+
+def test_a_grid_that_meets_a_kink_or_a_tie_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
+    ties = grid(shape=[(2, 3, 6, 4)], kernel_size=[2], values=[kit.ties])
+    expect.agrees(here.peak, F.max_pool2d, ties)
+    assert proved(here, here.peak, F.max_pool2d, ties) == []  # the values of equal numbers are no doubt
+    with pytest.raises(AuthoringError, match="kink or a tie"):
+        proved(here, here.peak, F.max_pool2d, ties, gradients=True)
+    steep = grid(shape=[(2, 3, 6, 4)], kernel_size=[2], values=[around_a_million], dtype=[torch.float64])
+    assert proved(here, here.peak, lambda x, kernel_size: F.max_pool2d(x - 1e6, kernel_size) + 1e6, steep) == []
+
+
+def around_a_million(shape: Any, dtype: Any, generator: Any) -> torch.Tensor:
+    """numbers around a million"""
+    return kit.normal(shape, dtype, generator) + 1e6
+
+
+def test_a_mistake_that_no_case_shows_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
+    likely = {"the stride is forgotten": lambda x, stride=None, **settings: F.avg_pool2d(x, **settings)}
+    assert proved(here, here.pool, F.avg_pool2d, POOLED, likely=likely) == list(likely)
+    with pytest.raises(AuthoringError, match="passes as the truth"):
+        proved(here, here.pool, F.avg_pool2d, POOLED.vary(stride=[LEFT_OUT]), likely=likely)
+
+
+def test_an_oracle_that_is_trivial_is_refused_while_it_is_proved(here: RemoteSubmission) -> None:
+    with pytest.raises(AuthoringError, match="zeros"):
+        proved(here, here.pool, F.avg_pool2d, POOLED.vary(values=[kit.zeros]))
+
+
+def test_a_modules_mistake_may_be_a_function_of_its_input(here: RemoteSubmission) -> None:
+    cases = grid(lambda draw, *, num_features: draw(6, num_features), num_features=[3, 2], training=[True, False])
+
+    def of_the_batch(x: Any, num_features: int) -> Any:
+        return (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0) + 1e-5)
+
+    error = failure(here.NoEval, nn.BatchNorm1d, cases, likely={"eval mode uses the batch": of_the_batch})
+    assert error.likely == "eval mode uses the batch"
+
+
+def test_a_grid_is_narrowed_afterwards() -> None:
+    cases = grid(k=[2, 1, 3], p=[0, 1]).only(lambda k, p: 2 * p <= k).only(lambda k: k < 3)
+    assert [tuple(case.point.values()) for case in cases.cases()] == [(2, 0), (1, 0), (2, 1)]
+    with pytest.raises(AuthoringError, match="no axis 'q'"):
+        cases.only(lambda q: True)

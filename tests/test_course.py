@@ -11,10 +11,17 @@ from support import ROOT, grade_py, result_of
 from torchgrade.course import Course
 from torchgrade.course_tools.calibrate import table_of
 from torchgrade.course_tools.edits import edits
+from torchgrade.course_tools.messages import block, read_golden, without_numbers
 from torchgrade.course_tools.mutate import equivalents
 from torchgrade.course_tools.proof import stale
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
+from torchgrade.course_tools.verify import SPARED_CATEGORIES
+from torchgrade.grading.events import Event, Graded
+from torchgrade.grading.job import Job
+from torchgrade.grading.session import Session
 from torchgrade.isolation.worker.registry import PROBES
+from torchgrade.model import TaskGrade
+from torchgrade.submission import Source
 from torchgrade.suites import read_suite
 
 TASKS = [task.stem for task in Course.load(ROOT).tasks]
@@ -24,6 +31,31 @@ TASKS = [task.stem for task in Course.load(ROOT).tasks]
 def test_every_task_is_proved_as_it_is(task: str) -> None:
     """``verify`` wrote down what it proved; what has changed since then is proved again, see .ci/run."""
     assert stale(Course.load(ROOT).find(task)) is None
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_mutants_read_what_is_kept_of_their_messages(task: str) -> None:
+    """Three of each task, graded anew: what an engine changes in its messages is seen beside what they were."""
+    course = Course.load(ROOT)
+    found = course.find(task)
+    if stale(found) is not None:
+        pytest.skip("its proof is stale, which is a failure of its own")
+    dear = {check.name for check in read_suite(found).checks if check.category in SPARED_CATEGORIES}
+    cheap = [mutant for mutant in read_mutants(found) if len(mutant.fails) == 1 and not dear & set(mutant.fails)]
+    chosen = cheap[:: max(1, len(cheap) // 3)][:3]
+    grades: dict[int, TaskGrade] = {}
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Graded):
+            grades[event.job] = event.grade
+
+    sources = [Source(f"{task}.py", {f"{task}.py": mutant.text.encode()}) for mutant in chosen]
+    jobs = [Job(n, task, source, only=chosen[n].fails) for n, source in enumerate(sources)]
+    Session(course, lambda isolation, device: None, emit).grade(jobs)
+    kept = read_golden(found)
+    for number, mutant in enumerate(chosen):
+        assert without_numbers(block(mutant, grades[number])) == without_numbers(kept[mutant.name])
+    assert set(kept) == {mutant.name for mutant in read_mutants(found)}
 
 
 @pytest.mark.timeout(1800)

@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from support import copy_of_mini, grade_here
+from support import checks_of, copy_of_mini, grade_here, result_of
 
 from torchgrade.checks import Rule, check
 from torchgrade.errors import AuthoringError
@@ -14,7 +14,7 @@ SUITE = """
     import torch
     from torchgrade.authoring import Rule, check, expect
 
-    BY_HAND = Rule(of=("softmax", "relu", "Layer"), functions=("softmax", "relu"), names="nn.ReLU", instead="exp")
+    BY_HAND = Rule(of=("softmax", "relu", "Layer"), functions=("softmax", "relu", "grad"), names="nn.ReLU", instead="exp")
     x = torch.linspace(-2, 2, 12).reshape(3, 4)
 
 
@@ -36,6 +36,13 @@ SUITE = """
     @check("the layer is right", points=2, category="values", after=[test_softmax, test_relu])
     def test_layer(submission):
         expect.close(submission.Layer()(x), torch.relu(x))
+
+
+    @check("relu has slopes", points=1, category="gradients", after=test_relu)
+    def test_slopes(submission):
+        start = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad((submission.relu(start) * x).sum(), start)  # the engine's own, in the worker
+        expect.close(slope, x * (x > 0))
 
 
     @check("relu leaves x alone", points=1, category="robustness")
@@ -83,6 +90,7 @@ def test_a_broken_rule_holds_what_was_forwarded_and_nothing_else(grade):
         "batches": "held",
         "relu": "passed",
         "layer": "passed",
+        "slopes": "passed",
         "intact": "passed",
         "rule": "failed",
     }
@@ -137,6 +145,12 @@ def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):
     assert statuses(outcomes)["relu"] == "passed"
 
 
+def test_a_name_in_a_helper_holds_what_uses_it(grade):
+    helper = "def _bend(x):\n    return nn.ReLU()(x)\n\n\ndef relu(x):\n    return _bend(x)\n"
+    outcomes = statuses(grade(relu=helper))
+    assert [outcomes[name] for name in ("relu", "layer", "softmax")] == ["held", "held", "passed"]
+
+
 def test_nothing_beside_the_values_pays_before_they_are_right(grade):
     outcomes = grade(relu="def relu(x):\n    return x\n", softmax="def softmax(x):\n    return x\n")
     assert outcomes["test_intact"].status is Status.HELD
@@ -155,6 +169,11 @@ def test_a_check_waits_only_for_what_it_builds_on(grade):
     assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
 
 
+def test_a_crash_tells_what_was_given(grade):
+    crashed = grade(relu="def relu(x):\n    return x.view(-1, 7)\n")["test_relu"]
+    assert (crashed.status, crashed.given) == (Status.CRASHED, "relu(float32 [3, 4])")
+
+
 def test_private_forms_come_from_pytorchs_own_list():
     assert {"softmax", "_softmax", "_safe_softmax", "_masked_softmax", "_sparse_softmax"} <= aliases("softmax")
     assert "_log_softmax" not in aliases("softmax")
@@ -168,3 +187,39 @@ def test_the_authors_mistakes():
         check("a title", points=1, category="values", gates=Rule(of="relu"))
     with pytest.raises(AuthoringError, match="names no definition"):
         check("a title", points=1, category="rules", gates=Rule(of=()))
+
+
+def test_no_other_thread_or_process_computes_unseen(tmp_path):
+    """In a worker, where nobody can switch Python's audit off again."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    thread = """def softmax(x):
+    answers = []
+    worker = threading.Thread(target=lambda: answers.append(F.softmax(x, -1)))
+    worker.start()
+    worker.join()
+    return answers[0]
+"""
+    file = tmp_path / "task01_scale.py"
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": thread}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == [
+        "held",
+        "passed",
+        "failed",
+    ]
+    assert checks["test_rule"]["got"] == "a thread ran"
+    switch = """def softmax(x):
+    from torch.utils._python_dispatch import _disable_current_modes
+    from torch._C import DisableTorchFunction
+    with _disable_current_modes(), DisableTorchFunction():
+        return F.softmax(x, -1)
+"""
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": switch}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == [
+        "held",
+        "passed",
+        "failed",
+    ]
+    assert checks["test_rule"]["got"] == "a switched-off watch ran"

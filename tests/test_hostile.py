@@ -1,4 +1,4 @@
-"""Every hostile submission at every level at which it must be stopped. `python -m hostile` writes the table."""
+"""Every hostile submission at every level at which it must be stopped. `PYTHONPATH=tests python -m hostile` writes the table."""
 
 from __future__ import annotations
 

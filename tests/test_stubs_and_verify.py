@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,17 @@ from support import MINI, grade_py
 
 from torchgrade.course import Course
 from torchgrade.course_tools.edits import edits
+from torchgrade.course_tools.messages import block, difference, golden, places, read_golden, without_numbers
+from torchgrade.course_tools.mutate import equivalents
 from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, forget_proof, read_proof, stale
 from torchgrade.course_tools.stubs import make_stub
+from torchgrade.course_tools.variants import Mutant
 from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import CourseError
 from torchgrade.grading.events import CheckEnded, Event
 from torchgrade.grading.job import Job, Options
 from torchgrade.grading.session import Session
+from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.submission import Source
 
 
@@ -51,7 +56,8 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     assert done.returncode == 0
     said = done.stdout.splitlines()
     assert said[-1] == "every fact holds"
-    assert said[0] == "task01_scale: finding, price: mutant adds_the_factor costs 50% of the task"
+    assert "task01_scale: finding, price: mutant adds_the_factor costs 50% of the task" in said
+    assert "task01_scale: finding, inputs: Affine.forward(): never a second call on an object" in said
     counted = re.findall(r"(task0\d)_\w+: (\d+) of (\d+) cases graded", done.stderr)
     assert [(task, done == cases) for task, done, cases in counted] == [("task01", True), ("task02", True)]
 
@@ -59,7 +65,21 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     first, second = course.tasks
     kept = read_proof(first)
     assert kept is not None
-    assert kept.counts == {"checks": 4, "mutants": 4, "sentences": 2, "alternatives": 1, "junk": 5}
+    counts = {
+        "checks": 4,
+        "mutants": 4,
+        "sentences": 2,
+        "messages": 4,
+        "messages astray": 0,
+        "alternatives": 1,
+        "junk": 5,
+    }
+    assert kept.counts == counts
+    messages = read_golden(first)
+    assert list(messages) == ["adds_the_factor", "cut_graph", "first_row_only", "no_bias"]
+    assert (
+        "    likely    the bias is missing\n    look at   task01_scale.py:25  Affine.__init__()" in messages["no_bias"]
+    )
     assert kept.findings == {"inputs": 6, "price": 2}
     assert kept.seconds > 0
     assert [stale(task) for task in course.tasks] == [None, None]
@@ -113,6 +133,77 @@ def test_what_a_helper_says_is_met_when_it_runs(mini: Path) -> None:
     course = Course.load(mini)
     found = [str(line) for line in verify_tasks(course, course.tasks[:1], Options(), lambda *_: None)]
     assert "task01_scale: no mutant reaches the likely sentence 'it is 2 times too large' of test_scale" in found
+
+
+SOURCE = """
+LIMIT = 3
+
+
+def helper(x):
+    return x + 1
+
+
+class Box:
+    size = 2
+
+    def open(self):
+        return helper(self.size)
+
+    def close(self):
+        return 0
+"""
+
+
+def grade_of(*outcomes: Outcome) -> TaskGrade:
+    return TaskGrade("t", "T", Status.FAILED, 0.0, 1.0, 0.0, "", "", outcomes)
+
+
+def failed(check: str, where: str | None, **said: str) -> Outcome:
+    return Outcome(check, check, "values", "cpu", Status.FAILED, 0.0, 1.0, where=where, **said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "kind"),
+    [
+        ("x + 1", "x + 2", "t.py:6  helper()", "edited"),
+        ("return 0", "return 1", "t.py:13  Box.open()", "class"),
+        ("x + 1", "x + 2", "t.py:13  Box.open()", "elsewhere"),
+        ("x + 1", "x + 2", None, "nowhere"),
+        ("LIMIT = 3", "LIMIT = 4", "t.py:2", "edited"),
+        ("size = 2", "size = 3", "t.py:10", "class"),
+        ("return 0\n", "return 0\n\n\ndef helper(x):\n    return 9\n", "t.py:20  helper()", "edited"),
+    ],
+)
+def test_a_message_leads_to_the_edit_or_astray(old: str, new: str, where: str | None, kind: str) -> None:
+    mutant = Mutant("m", "A mistake.", SOURCE.replace(old, new), ("test_a",))
+    counts, astray = places(SOURCE, [(mutant, grade_of(failed("test_a", where)))])
+    assert dict(counts) == {kind: 1}
+    assert len(astray) == (kind in ("elsewhere", "nowhere"))
+    if kind == "elsewhere":
+        assert astray == ["mutant m is sent to Box.open by test_a, not to helper"]
+
+
+def test_messages_are_kept_and_compared_without_their_numbers(mini: Path) -> None:
+    task = Course.load(mini).tasks[0]
+    mutant = Mutant("m", "A mistake.", SOURCE, ("test_a",))
+    passed = replace(failed("test_b", None), status=Status.PASSED)
+    said = failed("test_a", "t.py:6  helper()", message="3 differ,\n\nby 0.5", expected="1.5e-3", likely="it is halved")
+    pairs = [(mutant, grade_of(said, passed))]
+    (task.folder / "messages.txt").write_text(golden(pairs), encoding="utf-8")
+    kept = read_golden(task)
+    assert kept == {"m": block(*pairs[0])}
+    assert block(*pairs[0]).splitlines() == [
+        "m: A mistake.",
+        "  failed  test_a",
+        "              3 differ,",
+        "              by 0.5",
+        "    expected  1.5e-3",
+        "    likely    it is halved",
+        "    look at   t.py:6  helper()",
+    ]
+    assert difference(kept, [(mutant, grade_of(replace(said, expected="1.4e-3")))]) == []
+    assert difference(kept, [(mutant, grade_of(replace(said, likely="it is doubled")))]) == ["m"]
+    assert without_numbers("-1.5e-07 at [1, 3]") == "# at [#, #]"
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -271,6 +362,16 @@ def test_one_mutant_can_be_proved_alone(mini: Path) -> None:
     assert (said.returncode, said.stdout.strip()) == (0, "every fact holds")
     said = grade_py("verify", "task01", "--only", "no_byas", cwd=mini)
     assert (said.returncode, said.stdout.strip()) == (1, "task01_scale: no case has 'no_byas' in its name")
+
+
+def test_an_explanation_names_its_inputs(mini: Path) -> None:
+    task = Course.load(mini).tasks[0]
+    place = task.folder / "equivalent.yaml"
+    place.write_text("'scale: a -> b':\n  inputs: finite numbers\n  why: They are the same.\n")
+    assert equivalents(task) == {"scale: a -> b": "finite numbers: They are the same."}
+    place.write_text("'scale: a -> b': They are the same.\n")
+    with pytest.raises(CourseError, match="says for which inputs, in words, and why"):
+        equivalents(task)
 
 
 def test_machine_made_mutants_are_graded() -> None:

@@ -1,103 +1,106 @@
 """Checks for task 05: the arithmetic of a convolution, conv2d by hand, and a layer around it.
 
 The oracle is PyTorch's own convolution: its layer for sizes and counts, its function in float64 for values.
-Images, kernels and settings are non-square wherever a square would hide a swap.
+Images, kernels and settings are non-square wherever a square would hide a swap. Where a check is about one option,
+kernels are the same when they are turned round, there is one channel and one filter, and the bias is zero: a flipped
+kernel, a forgotten bias, weights in another order cost the checks that are about them.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import FLOATS, LAYOUTS, Rule, check, expect, grid, operator_growth, parameter_count
+from torchgrade.authoring import (
+    FLOATS,
+    LAYOUTS,
+    LEFT_OUT,
+    RECORDING,
+    Rule,
+    check,
+    expect,
+    grid,
+    kit,
+    operator_growth,
+    parameter_count,
+)
 
 
-def random_case(x_shape, weight_shape, *, device="cpu", dtype=torch.float64):
-    """x, weight and bias of a convolution."""
-    shapes = (x_shape, weight_shape, weight_shape[:1])
-    return tuple(torch.randn(shape, device=device, dtype=dtype) for shape in shapes)
+def pair(value):
+    return value if isinstance(value, tuple) else (value, value)
 
 
-def tolerance(dtype, device):
-    """Convolutions are long sums: two right orders of summation differ by 2e-5 in float32, more on a GPU."""
-    if dtype == torch.float64:
-        return {"rtol": 1e-10, "atol": 1e-10}
-    return {"rtol": 1e-3, "atol": 1e-4} if device == "cuda" else {"rtol": 1.3e-6, "atol": 1e-4}
-
-
-def compare(submission, case, *, likely=None, **settings):
-    """conv2d agrees with PyTorch on one case of x, weight and bias."""
-    x, weight, bias = case
-    expect.close(
-        submission.conv2d(x, weight, bias, **settings),
-        F.conv2d(x, weight, bias, **settings),
-        **tolerance(x.dtype, x.device.type),
-        likely=likely,
-        given=describe(x, weight, **settings),
-    )
-
-
-def describe(x, weight, **settings):
-    words = [f"x {tuple(x.shape)}", f"weight {tuple(weight.shape)}"]
-    return ", ".join(words + [f"{name}={value!r}" for name, value in settings.items()])
-
-
-def size_of_output(size, kernel_size, **settings):
-    return tuple(nn.Conv2d(1, 1, kernel_size, **settings)(torch.zeros(1, 1, *size)).shape[2:])
+def swapped(settings):
+    """Every pair read as (columns, rows)."""
+    return {name: value[::-1] if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 # Sizes and counts
 
 
+def output_size(size, kernel_size, **settings):
+    image = torch.empty(1, 1, *pair(size), device="meta")
+    try:
+        return tuple(nn.Conv2d(1, 1, kernel_size, **settings, device="meta")(image).shape[2:])
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
+def size_by(count):
+    """Another arithmetic: ``count(length, k, stride, padding, dilation)`` for each axis."""
+
+    def size_of(size, kernel_size, stride=1, padding=0, dilation=1):
+        axes = zip(*map(pair, (size, kernel_size, stride, padding, dilation)), strict=True)
+        return tuple(count(*axis) for axis in axes)
+
+    return size_of
+
+
+def fits(size, kernel_size, padding=0, dilation=1):
+    padding, dilation = (0 if padding is LEFT_OUT else padding), (1 if dilation is LEFT_OUT else dilation)
+    axes = zip(*map(pair, (size, kernel_size, padding, dilation)), strict=True)
+    return all(d * (k - 1) < length + 2 * p for length, k, p, d in axes)
+
+
 @check("conv2d_output_size counts the places where the kernel fits", points=2, category="shapes")
 def test_output_size(submission):
-    size = submission.conv2d_output_size
-    expect.equal(
-        size(6, 3, stride=2),
-        (2, 2),
-        because="the kernel starts at pixels 0 and 2, and does not fit at 4",
+    expect.agrees(
+        submission.conv2d_output_size,
+        output_size,
+        grid(size=[6, 5, 28, 39], kernel_size=[3, 1, 5], stride=[2, LEFT_OUT, 3], padding=[LEFT_OUT, 0, 1, 2]),
         likely={
-            "the count is rounded up: the last place reaches beyond the image": (3, 3),
-            "the division is not rounded: a count is a whole number": (2.5, 2.5),
-            "the + 1 is missing: the first place counts too": (1, 1),
+            "the count is rounded up: the last place reaches beyond the image": size_by(
+                lambda n, k, s, p, d: -(-(n + 2 * p - k) // s) + 1
+            ),
+            "the division is not rounded: a count is a whole number": size_by(
+                lambda n, k, s, p, d: (n + 2 * p - k) / s + 1
+            ),
+            "the + 1 is missing: the first place counts too": size_by(lambda n, k, s, p, d: (n + 2 * p - k) // s),
+            "the padding is counted on one side only": size_by(lambda n, k, s, p, d: (n + p - k) // s + 1),
+            "the padding is not used": size_by(lambda n, k, s, p, d: (n - k) // s + 1),
         },
-        given="size 6, kernel_size 3, stride 2",
     )
-    expect.equal(
-        size(5, 3, padding=1),
-        (5, 5),
-        because="5 pixels and 1 zero on each side",
-        likely={"the padding is counted on one side only": (4, 4), "the padding is not used": (3, 3)},
-        given="size 5, kernel_size 3, padding 1",
-    )
-    for length, kernel, stride, padding, places in [(4, 3, 1, 0, 2), (5, 3, 2, 0, 2), (28, 5, 1, 2, 28)]:
-        given = f"size {length}, kernel_size {kernel}, stride {stride}, padding {padding}"
-        expect.equal(size(length, kernel, stride, padding), (places, places), given=given)
-    for length, kernel, stride, places in [(39, 3, 1, 37), (37, 5, 2, 17), (17, 5, 2, 7)]:
-        given = f"size {length}, kernel_size {kernel}, stride {stride}"
-        expect.equal(size(length, kernel, stride=stride), (places, places), given=given)
 
 
-@check("conv2d_output_size keeps rows and columns apart", points=1, category="shapes", after=test_output_size)
+@check("conv2d_output_size keeps rows and columns apart", points=1.5, category="shapes", after=test_output_size)
 def test_output_size_pairs(submission):
-    size = submission.conv2d_output_size
-    expect.equal(
-        size((50, 100), (3, 5), stride=(2, 1), padding=(4, 2)),
-        (28, 100),
+    def of_rows(size, kernel_size, **settings):
+        first = {name: pair(value)[0] for name, value in settings.items()}
+        return output_size(pair(size)[0], pair(kernel_size)[0], **first)
+
+    expect.agrees(
+        submission.conv2d_output_size,
+        output_size,
+        grid(
+            size=[(50, 100), (9, 7), 12],
+            kernel_size=[(3, 5), (2, 1), 3],
+            stride=[LEFT_OUT, (2, 1), 2, (1, 3)],
+            padding=[LEFT_OUT, (4, 2), 1, (0, 3)],
+        ),
         likely={
-            "rows and columns are swapped": (100, 28),
-            "the columns are computed with the settings of the rows": (28, 28),
+            "rows and columns are swapped": lambda **settings: output_size(**settings)[::-1],
+            "the columns are computed with the settings of the rows": of_rows,
         },
-        given="size (50, 100), kernel_size (3, 5), stride (2, 1), padding (4, 2)",
     )
-    for _ in range(5):
-        rows, columns, stride, padding = torch.randint(1, 5, (4,)).tolist()
-        image, kernel = (rows + 12, columns + 20), (columns + 1, rows)
-        settings = {"stride": (stride, 2), "padding": padding}  # an int among pairs
-        expect.equal(
-            size(image, kernel, **settings),
-            size_of_output(image, kernel, **settings),
-            given=f"size {image}, kernel_size {kernel}, stride {settings['stride']}, padding {padding}",
-        )
 
 
 @check(
@@ -107,20 +110,24 @@ def test_output_size_pairs(submission):
     after=test_output_size_pairs,
 )
 def test_output_size_dilation(submission):
-    size = submission.conv2d_output_size
-    expect.equal(
-        size(20, 3, dilation=6),
-        (8, 8),
-        because="3 entries with 5 pixels between them span 13",
+    expect.agrees(
+        submission.conv2d_output_size,
+        output_size,
+        grid(
+            size=[20, (50, 100)],
+            kernel_size=[3, (3, 5), (1, 2)],
+            dilation=[6, 1, (3, 1), (1, 4)],
+            stride=[LEFT_OUT, (2, 1)],
+            padding=[LEFT_OUT, (4, 2)],
+            where=fits,
+        ),
         likely={
-            "the dilation is not used": (18, 18),
-            "the kernel spans dilation * kernel_size: that is one gap too much": (3, 3),
+            "the dilation is not used": lambda dilation, **settings: output_size(**settings),
+            "the kernel spans dilation * kernel_size: that is one gap too much": size_by(
+                lambda n, k, s, p, d: (n + 2 * p - d * k) // s + 1
+            ),
         },
-        given="size 20, kernel_size 3, dilation 6",
     )
-    expect.equal(size(49, 3, dilation=24), (1, 1), because="the kernel spans 49", given="kernel_size 3, dilation 24")
-    given = "size (50, 100), kernel_size (3, 5), stride (2, 1), padding (4, 2), dilation (3, 1)"
-    expect.equal(size((50, 100), (3, 5), (2, 1), (4, 2), (3, 1)), (26, 100), given=given)
 
 
 @check(
@@ -130,51 +137,65 @@ def test_output_size_dilation(submission):
     after=test_output_size_dilation,
 )
 def test_kernel_too_large(submission):
-    size = submission.conv2d_output_size
-    refusals = ("ValueError", "RuntimeError")
-    expect.equal(size((3, 4), (5, 4), padding=(1, 0)), (1, 1), given="a kernel that just fits")
-    expect.raises(refusals, size, 2, 3)
-    expect.raises(refusals, size, (9, 3), (3, 4))
-    expect.raises(refusals, size, (12, 20), 3, dilation=6)
-    expect.raises(refusals, size, 2, 9, stride=4)
+    cases = grid(
+        size=[4, 2, (9, 3), (3, 9)],
+        kernel_size=[4, (3, 4), 5],
+        dilation=[LEFT_OUT, 2, (1, 3)],
+        stride=[LEFT_OUT, 4],
+        padding=[LEFT_OUT, (1, 0)],
+    )
+    expect.agrees(submission.conv2d_output_size, output_size, cases, refuses=["ValueError"])
+
+
+def divides(in_channels, out_channels, groups):
+    groups = 1 if groups is LEFT_OUT else groups
+    return in_channels % groups == 0 and out_channels % groups == 0
+
+
+def num_params(in_channels, out_channels, kernel_size, groups=1, bias=True):
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, groups=groups, bias=bias, device="meta")
+    return sum(parameter.numel() for parameter in layer.parameters())
 
 
 @check("conv2d_num_params counts weights and biases", points=2, category="parameters")
 def test_num_params(submission):
-    count = submission.conv2d_num_params
-    expect.equal(
-        count(1, 32, 5),
-        832,
-        because="32 filters x (1 x 5 x 5 weights + 1 bias)",
-        likely={
-            "the biases are not counted": 800,
-            "one bias is counted for the layer, not one per filter": 801,
-            "kernel_size 5 is taken for 5 weights, not for 5 x 5": 32 * 5 + 32,
-        },
-        given="conv2d_num_params(1, 32, 5)",
-    )
-    expect.equal(count(3, 2, 3), 56, because="2 filters x (3 x 3 x 3 weights + 1 bias)", given="3 -> 2 channels, 3 x 3")
-    expect.equal(count(16, 33, (3, 5)), 7953, given="16 -> 33 channels, 3 x 5")
-    expect.equal(count(16, 33, 3), 4785, given="16 -> 33 channels, 3 x 3")
-    expect.equal(
-        count(32, 64, 3, groups=4, bias=False),
-        4608,
-        because="64 filters x (8 x 3 x 3 weights)",
-        likely={
-            "every filter is taken to see all input channels": 18432,
-            "the filters are divided by groups as well": 1152,
-        },
-        given="32 -> 64 channels, 3 x 3, groups=4, bias=False",
-    )
-    expect.equal(count(32, 32, 3, groups=32, bias=False), 288, given="32 -> 32 channels, 3 x 3, groups=32, bias=False")
+    def without_groups(groups=1, **settings):
+        return num_params(**settings)
 
-    into, out, groups, k = torch.randint(2, 6, (4,)).tolist()
-    layer = nn.Conv2d(into * groups, out * groups, (k, 2), groups=groups)
-    expect.equal(
-        count(into * groups, out * groups, (k, 2), groups=groups),
-        sum(parameter.numel() for parameter in layer.parameters()),
-        given=f"{into * groups} -> {out * groups} channels, {k} x 2, groups={groups}",
+    def fewer_filters(in_channels, out_channels, kernel_size, groups=1, bias=True):
+        filters = num_params(in_channels, out_channels // groups, kernel_size, 1, False) // groups
+        return filters + (out_channels if bias else 0)
+
+    def of_a_line(in_channels, out_channels, kernel_size, groups=1, bias=True):
+        return num_params(in_channels, out_channels, (pair(kernel_size)[0], 1), groups, bias)
+
+    expect.agrees(
+        submission.conv2d_num_params,
+        num_params,
+        grid(
+            in_channels=[1, 3, 32],
+            out_channels=[32, 64, 33],
+            kernel_size=[5, 3, (3, 5), (2, 1)],
+            groups=[LEFT_OUT, 1, 4, 32],
+            bias=[LEFT_OUT, False, True],
+            where=divides,
+        ),
+        likely={
+            "the biases are not counted": lambda bias=True, **settings: num_params(**settings, bias=False),
+            "one bias is counted for the layer, not one per filter": lambda bias=True, **settings: (
+                num_params(**settings, bias=False) + int(bias)
+            ),
+            "kernel_size 5 is taken for 5 weights, not for 5 x 5": of_a_line,
+            "every filter is taken to see all input channels": without_groups,
+            "the filters are divided by groups as well": fewer_filters,
+        },
     )
+
+
+def num_macs(in_channels, out_channels, kernel_size, input_size, groups=1, **settings):
+    weights = num_params(in_channels, out_channels, kernel_size, groups, False)
+    rows, columns = output_size(input_size, kernel_size, **settings)
+    return weights * rows * columns
 
 
 @check(
@@ -184,40 +205,91 @@ def test_num_params(submission):
     after=[test_num_params, test_output_size_dilation],
 )
 def test_num_macs(submission):
-    count = submission.conv2d_num_macs
-    expect.equal(
-        count(1, 32, 5, 28, padding=2),
-        627200,
-        because="800 weights x 28 x 28 places",
+    def with_biases(out_channels, kernel_size, input_size, in_channels, groups=1, **settings):
+        rows, columns = output_size(input_size, kernel_size, **settings)
+        return num_params(in_channels, out_channels, kernel_size, groups) * rows * columns
+
+    def of_the_input(in_channels, out_channels, kernel_size, input_size, groups=1, **settings):
+        rows, columns = pair(input_size)
+        return num_params(in_channels, out_channels, kernel_size, groups, False) * rows * columns
+
+    def without_places(in_channels, out_channels, kernel_size, input_size, groups=1, **settings):
+        return num_params(in_channels, out_channels, kernel_size, groups, False)
+
+    expect.agrees(
+        submission.conv2d_num_macs,
+        num_macs,
+        grid(
+            in_channels=[1, 4, 6],
+            out_channels=[32, 6, 8],
+            kernel_size=[5, (3, 2), (2, 4)],
+            input_size=[28, (10, 12), (13, 11)],
+            stride=[LEFT_OUT, 2, (1, 2), (3, 1)],
+            padding=[LEFT_OUT, 2, (0, 2), (1, 0)],
+            dilation=[LEFT_OUT, 2, (2, 1), (1, 2)],
+            groups=[LEFT_OUT, 2, 4, 1],
+            where=divides,
+        ),
         likely={
-            "the biases are counted: they take no multiplication": 832 * 784,
-            "a multiply-add is counted as two operations": 2 * 627200,
-            "the number of places is left out": 800,
+            "the biases are counted: they take no multiplication": with_biases,
+            "a multiply-add is counted as two operations": lambda **settings: 2 * num_macs(**settings),
+            "the number of places is left out": without_places,
+            "the places of the input are counted, not those of the output": of_the_input,
         },
-        given="1 -> 32 channels, 5 x 5, input 28 x 28, padding 2",
-    )
-    expect.equal(
-        count(3, 8, 3, (10, 12), stride=2),
-        216 * 20,
-        because="216 weights x 4 x 5 places",
-        likely={"the places of the input are counted, not those of the output": 216 * 120},
-        given="3 -> 8 channels, 3 x 3, input (10, 12), stride 2",
-    )
-    settings = {"stride": (1, 2), "padding": (0, 2), "dilation": (2, 1), "groups": 2}
-    rows, columns = torch.randint(8, 16, (2,)).tolist()
-    layer = nn.Conv2d(4, 6, (3, 2), **settings)
-    places = layer(torch.zeros(1, 4, rows, columns)).numel()  # output channels included
-    expect.equal(
-        count(4, 6, (3, 2), (rows, columns), **settings),
-        places * layer.weight[0].numel(),
-        given=f"4 -> 6 channels, 3 x 2, input ({rows}, {columns}), {settings}",
     )
 
 
 # conv2d
 
 
-@check("conv2d lays the kernel over the image without flipping it", points=1.5, category="values")
+def turned(shape, dtype, generator):
+    """numbers of both signs near 0, kernels that are the same when they are turned round"""
+    kernel = kit.normal(shape, dtype, generator)
+    return (kernel + kernel.flip(-1, -2)) / 2
+
+
+def operands(draw, size, filters, kernel, bias):
+    """x, weight and bias; ``bias`` is True, None, or left out."""
+    found = {"x": draw(*size), "weight": draw(filters, size[1], *kernel)}
+    return found if bias is LEFT_OUT else found | {"bias": draw(filters) if bias else None}
+
+
+def optioned(draw, size, filters, kernel, *, groups):
+    """x, weight and a bias of zeros for checks of the options."""
+    channels = size[1] // (1 if groups is LEFT_OUT else groups)
+    weight = draw(filters, channels, *kernel, values=turned)
+    return {"x": draw(*size), "weight": weight, "bias": draw(filters, values=kit.zeros)}
+
+
+PLAIN = grid(
+    operands,
+    size=[(2, 3, 7, 5), (1, 2, 4, 9), (3, 1, 5, 6)],
+    filters=[4, 1, 6],
+    kernel=[(3, 2), (2, 4), (1, 1), (4, 5)],  # 5 x 4 places at first, and 4 filters
+    bias=[True, LEFT_OUT],
+)
+OPTIONS = grid(
+    optioned,
+    size=[(2, 1, 8, 9), (1, 1, 9, 10)],
+    filters=[1],
+    kernel=[(2, 3), (3, 3), (3, 1)],
+    groups=[LEFT_OUT],
+)
+CHANNELS = OPTIONS.vary(size=[(2, 4, 8, 9), (1, 4, 9, 10)], filters=[4, 8])
+GROUPS = [LEFT_OUT, 2, 4, 1]
+STRIDES = [LEFT_OUT, (2, 1), 3, (1, 2), 1]
+PADDINGS = [LEFT_OUT, (1, 2), 1, (2, 0), 0]
+DILATIONS = [LEFT_OUT, (3, 2), 2, (1, 3), 1]
+MIXED = CHANNELS.vary(
+    groups=GROUPS,
+    stride=STRIDES,
+    padding=PADDINGS,
+    dilation=DILATIONS,
+    layout=["contiguous", "transposed", "offset", "gaps"],
+)
+
+
+@check("conv2d lays the kernel over the image without flipping it", points=2, category="values")
 def test_impulse(submission):
     kernel = torch.randperm(9)[:6].reshape(3, 2).double() + 1  # six different numbers
     image = torch.zeros(5, 6, dtype=torch.float64)
@@ -237,180 +309,171 @@ def test_impulse(submission):
     )
 
 
-@check(
-    "conv2d agrees with PyTorch, channels and bias included",
-    points=3,
-    category="values",
-    after=test_impulse,
-    devices="all",
-)
+@check("conv2d agrees with PyTorch, channels and bias included", points=2, category="values", devices="all")
 def test_values(submission, device):
-    x, weight, bias = case = random_case((2, 3, 7, 5), (4, 3, 3, 2), device=device)  # 5 x 4 places, 4 channels
-    plain = F.conv2d(x, weight)
-    reordered = weight.permute(0, 2, 3, 1).reshape(weight.shape)
-    compare(
-        submission,
-        case,
-        likely={
-            "the bias is not added": plain,
-            "the bias runs along the columns, not along the channels": plain + bias,
-            "the weight is flattened in another order than the patches: (C, KH, KW)": F.conv2d(x, reordered, bias),
-        },
-    )
-    compare(submission, random_case((1, 2, 4, 9), (3, 2, 2, 4), device=device, dtype=torch.float32))
+    def reordered(x, weight, bias=None):
+        return F.conv2d(x, weight.permute(0, 2, 3, 1).reshape(weight.shape), bias)
 
-
-@check(
-    "conv2d moves by its stride and pads both sides with zeros",
-    points=2,
-    category="values",
-    after=test_values,
-)
-def test_stride_padding(submission):
-    x, weight, bias = case = random_case((2, 2, 6, 7), (3, 2, 2, 3))
-    compare(
-        submission,
-        case,
-        stride=(2, 1),
-        likely={"the strides of rows and columns are swapped": F.conv2d(x, weight, bias, stride=(1, 2))},
-    )
-    compare(
-        submission,
-        case,
-        padding=(1, 2),
+    expect.agrees(
+        submission.conv2d,
+        F.conv2d,
+        PLAIN.vary(values=[kit.normal, kit.thousands], dtype=FLOATS[:2]),
+        device=device,
         likely={
-            "the paddings of rows and columns are swapped": F.conv2d(x, weight, bias, padding=(2, 1)),
-            "the zeros all stand at the far side": F.conv2d(F.pad(x, (0, 4, 0, 2)), weight, bias),
-            "the border is repeated, not filled with zeros": F.conv2d(
-                F.pad(x, (2, 2, 1, 1), mode="replicate"), weight, bias
+            "the bias is not added": lambda x, weight, bias=None: F.conv2d(x, weight),
+            "the bias runs along the columns, not along the channels": lambda x, weight, bias=0: (
+                F.conv2d(x, weight) + bias
+            ),
+            "the weight is flattened in another order than the patches: (C, KH, KW)": reordered,
+            "the kernel is flipped: PyTorch computes a cross-correlation": lambda x, weight, bias=None: F.conv2d(
+                x, weight.flip(2, 3), bias
             ),
         },
     )
-    compare(submission, case, stride=3, padding=(0, 2))
 
 
-@check("conv2d spreads the kernel by its dilation", points=1, category="values", after=test_values)
+@check("conv2d moves by its stride", points=1, category="values")
+def test_stride(submission):
+    expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(stride=STRIDES))
+
+
+@check("conv2d pads both sides with zeros", points=1, category="values")
+def test_padding(submission):
+    def repeated(x, weight, bias, padding=0):
+        rows, columns = pair(padding)
+        return F.conv2d(F.pad(x, (columns, columns, rows, rows), mode="replicate"), weight)
+
+    def at_the_far_side(x, weight, bias, padding=0):
+        rows, columns = pair(padding)
+        return F.conv2d(F.pad(x, (0, 2 * columns, 0, 2 * rows)), weight)
+
+    expect.agrees(
+        submission.conv2d,
+        F.conv2d,
+        OPTIONS.vary(padding=[*PADDINGS, 3]),
+        likely={
+            "the zeros all stand at the far side": at_the_far_side,
+            "the border is repeated, not filled with zeros": repeated,
+        },
+    )
+
+
+@check("conv2d spreads the kernel by its dilation", points=1, category="values")
 def test_dilation(submission):
-    x, weight, bias = case = random_case((2, 2, 8, 9), (3, 2, 2, 3))
-    compare(
-        submission,
-        case,
-        dilation=(3, 2),
+    expect.agrees(
+        submission.conv2d,
+        F.conv2d,
+        OPTIONS.vary(dilation=DILATIONS),
         likely={
-            "the dilation is not used": F.conv2d(x, weight, bias),
-            "the dilations of rows and columns are swapped": F.conv2d(x, weight, bias, dilation=(2, 3)),
-            "the dilation is used as a stride": F.conv2d(x, weight, bias, stride=(3, 2)),
+            "the dilation is used as a stride": lambda x, weight, bias, dilation=1: F.conv2d(x, weight, stride=dilation)
         },
     )
-    compare(submission, case, dilation=2, stride=2)
 
 
-@check("conv2d keeps the groups of channels apart", points=2, category="values", after=test_values)
+@check("conv2d keeps the groups of channels apart", points=1.5, category="values")
 def test_groups(submission):
-    x, weight, bias = case = random_case((2, 4, 5, 6), (6, 2, 3, 2))
-    even_first = x[:, [0, 2, 1, 3]]
-    interleaved = F.conv2d(x, weight[[0, 2, 4, 1, 3, 5]], groups=2)[:, [0, 3, 1, 4, 2, 5]] + bias[:, None, None]
-    compare(
-        submission,
-        case,
-        groups=2,
+    def every_second_input(x, weight, bias, groups=1):
+        return F.conv2d(x.unflatten(1, (-1, groups)).transpose(1, 2).flatten(1, 2), weight, groups=groups)
+
+    def every_second_output(x, weight, bias, groups=1):
+        blocks = weight.unflatten(0, (-1, groups)).transpose(0, 1).flatten(0, 1)
+        return F.conv2d(x, blocks, groups=groups).unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+    expect.agrees(
+        submission.conv2d,
+        F.conv2d,
+        CHANNELS.vary(groups=GROUPS),
         likely={
-            "a group takes every second input channel, not neighbours": F.conv2d(even_first, weight, bias, groups=2),
-            "a group fills every second output channel, not neighbours": interleaved,
+            "a group takes every second input channel, not neighbours": every_second_input,
+            "a group fills every second output channel, not neighbours": every_second_output,
         },
     )
-    compare(submission, random_case((2, 3, 5, 4), (6, 1, 2, 3)), groups=3)
 
 
 @check(
     "conv2d agrees with PyTorch under any mix of settings",
     points=1,
     category="values",
-    after=[test_stride_padding, test_dilation, test_groups],
+    after=[test_stride, test_padding, test_dilation, test_groups],
     devices="all",
 )
 def test_mixed(submission, device):
-    for _ in range(3):
-        stride, padding, dilation, groups = torch.randint(1, 4, (4, 2)).tolist()
-        groups = groups[0] + 1
-        shapes = (2, 2 * groups, 9, 8), (3 * groups, 2, *torch.randint(2, 4, (2,)).tolist())
-        settings = {
-            "stride": stride[0],
-            "padding": tuple(padding),
-            "dilation": (2, dilation[0]),
-            "groups": groups,
-        }
-        for dtype in (torch.float64, torch.float32):
-            compare(submission, random_case(*shapes, device=device, dtype=dtype), **settings)
+    expect.agrees(submission.conv2d, F.conv2d, MIXED.vary(dtype=FLOATS[:2]).thorough(), device=device)
+
+
+def with_same(x, weight, bias, stride=1, **settings):
+    if pair(stride) != (1, 1):
+        raise ValueError("padding='same' needs stride 1")
+    return F.conv2d(x, weight, bias, **settings)
 
 
 @check(
     'conv2d keeps the size of the image with padding="same"',
     points=1,
     category="values",
-    after=[test_stride_padding, test_dilation],
+    after=[test_padding, test_dilation],
 )
 def test_same(submission):
-    x, weight, bias = random_case((2, 2, 5, 6), (3, 2, 2, 4))  # an even kernel: 1 and 3 zeros are added
-    truth = F.conv2d(F.pad(x, (1, 2, 0, 1)), weight, bias)
-    expect.close(
-        submission.conv2d(x, weight, bias, padding="same"),
-        truth,
-        likely={"the odd zero stands at the near side": F.conv2d(F.pad(x, (2, 1, 1, 0)), weight, bias)},
-        given=describe(x, weight, padding="same"),
+    def at_the_near_side(x, weight, bias, stride=1, padding="same", dilation=1, groups=1):
+        if pair(stride) != (1, 1):
+            raise ValueError
+        sums = [d * (k - 1) for d, k in zip(pair(dilation), weight.shape[2:], strict=True)]
+        rows, columns = ((total - total // 2, total // 2) for total in sums)
+        return F.conv2d(F.pad(x, (*columns, *rows)), weight, dilation=dilation, groups=groups)
+
+    cases = OPTIONS.vary(
+        kernel=[(2, 4), (3, 3), (1, 2), (5, 4)],  # of an even kernel the zeros of the two sides differ by one
+        padding=["same"],
+        dilation=DILATIONS,
+        stride=[LEFT_OUT, 1, (1, 1), 2, (1, 2), (2, 1)],
     )
-    compare(submission, random_case((1, 1, 6, 7), (2, 1, 3, 3)), padding="same", dilation=(1, 2))
-    expect.raises(("ValueError", "RuntimeError"), submission.conv2d, x, weight, bias, stride=2, padding="same")
+    expect.agrees(
+        submission.conv2d,
+        with_same,
+        cases,
+        refuses=["ValueError"],
+        likely={"the odd zero stands at the near side": at_the_near_side},
+    )
 
 
-@check(
-    "conv2d handles one image, no image, and the smallest outputs",
-    points=0.5,
-    category="robustness",
-    after=test_values,
-)
+@check("conv2d handles one image, no image, and the smallest outputs", points=0.5, category="robustness")
 def test_edges(submission):
-    compare(submission, random_case((1, 3, 4, 5), (2, 3, 4, 5)))  # one place
-    compare(submission, random_case((2, 3, 4, 5), (1, 3, 1, 1)))
-    x, weight, _ = random_case((2, 1, 3, 4), (2, 1, 2, 2))
-    expect.close(submission.conv2d(x, weight), F.conv2d(x, weight), given="bias left out")
-    expect.close(submission.conv2d(x, weight, None, 1), F.conv2d(x, weight), given="bias=None")
-    empty = submission.conv2d(torch.empty(0, 2, 5, 4), torch.randn(3, 2, 2, 3), torch.randn(3), padding=1)
-    expect.shape(empty, (0, 3, 6, 4), given="an empty batch, x (0, 2, 5, 4)")
+    cases = grid(
+        operands,
+        size=[(1, 1, 4, 5), (0, 2, 5, 5), (2, 1, 4, 5), (1, 1, 4, 11)],
+        filters=[2, 1],
+        kernel=[(4, 5), (1, 1), (1, 5), (4, 1)],
+        bias=[LEFT_OUT, None],
+        values=[turned],
+        stride=[LEFT_OUT, 2],
+        padding=[LEFT_OUT, 1],
+    )
+    expect.agrees(submission.conv2d, F.conv2d, cases)
 
 
-def operands(draw, image, kernel):
-    return {"x": draw(2, 4, *image), "weight": draw(3, 4, *kernel), "bias": draw(3)}
+@check("conv2d reads any memory layout and leaves its arguments unchanged", points=0.5, category="robustness")
+def test_layouts(submission):
+    expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
+
+
+@check("conv2d computes in the dtype of x", points=0.5, category="robustness")
+def test_dtypes(submission):
+    expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(dtype=FLOATS, grad=RECORDING))
+
+
+@check("gradients reach x, weight and bias", points=1.5, category="gradients")
+def test_gradients(submission):
+    expect.agrees(submission.conv2d, F.conv2d, PLAIN.vary(dtype=FLOATS[:2]), gradients=True)
 
 
 @check(
-    "conv2d reads any memory layout and leaves x unchanged",
+    "gradients pass through any mix of settings",
     points=0.5,
-    category="robustness",
-    after=test_values,
+    category="gradients",
+    after=[test_gradients, test_mixed],
 )
-def test_layouts(submission):
-    cases = grid(operands, image=[(6, 7), (3, 5)], kernel=[(2, 3), (3, 1)], dtype=FLOATS[:2], layout=LAYOUTS)
-    expect.agrees(submission.conv2d, F.conv2d, cases, unchanged=True)
-
-
-@check("gradients reach x, weight and bias", points=2, category="gradients", after=test_stride_padding)
-def test_gradients(submission):
-    case = [tensor.requires_grad_() for tensor in random_case((2, 2, 6, 5), (4, 2, 2, 3))]
-    settings = {"stride": (2, 1), "padding": (1, 0)}
-    expected = F.conv2d(*case, **settings)
-    cotangent = torch.randn_like(expected)
-    got = submission.conv2d(*case, **settings)
-    expect.gradient_flow(got, *case)
-    for name, mine, truth in zip(
-        ("x", "weight", "bias"),
-        torch.autograd.grad((got * cotangent).sum(), case),
-        torch.autograd.grad((expected * cotangent).sum(), case),
-        strict=True,
-    ):
-        expect.close(mine, truth, rtol=1e-9, atol=1e-9, given=f"the gradient of {name}")
-    small = [tensor.requires_grad_() for tensor in random_case((1, 2, 4, 3), (2, 2, 2, 2))]
-    expect.gradients(submission.conv2d, small)
+def test_mixed_gradients(submission):
+    expect.agrees(submission.conv2d, F.conv2d, MIXED, gradients=True)
 
 
 BY_HAND = Rule(
@@ -428,15 +491,14 @@ BY_HAND = Rule(
     gates=BY_HAND,
 )
 def test_rule(submission):
-    x, weight, bias = random_case((2, 4, 6, 5), (4, 4, 3, 2), dtype=torch.float32)
+    x, weight, bias = torch.randn(2, 4, 6, 5), torch.randn(4, 4, 3, 2), torch.randn(4)
     expect.avoids(submission.conv2d, x, weight, bias, rule=BY_HAND)
-    expect.avoids(submission.conv2d, x, weight[:, :2], bias, 1, 1, 1, 2, rule=BY_HAND)
     expect.avoids(submission.ManualConv2d(4, 2, 3, padding=1), x, rule=BY_HAND)
 
 
 @check(
     "conv2d makes no more PyTorch calls for a larger x",
-    points=1.5,
+    points=1,
     category="efficiency",
     after=test_values,
 )
@@ -456,14 +518,15 @@ def test_growth(submission):
     seconds=5,
 )
 def test_speed(submission):
-    compare(submission, random_case((16, 3, 64, 64), (8, 3, 3, 3), dtype=torch.float32))
+    cases = PLAIN.vary(size=[(16, 3, 64, 64)], filters=[8], kernel=[(3, 3)])
+    expect.agrees(submission.conv2d, F.conv2d, cases)
 
 
 @check("conv2d creates its tensors on the device of x", points=0.5, category="devices", after=test_values)
 def test_portable(submission):
-    x, weight, bias = random_case((2, 4, 6, 5), (4, 2, 3, 2), dtype=torch.float32)
+    x, weight, bias = torch.randn(2, 4, 6, 5), torch.randn(4, 4, 3, 2), torch.randn(4)
     expected = "tensors of one device in every call"
-    expect.portable(submission.conv2d, x, weight, bias, (2, 1), (1, 0), 1, 2, expected=expected)
+    expect.portable(submission.conv2d, x, weight, bias, (2, 1), (1, 0), expected=expected)
 
 
 # The layer
@@ -486,46 +549,64 @@ def test_layer_parameters(submission):
     expect.parameters(submission.ManualConv2d(4, 6, (3, 2), groups=2), total=78, shapes=[(6, 2, 3, 2), (6,)])
 
 
+def layer_maps(draw, size, *, in_channels):
+    return draw(size[0], in_channels, *size[1:])
+
+
+LAYERS = grid(
+    layer_maps,
+    size=[(2, 8, 7), (1, 9, 8)],
+    in_channels=[4, 2],
+    out_channels=[6, 4],
+    kernel_size=[(3, 2), 3, (1, 2)],
+    bias=[LEFT_OUT, False, True],
+    state=["loaded"],
+)
+
+
 @check(
     "ManualConv2d stands in for nn.Conv2d, state_dict included",
     points=1,
     category="values",
-    after=[test_layer_parameters, test_mixed],
+    after=test_layer_parameters,
 )
 def test_layer_values(submission):
-    settings = {"stride": (2, 1), "padding": (0, 2), "dilation": (1, 2), "groups": 2}
-    for bias in (True, False):
-        reference = nn.Conv2d(4, 6, (3, 2), **settings, bias=bias)
-        layer = submission.ManualConv2d(4, 6, (3, 2), **settings, bias=bias)
-        expect.state_dict_keys(layer, list(reference.state_dict()))
-        layer.load_state_dict(reference.state_dict())
-        x = torch.randn(2, 4, 8, 7)
-        expect.close(
-            layer(x),
-            reference(x).detach(),
-            rtol=1.3e-6,
-            atol=1e-4,
-            likely={"the layer ignores its settings": F.conv2d(x, reference.weight, reference.bias, groups=2)},
-            given=f"ManualConv2d(4, 6, (3, 2), bias={bias}, {settings})",
-        )
+    cases = LAYERS.vary(training=[True, False], steps=[1, 2], objects=[1, 2], dtype=FLOATS[:2], grad=RECORDING)
+    expect.agrees(submission.ManualConv2d, nn.Conv2d, cases)
+
+
+@check(
+    "ManualConv2d hands all its settings on",
+    points=0.5,
+    category="values",
+    after=[test_layer_values, test_mixed],
+)
+def test_layer_settings(submission):
+    def without_settings(in_channels, out_channels, kernel_size, groups=1, bias=True, **settings):
+        return nn.Conv2d(in_channels, out_channels, kernel_size, groups=groups, bias=bias)
+
+    cases = LAYERS.vary(
+        stride=[LEFT_OUT, (2, 1), 2],
+        padding=[LEFT_OUT, (0, 2), 1, "same"],
+        dilation=[LEFT_OUT, (1, 2), 2],
+        groups=[LEFT_OUT, 2, 4],
+        out_channels=[8, 4],
+        layout=["contiguous", "transposed"],
+    )
+    meaningful = cases.only(divides).only(lambda padding, stride: padding != "same" or stride is LEFT_OUT)
+    expect.agrees(
+        submission.ManualConv2d, nn.Conv2d, meaningful, likely={"the layer ignores its settings": without_settings}
+    )
 
 
 @check(
     "gradients reach the parameters of ManualConv2d",
     points=1,
     category="gradients",
-    after=test_layer_values,
+    after=test_layer_parameters,
 )
 def test_layer_gradients(submission):
-    layer = submission.ManualConv2d(2, 3, (2, 3), padding=1)
-    x = torch.randn(2, 2, 4, 5)
-    reference = nn.Conv2d(2, 3, (2, 3), padding=1)
-    reference.load_state_dict(layer.state_dict())
-    cotangent = torch.randn(2, 3, 5, 5)
-    (layer(x) * cotangent).sum().backward()
-    (reference(x) * cotangent).sum().backward()
-    for name, truth in (("weight", reference.weight.grad), ("bias", reference.bias.grad)):
-        expect.close(getattr(layer, name).grad, truth, rtol=1e-4, atol=1e-4, given=f"the gradient of {name}")
+    expect.agrees(submission.ManualConv2d, nn.Conv2d, LAYERS, gradients=True)
 
 
 @check(

@@ -1,14 +1,27 @@
 """Checks for task 07: pooling and normalisation layers, by hand.
 
-The oracles are PyTorch's own functions; the values of likely mistakes come from the mistaken formula, written
-out. Inputs are small and odd on purpose: N - 1 for N, a forgotten eps or a swapped axis shows on few values.
+The oracles are PyTorch's own functions and classes, asked on grids: the first value of an axis is the plain one, each
+other value is tried by itself and together with each value of each other axis. The mistakes are the mistaken formula,
+written out. Maps are small and odd on purpose: N - 1 for N, a forgotten eps or a swapped axis shows on few values.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import Rule, check, expect, operator_growth, parameter_count
+from torchgrade.authoring import (
+    FLOATS,
+    LAYOUTS,
+    LEFT_OUT,
+    RECORDING,
+    Rule,
+    check,
+    expect,
+    grid,
+    kit,
+    operator_growth,
+    parameter_count,
+)
 
 KINDS = ("max", "avg", "lp", "adaptive_max", "adaptive_avg", "fractional_max")
 POOLING = [f"{kind}_pool{axes}d" for kind in KINDS for axes in (1, 2, 3)]
@@ -17,283 +30,319 @@ NORMALISATION = ["batch_norm", "layer_norm", "instance_norm", "group_norm", "rms
 NORMALISATION += ["native_batch_norm", "native_layer_norm", "native_group_norm"]
 
 
-def distinct(*shape, dtype=torch.float32):
-    """The numbers 1, 2, 3, ... in random order: no two cells are equal, none is zero."""
-    count = torch.Size(shape).numel()
-    return (torch.randperm(count) + 1).reshape(shape).to(dtype)
+def pair(value):
+    return value if isinstance(value, tuple) else (value, value)
 
 
-def standardised(x, axes, eps=1e-5, correction=0):
-    """The textbook formula, in the dtype of x."""
-    centred = x - x.mean(axes, keepdim=True)
-    count = torch.Size([x.shape[axis] for axis in axes]).numel()
-    variance = centred.square().sum(axes, keepdim=True) / (count - correction)
-    return centred / torch.sqrt(variance + eps)
-
-
-def load(layer, **state):
-    """Overwrite some entries of a layer's state_dict."""
-    layer.load_state_dict({**layer.state_dict(), **state})
-    return layer
-
-
-def four_layers(submission, **settings):
-    """Name, layer and the axes of its statistics, for each layer in turn; x is (N, 4, 3, 5)."""
-    yield "BatchNorm2d(4)", submission.BatchNorm2d(4, **settings), (0, 2, 3)
-    yield "LayerNorm((4, 3, 5))", submission.LayerNorm((4, 3, 5), **settings), (1, 2, 3)
-    yield "InstanceNorm2d(4)", submission.InstanceNorm2d(4, **settings), (2, 3)
-    yield "GroupNorm(1, 4)", submission.GroupNorm(1, 4, **settings), (1, 2, 3)
+def half_the_kernel(kernel_size, padding):
+    padding = 0 if padding is LEFT_OUT else padding
+    return all(2 * p <= k for p, k in zip(pair(padding), pair(kernel_size), strict=True))
 
 
 # --- pooling -------------------------------------------------------------------------------------------
 
-
-def expect_pooled_sizes(pool):
-    x = torch.randn(4, 3, 50, 32)
-    expect.shape(pool(x, 3, stride=2), (4, 3, 24, 15), given="a (4, 3, 50, 32) input, window 3, stride 2")
-    expect.shape(
-        pool(x, (3, 2), stride=(2, 1)),
-        (4, 3, 24, 31),
-        given="a (4, 3, 50, 32) input, window (3, 2), stride (2, 1)",
-        likely={"rows and columns are swapped": (4, 3, 49, 15)},
-    )
-    x = torch.randn(2, 3, 9, 5)
-    expect.shape(
-        pool(x, 3),
-        (2, 3, 3, 1),
-        given="9 x 5 maps, window 3, no stride",
-        likely={"the stride defaults to 1, not to the size of the window": (2, 3, 7, 3)},
-    )
-    expect.shape(
-        pool(x, 2, ceil_mode=True),
-        (2, 3, 5, 3),
-        given="9 x 5 maps, window 2, ceil_mode",
-        likely={"ceil_mode is left out": (2, 3, 4, 2)},
-    )
-    expect.shape(
-        pool(x, 2, padding=1, ceil_mode=True),
-        (2, 3, 5, 3),
-        given="9 x 5 maps, window 2, padding 1, ceil_mode",
-        likely={"a last window that sees nothing but padding is kept": (2, 3, 6, 4)},
-    )
-
-
-@check("max_pool2d returns maps of the right size", points=0.5, category="shapes")
-def test_max_pool_shape(submission):
-    expect_pooled_sizes(submission.max_pool2d)
-
-
-@check(
-    "max_pool2d takes the maximum of each window of each channel",
-    points=1,
-    category="values",
-    after=test_max_pool_shape,
-    devices="all",
+MAPS = grid(
+    shape=[(2, 3, 7, 5), (1, 1, 5, 8)],
+    kernel_size=[2, 3, (2, 3), (3, 1)],
+    stride=[LEFT_OUT, 1, (2, 1), (1, 3), None],
 )
+STRIDES = [2, 1, (2, 1), (1, 3)]  # without a stride is a question of its own
+PADDED = MAPS.vary(stride=STRIDES, padding=[LEFT_OUT, 1, (0, 1), (1, 0), 0]).only(half_the_kernel)
+CEILED = PADDED.vary(shape=[(2, 3, 6, 5), (1, 1, 5, 8), (1, 2, 9, 6)], ceil_mode=[True, LEFT_OUT, False])
+DILATIONS = [LEFT_OUT, 2, (1, 2), (2, 1), 1]
+
+
+def windows(x, kernel_size, stride=None, dilation=1):
+    """The cells of each window, (N, C, H, W) -> (N, C, OH, OW, KH, KW)."""
+    stride = pair(kernel_size if stride is None else stride)
+    for axis, (k, s, d) in enumerate(zip(pair(kernel_size), stride, pair(dilation), strict=True), start=2):
+        x = x.unfold(axis, d * (k - 1) + 1, s)
+    return x[..., :: pair(dilation)[0], :: pair(dilation)[1]]
+
+
+def across_channels(pool, reduce):
+    """Pooling whose windows reach into the other channels."""
+    return lambda x, **settings: reduce(pool(x, **settings), 1, keepdim=True).expand(-1, x.shape[1], -1, -1)
+
+
+def striding_by_one(pool):
+    """Pooling whose stride is 1 where none is given."""
+
+    def pooled(x, stride=None, **settings):
+        return pool(x, stride=1 if stride is None else stride, **settings)
+
+    return pooled
+
+
+@check("max_pool2d takes the maximum of each window of each channel", points=1, category="values", devices="all")
 def test_max_pool_values(submission, device):
-    x = torch.tensor([[1.0, 3, 2, 1], [2, 9, 1, 1], [1, 3, 2, 3], [5, 6, 1, 2]], device=device).reshape(1, 1, 4, 4)
-    expect.close(
-        submission.max_pool2d(x, 2),
-        torch.tensor([[9.0, 2], [6, 3]], device=device).reshape(1, 1, 2, 2),
-        given="the map 1 3 2 1 / 2 9 1 1 / 1 3 2 3 / 5 6 1 2, window 2",
-        likely={"this is the mean of each window": F.avg_pool2d(x, 2)},
-    )
-    x = distinct(2, 3, 7, 5).to(device)
-    window = {"kernel_size": (2, 3), "stride": (2, 1)}
-    expect.close(
-        submission.max_pool2d(x, **window, dilation=(3, 2)),
-        F.max_pool2d(x, **window, dilation=(3, 2)),
-        given="2 x 3 maps of 7 x 5, window (2, 3), stride (2, 1), dilation (3, 2)",
+    expect.agrees(
+        submission.max_pool2d,
+        F.max_pool2d,
+        MAPS.vary(values=[kit.normal, kit.ties, kit.thousands, kit.negative_thousands]),
+        device=device,
         likely={
-            "the dilation is left out": F.max_pool2d(x, **window),
-            "the window reaches into the other channels": F.max_pool2d(x, **window, dilation=(3, 2))
-            .amax(1, keepdim=True)
-            .expand(-1, 3, -1, -1),
+            "this is the mean of each window": F.avg_pool2d,
+            "the stride defaults to 1, not to the size of the window": striding_by_one(F.max_pool2d),
+            "the window reaches into the other channels": across_channels(F.max_pool2d, torch.amax),
         },
     )
 
 
-@check(
-    "max_pool2d pads with minus infinity, so maps may be negative",
-    points=1,
-    category="values",
-    after=test_max_pool_values,
-    devices="all",
-)
+@check("max_pool2d spreads its windows by the dilation", points=0.5, category="values")
+def test_max_pool_dilation(submission):
+    expect.agrees(submission.max_pool2d, F.max_pool2d, MAPS.vary(stride=STRIDES, dilation=DILATIONS))
+
+
+def filled(x, around, beyond, kernel_size, stride=None, padding=0, ceil_mode=False, **settings):
+    """max_pool2d with other values in the padding and beyond it."""
+    size = F.max_pool2d(x, kernel_size, stride, padding, ceil_mode=ceil_mode, **settings).shape
+    (p, q), far = pair(padding), 20 if ceil_mode else 0
+    x = F.pad(F.pad(x, (q, q, p, p), value=around), (0, far, 0, far), value=beyond)
+    return F.max_pool2d(x, kernel_size, stride, **settings)[..., : size[2], : size[3]]
+
+
+@check("max_pool2d pads with minus infinity, so maps may be negative", points=1, category="values", devices="all")
 def test_max_pool_padding(submission, device):
-    x = -distinct(2, 3, 5, 4).to(device)
-    window = {"kernel_size": 3, "stride": 2}
-    expect.close(
-        submission.max_pool2d(x, **window, padding=1),
-        F.max_pool2d(x, **window, padding=1),
-        given="5 x 4 maps of negative values, window 3, stride 2, padding 1",
-        likely={"the padding is 0, not minus infinity": F.max_pool2d(F.pad(x, (1, 1, 1, 1)), **window)},
-    )
-    window = {"kernel_size": (2, 3), "stride": (1, 2)}
-    expect.close(
-        submission.max_pool2d(x, **window, padding=(1, 0), ceil_mode=True),
-        F.max_pool2d(x, **window, padding=(1, 0), ceil_mode=True),
-        given="5 x 4 maps of negative values, window (2, 3), stride (1, 2), padding (1, 0), ceil_mode",
-        likely={
-            "the cells that ceil_mode adds are 0, not minus infinity": F.max_pool2d(
-                F.pad(F.pad(x, (0, 0, 1, 1), value=float("-inf")), (0, 1, 0, 0)), **window
-            )
-        },
+    expect.agrees(
+        submission.max_pool2d,
+        F.max_pool2d,
+        PADDED.vary(
+            values=[kit.negative, kit.negative_thousands, kit.lowest, kit.ties],
+            dtype=FLOATS[:2],
+        ),
+        device=device,
+        likely={"the padding is 0, not minus infinity": lambda x, **settings: filled(x, 0, 0, **settings)},
     )
 
 
-@check(
-    "max_pool2d returns each maximum's place in its unpadded map",
-    points=1,
-    category="values",
-    after=test_max_pool_values,
-    devices="all",
-)
+@check("max_pool2d returns each maximum's place in its unpadded map", points=1, category="values", devices="all")
 def test_max_pool_indices(submission, device):
-    x = distinct(2, 3, 5, 7).to(device)
-    window = {"kernel_size": (3, 2), "stride": (2, 1), "dilation": (1, 2)}
-    values, indices = F.max_pool2d(x, **window, padding=1, return_indices=True)
-    padded = F.pad(x, (1, 1, 1, 1), value=float("-inf"))
-    first_row = torch.arange(values.shape[2], device=device)[:, None] * 2 - 1  # of each window
-    first_column = torch.arange(values.shape[3], device=device) - 1
-    in_window = (indices // 7 - first_row) * 2 + (indices % 7 - first_column) // 2
-    in_padded_map = F.max_pool2d(padded, **window, return_indices=True)[1]
-    in_batch = indices + torch.arange(6, device=device).reshape(2, 3, 1, 1) * 35
-    expect.close(
-        submission.max_pool2d(x, **window, padding=1, return_indices=True),
-        (values, indices),
-        given="5 x 7 maps, window (3, 2), stride (2, 1), dilation (1, 2), padding 1",
+    def in_batch(x, **settings):
+        values, indices = F.max_pool2d(x, **settings)
+        planes = torch.arange(x.shape[0] * x.shape[1], device=x.device).reshape(*x.shape[:2], 1, 1)
+        return values, indices + planes * x.shape[2] * x.shape[3]
+
+    def in_window(x, kernel_size, stride=None, padding=0, dilation=1, **settings):
+        (h, w), (p, q), (d, e) = pair(kernel_size if stride is None else stride), pair(padding), pair(dilation)
+        values, place = F.max_pool2d(x, kernel_size, stride, padding, dilation, **settings)
+        row = place // x.shape[3] - (torch.arange(values.shape[2], device=x.device)[:, None] * h - p)
+        column = place % x.shape[3] - (torch.arange(values.shape[3], device=x.device) * w - q)
+        return values, row // d * pair(kernel_size)[1] + column // e
+
+    def in_padded_map(x, padding=0, **settings):
+        values, place = F.max_pool2d(x, padding=padding, **settings)
+        rows, columns = place // x.shape[3] + pair(padding)[0], place % x.shape[3] + pair(padding)[1]
+        return values, rows * (x.shape[3] + 2 * pair(padding)[1]) + columns
+
+    expect.agrees(
+        submission.max_pool2d,
+        F.max_pool2d,
+        PADDED.vary(return_indices=[True], values=[kit.distinct], dilation=DILATIONS, dtype=FLOATS[:2]),
+        device=device,
         likely={
-            "the index counts the cells of the window": (values, in_window),
-            "the index counts the cells of the padded map": (values, in_padded_map),
-            "the index counts through the whole batch, not through its own map": (values, in_batch),
+            "the index counts the cells of the window": in_window,
+            "the index counts the cells of the padded map": in_padded_map,
+            "the index counts through the whole batch, not through its own map": in_batch,
         },
     )
 
 
-@check("avg_pool2d returns maps of the right size", points=0.5, category="shapes")
-def test_avg_pool_shape(submission):
-    expect_pooled_sizes(submission.avg_pool2d)
-
-
-@check(
-    "avg_pool2d takes the mean of each window of each channel",
-    points=1,
-    category="values",
-    after=test_avg_pool_shape,
-    devices="all",
-)
+@check("avg_pool2d takes the mean of each window of each channel", points=1, category="values", devices="all")
 def test_avg_pool_values(submission, device):
-    x = torch.tensor([[1.0, 3, 2, 1], [2, 9, 1, 1], [1, 4, 2, 3], [5, 6, 1, 2]], device=device).reshape(1, 1, 4, 4)
-    expect.close(
-        submission.avg_pool2d(x, 2),
-        torch.tensor([[3.75, 1.25], [4, 2]], device=device).reshape(1, 1, 2, 2),
-        given="the map 1 3 2 1 / 2 9 1 1 / 1 4 2 3 / 5 6 1 2, window 2",
-        likely={"this is the sum of each window": F.avg_pool2d(x, 2, divisor_override=1)},
-    )
-    x = torch.randn(2, 3, 7, 5, device=device)
-    window = {"kernel_size": (3, 2), "stride": (1, 2)}
-    expected = F.avg_pool2d(x, **window)
-    expect.close(
-        submission.avg_pool2d(x, **window),
-        expected,
-        given="2 x 3 maps of 7 x 5, window (3, 2), stride (1, 2)",
+    def square(x, kernel_size, **settings):
+        return F.avg_pool2d(x, kernel_size, divisor_override=pair(kernel_size)[0] ** 2, **settings)
+
+    expect.agrees(
+        submission.avg_pool2d,
+        F.avg_pool2d,
+        MAPS.vary(values=[kit.normal, kit.thousands]),
+        device=device,
         likely={
-            "the divisor is the square of one side of the window": F.avg_pool2d(x, **window, divisor_override=9),
-            "the window reaches into the other channels": expected.mean(1, keepdim=True).expand(-1, 3, -1, -1),
+            "this is the sum of each window": lambda x, **settings: F.avg_pool2d(x, divisor_override=1, **settings),
+            "the divisor is the square of one side of the window": square,
+            "the stride defaults to 1, not to the size of the window": striding_by_one(F.avg_pool2d),
+            "the window reaches into the other channels": across_channels(F.avg_pool2d, torch.mean),
         },
     )
 
 
-@check(
-    "avg_pool2d counts padded cells exactly when it is told to",
-    points=1,
-    category="values",
-    after=test_avg_pool_values,
-    devices="all",
-)
+@check("avg_pool2d counts padded cells exactly when it is told to", points=1, category="values", devices="all")
 def test_avg_pool_padding(submission, device):
-    x = torch.tensor([[4.0, 8], [12, 16]], device=device).reshape(1, 1, 2, 2)
-    expect.close(
-        submission.avg_pool2d(x, 2, padding=1),
-        torch.tensor([[1.0, 2], [3, 4]], device=device).reshape(1, 1, 2, 2),
-        given="the map 4 8 / 12 16, window 2, padding 1",
-        likely={"the divisor leaves the padded cells out": x},
-    )
-    x = distinct(2, 3, 4, 5).to(device)
-    window = {"kernel_size": 3, "stride": 2, "padding": 1}
-    expect.close(
-        submission.avg_pool2d(x, **window, count_include_pad=False),
-        F.avg_pool2d(x, **window, count_include_pad=False),
-        given="4 x 5 maps, window 3, stride 2, padding 1, count_include_pad=False",
-        likely={"the divisor counts the padded cells, too": F.avg_pool2d(x, **window)},
-    )
-    expect.close(
-        submission.avg_pool2d(x, **window, ceil_mode=True),
-        F.avg_pool2d(x, **window, ceil_mode=True),
-        given="4 x 5 maps, window 3, stride 2, padding 1, ceil_mode",
+    def never(x, count_include_pad=True, **settings):
+        return F.avg_pool2d(x, count_include_pad=False, **settings)
+
+    def always(x, count_include_pad=True, **settings):
+        return F.avg_pool2d(x, **settings)
+
+    expect.agrees(
+        submission.avg_pool2d,
+        F.avg_pool2d,
+        PADDED.vary(count_include_pad=[LEFT_OUT, False, True], dtype=FLOATS[:2]),
+        device=device,
         likely={
-            "the divisor counts cells beyond the padded map": F.avg_pool2d(
-                x, **window, ceil_mode=True, divisor_override=9
-            )
+            "the divisor leaves the padded cells out": never,
+            "the divisor counts the padded cells, too": always,
         },
     )
+
+
+@check("ceil_mode keeps a last window that sees a part of the map", points=1, category="values")
+def test_ceil_mode(submission):
+    def without(pool):
+        return lambda x, ceil_mode=False, **settings: pool(x, **settings)
+
+    def kept(pool, fill):
+        """A window that starts in the padding behind the map counts, too."""
+
+        def pooled(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **settings):
+            (p, q), steps = pair(padding), pair(kernel_size if stride is None else stride)
+            spans = [d * (k - 1) + 1 for d, k in zip(pair(dilation), pair(kernel_size), strict=True)]
+            behind = [
+                -(size + 2 * p - span) % step if ceil_mode else 0
+                for size, p, span, step in zip(x.shape[2:], (p, q), spans, steps, strict=True)
+            ]
+            return pool(F.pad(x, (q, q + behind[1], p, p + behind[0]), value=fill), kernel_size, stride, dilation)
+
+        return pooled
+
+    def counted(x, kernel_size, ceil_mode=False, count_include_pad=True, **settings):
+        if not count_include_pad:
+            return F.avg_pool2d(x, kernel_size, ceil_mode=ceil_mode, count_include_pad=False, **settings)
+        cells = pair(kernel_size)[0] * pair(kernel_size)[1]
+        return F.avg_pool2d(x, kernel_size, ceil_mode=ceil_mode, divisor_override=cells, **settings)
+
+    ceiled = CEILED.vary(values=[kit.negative], dilation=DILATIONS)
+    expect.agrees(
+        submission.max_pool2d,
+        F.max_pool2d,
+        ceiled,
+        likely={
+            "a last window that sees nothing but padding is kept": kept(
+                lambda x, k, s, d: F.max_pool2d(x, k, s, 0, d), float("-inf")
+            ),
+            "the cells that ceil_mode adds are 0, not minus infinity": lambda x, **settings: filled(
+                x, -torch.inf, 0, **settings
+            ),
+            "ceil_mode is left out": without(F.max_pool2d),
+        },
+    )
+    expect.agrees(submission.max_pool2d, F.max_pool2d, ceiled.vary(return_indices=[True, False]))
+    expect.agrees(
+        submission.avg_pool2d,
+        F.avg_pool2d,
+        CEILED.thorough().vary(count_include_pad=[LEFT_OUT, False, True]),
+        likely={
+            "the divisor counts cells beyond the padded map": counted,
+            "ceil_mode is left out": without(F.avg_pool2d),
+        },
+    )
+
+
+ADAPTED = grid(shape=[(2, 3, 7, 5), (1, 1, 6, 4)], output_size=[3, 1, (3, 2), (9, 1), (2, 7), (7, 5)])
 
 
 @check("adaptive_avg_pool2d covers the whole map with windows", points=1, category="values", devices="all")
 def test_adaptive(submission, device):
-    x = torch.randn(2, 3, 7, 5, device=device)
-    rows = torch.stack([x[:, :, a:b].mean(2) for a, b in ((0, 2), (2, 4), (4, 7))], 2)  # no overlap
-    expect.close(
-        submission.adaptive_avg_pool2d(x, (3, 2)),
-        F.adaptive_avg_pool2d(x, (3, 2)),
-        given="7 x 5 maps to 3 x 2",
+    def ending_early(x, output_size):
+        for axis, size in zip((2, 3), pair(output_size), strict=True):
+            length = x.shape[axis]
+            edges = [(i * length // size, (i + 1) * length // size) for i in range(size)]
+            x = torch.stack([x.narrow(axis, a, b - a).mean(axis) for a, b in edges], axis)
+        return x
+
+    def equal(x, output_size):
+        rows, columns = pair(output_size)
+        return F.avg_pool2d(x, (max(1, x.shape[2] // rows), max(1, x.shape[3] // columns)))[:, :, :rows, :columns]
+
+    expect.agrees(
+        submission.adaptive_avg_pool2d,
+        F.adaptive_avg_pool2d,
+        ADAPTED.vary(values=[kit.normal, kit.thousands]),
+        device=device,
         likely={
-            "the windows have equal size and the rest of the map is left out": F.avg_pool2d(x, 2)[..., :3, :2],
-            "a window ends where the next one starts: ends are rounded up, they overlap": torch.stack(
-                [rows[..., :2].mean(3), rows[..., 2:].mean(3)], 3
-            ),
+            "the windows have equal size and the rest of the map is left out": equal,
+            "a window ends where the next one starts: ends are rounded up, they overlap": ending_early,
         },
     )
-    expect.close(submission.adaptive_avg_pool2d(x, 3), F.adaptive_avg_pool2d(x, 3), given="7 x 5 maps to 3 x 3")
-    expect.close(
-        submission.adaptive_avg_pool2d(x, (9, 1)),
-        F.adaptive_avg_pool2d(x, (9, 1)),
-        given="7 x 5 maps to 9 x 1, more rows than there are",
-    )
+
+
+def lp_pool2d(x, norm_type, kernel_size, stride=None):
+    return windows(x, kernel_size, stride).abs().pow(norm_type).sum((-2, -1)).pow(1 / norm_type)
+
+
+NORMED = MAPS.vary(stride=STRIDES, norm_type=[2, 1, 3, 2.5, 0.5, 20])
 
 
 @check("lp_pool2d runs from the sum (p = 1) towards the maximum", points=1, category="values", devices="all")
 def test_lp_pool(submission, device):
-    x = torch.randn(2, 3, 7, 5, device=device)
-    expected = F.lp_pool2d(x, 2, (3, 2), stride=(1, 2))
-    expect.close(
-        submission.lp_pool2d(x, 2, (3, 2), stride=(1, 2)),
-        expected,
-        given="7 x 5 maps of both signs, p = 2, window (3, 2), stride (1, 2)",
+    def rootless(x, norm_type, **settings):
+        return lp_pool2d(x, norm_type, **settings).pow(norm_type)
+
+    def averaged(x, norm_type, kernel_size, **settings):
+        cells = pair(kernel_size)[0] * pair(kernel_size)[1]
+        return lp_pool2d(x, norm_type, kernel_size, **settings) / cells ** (1 / norm_type)
+
+    def signed(x, norm_type, kernel_size, stride=None):
+        return windows(x, kernel_size, stride).pow(norm_type).sum((-2, -1)).pow(1 / norm_type)
+
+    expect.agrees(
+        submission.lp_pool2d,
+        lp_pool2d,
+        NORMED,
+        slack=10,
+        device=device,
         likely={
-            "the p-th root is missing": expected.square(),
-            "the powers are averaged, not added": expected / 6**0.5,
+            "the p-th root is missing": rootless,
+            "the powers are averaged, not added": averaged,
+            "the magnitudes are not taken: powers of negative values": signed,
         },
     )
-    x = torch.tensor([[1.0, 2], [3, 4]], device=device).reshape(1, 1, 2, 2)
-    for p, norm in ((1, 10.0), (2, 30**0.5), (20, 4.000633)):
-        expected = torch.full((1, 1, 1, 1), norm, device=device)
-        expect.close(submission.lp_pool2d(x, p, 2), expected, given=f"the map 1 2 / 3 4, window 2, p = {p}")
+
+
+SQUARES = grid(shape=[(2, 3, 7, 5), (1, 1, 6, 4)], kernel_size=[2, 3], stride=[2, 1])
+POOLS = (
+    ("max_pool2d", F.max_pool2d, SQUARES),
+    ("avg_pool2d", F.avg_pool2d, SQUARES),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, grid(shape=SQUARES.axes["shape"], output_size=[3, 1])),
+    ("lp_pool2d", lp_pool2d, SQUARES.vary(norm_type=[2, 3])),
+)
+
+
+@check("gradients flow through every pooling function", points=0.5, category="gradients")
+def test_pool_gradients(submission):
+    for name, oracle, cases in POOLS:
+        cases = cases.vary(dtype=[torch.float64, torch.float32])
+        expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
 
 
 @check(
-    "gradients flow through every pooling function",
-    points=1,
+    "gradients follow every setting of pooling",
+    points=0.5,
     category="gradients",
-    after=[test_max_pool_values, test_avg_pool_values, test_adaptive, test_lp_pool],
+    after=[test_pool_gradients, test_max_pool_padding, test_avg_pool_padding, test_adaptive, test_lp_pool],
 )
-def test_pool_gradients(submission):
-    x = (distinct(1, 2, 5, 4, dtype=torch.float64) / 10).requires_grad_()
-    expect.gradients(submission.max_pool2d, (x, 3, 2), given="max_pool2d")
-    expect.gradients(submission.avg_pool2d, (x, 3, 2), given="avg_pool2d")
-    expect.gradients(submission.adaptive_avg_pool2d, (x, 3), given="adaptive_avg_pool2d")
-    expect.gradients(submission.lp_pool2d, (x, 3, 2), given="lp_pool2d")
+def test_pool_gradient_settings(submission):
+    for name, oracle, cases in (
+        ("max_pool2d", F.max_pool2d, PADDED.vary(dilation=DILATIONS)),
+        ("avg_pool2d", F.avg_pool2d, PADDED.vary(count_include_pad=[LEFT_OUT, False])),
+        ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, ADAPTED),
+        ("lp_pool2d", lp_pool2d, NORMED),
+    ):
+        expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
+
+
+@check("pooling takes every floating dtype", points=0.5, category="robustness")
+def test_pool_dtypes(submission):
+    for name, oracle, cases in POOLS:
+        expect.agrees(getattr(submission, name), oracle, cases.plain().vary(dtype=FLOATS, grad=RECORDING), slack=3)
+
+
+@check("pooling reads any memory layout and leaves x unchanged", points=0.5, category="robustness")
+def test_pool_layouts(submission):
+    for name, oracle, cases in POOLS:
+        cases = cases.plain().vary(layout=LAYOUTS, grad=RECORDING)
+        expect.agrees(getattr(submission, name), oracle, cases, unchanged=True, slack=3)
 
 
 POOLING_BY_HAND = Rule(
@@ -303,7 +352,7 @@ POOLING_BY_HAND = Rule(
 )
 
 
-@check("pooling is written without PyTorch's pooling", points=1.5, category="rules", gates=POOLING_BY_HAND)
+@check("pooling is written without PyTorch's pooling", points=1, category="rules", gates=POOLING_BY_HAND)
 def test_pool_rules(submission):
     x = torch.randn(1, 2, 6, 5)
     for name, arguments in (
@@ -316,6 +365,32 @@ def test_pool_rules(submission):
 
 
 # --- batch norm ----------------------------------------------------------------------------------------
+
+
+def standardised(x, axes, eps=1e-5, correction=0):
+    """The textbook formula, in the dtype of x."""
+    centred = x - x.mean(axes, keepdim=True)
+    count = torch.Size([x.shape[axis] for axis in axes]).numel()
+    variance = centred.square().sum(axes, keepdim=True) / (count - correction)
+    return centred / torch.sqrt(variance + eps)
+
+
+def over(*axes, **how):
+    """A layer that takes its statistics over these axes, whatever its settings."""
+    return lambda x, **settings: standardised(x, axes, **how)
+
+
+def wide(shape, dtype, generator):
+    """numbers around 10, apart by 30"""
+    return 30 * kit.normal(shape, dtype, generator) + 10
+
+
+def maps(draw, size, *, num_features):
+    """(N, C, H, W) for layers that are told C."""
+    return draw(size[0], num_features, *size[1:])
+
+
+BATCHES = grid(maps, size=[(2, 3, 5), (3, 2, 2), (1, 4, 3), (5, 1, 1)], num_features=[4, 1, 3], values=[wide])
 
 
 @check("BatchNorm2d(4) has 8 parameters", points=0.5, category="parameters")
@@ -332,16 +407,14 @@ def test_batch_norm_parameters(submission):
     )
 
 
-@check(
-    "BatchNorm2d exchanges its state_dict with nn.BatchNorm2d",
-    points=0.5,
-    category="parameters",
-    after=test_batch_norm_parameters,
-)
+@check("BatchNorm2d exchanges its state_dict with nn.BatchNorm2d", points=0.5, category="parameters")
 def test_state_dict(submission):
-    layer, reference = submission.BatchNorm2d(3), nn.BatchNorm2d(3)
-    expect.state_dict_keys(layer, list(reference.state_dict()))
-    expect.close(layer.state_dict(), dict(reference.state_dict()), trivial="how torch.nn starts: zeros and ones")
+    for settings in ({}, {"affine": False}, {"track_running_stats": False}):
+        layer, reference = submission.BatchNorm2d(3, **settings), nn.BatchNorm2d(3, **settings)
+        given = f"BatchNorm2d(3, {settings})"
+        expect.state_dict_keys(layer, list(reference.state_dict()), given=given)
+        trivial = "how torch.nn starts: zeros and ones"
+        expect.close(layer.state_dict(), dict(reference.state_dict()), trivial=trivial, given=given)
     state = {
         "weight": torch.randn(3),
         "bias": torch.randn(3),
@@ -349,171 +422,162 @@ def test_state_dict(submission):
         "running_var": torch.rand(3) + 0.5,
         "num_batches_tracked": torch.tensor(7),
     }
+    layer = submission.BatchNorm2d(3)
     layer.load_state_dict(state)
     expect.close(layer.state_dict(), state, trivial="what was loaded must come back")
 
 
-@check(
-    "BatchNorm2d normalises each channel over batch and map",
-    points=1.5,
-    category="values",
-    devices="all",
-)
+@check("BatchNorm2d normalises each channel over batch and map", points=1.5, category="values", devices="all")
 def test_batch_norm_values(submission, device):
-    x = torch.randn(2, 4, 3, 5, device=device) * 30 + 10
     channels = (0, 2, 3)
-    expect.close(
-        submission.BatchNorm2d(4).to(device)(x),
-        F.batch_norm(x, None, None, training=True),
-        given="a (2, 4, 3, 5) batch in training mode",
+
+    def by_the_variance(x, **settings):
+        variance = x.var(channels, correction=0, keepdim=True)
+        return (x - x.mean(channels, keepdim=True)) / (variance + 1e-5)
+
+    expect.agrees(
+        submission.BatchNorm2d,
+        nn.BatchNorm2d,
+        BATCHES.vary(affine=[False], steps=[1, 2]),
+        device=device,
         likely={
-            "the variance divides by N - 1, not by N": standardised(x, channels, correction=1),
-            "the statistics run over the batch only, not over the map": standardised(x, (0,)),
-            "the statistics run over the map only: this is instance norm": standardised(x, (2, 3)),
-            "the values are divided by the variance, not by its root": (x - x.mean(channels, keepdim=True))
-            / (x.var(channels, correction=0, keepdim=True) + 1e-5),
+            "the variance divides by N - 1, not by N": over(*channels, correction=1),
+            "the statistics run over the batch only, not over the map": over(0),
+            "the statistics run over the map only: this is instance norm": over(2, 3),
+            "the values are divided by the variance, not by its root": by_the_variance,
         },
     )
 
 
-@check(
-    "BatchNorm2d tracks the unbiased variance with its momentum",
-    points=1,
-    category="values",
-    after=test_state_dict,
-    devices="all",
-)
-def test_running_example(submission, device):
-    x = torch.tensor([[1.0, 2, 3, 4], [1, 1, 1, 9]], device=device).reshape(1, 2, 2, 2)
-    layer = submission.BatchNorm2d(2).to(device)
-    layer(x)
-    state = layer.state_dict()
-    given = "one training step on the channels 1 2 3 4 and 1 1 1 9, momentum 0.1"
-    expect.close(
-        state["running_mean"],
-        torch.tensor([0.25, 0.3], device=device),
-        given=given,
-        likely={"momentum is the share of the new value, not of the old one": torch.tensor([2.25, 2.7], device=device)},
-    )
-    expect.close(
-        state["running_var"],
-        torch.tensor([0.9 + 0.1 * 5 / 3, 2.5], device=device),
-        given=given,
+def remembering(change):
+    """Builds nn.BatchNorm2d with another way to remember: ``change(layer, x)`` after each step in training mode."""
+
+    def build(**settings):
+        layer = nn.BatchNorm2d(**settings)
+
+        def hook(layer, given, y):
+            if layer.training:
+                change(layer, given[0].detach())
+
+        layer.register_forward_hook(hook)
+        return layer
+
+    return build
+
+
+def biased(layer, x):
+    layer.running_var -= layer.momentum * x.var((0, 2, 3)) / (x.numel() // x.shape[1])
+
+
+def swelling(layer, x):
+    share = layer.momentum
+    layer.running_var += share * (layer.running_var - share * x.var((0, 2, 3))) / (1 - share)
+
+
+@check("BatchNorm2d tracks the unbiased variance with its momentum", points=1, category="values", devices="all")
+def test_running(submission, device):
+    def reversed_share(momentum=0.1, **settings):
+        return nn.BatchNorm2d(momentum=1 - momentum, **settings)
+
+    expect.agrees(
+        submission.BatchNorm2d,
+        nn.BatchNorm2d,
+        BATCHES.vary(momentum=[LEFT_OUT, 0.3, 0.01], affine=[False]),
+        of="state",
+        device=device,
         likely={
-            "running_var follows the biased variance": torch.tensor([1.025, 2.1], device=device),
-            "the new variance is added, and the old one does not shrink": torch.tensor(
-                [1 + 0.1 * 5 / 3, 2.6], device=device
+            "momentum is the share of the new value, not of the old one": reversed_share,
+            "running_var follows the biased variance": remembering(biased),
+            "the new variance is added, and the old one does not shrink": remembering(swelling),
+            "num_batches_tracked is never raised": remembering(lambda layer, x: layer.num_batches_tracked.sub_(1)),
+            "num_batches_tracked counts samples, not batches": remembering(
+                lambda layer, x: layer.num_batches_tracked.add_(len(x) - 1)
             ),
         },
     )
 
 
-@check(
-    "BatchNorm2d tracks three batches of different sizes",
-    points=0.5,
-    category="values",
-    after=test_running_example,
-)
+@check("BatchNorm2d tracks one batch after the other", points=0.5, category="values", after=test_running)
 def test_running_batches(submission):
-    layer, reference = submission.BatchNorm2d(3, momentum=0.3), nn.BatchNorm2d(3, momentum=0.3)
-    for size in (3, 2, 1):
-        x = torch.randn(size, 3, 2, 3) * 2 + 1
-        layer(x)
-        reference(x)
-    state = layer.state_dict()
-    given = "batches of 3, 2 and 1 samples, momentum 0.3"
-    expect.close(state["running_mean"], reference.running_mean, given=given)
-    expect.close(state["running_var"], reference.running_var, given=given)
-    expect.equal(
-        state["num_batches_tracked"].item(),
-        3,
-        given=given,
-        likely={
-            "num_batches_tracked is never raised": 0,
-            "num_batches_tracked counts samples, not batches": 6,
-        },
+    expect.agrees(
+        submission.BatchNorm2d,
+        nn.BatchNorm2d,
+        BATCHES.vary(
+            size=[(3, 2, 3), (2, 3, 5)],
+            affine=[False],
+            momentum=[0.3, LEFT_OUT],
+            steps=[3, 2],
+            state=["fresh", "loaded"],
+        ),
+        of="state",
     )
 
 
-@check(
-    "BatchNorm2d in eval mode uses its running statistics",
-    points=1,
-    category="values",
-    after=test_state_dict,
-    devices="all",
+EVALUATED = grid(
+    maps,
+    size=[(2, 3, 5), (1, 2, 2), (1, 1, 1)],
+    num_features=[3, 1],
+    training=[False],
+    affine=[False],
+    state=["loaded"],
 )
+
+
+@check("BatchNorm2d in eval mode uses its running statistics", points=1, category="values", devices="all")
 def test_eval(submission, device):
-    x = torch.randn(1, 3, 2, 3, device=device)
-    mean, var = torch.randn(3, device=device), torch.rand(3, device=device) + 0.5
-    layer = load(submission.BatchNorm2d(3, eps=0.1).to(device), running_mean=mean.cpu(), running_var=var.cpu())
-    layer.eval()
-    expect.close(
-        layer(x),
-        F.batch_norm(x, mean, var, eps=0.1),
-        given="one sample in eval mode",
-        likely={"eval mode uses the statistics of the batch": F.batch_norm(x, None, None, training=True, eps=0.1)},
-    )
+    def of_the_batch(x, eps=1e-5, **settings):
+        return standardised(x, (0, 2, 3), eps)
+
+    cases = EVALUATED.vary(eps=[LEFT_OUT, 0.1, 1e-3], grad=RECORDING, steps=[1, 2])
+    likely = {"eval mode uses the statistics of the batch": of_the_batch}
+    full = cases.vary(size=[(2, 3, 5), (1, 2, 2)])
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, full, device=device, likely=likely)
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases.vary(size=[(1, 1, 1)]), device=device)
 
 
-@check("BatchNorm2d in eval mode leaves its statistics alone", points=0.5, category="values", after=test_eval)
+@check("BatchNorm2d in eval mode leaves its statistics alone", points=0.5, category="values")
 def test_eval_frozen(submission):
-    layer = submission.BatchNorm2d(3)
-    layer(torch.randn(2, 3, 2, 3) + 5)
-    before = layer.state_dict()
-    layer.eval()
-    layer(torch.randn(2, 3, 2, 3) - 5)
-    expect.close(
-        layer.state_dict(),
-        before,
-        given="a training step, then a call in eval mode",
-        trivial="the state must be the one that was there before",
-    )
+    cases = EVALUATED.vary(size=[(2, 3, 5), (1, 1, 1)], steps=[1, 2], grad=RECORDING)
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases, of="state", trivial="the loaded state stays")
 
 
-@check(
-    "BatchNorm2d without running statistics always uses the batch",
-    points=0.5,
-    category="values",
-    after=test_batch_norm_values,
-)
+@check("BatchNorm2d without running statistics always uses the batch", points=0.5, category="values")
 def test_untracked(submission):
-    layer = submission.BatchNorm2d(3, affine=False, track_running_stats=False)
-    expect.state_dict_keys(layer, [])
-    layer.eval()
-    x = torch.randn(2, 3, 2, 5) * 30 + 10
-    expect.close(layer(x), F.batch_norm(x, None, None, training=True), given="track_running_stats=False, eval mode")
+    cases = BATCHES.vary(track_running_stats=[False], training=[False, True], affine=[False], momentum=[LEFT_OUT, 0.5])
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases)
 
 
-@check("BatchNorm2d refuses to train on one value per channel", points=0.5, category="robustness")
+@check("BatchNorm2d refuses the statistics of one value per channel", points=0.5, category="robustness")
 def test_single_value(submission):
-    layer = submission.BatchNorm2d(3)
-    x = torch.randn(1, 3, 1, 1)
-    expect.raises(("ValueError",), layer, x)
-    expect.shape(layer(torch.randn(1, 3, 1, 2)), (1, 3, 1, 2), given="one sample with two cells in training mode")
-    layer.eval()
-    expect.shape(layer(x), (1, 3, 1, 1), given="one value per channel in eval mode")
+    cases = grid(
+        maps,
+        size=[(1, 1, 1), (1, 1, 2), (2, 1, 1)],
+        num_features=[3, 1],
+        affine=[False],
+        track_running_stats=[LEFT_OUT, False],
+        training=[True, False],
+    )
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases, refuses=["ValueError"])
 
 
-@check(
-    "BatchNorm2d tracks its statistics under no_grad, too",
-    points=0.5,
-    category="robustness",
-    after=test_running_example,
-)
+@check("BatchNorm2d tracks its statistics under no_grad, too", points=0.5, category="robustness", after=test_running)
 def test_no_grad(submission):
-    x = torch.randn(2, 3, 2, 5) + 3
-    layer, reference = submission.BatchNorm2d(3), nn.BatchNorm2d(3)
-    submission.probes.without_grad(layer, x)
-    reference(x)
-    expect.close(
-        layer.state_dict()["running_mean"],
-        reference.running_mean,
-        given="a training step inside torch.no_grad()",
-        likely={"nothing is remembered while gradients are switched off": torch.zeros(3)},
+    def forgetful(**settings):
+        layer = nn.BatchNorm2d(**settings)
+        start = {name: value.clone() for name, value in layer.state_dict().items()}
+        layer.register_forward_hook(lambda layer, given, y: layer.load_state_dict(start) and None)
+        return layer
+
+    expect.agrees(
+        submission.BatchNorm2d,
+        nn.BatchNorm2d,
+        BATCHES.vary(grad=["no_grad"], affine=[False], steps=[1, 2]),
+        of="state",
+        likely={"nothing is remembered while gradients are switched off": forgetful},
     )
 
 
-@check("the running statistics carry no graph", points=0.5, category="gradients", after=test_running_example)
+@check("the running statistics carry no graph", points=0.5, category="gradients", after=test_running)
 def test_no_graph(submission):
     layer = submission.BatchNorm2d(3)
     layer(torch.randn(2, 3, 2, 5, requires_grad=True))
@@ -533,6 +597,35 @@ def test_no_graph(submission):
 # --- layer, instance and group norm --------------------------------------------------------------------
 
 
+def samples(draw, lead, *, normalized_shape):
+    return draw(*lead, *(normalized_shape if isinstance(normalized_shape, tuple) else (normalized_shape,)))
+
+
+def group_maps(draw, size, *, num_groups, num_channels):
+    return draw(size[0], num_channels, *size[1:])
+
+
+def divides(num_groups, num_channels):
+    return num_channels % num_groups == 0
+
+
+LAYERS = grid(
+    samples,
+    lead=[(2,), (), (2, 3), (1, 2, 3)],
+    normalized_shape=[(4, 3, 5), (3, 5), 7, (6,), (2, 2, 3, 2)],
+    values=[wide],
+)
+INSTANCES = grid(maps, size=[(2, 3, 5), (1, 2, 2), (3, 1, 4)], num_features=[4, 1, 3], values=[wide])
+GROUPS = grid(
+    group_maps,
+    where=divides,
+    size=[(2, 3, 5), (1, 2, 2), (3, 1, 4)],
+    num_groups=[2, 1, 3, 6],
+    num_channels=[6, 4, 12],
+    values=[wide],
+)
+
+
 @check("LayerNorm((6, 5, 5)) has 300 parameters", points=0.5, category="parameters")
 def test_layer_norm_parameters(submission):
     expect.equal(
@@ -544,31 +637,27 @@ def test_layer_norm_parameters(submission):
     )
 
 
-@check(
-    "LayerNorm normalises each sample over all its last axes",
-    points=1,
-    category="values",
-    after=test_layer_norm_parameters,
-    devices="all",
-)
+@check("LayerNorm normalises each sample over all its last axes", points=1, category="values", devices="all")
 def test_layer_norm(submission, device):
-    x = torch.randn(2, 4, 3, 5, device=device) * 30 + 10
-    expect.close(
-        submission.LayerNorm((4, 3, 5)).to(device)(x),
-        F.layer_norm(x, (4, 3, 5)),
-        given="LayerNorm((4, 3, 5)) on a (2, 4, 3, 5) batch",
+    def last_axes(shape):
+        return tuple(range(-len(shape), 0)) if isinstance(shape, tuple) else (-1,)
+
+    def first_of_them(x, normalized_shape, **settings):
+        return standardised(x, last_axes(normalized_shape)[:1])
+
+    def unbiased(x, normalized_shape, **settings):
+        return standardised(x, last_axes(normalized_shape), correction=1)
+
+    expect.agrees(
+        submission.LayerNorm,
+        nn.LayerNorm,
+        LAYERS.vary(training=[True, False], steps=[1, 2]),
+        device=device,
         likely={
-            "the statistics run over the channels only": standardised(x, (1,)),
-            "the statistics run over the last axis only": standardised(x, (3,)),
-            "the variance divides by N - 1, not by N": standardised(x, (1, 2, 3), correction=1),
+            "the statistics run over the channels only": first_of_them,
+            "the statistics run over the last axis only": over(-1),
+            "the variance divides by N - 1, not by N": unbiased,
         },
-    )
-    words = torch.randn(2, 3, 7, device=device) * 30
-    state = {"weight": torch.randn(7), "bias": torch.randn(7)}
-    expect.close(
-        load(submission.LayerNorm(7).to(device), **state)(words),
-        F.layer_norm(words, (7,), state["weight"].to(device), state["bias"].to(device)),
-        given="LayerNorm(7) with weights on a (2, 3, 7) batch",
     )
 
 
@@ -584,29 +673,19 @@ def test_instance_norm_parameters(submission):
     expect.equal(parameter_count(submission.InstanceNorm2d(4, affine=True)), 8, given="InstanceNorm2d(4, affine=True)")
 
 
-@check(
-    "InstanceNorm2d normalises each map by itself",
-    points=1,
-    category="values",
-    after=test_instance_norm_parameters,
-    devices="all",
-)
+@check("InstanceNorm2d normalises each map by itself", points=1, category="values", devices="all")
 def test_instance_norm(submission, device):
-    x = torch.randn(2, 4, 3, 5, device=device) * 30 + 10
-    layer = submission.InstanceNorm2d(4).to(device)
-    given = "a (2, 4, 3, 5) batch"
-    expect.close(
-        layer(x),
-        F.instance_norm(x),
-        given=given,
+    expect.agrees(
+        submission.InstanceNorm2d,
+        nn.InstanceNorm2d,
+        INSTANCES.vary(training=[True, False], steps=[1, 2]),
+        device=device,
         likely={
-            "the statistics run over the batch, too: this is batch norm": standardised(x, (0, 2, 3)),
-            "the statistics run over the channels, too: this is layer norm": standardised(x, (1, 2, 3)),
-            "the variance divides by N - 1, not by N": standardised(x, (2, 3), correction=1),
+            "the statistics run over the batch, too: this is batch norm": over(0, 2, 3),
+            "the statistics run over the channels, too: this is layer norm": over(1, 2, 3),
+            "the variance divides by N - 1, not by N": over(2, 3, correction=1),
         },
     )
-    layer.eval()
-    expect.close(layer(x), F.instance_norm(x), given=f"{given} in eval mode")
 
 
 @check("GroupNorm(2, 4) has 8 parameters", points=0.5, category="parameters")
@@ -620,183 +699,196 @@ def test_group_norm_parameters(submission):
     )
 
 
-@check(
-    "GroupNorm normalises blocks of neighbouring channels",
-    points=1,
-    category="values",
-    after=test_group_norm_parameters,
-    devices="all",
-)
+@check("GroupNorm normalises blocks of neighbouring channels", points=1, category="values", devices="all")
 def test_group_norm(submission, device):
-    x = (torch.randn(2, 6, 3, 5) * torch.arange(20, 80, 10)[:, None, None]).to(device)
-    blocks = x.reshape(2, 2, 3, 3, 5)  # channels 0 1 2 and 3 4 5
-    mixed = x.reshape(2, 3, 2, 3, 5).transpose(1, 2)  # channels 0 2 4 and 1 3 5
-    expect.close(
-        submission.GroupNorm(2, 6).to(device)(x),
-        F.group_norm(x, 2),
-        given="GroupNorm(2, 6) on a (2, 6, 3, 5) batch",
+    def every_second(x, num_groups, num_channels, **settings):
+        mixed = x.unflatten(1, (-1, num_groups)).transpose(1, 2)
+        return standardised(mixed, (2, 3, 4)).transpose(1, 2).reshape(x.shape)
+
+    def so_many_in_a_group(x, num_groups, num_channels, **settings):
+        return F.group_norm(x, num_channels // num_groups)
+
+    def unbiased(x, num_groups, **settings):
+        blocks = x.unflatten(1, (num_groups, -1))
+        return standardised(blocks, (2, 3, 4), correction=1).reshape(x.shape)
+
+    expect.agrees(
+        submission.GroupNorm,
+        nn.GroupNorm,
+        GROUPS.vary(training=[True, False], steps=[1, 2]),
+        device=device,
         likely={
-            "a group takes every second channel, not a block": standardised(mixed, (2, 3, 4))
-            .transpose(1, 2)
-            .reshape(x.shape),
-            "num_groups is taken for the number of channels in a group": F.group_norm(x, 3),
-            "the variance divides by N - 1, not by N": standardised(blocks, (2, 3, 4), correction=1).reshape(x.shape),
+            "a group takes every second channel, not a block": every_second,
+            "num_groups is taken for the number of channels in a group": so_many_in_a_group,
+            "the variance divides by N - 1, not by N": unbiased,
         },
     )
 
 
-@check(
-    "GroupNorm(1, C) is layer norm, GroupNorm(C, C) instance norm",
-    points=0.5,
-    category="values",
-    after=test_group_norm,
-)
-def test_group_norm_limits(submission):
-    x = torch.randn(2, 6, 3, 5) * 30 + 10
-    expect.close(submission.GroupNorm(1, 6)(x), F.layer_norm(x, (6, 3, 5)), given="GroupNorm(1, 6)")
-    expect.close(submission.GroupNorm(6, 6)(x), F.instance_norm(x), given="GroupNorm(6, 6)")
-
-
 # --- all norm layers -----------------------------------------------------------------------------------
 
-
-@check(
-    "weight and bias scale and shift whole channels",
-    points=0.5,
-    category="values",
-    after=[test_state_dict, test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm_limits],
+NORMS = (  # as many columns as channels: a vector laid along the wrong axis fits, too
+    ("BatchNorm2d", nn.BatchNorm2d, "affine", (0, 2, 3), grid(maps, size=[(2, 3, 4)], num_features=[4, 3])),
+    (
+        "LayerNorm",
+        nn.LayerNorm,
+        "elementwise_affine",
+        (1, 2, 3),
+        grid(samples, lead=[(2,)], normalized_shape=[(4, 3, 4), (3, 5, 2)]),
+    ),
+    ("InstanceNorm2d", nn.InstanceNorm2d, "affine", (2, 3), grid(maps, size=[(2, 3, 4)], num_features=[4, 3])),
+    (
+        "GroupNorm",
+        nn.GroupNorm,
+        "affine",
+        (1, 2, 3),
+        grid(group_maps, size=[(2, 3, 4)], num_groups=[1], num_channels=[4, 3]),
+    ),
 )
+
+
+ARGUMENTS = {"BatchNorm2d": (4,), "LayerNorm": ((4, 3, 5),), "InstanceNorm2d": (4,), "GroupNorm": (2, 4)}
+
+
+def four_layers(submission, **settings):
+    """Name and layer, for each layer in turn; x is (N, 4, 3, 5)."""
+    yield "BatchNorm2d(4)", submission.BatchNorm2d(4, **settings)
+    yield "LayerNorm((4, 3, 5))", submission.LayerNorm((4, 3, 5), **settings)
+    yield "InstanceNorm2d(4)", submission.InstanceNorm2d(4, **settings)
+    yield "GroupNorm(1, 4)", submission.GroupNorm(1, 4, **settings)
+
+
+@check("weight and bias scale and shift whole channels", points=0.5, category="values")
 def test_affine(submission):
-    x = 30 * torch.randn(2, 4, 3, 4)  # as many columns as channels: a vector laid along the wrong axis fits, too
-    affine = {"weight": torch.tensor([0.5, -1.0, 2.0, 3.0]), "bias": torch.randn(4)}
-    for name, layer, normalised in (
-        ("BatchNorm2d(4)", submission.BatchNorm2d(4), F.batch_norm(x, None, None, training=True)),
-        ("InstanceNorm2d(4, affine=True)", submission.InstanceNorm2d(4, affine=True), F.instance_norm(x)),
-        ("GroupNorm(2, 4)", submission.GroupNorm(2, 4), F.group_norm(x, 2)),
-    ):
-        weight, bias = (affine[key][:, None, None] for key in ("weight", "bias"))
-        expect.close(
-            load(layer, **affine)(x),
-            normalised * weight + bias,
-            given=f"{name}, a (2, 4, 3, 4) batch",
-            likely={
-                "weight and bias lie along the columns, not along the channels": normalised * affine["weight"]
-                + affine["bias"],
-                "weight and bias are left out": normalised,
-            },
+    for name, oracle, switch, axes, cases in NORMS:
+
+        def along_the_columns(build=oracle, switch=switch, **settings):
+            layer, plain = build(**settings), build(**settings | {switch: False})
+            layer.register_forward_hook(lambda layer, x, y: plain(x[0]) * layer.weight + layer.bias)
+            return layer
+
+        likely = {"weight and bias are left out": over(*axes)}
+        if name != "LayerNorm":
+            likely["weight and bias lie along the columns, not along the channels"] = along_the_columns
+        expect.agrees(
+            getattr(submission, name),
+            oracle,
+            cases.vary(state=["loaded"], objects=[1, 2], **{switch: [True]}),
+            likely=likely,
         )
-    plain = submission.LayerNorm((3, 4), elementwise_affine=False)
-    expect.close(plain(x), F.layer_norm(x, (3, 4)), given="LayerNorm((3, 4), elementwise_affine=False)")
-    plain = submission.GroupNorm(2, 4, affine=False)
-    expect.close(plain(x), F.group_norm(x, 2), given="GroupNorm(2, 4, affine=False)")
+        starts = cases.vary(**{switch: [LEFT_OUT, False, True]})
+        expect.agrees(getattr(submission, name), oracle, starts, of="state", trivial="ones and zeros, as in torch.nn")
+        without = getattr(submission, name)(*ARGUMENTS[name], **{switch: False})
+        given = f"{name} without weight and bias"
+        expect.equal([without.weight, without.bias], [None, None], given=given)
+        expect.agrees(getattr(submission, name), oracle, cases.vary(**{switch: [False, LEFT_OUT]}))
 
 
-@check(
-    "eps is added to the variance, under the root",
-    points=1,
-    category="values",
-    after=[test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm],
-)
+def tiny(shape, dtype, generator):
+    """numbers near 0.01"""
+    return 0.01 * kit.normal(shape, dtype, generator)
+
+
+@check("eps is added to the variance, under the root", points=1, category="values")
 def test_eps(submission):
-    x = torch.randn(2, 4, 3, 5) * 0.01  # a variance of 1e-4: an eps of 1e-5 can be seen
-    for name, layer, axes in four_layers(submission):
-        exact = standardised(x, axes, eps=0)
-        root = x.std(axes, correction=0, keepdim=True)
-        expect.close(
-            layer(x),
-            standardised(x, axes),
-            given=f"{name} on values near 0.01",
+    for name, oracle, switch, axes, cases in NORMS:
+
+        def beside_the_root(x, eps=1e-5, axes=axes, **settings):
+            return (x - x.mean(axes, keepdim=True)) / (x.std(axes, correction=0, keepdim=True) + eps)
+
+        expect.agrees(
+            getattr(submission, name),
+            oracle,
+            cases.vary(values=[tiny, wide], eps=[LEFT_OUT, 0.5, 1e-3], **{switch: [False]}),
             likely={
-                "eps is left out": exact,
-                "eps is added to the root, not under it": exact * root / (root + 1e-5),
+                "eps is left out": over(*axes, eps=0),
+                "eps is always 1e-5": over(*axes),
+                "eps is added to the root, not under it": beside_the_root,
             },
         )
-    for name, layer, axes in four_layers(submission, eps=0.5):
-        expect.close(
-            layer(100 * x),
-            standardised(100 * x, axes, eps=0.5),
-            given=f"{name} with eps=0.5",
-            likely={"eps is always 1e-5": standardised(100 * x, axes)},
+
+
+@check("the norm layers take any two settings together", points=0.5, category="values", after=[test_affine, test_eps])
+def test_settings(submission):
+    for name, oracle, switch, _axes, cases in NORMS:
+        cases = cases.vary(
+            values=[tiny, wide],
+            eps=[LEFT_OUT, 0.5, 1e-3],
+            training=[True, False],
+            state=["loaded", "fresh"],
+            steps=[1, 2],
+            dtype=FLOATS[:2],
+            **{switch: [LEFT_OUT, True, False]},
         )
+        if name == "BatchNorm2d":
+            cases = cases.vary(momentum=[LEFT_OUT, 0.3, 0.9], track_running_stats=[LEFT_OUT, False, True])
+            expect.agrees(submission.BatchNorm2d, oracle, cases, of="state")
+        expect.agrees(getattr(submission, name), oracle, cases)
 
 
-@check(
-    "the norm layers keep their precision far from zero",
-    points=0.5,
-    category="robustness",
-    after=[test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm],
-    devices="all",
-)
+def offset(shape, dtype, generator):
+    """numbers around 10000, apart by 1"""
+    return kit.normal(shape, dtype, generator) + 10_000
+
+
+def large(shape, dtype, generator):
+    """numbers around 2000, apart by 1000"""
+    return 1000 * kit.normal(shape, dtype, generator) + 2000
+
+
+@check("the norm layers keep their precision far from zero", points=0.5, category="robustness", devices="all")
 def test_offset(submission, device):
-    x = torch.randn(2, 4, 3, 5, device=device) + 10_000
-    for name, layer, axes in four_layers(submission):
-        mean = x.mean(axes, keepdim=True)
-        variance = (x * x).mean(axes, keepdim=True) - mean * mean
-        expect.close(
-            layer.to(device)(x),
-            standardised(x.double(), axes).float(),
-            rtol=0,
-            atol=0.02,  # seven times the rounding of a right formula, 1/70 of what cancellation does
-            equal_nan=True,  # for the mistaken formula: its variance may be negative
-            given=f"{name} on values around 10000",
-            likely={
-                "E[x^2] - E[x]^2 cancels: both are 1e8, their difference is 1": (x - mean) / torch.sqrt(variance + 1e-5)
-            },
+    for name, oracle, switch, axes, cases in NORMS:
+
+        def cancelling(x, eps=1e-5, axes=axes, **settings):
+            mean = x.mean(axes, keepdim=True)
+            return (x - mean) / torch.sqrt((x * x).mean(axes, keepdim=True) - mean * mean + eps)
+
+        expect.agrees(
+            getattr(submission, name),
+            oracle,
+            cases.vary(values=[offset], **{switch: [False]}),
+            device=device,
+            likely={"E[x^2] - E[x]^2 cancels: both are 1e8, their difference is 1": cancelling},
         )
 
 
-@check(
-    "the norm layers normalise half precision in float32",
-    points=0.5,
-    category="robustness",
-    after=[test_batch_norm_values, test_layer_norm, test_instance_norm, test_group_norm],
-    devices="all",
-)
+@check("the norm layers normalise half precision in float32", points=0.5, category="robustness", devices="all")
 def test_half(submission, device):
-    x = (torch.randn(2, 4, 3, 5, device=device) * 1000).half()
-    for name, layer, axes in four_layers(submission):
-        expect.close(
-            layer.to(device)(x),
-            standardised(x.float(), axes).half(),
-            rtol=2e-3,
-            atol=2e-3,
-            given=f"{name} on float16 values near 1000",
-            likely={"the variance overflows: 1000^2 does not fit into float16": torch.zeros_like(x)},
+    for name, oracle, switch, axes, cases in NORMS:
+        expect.agrees(
+            getattr(submission, name),
+            oracle,
+            cases.vary(
+                values=[large, kit.normal], dtype=FLOATS[2:], layer_dtype=[torch.float32], **{switch: [False, True]}
+            ),
+            device=device,
+            likely={"the variance overflows: 1000^2 does not fit into float16": over(*axes)},
         )
 
 
-@check(
-    "gradients flow through batch statistics, weight and bias",
-    points=1,
-    category="gradients",
-    after=[test_eval_frozen, test_eps],
-)
+@check("gradients flow through batch statistics, weight and bias", points=1, category="gradients")
 def test_norm_gradients(submission):
-    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    cotangent = torch.randn_like(x)
+    for name, oracle, switch, axes, cases in NORMS:
 
-    def gradient(y):
-        return torch.autograd.grad((y * cotangent).sum(), x, retain_graph=True)[0]
+        def cut(x, axes=axes, mean=True, variance=True, **settings):
+            m, v = x.mean(axes, keepdim=True), x.var(axes, correction=0, keepdim=True)
+            return (x - (m.detach() if mean else m)) / torch.sqrt((v.detach() if variance else v) + 1e-5)
 
-    for name, layer, axes in four_layers(submission):
-        layer.double()
-        y = layer(x)
-        expect.gradient_flow(y, x, given=name)
-        mean, root = x.mean(axes, keepdim=True), torch.sqrt(x.var(axes, correction=0, keepdim=True) + 1e-5)
-        expect.close(
-            gradient(y),
-            gradient(standardised(x, axes)),
-            given=f"the gradient that reaches x through {name}",
+        expect.agrees(
+            getattr(submission, name),
+            oracle,
+            cases.vary(dtype=[torch.float64, torch.float32], **{switch: [True, False]}),
+            gradients=True,
+            slack=10,
             likely={
-                "mean and variance are cut off from the graph: gradients flow through both": cotangent / root.detach(),
-                "the mean is cut off from the graph": gradient((x - mean.detach()) / root),
-                "the variance is cut off from the graph": gradient((x - mean) / root.detach()),
+                "mean and variance are cut off from the graph: gradients flow through both": cut,
+                "the mean is cut off from the graph": lambda x, cut=cut, **settings: cut(x, variance=False),
+                "the variance is cut off from the graph": lambda x, cut=cut, **settings: cut(x, mean=False),
             },
         )
-        expect.gradients(layer, (x,), module=layer, given=name)
-    layer = submission.BatchNorm2d(4).double()
-    layer.eval()
-    expect.gradients(layer, (x,), module=layer, given="BatchNorm2d(4) in eval mode")
+    loaded = NORMS[0][-1].vary(state=["loaded"], training=[False, True], dtype=[torch.float64])
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, loaded, gradients=True, slack=10)
 
 
 NORMALISATION_BY_HAND = Rule(
@@ -809,45 +901,24 @@ NORMALISATION_BY_HAND = Rule(
 
 @check(
     "normalisation is written without PyTorch's normalisation",
-    points=1.5,
+    points=1,
     category="rules",
     gates=NORMALISATION_BY_HAND,
 )
 def test_norm_rules(submission):
     x = torch.randn(2, 4, 3, 5)
-    for name, layer, _ in four_layers(submission):
+    for name, layer in four_layers(submission):
         expect.avoids(layer, x, rule=NORMALISATION_BY_HAND, given=name)
 
 
 # --- all together --------------------------------------------------------------------------------------
 
 
-def every_call(submission):
-    """(name, function, arguments after x) of everything that takes maps (N, 4, 3, 5)."""
-    yield "max_pool2d", submission.max_pool2d, (2, 1, 1)
-    yield "avg_pool2d", submission.avg_pool2d, (2, 1, 1)
-    yield "adaptive_avg_pool2d", submission.adaptive_avg_pool2d, (2,)
-    yield "lp_pool2d", submission.lp_pool2d, (2, 2)
-    for name, layer, _ in four_layers(submission):
-        yield name, layer, ()
-
-
-@check("no function and no layer changes its input", points=0.5, category="robustness")
-def test_inputs_unchanged(submission):
-    for name, function, arguments in every_call(submission):
-        expect.not_mutated(submission, function, torch.randn(2, 4, 3, 5), *arguments, given=name)
-
-
-@check("inputs may lie in memory in any order", points=0.5, category="robustness")
-def test_layouts(submission):
-    x = torch.randn(2, 4, 3, 5)
-    for name, function, arguments in every_call(submission):
-        expected = function(x, *arguments)
-        for layout, strided in (
-            ("channels last", x.contiguous(memory_format=torch.channels_last)),
-            ("a transposed view", x.transpose(2, 3).contiguous().transpose(2, 3)),
-        ):
-            expect.close(function(strided, *arguments), expected, given=f"{name} on {layout}")
+@check("norm layers read any memory layout and leave x unchanged", points=0.5, category="robustness")
+def test_norm_layouts(submission):
+    for name, oracle, switch, _axes, cases in NORMS:
+        cases = cases.vary(layout=LAYOUTS, grad=RECORDING, training=[True, False], **{switch: [False]})
+        expect.agrees(getattr(submission, name), oracle, cases, unchanged=True, slack=3)
 
 
 @check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency")
@@ -860,7 +931,7 @@ def test_efficiency(submission):
     for name, arguments in (("max_pool2d", (2, 1, 1)), ("avg_pool2d", (2, 1, 1)), ("lp_pool2d", (2, 2))):
         expect_constant(name, getattr(submission, name), arguments, (2, 4, 6, 5), (4, 12, 18, 15))
     expect_constant("adaptive_avg_pool2d", submission.adaptive_avg_pool2d, (2,), (2, 4, 6, 5), (4, 12, 18, 15))
-    for name, layer, _ in four_layers(submission):
+    for name, layer in four_layers(submission):
         expect_constant(name, layer, (), (2, 4, 3, 5), (12, 4, 3, 5))
 
 

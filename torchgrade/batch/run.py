@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade import __version__
-from torchgrade.batch.gradebook.gradebook import Gradebook, Target, now
+from torchgrade.batch.gradebook.gradebook import Gradebook, Seed, Target, now
 from torchgrade.batch.gradebook.ledger import Change, changes, rows
 from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
@@ -71,7 +71,7 @@ def _gpus() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Submissions:
     """Where the class's files lie and how they are read; of the course's tasks those in ``asked`` are graded."""
 
     path: Path
@@ -83,18 +83,18 @@ class Reading:
     attempt: str = "last"
 
 
-def read_in(reading: Reading, book: Gradebook | None, keep: Callable[[str, bytes], None]) -> Intake:
+def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[str, bytes], None]) -> Intake:
     """Read the class, and change nothing. Without a roster the one of the last time is used; what people decided
     about names and files holds."""
     everybody = book.everybody() if book else []
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
-    listed = reading.listed or [student for student in (book.students() if book else ()) if student.listed]
+    listed = submissions.listed or [student for student in (book.students() if book else ()) if student.listed]
     listed = _as_decided(listed, decided)
-    with open_files(reading.path) as files:
+    with open_files(submissions.path) as files:
         return read_class(
-            files, wanted_names(reading.course.tasks), reading.opener, listed, keep=keep,
-            tasks=[task.stem for task in reading.asked], pattern=reading.pattern, attempt=reading.attempt,
-            decided=decided, ignore=reading.course.ignore,
+            files, wanted_names(submissions.course.tasks), submissions.opener, listed, keep=keep,
+            tasks=[task.stem for task in submissions.asked], pattern=submissions.pattern, attempt=submissions.attempt,
+            decided=decided, ignore=submissions.course.ignore,
         )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
 
 
 def take_in(
-    book: Gradebook, reading: Reading, accept: Callable[[Intake], bool] = lambda intake: True
+    book: Gradebook, submissions: Submissions, accept: Callable[[Intake], bool] = lambda intake: True
 ) -> tuple[Intake, dict[str, str]]:
     """Read the class into the gradebook, where ``accept`` agrees with what was read; verdicts are not touched.
 
@@ -126,18 +126,18 @@ def take_in(
             book.add_sources(pending)
             pending.clear()
 
-    intake = read_in(reading, book, keep)
+    intake = read_in(submissions, book, keep)
     if not accept(intake):
         return intake, {}
     book.add_sources(pending)
     followed = _follow(book, intake)
-    book.set_class(intake.students, [entry.info for entry in task_plans(reading.asked).values()])
+    book.set_class(intake.students, [entry.info for entry in task_plans(submissions.asked).values()])
     followed = {former: present for former, present in followed.items() if book.follow(former, present)}
-    book.set_handins(intake.handins, intake.unmatched, [task.stem for task in reading.asked])
+    book.set_handins(intake.handins, intake.unmatched, [task.stem for task in submissions.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
-    book.set_setting("attempt", reading.attempt)
-    book.set_setting("submissions", str(reading.path.absolute()))
-    book.set_setting("pattern", reading.pattern or "")
+    book.set_setting("attempt", submissions.attempt)
+    book.set_setting("submissions", str(submissions.path.absolute()))
+    book.set_setting("pattern", submissions.pattern or "")
     return intake, followed
 
 
@@ -179,7 +179,7 @@ def new_targets(book: Gradebook, tasks: Sequence[Task], options: Options, seed: 
     document = environment(options.devices)
     name = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
     book.set_environment(name, document)
-    return {task.stem: Target(task.grader_hash, name, seed) for task in tasks}
+    return {task.stem: Target(task.grader_hash, name, Seed(seed)) for task in tasks}
 
 
 def grade_class(

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
-from torchgrade.batch.intake.intake import Intake, Line, table
+from torchgrade.batch.intake.intake import Intake, PlanLine, table
 from torchgrade.batch.intake.roster_file import read_roster
-from torchgrade.batch.run import BatchSummary, Reading, grade_class, read_in, take_in
+from torchgrade.batch.run import BatchSummary, Submissions, grade_class, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -47,14 +47,16 @@ def batch(options: argparse.Namespace, course: Course) -> int:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
             with Openers(isolation(options), course.secret) as openers:
-                intake = read_in(_reading(options, course, asked, listed, openers), known, lambda name, content: None)
+                intake = read_in(
+                    _submissions(options, course, asked, listed, openers), known, lambda name, content: None
+                )
         show(intake, most=None)
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
         with Openers(isolation(options), course.secret) as openers:
-            reading = _reading(options, course, asked, listed, openers)
-            intake, followed = take_in(book, reading, lambda intake: options.yes or not intake.doubts)
+            submissions = _submissions(options, course, asked, listed, openers)
+            intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
         if intake.doubts and not options.yes:
             show(intake, most=_SHOWN)
             say(_("nothing is graded yet: mend what is named above, or go on as it is with --yes; --plan shows all"))
@@ -63,10 +65,10 @@ def batch(options: argparse.Namespace, course: Course) -> int:
         return grade(book, course, asked, options)
 
 
-def _reading(
+def _submissions(
     options: argparse.Namespace, course: Course, asked: Sequence[Task], listed: Sequence[Student], openers: Openers
-) -> Reading:
-    return Reading(
+) -> Submissions:
+    return Submissions(
         options.submissions, course, asked, openers, listed, options.pattern, options.attempt,
     )  # fmt: skip
 
@@ -119,7 +121,7 @@ def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
 def show(intake: Intake, most: int | None) -> None:
     """The table file, person, task, and what is in doubt about it."""
     lines = table(intake)
-    head = Line(_("file"), _("person"), _("task"), "")
+    head = PlanLine(_("file"), _("person"), _("task"), "")
     widths = [max(cell_len(plain(line[i], lines=False)) for line in (head, *lines)) for i in range(3)]
     widths = [min(width, limit) for width, limit in zip(widths, (60, 30, 32), strict=True)]
     for line in (head, *lines[:most]):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
-from torchgrade.batch.run import Reading, class_rows, take_in
+from torchgrade.batch.run import Submissions, class_rows, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
 from torchgrade.course import Course, Task
@@ -75,8 +75,8 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             return int(ExitCode.PASSED)
         pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
         with Openers(isolation(options), course.secret) as openers:
-            reading = Reading(place, course, asked, openers, (), pattern, attempt)
-            intake, followed = take_in(book, reading)
+            submissions = Submissions(place, course, asked, openers, (), pattern, attempt)
+            intake, followed = take_in(book, submissions)
         say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))
         tell_intake(intake, followed)
         return grade(book, course, asked, options)

@@ -42,9 +42,15 @@ class Score:
 
 
 def equivalents(task: Task) -> dict[str, str]:
-    """By name of the mutant, why it is the same program."""
+    """By name of the mutant, why and on which inputs it is the same program; CourseError where that is not said."""
     path = task.folder / "equivalent.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {}
+    for name, entry in (entries or {}).items():
+        if not isinstance(entry, dict) or set(entry) != {"inputs", "why"} or not all(entry.values()):
+            raise CourseError(f"{task.stem}/equivalent.yaml: {name!r} says for which inputs, in words, and why")
+        found[name] = f"{entry['inputs']}: {entry['why']}"
+    return found
 
 
 def mutate(pool: Pool, task: Task, options: Options, limit: int | None, only: str = "", seed: int = 0) -> Score:

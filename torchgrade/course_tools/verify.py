@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools import inputs, proof
+from torchgrade.course_tools import inputs, messages, proof
 from torchgrade.course_tools.calibrate import stale
 from torchgrade.course_tools.edited import edited
 from torchgrade.course_tools.outline import order_problems
@@ -24,6 +25,7 @@ from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternativ
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import environment
 from torchgrade.grading.events import Fault, Graded, Met
+from torchgrade.grading.gates import SIZES
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
@@ -33,9 +35,10 @@ from torchgrade.submission import Source
 from torchgrade.suites import Suite, read_suite
 
 UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what is wrong
-JUNK_CATEGORIES = ("values", "gradients", "accuracy")
+WITHOUT_SHAPE = ("nothing", "a zero")  # kinds of junk that are not even shaped like an answer
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
+ASTRAY = 0.05  # of the messages, that may send a learner to code that is right
 Judge = Callable[[TaskGrade], Iterator[str]]
 Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next one replaces it
 
@@ -76,6 +79,7 @@ class Evidence:
     grades: dict[int, TaskGrade] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     coverage: inputs.Coverage = field(default_factory=inputs.Coverage)
+    places: Counter[str] = field(default_factory=Counter)
 
     @property
     def mutants(self) -> Iterator[tuple[Mutant, TaskGrade]]:
@@ -119,6 +123,8 @@ def verify_tasks(
             if evidence is not None and holds and not only:
                 made = _proof_of(evidence, lines)
                 made.write(task)
+                text = messages.golden(evidence.mutants)
+                (task.folder / "messages.txt").write_text(text, encoding="utf-8")
                 tell(_("{task}: proved, {counts}").format(task=task.stem, counts=made.told), True)
             elif not holds and kept is not None:
                 proof.forget_proof(task)  # it says what is not so
@@ -141,6 +147,7 @@ def _proved(
         lines += _sentences(evidence)
         lines += _prices(evidence)
         lines += _inputs(evidence)
+        lines += _messages(evidence)
     return lines, evidence
 
 
@@ -156,6 +163,8 @@ def _proof_of(evidence: Evidence, lines: Iterable[Line]) -> proof.Proof:
             "checks": len(evidence.suite.checks),
             "mutants": len(list(evidence.mutants)),
             "sentences": len(evidence.met),
+            "messages": evidence.places.total(),
+            "messages astray": sum(evidence.places[kind] for kind in ("elsewhere", "nowhere")),
             "alternatives": len(read_alternatives(task)),
             "junk": len(junk_texts(solution_text(task))),
         },
@@ -254,7 +263,7 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: in
     for name, text in alternatives.items():
         yield Case(f"alternative {name}", text, earns_everything, seed=seed)
     for kind, text in junk_texts(solution).items():
-        yield Case(f"junk ({kind})", text, earns_no_values, seed=seed)
+        yield Case(f"junk ({kind})", text, earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only, seed=seed)
     for number in range(repeat):
         other = derive(seed, "repeat", number) % (1 << 31)
         yield Case(f"the solution with seed {other}", solution, earns_everything, seed=other)
@@ -307,6 +316,18 @@ def _inputs(evidence: Evidence) -> Iterator[Line]:
     yield from (Line("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
 
 
+def _messages(evidence: Evidence) -> Iterator[Line]:
+    """Which of them are others than before, and the places that they send a learner to."""
+    task, mutants = evidence.task, list(evidence.mutants)
+    kept = messages.read_golden(task)
+    if kept and proof.stale(task) is None:  # the suite is the same: it is our doing
+        for name in messages.difference(kept, mutants):
+            yield Line("message", task.stem, f"mutant {name} reads something else than messages.txt of before")
+    evidence.places, astray = messages.places(solution_text(task), mutants)
+    if len(astray) > ASTRAY * evidence.places.total():
+        yield from (Line("place", task.stem, text) for text in astray)
+
+
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:
     """A stub is calm: todo or skipped, and no points."""
     for outcome in grade.checks:
@@ -320,9 +341,18 @@ def earns_everything(grade: TaskGrade) -> Iterator[str]:
             yield f"is {outcome.status} in {outcome.id}: {_why(outcome)}"
 
 
-def earns_no_values(grade: TaskGrade) -> Iterator[str]:
+def earns_sizes_only(grade: TaskGrade) -> Iterator[str]:
+    """Answers of the right shape earn what constructors and sizes are worth."""
+    yield from _earns_only(SIZES, grade)
+
+
+def earns_no_points(grade: TaskGrade) -> Iterator[str]:
+    yield from _earns_only((), grade)
+
+
+def _earns_only(categories: Sequence[str], grade: TaskGrade) -> Iterator[str]:
     for outcome in grade.checks:
-        if outcome.category in JUNK_CATEGORIES and outcome.status is Status.PASSED:
+        if outcome.category not in categories and outcome.status is Status.PASSED:
             yield f"passes {outcome.id}, a check of {outcome.category}"
         if outcome.status is Status.BROKEN:
             yield f"breaks {outcome.id}: {_why(outcome)}"

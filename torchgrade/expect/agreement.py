@@ -54,9 +54,10 @@ def agrees(
     ``state``, ``steps`` and ``objects`` of the grid speak of; ``of="state"`` compares its state_dict after the last
     call in place of the output. ``bound`` is passed to the submission's function before the operands of each case.
 
-    ``likely`` maps a sentence to a function, called like the oracle, that makes this mistake. The sentence is told when
-    the mistake explains every case, those that hold, too. ``trivial`` is a reason as in ``expect.close``; ``name`` is
-    what the report calls the function.
+    ``likely`` maps a sentence to a function, called like the oracle, that makes this mistake; in place of a class of
+    modules also a function whose first parameter is the first operand, and which takes the settings besides. The
+    sentence is told when the mistake explains every case, those that hold, too. ``trivial`` is a reason as in
+    ``expect.close``; ``name`` is what the report calls the function.
 
     Raises Mismatch or the submission's own fault, of the simplest case that fails; AuthoringError when the oracle
     cannot answer, and while a suite is being proven, for a contract without teeth.

@@ -7,6 +7,7 @@ is measured as well, by moving the inputs a little: sums of large terms may be l
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -30,10 +31,10 @@ from torchgrade.isolation.worker.graphs import tensors
 
 KEPT = 256  # contracts, of all the checks of a class
 COTANGENT = 1 << 12
-NUDGE = 1e-10  # by which inputs are moved, relative to themselves
-JUMP = 1e-6  # an answer that moves by so much of its size then has a kink or a tie there
+NUDGE = 1e-8  # by which inputs are moved, relative to themselves
+SUSPECT = 1e-5  # an answer that moves by so much of its size then is looked at with a smaller nudge
 ROOM = (16, 1 << 20)  # bytes of all answers: so many times those of the right ones and the question, and these
-ROUNDINGS = 64  # by so many roundings of the inputs an answer may be off
+ROUNDINGS = 16  # by so many roundings of the inputs an answer may be off
 RTOL = {  # of a sum of some tens of rounded numbers
     torch.float16: 4e-3,
     torch.bfloat16: 3e-2,
@@ -96,6 +97,11 @@ class Call:
     how: dict[str, Any]
     operands: dict[str, Any]
 
+    def unbuilt(self) -> Call:
+        """The same question to a function of operands and settings, in place of a class of modules."""
+        kept = {name: self.how[name] for name in ("names", "grad")}
+        return replace(self, kwargs={**self.how["build"], **self.kwargs}, how=kept)
+
     def tensors(self) -> list[torch.Tensor]:
         return [*tensors(self.args), *tensors(self.kwargs)]
 
@@ -136,9 +142,17 @@ class Contract:
         """What another function answers to a case: computed as the oracle is, or in the dtype of the case."""
         call, like = self.calls[number], self.truths[number].outcome
         common = {**self.asked.common(self.cotangent), "arguments": False}
+        if self.asked.builds and _takes(function, call.operands):
+            call, common = call.unbuilt(), {**common, "of": "output"}
         if exact:
             return _wide(function, call, common, like)
         return run_case(function, *_copied(call), How(**common, **call.how))
+
+
+def _takes(function: Callable[..., Any], operands: Mapping[str, Any]) -> bool:
+    """Whether a function takes the operands themselves, and builds no module."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and first.name == next(iter(operands), None)
 
 
 def gradient_difference(got: Any, expected: Any, slack: float, nudged: Mapping[str, float]) -> Difference | None:
@@ -213,6 +227,7 @@ def _call(oracle: Callable[..., Any], grid: Grid, case: Case, asked: Asked, seed
         build = {name: value for name, value in settings.items() if name not in grid.calls}
         settings = {name: value for name, value in settings.items() if name in grid.calls}
         how |= {"build": build, "training": point.get("training", True), "objects": point.get("objects", 1)}
+        how["layer_dtype"] = point.get("layer_dtype")
         if point.get("state", "fresh") == "loaded":
             how["state"] = _state(oracle, build, seed, asked)
     args, kwargs = ([], {**operands, **settings}) if grid.by_name else (list(operands.values()), settings)
@@ -286,7 +301,8 @@ def _truth(oracle: Callable[..., Any], call: Call, asked: Asked, cotangent: torc
 
 def _wide(function: Callable[..., Any], call: Call, common: Mapping[str, Any], like: Outcome | None) -> Outcome:
     """The outcome computed in float64; with ``like`` rounded to its dtypes."""
-    how = How(**common, **{**call.how, "state": _changed(call.how.get("state"), _double)})
+    wide = {"state": _changed(call.how.get("state"), _double), "layer_dtype": None}
+    how = How(**common, **{**call.how, **wide})
     found = run_case(function, _changed(call.args, _double), _changed(call.kwargs, _double), how)
     return found if like is None else _rounded(found, like, call)
 
@@ -345,34 +361,39 @@ def _nudged(
     oracle: Callable[..., Any], call: Call, common: Mapping[str, Any], exact: Outcome
 ) -> tuple[dict[str, float], bool]:
     """How far the value and each gradient move with the inputs; and whether one of them jumps."""
-    generator = torch.Generator().manual_seed(1)
-    moved = replace(call, args=_changed(call.args, _nudge(generator)), kwargs=_changed(call.kwargs, _nudge(generator)))
     try:
-        other = _wide(oracle, moved, common, None)
-    except Exception:
+        far = _distances(exact, _wide(oracle, _moved(call, NUDGE), common, None))
+        if all(apart <= SUSPECT * scale for apart, scale in far.values()):
+            return {name: apart for name, (apart, scale) in far.items()}, False
+        near = _distances(exact, _wide(oracle, _moved(call, NUDGE / 100), common, None))
+    except Exception:  # refused beside the case itself
         return {}, False
-    reach = max((_scale(tensor) for tensor in call.tensors()), default=0.0)
+    smooth = {name: apart for name, (apart, scale) in far.items() if near[name][0] <= apart / 10}
+    return smooth, len(smooth) < len(far)
+
+
+def _distances(exact: Outcome, other: Outcome) -> dict[str, tuple[float, float]]:
+    """How far apart the values ("") and each gradient are, and how large they are."""
     gradients = exact.gradients if isinstance(exact.gradients, Mapping) else {}
     parts = {"": (exact.value, other.value)}
     parts |= {name: (grad, other.gradients.get(name)) for name, grad in gradients.items()}
-    found, jumps = {}, False
-    for name, (one, two) in parts.items():
-        apart, scale = _apart(one, two)
-        if apart > JUMP * max(scale, JUMP * reach):
-            jumps = True
-        else:
-            found[name] = apart
-    return found, jumps
+    return {name: _apart(one, two) for name, (one, two) in parts.items()}
 
 
-def _nudge(generator: torch.Generator) -> Callable[[Any], Any]:
+def _moved(call: Call, by: float) -> Call:
+    generator = torch.Generator().manual_seed(1)
+    change = _nudge(generator, by)
+    return replace(call, args=_changed(call.args, change), kwargs=_changed(call.kwargs, change))
+
+
+def _nudge(generator: torch.Generator, by: float) -> Callable[[Any], Any]:
     def change(value: Any) -> Any:
         if isinstance(value, np.ndarray) or not value.is_floating_point():
             return value
         wide = value.detach().double().cpu()
         steps = torch.randn(wide.shape, generator=generator, dtype=torch.float64)
         size = torch.where(wide == 0, 1e-2, wide.abs())
-        moved = wide + NUDGE * steps * torch.where(wide.isfinite(), size, 0.0)
+        moved = wide + by * steps * torch.where(wide.isfinite(), size, 0.0)
         return moved.to(value.device).requires_grad_(value.requires_grad)
 
     return change
@@ -417,7 +438,7 @@ def _bytes(value: Any) -> int:
 
 def _identity_of_grid(grid: Grid) -> Any:
     axes = tuple((name, tuple(map(_identity, values))) for name, values in grid.axes.items())
-    return axes, _identity(grid.operands), _identity(grid.where), grid.strength, grid.by_name, grid.calls
+    return axes, _identity(grid.operands), tuple(map(_identity, grid.where)), grid.strength, grid.by_name, grid.calls
 
 
 def _identity(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,18 @@ def shape_text(shape: Any) -> str:
 def dtype_text(dtype: Any) -> str:
     """``float32`` for ``torch.float32`` and for numpy's."""
     return str(dtype).removeprefix("torch.")
+
+
+def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """A call as it would be written, a tensor by its dtype and shape: ``conv2d(float32 [1, 2, 5, 5], stride=2)``."""
+    parts = [_argument(value) for value in args] + [f"{key}={_argument(value)}" for key, value in kwargs.items()]
+    return f"{name}({', '.join(parts)})"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, (torch.Tensor, np.ndarray)) and not is_handle(value):
+        return f"{dtype_text(value.dtype)} {shape_text(value.shape)}"
+    return describe(value)
 
 
 def _describe_tensor(value: torch.Tensor) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.expect.describe import describe, fetched, in_full, is_handle, kind_of, number_pair
+from torchgrade.expect.describe import a_or_an, describe, fetched, in_full, is_handle, kind_of, number_pair
 from torchgrade.expect.tensors import (
     EXACT,
     Difference,
@@ -19,6 +19,8 @@ from torchgrade.expect.tensors import (
     wrong_kind,
 )
 from torchgrade.i18n import translate as _
+
+SHOWN = 4  # items of a sequence of another length
 
 
 def difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference | None:
@@ -98,18 +100,25 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
 
 
 def _length_difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference:
-    """Both in full where they are short, else both lengths and what stands at the first place where they part."""
-    if in_full(got) and in_full(expected):
-        return Difference(describe(expected), describe(got), _("the length is another"))
-    pairs = enumerate(zip(got, expected, strict=False))
-    apart = (number for number, (one, other) in pairs if difference(one, other, tolerance) is not None)
-    place = next(apart, min(len(got), len(expected)))
-    texts = []
-    for value in (expected, got):
-        there = describe(value[place]) if place < len(value) else _("nothing")
-        text = _("length {count}, {item} at [{place}]").format(count=len(value), item=there, place=place)
-        texts.append(text if value else _("length 0"))
-    return Difference(texts[0], texts[1], _("the length is another"))
+    """What both hold and, where that is too much, the first item at which they part."""
+    wanted, found = (_held(value) for value in (expected, got))
+    both = list(zip(got, expected, strict=False))
+    first = next((n for n, (one, other) in enumerate(both) if difference(one, other, tolerance) is not None), None)
+    if first is not None:
+        wanted, found = (
+            _("{value}; item [{number}] is {item}").format(value=value, number=first, item=describe(items[first]))
+            for value, items in ((wanted, expected), (found, got))
+        )
+    return Difference(wanted, found, _("the length is another"))
+
+
+def _held(value: Any) -> str:
+    """A sequence by its length and its first items."""
+    count, kind = len(value), a_or_an(type_of_sequence(value).__name__)
+    if not count:
+        return _("an empty {kind}").format(kind=type_of_sequence(value).__name__)
+    items = ", ".join(describe(item) for item in list(value)[:SHOWN]) + (", …" if count > SHOWN else "")
+    return _("{kind} of length {count}: {items}").format(kind=kind, count=count, items=items)
 
 
 def type_of_sequence(value: Any) -> type:

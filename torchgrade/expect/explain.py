@@ -48,6 +48,8 @@ def call_text(known: Contract, name: str, n: int) -> str:
 def _circumstances(how: dict[str, Any]) -> Iterator[str]:
     if not how.get("training", True):
         yield _(" in eval mode")
+    if how.get("layer_dtype") is not None:
+        yield _(" with numbers of its own in {dtype}").format(dtype=dtype_text(how["layer_dtype"]))
     if "state" in how:
         yield _(" with a loaded state_dict")
     if how.get("objects", 1) > 1:
@@ -191,6 +193,8 @@ def free_mistakes(known: Contract) -> Iterator[tuple[str, Callable[..., Any]]]:
         yield _("the second of {name} is used for both").format(name=name), mixed([name], lambda a, b: (b, b))
     if len(paired) > 1:
         yield _("all pairs are swapped: rows and columns"), mixed(paired, lambda a, b: (b, a))
+    if known.asked.builds:
+        return
     if known.asked.gradients:
         operands = {name: n for call in known.calls for n, name in enumerate(call.operands)}
         for name, place in operands.items():

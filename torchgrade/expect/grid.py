@@ -29,7 +29,7 @@ class LeftOut:
 LEFT_OUT = LeftOut()
 
 # Axes of the kit: what tensors are like, and how the call is made. Every other axis is an argument of the function.
-KIT_AXES = ("shape", "values", "dtype", "layout", "grad", "training", "steps", "state", "objects")
+KIT_AXES = ("shape", "values", "dtype", "layout", "grad", "training", "layer_dtype", "steps", "state", "objects")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Grid:
 
     axes: Mapping[str, tuple[Any, ...]]
     operands: Callable[..., Any] | None = None
-    where: Callable[..., bool] | None = None
+    where: tuple[Callable[..., bool], ...] = ()
     strength: int = 2
     by_name: bool = False
     calls: tuple[str, ...] = ()
@@ -57,6 +57,10 @@ class Grid:
     def vary(self, **axes: Sequence[Any]) -> Grid:
         """The same grid with these axes besides, or in place of those of the same name."""
         return replace(self, axes={**self.axes, **_axes(axes)})
+
+    def only(self, where: Callable[..., bool]) -> Grid:
+        """The same grid without the points that ``where`` leaves out."""
+        return _checked(replace(self, where=(*self.where, where)))
 
     def thorough(self) -> Grid:
         """The same grid, on which any three values of three axes meet."""
@@ -92,10 +96,8 @@ class Grid:
         return {name: values[n] for (name, values), n in zip(self.axes.items(), row, strict=True)}
 
     def _has_meaning(self, row: Row) -> bool:
-        if self.where is None:
-            return True
         point = self._point(row)
-        return bool(self.where(**{name: point[name] for name in inspect.signature(self.where).parameters}))
+        return all(where(**{name: point[name] for name in inspect.signature(where).parameters}) for where in self.where)
 
     def _taken(self) -> dict[str, inspect.Parameter]:
         """The axes that ``operands`` takes."""
@@ -126,11 +128,17 @@ def grid(
     """
     if operands is None and "shape" in axes:
         operands = one_tensor
-    found = Grid(_axes(axes), operands, where, 2, by_name, tuple(calls))
-    for name in (*found._taken(), *(inspect.signature(where).parameters if where else ()), *calls):
-        if name not in axes:
-            raise AuthoringError(f"The grid has no axis {name!r}; it has {', '.join(axes) or 'none'}.")
-    return found
+    conditions = () if where is None else (where,)
+    return _checked(Grid(_axes(axes), operands, conditions, 2, by_name, tuple(calls)))
+
+
+def _checked(grid: Grid) -> Grid:
+    """The grid, when all axes that somebody takes are there."""
+    asked = [name for where in grid.where for name in inspect.signature(where).parameters]
+    for name in (*grid._taken(), *asked, *grid.calls):
+        if name not in grid.axes:
+            raise AuthoringError(f"The grid has no axis {name!r}; it has {', '.join(grid.axes) or 'none'}.")
+    return grid
 
 
 def one_tensor(draw: Callable[..., Any], shape: Sequence[int]) -> Any:

@@ -63,6 +63,16 @@ def forbidden(rule: Rule, functions: Iterable[str], operators: Iterable[str]) ->
     return list(dict.fromkeys(ran))
 
 
+def wanted(rules: Iterable[Rule]) -> tuple[tuple[str, ...], ...]:
+    """Names, functions and operators that have to be watched, for ``forbidden`` to tell whether the rules are kept."""
+    watched = [rule for rule in rules if rule.functions or rule.operators]
+    names = {name for rule in watched for name in rule.of}
+    functions = {twin for rule in watched for name in rule.functions for twin in _twins(name)}
+    words = {name.rpartition(".")[2] for rule in watched for name in (*rule.functions, *rule.operators)}
+    operators = {alias for word in words for alias in aliases(word)}
+    return tuple(tuple(sorted(some)) for some in (names, functions, operators))
+
+
 def _became(name: str, operators: set[str]) -> bool:
     return any(alias.strip("_") in operators for alias in aliases(name.rpartition(".")[2]))
 
@@ -74,13 +84,14 @@ def _avoids_names(fn: Callable[..., Any], rule: Rule, given: str | None) -> None
         return
     name, row = uses[0]
     difference = _broken(rule, [name], _("{name} in line {line} of {file}").format(**{**row, "name": name}))
-    within = {row["within"] for _name, row in uses if row["within"] != "import"}
+    unknown = any(row["within"] == "" for _name, row in uses)
+    within = {user for _name, row in uses for user in row["users"]}
     raise Mismatch(
         difference.expected,
         difference.got,
         given=given,
         message=difference.size,
-        within=sorted(within) if within and "" not in within else rule.of,
+        within=sorted(within) if within and not unknown else rule.of,
     )
 
 

@@ -35,7 +35,7 @@ class Record:
         return self.outcome.status is Status.PASSED
 
     def is_about(self, names: Iterable[str]) -> bool:
-        return not (self.touched | self.ran.called).isdisjoint(names)
+        return not self.touched.union(self.ran.called, self.ran.of).isdisjoint(names)
 
 
 def held(records: Sequence[Record], breaks: Breaks) -> list[Outcome]:

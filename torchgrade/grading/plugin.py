@@ -16,7 +16,7 @@ import pytest
 from torchgrade.authoring import CheckSpec
 from torchgrade.checks import Rule
 from torchgrade.course import Task
-from torchgrade.expect.rules import forbidden
+from torchgrade.expect.rules import forbidden, wanted
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.datasets import Datasets
 from torchgrade.grading.events import CheckBegan, CheckEnded, Graded, PictureShown, StepsTaken
@@ -117,8 +117,7 @@ class GradingPlugin:
 
     def _grade(self, job: Job, items: list[pytest.Item], sandboxes: Mapping[str, Sandbox]) -> Iterator[Record]:
         records: list[Record] = []
-        rules = [rule for item in items for rule in check_of(item).gates if rule.functions or rule.operators]
-        watched = tuple(dict.fromkeys(name for rule in rules for name in rule.of))
+        watched = wanted([rule for item in items for rule in check_of(item).gates])
         blocked: str | None = None
         for item in items:
             spec = check_of(item)

@@ -39,7 +39,9 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (int, float)):
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
         return f"{value:.12g}"
     text = plain(str(value), lines=False)
     if text.lstrip().startswith(_FORMULA):

@@ -70,6 +70,7 @@ class GroupNorm(nn.Module):
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
         super().__init__()
         self.num_groups, self.eps = num_groups, eps
+        self.weight = self.bias = None
         if affine:
             self.weight = nn.Parameter(torch.ones(num_channels))
             self.bias = nn.Parameter(torch.zeros(num_channels))
@@ -77,7 +78,7 @@ class GroupNorm(nn.Module):
     def forward(self, x):
         blocks = [self.normalised(block) for block in widen(x).chunk(self.num_groups, 1)]
         out = torch.cat(blocks, 1)
-        if hasattr(self, "weight"):
+        if self.weight is not None:
             out = torch.einsum("nchw,c->nchw", out, self.weight) + self.bias.view(1, -1, 1, 1)
         return out.to(x.dtype)
 

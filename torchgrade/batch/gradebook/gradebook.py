@@ -47,6 +47,20 @@ class Unmatched(NamedTuple):
     reason: str
 
 
+class Seed(int):
+    """A seed as SQLite keeps it: its integers have 64 bits, and a larger one is a text in hexadecimal."""
+
+    @classmethod
+    def of(cls, kept: int | str) -> Seed:
+        return cls(kept, 16) if isinstance(kept, str) else cls(kept)
+
+    def kept(self) -> int | str:
+        return int(self) if self < 1 << 63 else hex(self)
+
+
+sqlite3.register_adapter(Seed, Seed.kept)
+
+
 class Key(NamedTuple):
     """What a verdict depends on; all but the seed are content hashes or names."""
 
@@ -54,7 +68,7 @@ class Key(NamedTuple):
     source: str
     suite: str
     environment: str
-    seed: int
+    seed: Seed
 
 
 class Target(NamedTuple):
@@ -62,7 +76,7 @@ class Target(NamedTuple):
 
     suite: str
     environment: str
-    seed: int
+    seed: Seed
 
     def key(self, task: str, source: str) -> Key:
         return Key(task, source, self.suite, self.environment, self.seed)
@@ -258,12 +272,12 @@ class Gradebook:
 
     def targets(self) -> dict[str, Target]:
         rows = self.db.execute("SELECT task, suite, environment, seed FROM targets")
-        return {task: Target(suite, environment, seed) for task, suite, environment, seed in rows}
+        return {task: Target(suite, environment, Seed.of(seed)) for task, suite, environment, seed in rows}
 
     def done(self) -> set[Key]:
         """What needs no grading. Our own faults are not among it: they are tried again."""
         query = f"SELECT {_KEY_COLUMNS} FROM gradings WHERE done AND status != 'broken'"
-        return {Key(*row) for row in self.db.execute(query)}
+        return {Key(*row)._replace(seed=Seed.of(row[-1])) for row in self.db.execute(query)}
 
     def forget(self, key: Key) -> None:
         """Drop a verdict, so that it is reached again."""

@@ -56,7 +56,7 @@ class Intake:
     found: Mapping[Identity, Found] = field(default_factory=dict)
 
 
-class Line(NamedTuple):
+class PlanLine(NamedTuple):
     """One line of what was read: a file, whose it is, for which task, and what else is to be said."""
 
     file: str
@@ -65,7 +65,7 @@ class Line(NamedTuple):
     note: str
 
 
-def table(intake: Intake) -> list[Line]:
+def table(intake: Intake) -> list[PlanLine]:
     """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
     names = {student.key: student for student in intake.students}
     tasks: dict[tuple[str, str, str], list[str]] = {}
@@ -75,10 +75,10 @@ def table(intake: Intake) -> list[Line]:
     lines = []
     for (key, label, note), answered in tasks.items():
         several = f"{answered[0]} and {len(answered) - 1} more"
-        lines.append(Line(label, names[key].called, several if len(answered) > 1 else answered[0], note))
+        lines.append(PlanLine(label, names[key].called, several if len(answered) > 1 else answered[0], note))
     used = {line.file for line in lines}
     others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
-    return lines + [Line(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
+    return lines + [PlanLine(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]
 
 
 def read_class(

@@ -63,7 +63,7 @@ class Launcher(ABC):
     @property
     @abstractmethod
     def memory_bound(self) -> str:
-        """ "cgroup", "watchdog" (the grader must poll ``memory_mb``) or "rlimit" (each process alone)."""
+        """ "cgroup", or "watchdog": the grader must poll ``memory_mb``."""
 
     @abstractmethod
     def require(self) -> None:

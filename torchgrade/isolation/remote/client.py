@@ -50,6 +50,7 @@ class Seen:
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
     touched: set[str] = field(default_factory=set)  # what it took of the submission, by name
+    call: tuple[str, Sequence[Any], Mapping[str, Any]] | None = None  # the last one: name, arguments, keywords
     last: str | None = None  # the definition of the submission's that was taken or called last
 
 
@@ -118,18 +119,19 @@ class Client:
         seed: int,
         seconds: float,
         proving: bool = False,
-        tracing: bool = False,
-        watched: Sequence[str] = (),
+        calls: bool = False,
+        watched: Sequence[Sequence[str]] = ((), (), ()),
         blocked: Mapping[str, str] | None = None,
     ) -> None:
         """A new check: its first request will undo there what the last one left, and seed.
 
-        ``tracing`` and ``watched``: what the worker notes for ``ran``. ``blocked`` maps names of the submission to
+        ``calls`` and ``watched``, as names, functions and operators: what the worker notes for ``ran``, see
+        ``worker.watch.Wanted``. ``blocked`` maps names of the submission to
         the sentence of ``Waits``, which is raised where the check takes one of them.
         """
         self.seen = Seen(sent=[] if proving else None)
         self.line.begin(seconds)
-        self._begin = [seed, tracing, list(watched)]
+        self._begin = [seed, calls, [list(some) for some in watched]]
         self._blocked = blocked or {}
 
     def touch(self, name: str) -> None:

@@ -27,6 +27,7 @@ class How:
     steps: int = 1  # calls one after the other, of which the last is the case
     build: Mapping[str, Any] | None = None  # what the class is called with
     training: bool = True
+    layer_dtype: torch.dtype | None = None  # None: that of the first floating argument
     objects: int = 1  # 2: another object is built and called in between
     state: Mapping[str, torch.Tensor] | None = None  # loaded before the first call
     of: str = "output"  # or "state": the state_dict after the last call
@@ -80,16 +81,18 @@ def _built(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Modul
     if how.state is not None:
         layer.load_state_dict(dict(how.state))
     first = next((t for t in tensors(list(args)) if t.is_floating_point()), None)
-    if first is not None and (first.dtype is not torch.float32 or first.device.type != "cpu"):
-        layer.to(first.device, first.dtype)
+    dtype = how.layer_dtype or (first.dtype if first is not None else torch.float32)
+    if first is not None and (dtype is not torch.float32 or first.device.type != "cpu"):
+        layer.to(first.device, dtype)
     layer.train(how.training)
     return layer
 
 
 def _smaller(value: Any, step: int) -> Any:
-    """Other arguments of the same kind: what floats, halved so many times."""
+    """Other arguments of the same kind: what floats is turned round, and halved so many times."""
     if isinstance(value, torch.Tensor):
-        return value.detach() * 0.5**step if value.is_floating_point() else value
+        turned = value.detach().flip(tuple(range(value.ndim)))
+        return turned * 0.5**step if value.is_floating_point() else value
     if isinstance(value, (list, tuple)):
         return type(value)(_smaller(item, step) for item in value)
     if isinstance(value, Mapping):
@@ -125,8 +128,9 @@ def _products(
     outputs: Sequence[torch.Tensor], leaves: Mapping[str, torch.Tensor], how: How, again: bool = False
 ) -> dict[str, torch.Tensor | None]:
     head = sum((out * _weights(how, out, number)).sum() for number, out in enumerate(outputs))
-    grads = torch.autograd.grad(head, list(leaves.values()), allow_unused=True, create_graph=again, retain_graph=True)  # type: ignore[arg-type]
-    return dict(zip(leaves, grads, strict=True))
+    wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}  # a parameter may be frozen
+    grads = torch.autograd.grad(head, list(wanted.values()), allow_unused=True, create_graph=again, retain_graph=True)  # type: ignore[arg-type]
+    return {**dict.fromkeys(leaves), **dict(zip(wanted, grads, strict=True))}
 
 
 def _weights(how: How, output: torch.Tensor, number: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ def serve(sock: socket.socket) -> None:
     channel = Channel(sock)
     server = Server(home=os.getcwd())
     server.notify = _notifier(channel)
-    server.watch.audit()
+    server.watch.guard()
     server.at_case = channel.pin
     while True:
         try:

@@ -73,7 +73,7 @@ class Server:
             leaves: list[torch.Tensor] = []
             if len(body) > 3:  # before tensors are made: a default device may have been left
                 _begin(body[3])
-                self.watch.begin(bool(body[4]), body[5][1:])
+                self.watch.begin(bool(body[4]), [some[1:] for some in body[5][1:]])
 
             def on_tensor(tensor: torch.Tensor, grad: bool) -> torch.Tensor:
                 if grad:

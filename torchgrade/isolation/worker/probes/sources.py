@@ -17,12 +17,13 @@ from torchgrade.isolation.worker.registry import probe
 
 @probe
 def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Every name that the file of ``target`` uses: ``name`` (dotted), ``same_as``, ``file``, ``line``, ``within``.
+    """Every name that the file of ``target`` uses: ``name``, ``same_as``, ``file``, ``line``, ``within``, ``users``.
 
     ``F.conv2d`` is named torch.nn.functional.conv2d. ``target`` is a function, class, instance or module.
     ``same_as`` is where the object says that it was defined, "" where that is unknown. ``within`` is the function
     or class of the file's that the use stands in, "import" for an import and "" elsewhere; ``line`` is the first of
-    the name's in there. Modules that the file
+    the name's in there; ``users`` are the definitions that mention ``within``, by way of others too, and itself.
+    Modules that the file
     imports from its own folder are read, too. ``among`` keeps the uses of these names, as written or as
     the same object. Raises OSError when the text cannot be found.
     """
@@ -36,7 +37,7 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
         reader = _reader_of(_text_of(module), (module.__package__ or "").strip("."))
         for (name, within), number in reader.first_lines.items():
             file, line = shown_place(str(module.__file__), number)
-            place = {"file": Path(file).name, "line": line, "within": within}
+            place = {"file": Path(file).name, "line": line, "within": within, "users": sorted(reader.users(within))}
             rows.append({"name": name, "same_as": canonical(name), **place})
         waiting += _neighbours(folder, reader)
     wanted = [(full, canonical(full)) for full in among]
@@ -110,13 +111,25 @@ class _Reader:
         tree = ast.parse(text)
         for node in ast.walk(tree):
             self._learn(node)
+        self.mentions: dict[str, set[str]] = {}  # of a definition, the names that it reads
         for part in tree.body:
             within = part.name if isinstance(part, (ast.FunctionDef, ast.ClassDef)) else ""
+            if within:
+                self.mentions[within] = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
             for node in ast.walk(part):
                 place = "import" if isinstance(node, (ast.Import, ast.ImportFrom)) else within
                 for name in self._of(node):
                     line = getattr(node, "lineno", 0)
                     self.first_lines[name, place] = min(line, self.first_lines.get((name, place), line))
+
+    def users(self, name: str) -> set[str]:
+        """The definitions that mention ``name``, by way of others too; ``name`` itself where it is one."""
+        found: set[str] = set()
+        waiting = {name} & self.mentions.keys()
+        while waiting:
+            found |= waiting
+            waiting = {user for user, names in self.mentions.items() if names & waiting} - found
+        return found
 
     def _learn(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):

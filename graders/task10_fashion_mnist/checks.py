@@ -278,7 +278,7 @@ def test_portable(submission):
     points=1.5,
     category="convergence",
     after=[test_scores, test_gradients],
-    seconds=60,
+    seconds=120,
 )
 def test_overfit(submission, dataset, calibration):
     images, labels = dataset("wardrobe").generate(32, seed=any_seed())
@@ -323,17 +323,18 @@ def per_batch(values, size):
 
 
 def average_slips(values, size):
-    """What other averages over batches would give, where the last batch is smaller."""
+    """What other averages over batches would give, where the last batch is smaller and they can be told apart."""
     if len(values) % size == 0:
         return {}
-    padded = -(-len(values) // size) * size
-    return {
+    total, batches, mean = float(values.double().sum()), -(-len(values) // size), float(values.double().mean())
+    slips = {
         "an average over batches: the last one is smaller than the others": per_batch(values, size),
-        "divided by batches times batch size: the last batch is smaller": float(values.double().sum()) / padded,
+        "divided by batches times batch size: the last batch is smaller": total / (batches * size),
         "the sum of the batches' means is divided by the number of samples": per_batch(values, size)
-        * -(-len(values) // size)
+        * batches
         / len(values),
     }
+    return {sentence: value for sentence, value in slips.items() if abs(value - mean) > 1e-4 * mean}
 
 
 LOSSES = {
@@ -342,34 +343,25 @@ LOSSES = {
 }
 
 
-def expect_report(report, scores, labels, size, loss, given, known=None):
+def expect_report(report, scores, labels, size, loss, given, known=None, slips=average_slips):
     """A report of loss and accuracy as means over samples; other keys may stand beside them."""
     report = expect.record(report, REPORT, finite=True, given=given)
     hits = (scores.argmax(1) == labels).double()
     share, batches = float(hits.mean()), -(-len(labels) // size)
-    expect.close(
-        report["accuracy"],
-        share,
-        likely={
-            "percent: an accuracy lies between 0 and 1": 100 * share,
-            "the number of right answers is not divided": share * len(labels),
-        }
-        | average_slips(hits, size)
-        | ({"divided by the number of batches": share * len(labels) / batches} if batches > 1 else {})
-        | (
-            {"only the last batch is counted": float(hits[-(len(labels) % size) :].mean())}
-            if len(labels) % size
-            else {}
-        ),
-        given=given,
-    )
+    likely = {"percent: an accuracy lies between 0 and 1": 100 * share} | slips(hits, size)
+    if known is not None:
+        last = float(hits[-(len(labels) % size or size) :].mean())
+        likely |= {"the number of right answers is not divided": share * len(labels)}
+        likely |= {"divided by the number of batches": share * len(labels) / batches} if batches > 1 else {}
+        likely |= {"only the last batch is counted": last} if abs(last - share) > 1e-3 else {}
+    expect.close(report["accuracy"], share, likely=likely, given=given)
     each = loss(scores, labels, reduction="none")
     expect.close(
         report["loss"],
         float(each.double().mean()),
         rtol=1e-5,
         atol=1e-6,
-        likely=average_slips(each, size) | {sentence: float(other) for sentence, other in (known or {}).items()},
+        likely=slips(each, size) | {sentence: float(other) for sentence, other in (known or {}).items()},
         given=given,
     )
 
@@ -464,7 +456,12 @@ def test_epoch_report(submission):
     optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.0)
     report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
     given = "110 images in batches of 32, 71 of them right, learning rate 0"
-    expect_report(report, scores, labels, 32, F.cross_entropy, given)
+    expect_report(report, scores, labels, 32, F.cross_entropy, given, slips=mean_of_batches)
+
+
+def mean_of_batches(values, size):
+    """The commonest of the slips."""
+    return dict(list(average_slips(values, size).items())[:1])
 
 
 def training_passes(submission, model, fn, *args):
@@ -479,10 +476,11 @@ def test_epoch_mode(submission):
     optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.01)
     loader = submission.probes.loader(images, labels, 16)
     call = submission.train_one_epoch, model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu"
+    modes = training_passes(submission, model, *call)
     expect.equal(
-        training_passes(submission, model, *call),
-        [True] * 3,
-        given="whether the model is in training mode, in each pass with gradients over three batches",
+        modes,
+        [True] * max(1, len(modes)),
+        given="whether the model is in training mode, in each pass with gradients",
         likely={"batch statistics and dropout were off: the model came in evaluation mode": [False] * 3},
     )
 
@@ -520,9 +518,10 @@ def test_fit_modes(submission):
     images, _, labels = toy_set(40, 20)
     loader = submission.probes.loader(images, labels, 16)
     model = submission.probes.toy("Pixels").eval()
+    modes = training_passes(submission, model, submission.fit, model, loader, loader, 2, 1e-3, "cpu")
     expect.equal(
-        training_passes(submission, model, submission.fit, model, loader, loader, 2, 1e-3, "cpu"),
-        [True] * 6,
+        modes,
+        [True] * max(1, len(modes)),
         given="whether the model is in training mode, in each pass with gradients of two epochs of three batches",
         likely={
             "only the first epoch is trained in training mode": [True] * 3 + [False] * 3,
@@ -619,7 +618,7 @@ def choose_data(dataset):
     "fit reaches the accuracy floor on images it has never seen",
     points=4,
     category="accuracy",
-    after=[test_scaling, test_shuffle, test_order, test_history],
+    after=[test_batches, test_scaling, test_shuffle, test_order, test_history],
     devices="all",
     seconds=75,
     tries=2,

@@ -127,15 +127,20 @@ def _describe_tensor(value: torch.Tensor) -> str:
 
 def _describe_container(value: Any) -> str:
     kind = kind_of(value)
+    if in_full(value):
+        return repr(value)
     if isinstance(value, (list, tuple, Mapping, set, frozenset)):
-        items = [*value.keys(), *value.values()] if isinstance(value, Mapping) else list(value)
-        plain = all(item is None or isinstance(item, (bool, int, float, str, torch.dtype)) for item in items)
-        if type(value) in (list, tuple, dict, set) and plain and len(value) <= FEW:
-            text = repr(value)
-            if len(text) <= LONGEST:
-                return text
         return _("{kind} of length {count}").format(kind=kind, count=len(value))
     return _("{kind} object").format(kind=kind)
+
+
+def in_full(value: Any) -> bool:
+    """Whether ``describe`` shows a container whole: few plain items, and a short text."""
+    if type(value) not in (list, tuple, dict, set) or len(value) > FEW:
+        return False
+    items = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+    plain = all(item is None or isinstance(item, (bool, int, float, str, torch.dtype)) for item in items)
+    return plain and len(repr(value)) <= LONGEST
 
 
 def _cut(text: str) -> str:

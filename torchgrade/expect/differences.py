@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.expect.describe import a_or_an, describe, fetched, is_handle, kind_of, number_pair
+from torchgrade.expect.describe import a_or_an, describe, fetched, in_full, is_handle, kind_of, number_pair
 from torchgrade.expect.tensors import (
     EXACT,
     Difference,
@@ -93,6 +93,8 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
         found = difference(one, other, tolerance)
         if found is not None:
+            if tolerance is EXACT and in_full(got) and in_full(expected):
+                return Difference(describe(expected), describe(got), found.size)
             return found.inside(_("item [{number}]").format(number=number))
     return None
 

@@ -54,6 +54,12 @@ def picture(name, show):
         (IMAGES / f"{kind}-{theme}.svg").write_text(svg, encoding="utf-8")
 
 
+def failure(console, result):
+    """What a learner reads below the table of checks."""
+    scoreboard.failures(console, result.tasks[0], verbose=False, headed=False)
+    scoreboard.show(console, result, quiet=True)
+
+
 def main():
     course = Course.load(ROOT)
     submission = Submission("exercises", half_done(course))
@@ -61,7 +67,7 @@ def main():
     one = next(task for task in result.tasks if task.short == WRONG)
     alone = result.with_known({one.task: one}, [one.task])
     picture("", lambda console: scoreboard.show(console, result, course.tracks))
-    picture(WRONG, lambda console: scoreboard.show(console, alone))
+    picture(WRONG, lambda console: failure(console, alone))
 
 
 if __name__ == "__main__":

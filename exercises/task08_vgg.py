@@ -18,7 +18,9 @@ Conventions:
 
 * Images are (N, channels, height, width).
 * Convolutions are ``nn.Conv2d``, fully connected layers ``nn.Linear``, normalisations ``nn.BatchNorm2d``;
-  ReLU and pooling may be modules or functions, the names of the attributes are yours.
+  ReLU and pooling may be modules or functions, the names of the attributes are yours. Every parameter is
+  trained, and belongs to one network alone.
+* Images need not be contiguous in memory.
 
 Forbidden: ``torchvision``. The networks must be buildable on any device, the ``meta`` device included (a
 device that has shapes but no memory), where VGG-11 costs nothing.
@@ -36,8 +38,8 @@ def make_layers(config: list, in_channels: int = 3, batch_norm: bool = False) ->
 
     A number n in ``config`` becomes a 3×3 convolution with n output channels, a bias and a padding that keeps
     the size, then (with ``batch_norm=True``) a batch norm, then a ReLU. "M" becomes a max-pool that halves
-    height and width. Maps (N, in_channels, H, W) to (N, last number, H / 2^p, W / 2^p), where p is the number
-    of "M".
+    height and width, rounding down. Maps (N, in_channels, H, W) to (N, last number, H / 2^p, W / 2^p), where p
+    is the number of "M". ``config`` is not changed.
     """
     # TODO: walk along the list, and remember the number of channels.
     raise NotImplementedError
@@ -50,7 +52,8 @@ class VGG(nn.Module):
     the last number in ``config``. Its input is the feature map of 7×7 (which five pools leave of 224×224, and
     two of 28×28), flattened channel by channel. Images that leave another size need not work; they do if you
     put ``nn.AdaptiveAvgPool2d(7)`` before the classifier. ``dropout`` is the probability of both dropouts,
-    which act only in training mode. The output is the logits, without softmax.
+    which act as ``nn.Dropout`` does, only in training mode; there is no other. The output is the logits,
+    without softmax. ``config`` is not changed.
     """
 
     def __init__(
@@ -80,20 +83,24 @@ def vgg11(num_classes: int = 1000, **kwargs) -> VGG:
 def layer_summary(model: nn.Module, input_size: tuple[int, ...] = (3, 224, 224)) -> list[dict]:
     """Report what each layer of ``model`` puts out, and how many parameters it holds.
 
-    A layer is a module without children that the forward pass calls. The list has one row for each layer, in
-    the order of the first call; a layer that is called several times has one row, with the shape of its first
-    output. A row is a dict of
+    A layer is a module without children that the forward pass calls; a model without children is one itself.
+    The list has one row for each layer, in the order of the first call; a layer that is called several times,
+    or registered under several names, has one row, with the shape of its first output. A row is a dict of
 
         name           the qualified name, as in ``model.named_modules()``
         type           the name of its class, such as "Conv2d"
-        output_shape   a tuple of ints, without the batch axis
-        num_params     how many numbers its own parameters hold (buffers are not parameters)
+        output_shape   a tuple of ints, without the batch axis; where a layer puts out a tuple, as nn.LSTM
+                       does, that of the first tensor in it
+        num_params     how many numbers its own parameters hold, frozen ones too; buffers are not parameters.
+                       Where two layers share a parameter, both rows count it
 
-    ``model`` is any module with a single tensor as input, in any mode, on any device (``meta`` too) and of
-    any floating-point dtype. ``input_size`` is the shape of one input, without the batch axis.
+    and of more, if you like. ``model`` is any module with a single tensor as input, in any mode, on any device
+    (``meta`` too) and of any floating-point dtype. ``input_size`` is the shape of one input, without the batch
+    axis. Pass more than one: a batch norm without running statistics needs several.
 
-    The function leaves no trace: the mode of every module (they may differ), gradients, parameters, buffers,
-    hooks and the state of the random generator are afterwards what they were before.
+    The function leaves no trace, even if the pass raises: the mode of every module (they may differ),
+    gradients, parameters, buffers, hooks and the state of the random generator are afterwards what they were
+    before.
     """
     # TODO: run one forward pass that watches the layers, and put everything back.
     raise NotImplementedError

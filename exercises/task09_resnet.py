@@ -87,20 +87,24 @@ def layer_summary(model: nn.Module, input_size: tuple[int, ...] = (3, 224, 224))
     """Report what each layer of ``model`` puts out, and how many parameters it holds (the function of task
     8).
 
-    A layer is a module without children that the forward pass calls. The list has one row for each layer, in
-    the order of the first call; a layer that is called several times has one row, with the shape of its first
-    output. A row is a dict of
+    A layer is a module without children that the forward pass calls; a model without children is one itself.
+    The list has one row for each layer, in the order of the first call; a layer that is called several times,
+    or registered under several names, has one row, with the shape of its first output. A row is a dict of
 
         name           the qualified name, as in ``model.named_modules()``
         type           the name of its class, such as "Conv2d"
-        output_shape   a tuple of ints, without the batch axis
-        num_params     how many numbers its own parameters hold (buffers are not parameters)
+        output_shape   a tuple of ints, without the batch axis; where a layer puts out a tuple, as nn.LSTM
+                       does, that of the first tensor in it
+        num_params     how many numbers its own parameters hold, frozen ones too; buffers are not parameters.
+                       Where two layers share a parameter, both rows count it
 
-    ``model`` is any module with a single tensor as input, in any mode, on any device (``meta`` too) and of
-    any floating-point dtype. ``input_size`` is the shape of one input, without the batch axis.
+    and of more, if you like. ``model`` is any module with a single tensor as input, in any mode, on any device
+    (``meta`` too) and of any floating-point dtype. ``input_size`` is the shape of one input, without the batch
+    axis. Pass more than one: a batch norm without running statistics needs several.
 
-    The function leaves no trace: the mode of every module (they may differ), gradients, parameters, buffers,
-    hooks and the state of the random generator are afterwards what they were before.
+    The function leaves no trace, even if the pass raises: the mode of every module (they may differ),
+    gradients, parameters, buffers, hooks and the state of the random generator are afterwards what they were
+    before.
     """
     # TODO: run one forward pass that watches the layers, and put everything back.
     raise NotImplementedError

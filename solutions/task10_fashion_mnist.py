@@ -9,7 +9,7 @@ Conventions
 - The network returns one score per class (N, 10): logits, or log-probabilities. No softmax, no ReLU on them.
 - A loss function is called as ``loss_fn(scores, labels)`` and returns the mean over the batch.
 - Losses and accuracies that you report are plain Python floats, averaged over *samples*: the last batch may be
-  smaller than the others. An accuracy lies between 0 and 1.
+  smaller than the others. An accuracy lies between 0 and 1. A dict that you return may hold more than is asked.
 - Batches come from the loaders on the CPU; move each one to ``device``. The model is on ``device`` already, except
   in ``fit``, which moves it there.
 - Nothing is printed, nothing is fetched from a network.
@@ -30,8 +30,9 @@ def load_idx(path):
     a big-endian 32-bit unsigned integer; then the values, last axis fastest. Gzip is recognised by the first two
     bytes 0x1f 0x8b, not by the name.
 
-    Returns a uint8 array of the shape that the file states. Raises ValueError when the file is not of this kind
-    or has more or fewer values than its shape needs.
+    Returns a uint8 array of the shape that the file states, whatever the number of dimensions; one of them may be 0.
+    Raises ValueError when the file is not of this kind, ends within its header, or has more or fewer values than its
+    shape needs.
     """
     # TODO: unpack the file if needed, check the header, and give the values their shape.
     # BEGIN SOLUTION
@@ -78,8 +79,10 @@ def make_loaders(train_set, test_set, batch_size=64):
 class FashionCNN(nn.Module):
     """Four convolutions, then two fully connected layers; at most 2,000,000 parameters.
 
-    A non-linearity follows every convolution and the first fully connected layer. Widths, kernel sizes, strides,
-    pooling, normalisation and dropout are free. It must train on a batch of any size, one image included.
+    A non-linearity follows every convolution and the first fully connected layer; pooling and normalisation are none.
+    Widths, kernel sizes, strides, pooling, normalisation and dropout are free. It must train on a batch of any size,
+    one image included. In evaluation mode nothing is random, and the scores of an image do not depend on the others
+    in its batch. Every parameter is trained.
     """
 
     def __init__(self, in_channels=1, num_classes=10):
@@ -119,6 +122,7 @@ class FashionCNN(nn.Module):
 def train_one_epoch(model, loader, loss_fn, optimizer, device):
     """Pass once over the loader in training mode; one optimiser step per batch.
 
+    Every pass that is trained on runs in training mode, whatever the mode in which the model came.
     Returns {"loss": ..., "accuracy": ...}: means over the samples of this pass, each taken from the scores that
     the step used (or from a separate pass in evaluation mode afterwards: both count as right).
     """

@@ -20,8 +20,8 @@ from torchgrade.scoring import award, task_status, total
 
 CHECKS = ("test_a", "test_b", "test_c", "test_d")
 PLANS = {
-    "task01_short": TaskPlan(TaskInfo("task01_short", "Short", 8.0), 100, 1.0, CHECKS),
-    "task02_long": TaskPlan(TaskInfo("task02_long", "Long", 8.0), 1000, 9.0, CHECKS),
+    "task01_short": TaskPlan(TaskInfo("task01_short", "Short", 8.0), 100, 1.0),
+    "task02_long": TaskPlan(TaskInfo("task02_long", "Long", 8.0), 1000, 9.0),
 }
 TARGETS = {task: Target("suite", "env", Seed(7)) for task in PLANS}
 

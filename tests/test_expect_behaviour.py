@@ -132,6 +132,8 @@ def test_parameters():
     assert found(expect.parameters, net, shapes=[(2, 4), (4,), (2,)]).got == "[4, 1, 3, 3] besides"
     mismatch = found(expect.parameters, net, shapes=[(2, 4), (4,), (2,), (4, 1, 3, 3), (2,), (2,)])
     assert (mismatch.expected, mismatch.got) == ("parameters of shape 2 × [2]", "none of that shape")
+    mismatch = found(expect.parameters, net, 48, shapes=[(2, 4), (4,), (4, 1, 3, 3)])
+    assert (mismatch.expected, mismatch.got) == ("48 parameters; no other parameters", "50 parameters; [2] besides")
     assert found(expect.parameters, None, 3).got == "None"
     assert found(expect.parameters, X, 3).expected == "a torch.nn.Module"
 

@@ -240,7 +240,7 @@ def test_nested_values_are_named_by_their_place():
     truth = {"w": X, "history": [0.5, 0.25]}
     found = mismatch(expect.close, {"w": X, "history": [0.5, 0.75]}, truth)
     assert found.got == "key 'history': item [1]: 0.75"
-    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': length 1"
+    assert mismatch(expect.close, {"w": X, "history": [0.5]}, truth).got == "key 'history': a list of length 1: 0.5"
     found = mismatch(expect.close, {"w": X, "hist": 1}, truth)
     assert (found.expected, found.got) == ("the key 'history'", "without 'history' and with 'hist' besides")
     assert mismatch(expect.close, [X], truth).got.endswith("not a dict")
@@ -295,3 +295,38 @@ def test_no_whole_tensor_is_ever_printed():
     big = torch.arange(1000.0)
     found = mismatch(expect.close, big + 1, big, likely={"a": big})
     assert len(found.expected) + len(found.got) < 200
+
+
+def test_a_sequence_of_another_length_shows_what_it_holds():
+    """Both lengths, the first items of both, and where they part."""
+    with pytest.raises(Mismatch) as caught:
+        expect.equal([3, 4, 5, 6, 7, 8], [3, 4])
+    assert caught.value.expected == "a list of length 2: 3, 4"
+    assert caught.value.got == "a list of length 6: 3, 4, 5, 6, …"
+    assert caught.value.message == "the length is another"
+    with pytest.raises(Mismatch) as caught:
+        expect.equal(["weight"], [])
+    assert (caught.value.expected, caught.value.got) == ("an empty list", "a list of length 1: 'weight'")
+    with pytest.raises(Mismatch) as caught:
+        expect.equal((1, 2, 4), (1, 3))
+    assert caught.value.expected == "a tuple of length 2: 1, 3; item [1] is 3"
+
+
+def test_an_expected_nan_is_not_counted_as_wrong():
+    truth = torch.tensor([float("nan"), 1.0, 2.0])
+    with pytest.raises(Mismatch) as caught:
+        expect.close(torch.tensor([float("nan"), 1.0, 3.0]), truth, equal_nan=True)
+    assert caught.value.message == "1 of 3 values differ, by 1 at most"
+    with pytest.raises(Mismatch) as caught:
+        expect.close(torch.tensor([float("nan"), float("nan"), 2.0]), truth, equal_nan=True)
+    assert caught.value.message == "1 of 3 values are not a number (NaN)"
+
+
+def test_a_difference_of_rounding_has_the_word_for_it():
+    truth = torch.randn(50, dtype=torch.float64) + 3
+    with pytest.raises(Mismatch, match="a matter of precision") as caught:
+        expect.close(truth.float().double(), truth, rtol=1e-12, atol=1e-12)
+    assert "precision" in caught.value.message
+    with pytest.raises(Mismatch) as caught:
+        expect.close(truth * (1 + 1e-5), truth, rtol=1e-12, atol=1e-12)
+    assert "precision" not in caught.value.message

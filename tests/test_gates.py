@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from support import copy_of_mini, grade_here
+from support import checks_of, copy_of_mini, grade_here, result_of
 
 from torchgrade.checks import Rule, check
 from torchgrade.errors import AuthoringError
@@ -169,6 +169,11 @@ def test_a_check_waits_only_for_what_it_builds_on(grade):
     assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
 
 
+def test_a_crash_tells_what_was_given(grade):
+    crashed = grade(relu="def relu(x):\n    return x.view(-1, 7)\n")["test_relu"]
+    assert (crashed.status, crashed.given) == (Status.CRASHED, "relu(float32 [3, 4])")
+
+
 def test_private_forms_come_from_pytorchs_own_list():
     assert {"softmax", "_softmax", "_safe_softmax", "_masked_softmax", "_sparse_softmax"} <= aliases("softmax")
     assert "_log_softmax" not in aliases("softmax")
@@ -182,3 +187,39 @@ def test_the_authors_mistakes():
         check("a title", points=1, category="values", gates=Rule(of="relu"))
     with pytest.raises(AuthoringError, match="names no definition"):
         check("a title", points=1, category="rules", gates=Rule(of=()))
+
+
+def test_no_other_thread_or_process_computes_unseen(tmp_path):
+    """In a worker, where nobody can switch Python's audit off again."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    thread = """def softmax(x):
+    answers = []
+    worker = threading.Thread(target=lambda: answers.append(F.softmax(x, -1)))
+    worker.start()
+    worker.join()
+    return answers[0]
+"""
+    file = tmp_path / "task01_scale.py"
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": thread}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == [
+        "held",
+        "passed",
+        "failed",
+    ]
+    assert checks["test_rule"]["got"] == "a thread ran"
+    switch = """def softmax(x):
+    from torch.utils._python_dispatch import _disable_current_modes
+    from torch._C import DisableTorchFunction
+    with _disable_current_modes(), DisableTorchFunction():
+        return F.softmax(x, -1)
+"""
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": switch}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == [
+        "held",
+        "passed",
+        "failed",
+    ]
+    assert checks["test_rule"]["got"] == "a switched-off watch ran"

@@ -200,24 +200,27 @@ def test_an_operator_trace_tells_kinds_and_shapes_whoever_calls():
             return self.last(F.dropout(x.flatten(1), 0.5, self.training))
 
     net, x = Mixed(), torch.randn(5, 2, 4, 4)
-    assert operator_trace(net, x, among=("convolution", "linear", "max_pool", "dropout")) == [
+    assert operator_trace(net, x, among=("convolution", "linear", "max_pool", "random")) == [
         {"kind": "convolution", "shape": [5, 3, 5, 5]},
         {"kind": "convolution", "shape": [5, 3, 4, 4]},
         {"kind": "max_pool", "shape": [5, 3, 2, 2]},
-        {"kind": "dropout", "shape": [5, 12]},
+        {"kind": "random", "shape": [5, 12]},
         {"kind": "linear", "shape": [5, 4]},
     ]
     assert [row["kind"] for row in operator_trace(net.eval(), x)] == ["convolution", "convolution", "linear"]
     with pytest.raises(ValueError, match="knows"):
         operator_trace(net, x, among=("relu",))
+    without_memory = nn.Linear(3, 2, device="meta")
+    assert operator_trace(without_memory, torch.randn(4, 3)) == [{"kind": "linear", "shape": [4, 2]}]
 
 
 def test_an_operator_trace_keeps_values_that_are_overwritten_later():
     layer = nn.Linear(3, 3)
     x = torch.randn(2, 3)
-    (row,) = operator_trace(lambda x: layer(x).relu_().mul_(0), x, values=True)
+    row, result = operator_trace(lambda x: layer(x).relu_().mul_(0), x, values=True)
     assert torch.equal(row["input"], x)
     assert torch.equal(row["output"], layer(x))
+    assert (result["kind"], result["shape"], result["output"].any().item()) == ("result", [2, 3], False)
 
 
 # Devices and loops
@@ -272,7 +275,7 @@ def test_pixels_score_what_the_image_says():
 def test_every_toy_runs_and_counts():
     assert toy("Chain")(torch.randn(2, 3, 10, 12)).shape == (2, 7)
     assert toy("Detour")(torch.randn(2, 3, 10, 12)).shape == (2, 7)
-    assert toy("Strict")(torch.randn(2, 5, 6)).shape == (2, 2)
+    assert toy("Strict")(torch.randn(2, 5, 6)).shape == (2, 4)
     shared = toy("Shared")
     assert shared(torch.randn(2, 4)).shape == (2, 4)
     assert parameter_count(shared) == 16 + 4 + 4
@@ -337,6 +340,9 @@ def test_the_kit_works_on_handles(submission):
     assert expect.record(result, {"seen": [int]}) == {"seen": [2, 2, 1]}
     expect.restores_mode(net, submission.evaluate, net, data, ran=False)
     expect.moves_only(net, submission.evaluate, net, data)
+    expect.instance(net, "Module")
+    assert found(expect.instance, net, "Linear", given="f").expected == "a Linear"
+    assert found(expect.instance, [net], "Linear").got == "a list of length 1, which is no Linear"
     assert [row["kind"] for row in operator_trace(submission.Net(), torch.randn(1, 3))] == ["linear"]
 
 

@@ -13,12 +13,14 @@ from torchgrade.grading.events import (
     Graded,
     GraderEnded,
     GraderFailed,
+    Met,
     PictureShown,
     Ready,
     Recorded,
     Retried,
     Started,
     StepsTaken,
+    Traced,
     from_data,
     to_data,
 )
@@ -93,17 +95,11 @@ def test_a_lost_machine_costs_no_try_but_has_an_end():
     assert told[-1] == lost
 
 
-def test_what_is_tried_again_is_made_anew_and_comes_next():
-    """After the event, so that who listens can say what need not run again."""
-    executor, heard = Script({0: [Fault(0, "no")]}), []
-
-    def again(job):
-        assert isinstance(heard[-1], Retried)
-        return Job(job.id, job.task, job.source, only=("test_b",))
-
-    for event in Pool(executor).events([job(0), job(1)], again=again):
-        heard.append(event)
-    assert [(job.id, job.only) for job in executor.submitted] == [(0, ()), (0, ("test_b",)), (1, ())]
+def test_what_is_tried_again_comes_next():
+    executor = Script({0: [Fault(0, "no")]})
+    events = list(Pool(executor).events([job(0), job(1)]))
+    assert [job.id for job in executor.submitted] == [0, 0, 1]
+    assert isinstance(next(event for event in events if not isinstance(event, Started)), Retried)
 
 
 def test_tries_are_counted_anew_for_each_call():
@@ -159,6 +155,8 @@ EVENTS = (
     StepsTaken(1, 40),
     CheckEnded(1, outcome()),
     Recorded(1, "loss", 0.5, 2),
+    Met(1, "test_a", ["the factor is added, not multiplied"]),
+    Traced(1, "test_a", "scale"),
     PictureShown(1, "cpu", {"kind": "grid", "name": "faces", "images": {"shape": [1, 2, 2], "pixels": b"\0\1\2\3"}}),
     Graded(1, grade()),
     Fault(1, "it died", lost=True),

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from torchgrade.authoring import (
     buffers,
     feature_maps,
     fill_by_shape,
     flops,
+    lean,
     on_meta,
     operator_growth,
     operators,
@@ -155,8 +157,30 @@ def test_fill_by_shape_is_blind_to_names_and_order():
     double = small_net().double()
     fill_by_shape(double)
     assert torch.equal(double[0].weight.float(), one[0].weight)
-    with pytest.raises(TypeError, match="meta"):
-        fill_by_shape(on_meta(nn.Linear, 2, 2))
+    bare = on_meta(small_net)
+    fill_by_shape(bare)
+    assert torch.equal(bare.eval()(X), one(X))
+
+
+def test_a_block_makes_a_wide_network_compute_what_a_narrow_one_does():
+    wide = on_meta(nn.Sequential, nn.Conv2d(3, 40, 3), nn.ReLU(), nn.Conv2d(40, 50, 3, bias=False))
+    used = nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.Conv2d(40, 50, 3, bias=False))
+    for net in (wide, used):
+        fill_by_shape(net, 5)
+        assert int((net[2].weight != 0).sum()) == 5 * 5 * 9
+        assert net[0].bias.count_nonzero() == 40
+    assert torch.equal(wide(X), used(X))
+    narrow = torch.relu(F.conv2d(X, used[0].weight[:5], used[0].bias[:5]))
+    assert torch.allclose(wide(X)[:, :5], F.conv2d(narrow, used[2].weight[:5, :5]), atol=1e-5)
+
+
+def test_a_lean_network_is_built_without_memory_where_that_is_possible():
+    assert lean(nn.Linear, 2, 3).weight.is_meta
+
+    def stubborn(width):
+        return nn.Linear(int(torch.tensor(float(width)).item()), 3)
+
+    assert not lean(stubborn, 2).weight.is_meta
 
 
 @pytest.mark.parametrize("norm", [True, False])

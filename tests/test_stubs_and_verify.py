@@ -15,7 +15,7 @@ from torchgrade.course import Course
 from torchgrade.course_tools.edits import edits
 from torchgrade.course_tools.messages import block, difference, golden, places, read_golden, without_numbers
 from torchgrade.course_tools.mutate import equivalents
-from torchgrade.course_tools.proof import Proof, content_of, due, engine_of, forget_proof, read_proof, stale
+from torchgrade.course_tools.proof import Due, Proof, content_of, due, engine_of, forget_proof, read_proof, stale
 from torchgrade.course_tools.stubs import make_stub
 from torchgrade.course_tools.variants import Mutant
 from torchgrade.course_tools.verify import verify_tasks
@@ -206,7 +206,7 @@ def test_messages_are_kept_and_compared_without_their_numbers(mini: Path) -> Non
     assert without_numbers("-1.5e-07 at [1, 3]") == "# at [#, #]"
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str | Path) -> None:
     who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main")
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
 
@@ -218,20 +218,25 @@ def test_ci_proves_what_changed_and_what_the_commit_draws(mini: Path) -> None:
         Proof(content_of(task), "", {}, "2026-01-01", seconds, {}, {}).write(task)
     for words in (["init"], ["add", "."], ["commit", "-m", "a"], ["commit", "--allow-empty", "-m", "b"]):
         git(mini, *words)
-    assert due(tasks, "", 200.0) == tasks  # both fit
-    drawn = {due(tasks, "", 60.0)}
-    for number in range(8):
+    assert due(tasks, "", 200.0) == Due(tasks, ())  # both fit
+    drawn = set()
+    for number in range(9):
+        drawn.add(due(tasks, "", 60.0).tasks)
         git(mini, "commit", "--allow-empty", "-m", str(number))
-        drawn.add(due(tasks, "", 60.0))
     assert drawn == {(first,), (second,)}  # one always, whatever it takes
     edit(second.suite, "1e-3", "2e-3")
-    assert second in due(tasks, "HEAD", 0.0)
+    assert due(tasks, "HEAD", 0.0) == Due((second,), ())
+    edit(first.suite, "torch.randn(2, 5)", "torch.randn(5, 2)")
+    both = due(tasks, "HEAD", 60.0)
+    assert {*both.tasks, *both.left} == set(tasks)  # what has changed and does not fit is told
+    assert len(both.left) == 1
     Proof(content_of(second), "", {}, "2026-01-02", 90.0, {}, {}).write(second)
+    git(mini, "checkout", first.suite)
     git(mini, "commit", "-am", "proved")
-    assert second in due(tasks, "", 0.0)  # proved by its author, and now by CI
+    assert due(tasks, "", 0.0) == Due((second,), ())  # proved by its author, and now by CI
     git(mini, "checkout", "-b", "branch")
     git(mini, "commit", "--allow-empty", "-m", "c")
-    assert len(due(tasks, "", 0.0)) == 1
+    assert len(due(tasks, "", 0.0).tasks) == 1
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -20,12 +20,15 @@ def normal(*shape: int, dtype: torch.dtype = torch.float64, requires_grad: bool 
     return torch.randn(*shape, dtype=dtype, requires_grad=requires_grad)
 
 
-def filled(kind: type[nn.Module], *args: Any, dtype: torch.dtype = torch.float64, **kwargs: Any) -> Any:
+def filled(
+    kind: type[nn.Module], *args: Any, block: int | None = None, dtype: torch.dtype = torch.float64, **kwargs: Any
+) -> Any:
     """A layer of PyTorch that holds the values of ``fill_by_shape``, for an oracle; nothing is drawn at random.
 
-    A submission's network that was filled by shape holds the same values wherever the shapes agree.
+    A submission's network that was filled by shape, with the same ``block``, holds these values wherever shapes agree.
     """
-    layer = nn.utils.skip_init(kind, *args, dtype=dtype, **kwargs)
+    with torch.device("meta"):
+        layer = kind(*args, dtype=dtype, **kwargs)
     layer.requires_grad_(False)
-    fill_by_shape(layer)
+    fill_by_shape(layer, block)
     return layer

@@ -240,7 +240,13 @@ def level(height):
     return values
 
 
-@check("cross_entropy stays finite for logits of ±1000", points=1, category="robustness", after=test_cross_entropy)
+@check(
+    "cross_entropy stays finite for logits of ±1000",
+    points=1,
+    category="robustness",
+    after=test_cross_entropy,
+    hidden=True,
+)
 def test_large_logits(submission):
     expect.agrees(
         submission.cross_entropy,
@@ -525,6 +531,7 @@ OWN_OPTIMIZERS = Rule(of=OPTIMIZERS, names="torch.optim", instead="formulas")
     category="rules",
     after=[test_differences, test_cross_entropy],
     gates=[OWN_LOSSES, OWN_OPTIMIZERS],
+    hidden=True,
 )
 def test_rules(submission):
     expect.avoids(submission.SGD, rule=OWN_OPTIMIZERS)
@@ -538,6 +545,7 @@ def test_rules(submission):
     points=0.5,
     category="efficiency",
     after=[test_ignored, test_weights, test_binary],
+    hidden=True,
 )
 def test_growth(submission):
     few, many = ((draw(n, 4), classes(n, 4), -100, 0.1, torch.rand(4).double()) for n in (5, 60))
@@ -551,6 +559,7 @@ def test_growth(submission):
     points=0.5,
     category="devices",
     after=[test_ignored, test_weights, test_binary],
+    hidden=True,
 )
 def test_portable(submission):
     logits, labels, weight = draw(5, 4), classes(5, 4), torch.rand(4).double()
@@ -930,7 +939,7 @@ def test_single_precision(submission):
 
 
 @check("the optimisers move a parameter without dimensions", points=0.5, category="robustness",
-       after=[test_momentum, test_adagrad, test_rmsprop, test_adamw])  # fmt: skip
+       after=[test_momentum, test_adagrad, test_rmsprop, test_adamw], hidden=True)  # fmt: skip
 def test_no_dimensions(submission):
     for name in OPTIMIZERS:
         expect_paths(submission, name, DEFAULTS, shapes=((), (2,)))
@@ -941,6 +950,7 @@ def test_no_dimensions(submission):
     points=1,
     category="robustness",
     after=[test_momentum, test_adagrad, test_rmsprop, test_adamw],
+    hidden=True,
 )
 def test_groups(submission):
     starts = [draw(3), draw(3)]
@@ -1031,6 +1041,7 @@ def test_leaves(submission):
     points=0.5,
     category="robustness",
     after=[test_sgd, test_adagrad, test_rmsprop, test_adamw],
+    hidden=True,
 )
 def test_no_gradient(submission):
     for name in OPTIMIZERS:
@@ -1081,6 +1092,7 @@ def test_zero_grad(submission):
     points=0.5,
     category="devices",
     after=[test_momentum, test_adagrad, test_rmsprop, test_adamw],
+    hidden=True,
 )
 def test_memory_device(submission):
     # "meta" is a device that every machine has: tensors on it have a shape and no values.
@@ -1346,7 +1358,13 @@ def test_rest(submission):
     )
 
 
-@check("a run that diverges stops, and says so without an error", points=1, category="robustness", after=test_statuses)
+@check(
+    "a run that diverges stops, and says so without an error",
+    points=1,
+    category="robustness",
+    after=test_statuses,
+    hidden=True,
+)
 def test_divergence(submission, dataset):
     x, y, _ = line_data(dataset, 200)
     spoilt = y.copy()

@@ -1,5 +1,7 @@
 """Checks for task 09: the residual block, ResNet-18 and 34, their sizes and function, and the summary."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -11,372 +13,459 @@ from torchgrade.authoring import (
     expect,
     feature_maps,
     fill_by_shape,
+    filled,
+    lean,
+    moved,
+    normal,
     on_meta,
+    operator_trace,
     parameter_count,
     parameter_values,
+    registered_parameters,
     traces_left,
 )
 
 WIDTHS = (64, 128, 256, 512)
+BLOCK = 16  # channels of a wide network that depend on no others; small ones have fewer
 
 
-def numbers(*shape, requires_grad=False):
-    """Normally distributed float64 values."""
-    return torch.randn(*shape, dtype=torch.float64, requires_grad=requires_grad)
+# The oracle: plain functions, on weights that depend on their shape only. Channels beyond BLOCK are left out; widths
+# are told, since the values depend on the whole shape. In training mode the bias of a convolution before a batch norm
+# cancels, so that a superfluous one costs nothing here.
 
 
-# The oracle: plain functions, on weights that depend on their shape only
+def conv(x, inner, outer, size, stride=1):
+    weight = filled(nn.Conv2d, inner, outer, size, bias=False, block=BLOCK).weight[:BLOCK, :BLOCK]
+    return F.conv2d(x, weight, stride=stride, padding=size // 2)
 
 
-def filled(kind, *args, dtype, **kwargs):
-    """A layer of PyTorch that holds weights and statistics; it is not called."""
-    layer = torch.nn.utils.skip_init(kind, *args, dtype=dtype, **kwargs).requires_grad_(False)
-    fill_by_shape(layer)
-    return layer
+def norm(x, width, training=True):
+    layer = filled(nn.BatchNorm2d, width)
+    scale, shift = layer.weight[:BLOCK], layer.bias[:BLOCK]
+    if training:
+        return F.batch_norm(x, None, None, scale, shift, training=True)
+    return F.batch_norm(x, layer.running_mean[:BLOCK], layer.running_var[:BLOCK], scale, shift)
 
 
-def conv(x, out, size, stride=1, padding=0):
-    layer = filled(nn.Conv2d, x.shape[1], out, size, dtype=x.dtype, bias=False)
-    return F.conv2d(x, layer.weight, stride=stride, padding=padding)
-
-
-def norm(x):
-    """Batch norm in eval mode."""
-    layer = filled(nn.BatchNorm2d, x.shape[1], dtype=x.dtype)
-    return F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias)
-
-
-def branch(x, out, stride=1, late=False):
+def branch(x, inner, outer, stride=1, training=True, late=False):
     """What a block adds to its shortcut; ``late``: the stride is in the second convolution."""
     first, second = (1, stride) if late else (stride, 1)
-    return norm(conv(F.relu(norm(conv(x, out, 3, first, 1))), out, 3, second, 1))
+    x = F.relu(norm(conv(x, inner, outer, 3, first), outer, training))
+    return norm(conv(x, outer, outer, 3, second), outer, training)
 
 
-def shortcut(x, out, stride=1, normed=True):
-    if stride == 1 and x.shape[1] == out:
-        return x
-    x = conv(x, out, 1, stride)
-    return norm(x) if normed else x
+def shortcut(x, inner, outer, stride=1, training=True):
+    same = stride == 1 and inner == outer
+    return x if same else norm(conv(x, inner, outer, 1, stride), outer, training)
 
 
-def block(x, out, stride=1):
-    return F.relu(branch(x, out, stride) + shortcut(x, out, stride))
+def block(x, inner, outer, stride=1, training=True):
+    return F.relu(branch(x, inner, outer, stride, training) + shortcut(x, inner, outer, stride, training))
 
 
-def stem(x, pool=True, padding=1, bend=F.relu):
-    x = bend(norm(conv(x, 64, 7, 2, 3)))
+def plain(x, inner, outer, stride=1, training=True):
+    """The block of probes.py."""
+    return F.relu(conv(x, inner, outer, 3, stride))
+
+
+def stem(x, pool=True, padding=1, bend=F.relu, training=True):
+    x = bend(norm(conv(x, x.shape[1], 64, 7, 2), 64, training))
     return F.max_pool2d(x, 3, 2, padding) if pool else x
 
 
-def stages(x, layers, strides=(1, 2, 2, 2)):
-    for out, depth, stride in zip(WIDTHS, layers, strides, strict=True):
+def stages(x, layers, kind=plain, strides=(1, 2, 2, 2), training=True):
+    inner = 64
+    for outer, depth, stride in zip(WIDTHS, layers, strides, strict=True):
         for index in range(depth):
-            x = block(x, out, stride if index == 0 else 1)
+            x = kind(x, inner, outer, stride if index == 0 else 1, training)
+            inner = outer
     return x
 
 
-def head(x, num_classes):
+def head(x, num_classes=10):
     """The last layer; x is (N, channels)."""
-    layer = filled(nn.Linear, x.shape[1], num_classes, dtype=x.dtype)
-    return F.linear(x, layer.weight, layer.bias)
+    layer = filled(nn.Linear, 512, num_classes, block=BLOCK)
+    return F.linear(x, layer.weight[:, :BLOCK], layer.bias)
 
 
-def filled_block(submission, *args):
-    """The submission's block in float64, filled by shape, in eval mode."""
-    net = submission.BasicBlock(*args).double()
-    fill_by_shape(net)
-    net.eval()
+def filled_net(make, *args, mode=True):
+    """A network of the submission in float64, filled by shape, in training mode or not."""
+    net = lean(make, *args).double()
+    fill_by_shape(net, BLOCK)
+    net.train(mode)
     return net
 
 
 # BasicBlock
 
 
-@check("BasicBlock has the parameters of two convolutions and a shortcut", points=2, category="parameters")
-def test_block_count(submission):
-    expect.equal(
-        parameter_count(submission.BasicBlock(64, 64)),
-        73_984,
-        because="2 × (64·64·9 + 2·64): the shortcut is the identity",
-        given="BasicBlock(64, 64)",
-        likely={
-            "a projection stands where the identity would do": 73_984 + 64 * 64 + 128,
-            "the convolutions have biases, which the batch norms make useless": 73_984 + 128,
-            "one batch norm serves both convolutions": 73_984 - 128,
-        },
-    )
-    expect.equal(
-        parameter_count(submission.BasicBlock(64, 128, 2)),
-        230_144,
-        because="73,728 + 147,456 in the branch, 8,192 in the projection, 3 × 256 in the norms",
-        given="BasicBlock(64, 128, 2)",
-        likely={
-            "the projection is a 3×3 convolution": 230_144 + 64 * 128 * 8,
-            "the projection has no batch norm": 230_144 - 256,
-            "the projection has a bias": 230_144 + 128,
-            "there is no projection": 230_144 - 8_192 - 256,
-        },
-    )
-    count = parameter_count(submission.BasicBlock(64, 64, 2))
-    expect.equal(count, 78_208, because="a stride needs a projection, too", given="BasicBlock(64, 64, 2)")
-    expect.equal(submission.BasicBlock.expansion, 1)
+def block_shapes(inner, outer, projected):
+    shapes = [(outer, inner, 3, 3), (outer, outer, 3, 3), *[(outer,)] * 4]
+    return [*shapes, (outer, inner, 1, 1), (outer,), (outer,)] if projected else shapes
 
 
-@check("BasicBlock keeps or halves the size by its stride", points=1, category="shapes", after=test_block_count)
+@check("BasicBlock has the parameters of two convolutions and a shortcut", points=1.5, category="parameters")
+def test_block_parameters(submission):
+    for args, projected in (((6, 6), False), ((6, 8, 2), True), ((6, 6, 2), True), ((6, 8), True)):
+        inner, outer, *_ = args
+        shapes = block_shapes(inner, outer, projected)
+        total = sum(math.prod(shape) for shape in shapes)
+        if projected:
+            likely = {
+                "the projection is a 3×3 convolution": total + 8 * inner * outer,
+                "the projection has a bias": total + outer,
+                "the projection has no batch norm": total - 2 * outer,
+                "the projection has a bias and no batch norm": total - outer,
+                "there is no projection where the shapes differ": total - inner * outer - 2 * outer,
+            }
+        else:
+            likely = {
+                "the convolutions have biases, which the batch norms make useless": total + 2 * outer,
+                "one batch norm serves both convolutions": total - 2 * outer,
+                "a projection stands where the identity would do": total + inner * outer + 2 * outer,
+            }
+        given = f"BasicBlock{args}"
+        expect.parameters(on_meta(submission.BasicBlock, *args), total, shapes=shapes, likely=likely, given=given)
+
+
+@check("BasicBlock says that it does not expand its channels", points=0.5, category="parameters")
+def test_expansion(submission):
+    on_meta(submission.BasicBlock, 4, 4)  # a class that is not begun says nothing
+    expect.equal(submission.BasicBlock.expansion, 1, given="BasicBlock.expansion, without an instance")
+
+
+@check("BasicBlock keeps or halves the size by its stride", points=1, category="shapes")
 def test_block_shapes(submission):
     for args, size in (((4, 4), (7, 10)), ((4, 6), (7, 10)), ((4, 6, 2), (4, 5)), ((4, 4, 2), (4, 5))):
         given = f"BasicBlock{args} and x of shape (2, 4, 7, 10)"
-        expect.shape(submission.BasicBlock(*args)(torch.randn(2, 4, 7, 10)), (2, args[1], *size), given=given)
+        expect.shape(
+            submission.BasicBlock(*args)(torch.randn(2, 4, 7, 10)),
+            (2, args[1], *size),
+            given=given,
+            likely={"the stride is ignored": (2, args[1], 7, 10)} if size != (7, 10) else None,
+        )
 
 
 @check(
     "BasicBlock adds its input before the last ReLU",
     points=3,
     category="values",
-    after=test_block_shapes,
     devices="all",
 )
 def test_block_values(submission, device):
-    x = numbers(2, 4, 7, 6)
-    way, short = branch(x, 4), x
-    answer = filled_block(submission, 4, 4).to(device)(x.to(device))
+    x = normal(3, 4, 7, 6)
+    way = branch(x, 4, 4)
+    answer = filled_net(submission.BasicBlock, 4, 4).to(device)(x.to(device))
     expect.close(
         answer.cpu(),
-        F.relu(way + short),
-        given="BasicBlock(4, 4) in eval mode, every parameter filled by its shape",
+        F.relu(way + x),
+        scale=1e-6,
+        given="BasicBlock(4, 4) in training mode, every parameter filled by its shape",
         likely={
             "there is no shortcut": F.relu(way),
-            "the ReLU stands before the addition": F.relu(way) + short,
-            "no ReLU follows the addition": way + short,
-            "the shortcut is added twice": F.relu(way + 2 * short),
-            "the input passes a ReLU before it is added": F.relu(way + F.relu(short)),
+            "the ReLU stands before the addition": F.relu(way) + x,
+            "a ReLU stands before the addition, and one behind it": F.relu(F.relu(way) + x),
+            "no ReLU follows the addition": way + x,
+            "the shortcut is added twice": F.relu(way + 2 * x),
+            "the input passes a ReLU before it is added": F.relu(way + F.relu(x)),
+            "the sum of branch and shortcut is halved": F.relu(0.5 * (way + x)),
+            "the block uses running statistics in training": block(x, 4, 4, training=False),
         },
     )
 
 
-@check("BasicBlock projects its shortcut where shapes differ", points=2, category="values", after=test_block_values)
+@check("BasicBlock projects its shortcut where shapes differ", points=2, category="values")
 def test_block_projection(submission):
-    x = numbers(2, 4, 7, 6)
-    short = shortcut(x, 6, 2)
+    x = normal(3, 4, 7, 6)
+    way, short = branch(x, 4, 6, 2), shortcut(x, 4, 6, 2)
     expect.close(
-        filled_block(submission, 4, 6, 2)(x),
-        block(x, 6, 2),
-        given="BasicBlock(4, 6, 2) in eval mode, every parameter filled by its shape",
+        filled_net(submission.BasicBlock, 4, 6, 2)(x),
+        F.relu(way + short),
+        scale=1e-6,
+        given="BasicBlock(4, 6, 2) in training mode, every parameter filled by its shape",
         likely={
-            "the stride is in the second convolution": F.relu(branch(x, 6, 2, late=True) + short),
-            "the shortcut passes a ReLU before it is added": F.relu(branch(x, 6, 2) + F.relu(short)),
+            "the stride is in the second convolution": F.relu(branch(x, 4, 6, 2, late=True) + short),
+            "the shortcut passes a ReLU before it is added": F.relu(way + F.relu(short)),
+            "the projection has no batch norm": F.relu(way + conv(x, 4, 6, 1, 2)),
+            "the ReLU stands before the addition": F.relu(way) + short,
+            "the projection starts from the ReLU of the input": F.relu(way + shortcut(F.relu(x), 4, 6, 2)),
         },
     )
-    for args in ((4, 6), (4, 4, 2)):
-        given = f"BasicBlock{args} in eval mode"
-        expect.close(filled_block(submission, *args)(x), block(x, *args[1:]), given=given)
+    for args, shape in (((4, 6), (1, 4, 7, 6)), ((4, 4, 2), (3, 4, 6, 1)), ((6, 4, 3), (3, 6, 7, 6))):
+        x = normal(*shape).transpose(2, 3)
+        given = f"BasicBlock{args} in training mode, x of shape {tuple(x.shape)}"
+        expect.close(filled_net(submission.BasicBlock, *args)(x), block(x, *args), scale=1e-6, given=given)
 
 
-@check("BasicBlock leaves its input as it is", points=1, category="robustness", after=test_block_projection)
-def test_block_keeps_input(submission):
-    x = numbers(2, 4, 7, 6)
+@check(
+    "BasicBlock has running statistics, for eval mode",
+    points=1,
+    category="values",
+    after=[test_block_values, test_block_projection],
+    hidden=True,
+)
+def test_block_modes(submission):
     for args in ((4, 4), (4, 6, 2)):
-        net = filled_block(submission, *args)
-        given = f"BasicBlock{args}"
-        expect.close(expect.not_mutated(submission, net, x, given=given), block(x, *args[1:]), given=given)
+        x, given = normal(3, 4, 7, 6), f"BasicBlock{args} in eval mode, filled by shape"
+        net = filled_net(submission.BasicBlock, *args, mode=False)
+        expect.close(net(x), block(x, *args, training=False), scale=1e-6, given=given)
+        expect.moves_only(net, net, x, given=f"a pass of BasicBlock{args} in eval mode")
+        net.train()
+        _, kept = moved(net, net, x)
+        still = [item["name"] for item in buffers(net) if item["name"] in kept]
+        expect.equal(
+            still, [], given=f"statistics that a pass of BasicBlock{args} in training mode leaves as they were"
+        )
 
 
-@check("gradients flow through branch and shortcut", points=1, category="gradients", after=test_block_projection)
+@check(
+    "BasicBlock leaves its input as it is",
+    points=0.5,
+    category="robustness",
+    after=[test_block_values, test_block_projection],
+    hidden=True,
+)
+def test_block_keeps_input(submission):
+    x = normal(3, 4, 7, 6)
+    for args in ((4, 4), (4, 6, 2)):
+        net = filled_net(submission.BasicBlock, *args)
+        expect.not_mutated(submission, net, x, given=f"BasicBlock{args}")
+
+
+@check("gradients flow through branch and shortcut", points=1, category="gradients", after=test_block_values)
 def test_block_gradients(submission):
     for args in ((3, 3), (3, 4, 2)):
-        net = filled_block(submission, *args)
+        net = filled_net(submission.BasicBlock, *args, mode=False)
         given = f"BasicBlock{args} in eval mode"
-        expect.gradients(net, [numbers(2, 3, 5, 4, requires_grad=True)], module=net, given=given)
+        expect.gradients(net, [normal(2, 3, 5, 4, requires_grad=True)], module=net, given=given)
 
 
-# ResNet: counts and sizes, on meta
+# ResNet, on blocks that are not the submission's
 
 
-@check("ResNet-18 has 11,689,512 parameters", points=2, category="parameters", after=test_block_count)
-def test_resnet18_count(submission):
-    net = on_meta(submission.resnet18)
-    expect.equal(
-        parameter_count(net),
+@check("ResNet asks for the blocks that layers and expansion say", points=1.5, category="parameters")
+def test_depths(submission):
+    for layers, expansion in (([1, 1, 1, 1], 1), ([1, 2, 3, 1], 1), ([3, 1, 2, 2], 2), ([1, 1, 1, 2], 4)):
+        expect.equal(
+            table(submission.probes.blocks_asked(submission.ResNet, layers, expansion)),
+            table(asked(layers, expansion)),
+            because="in_channels → out_channels / stride of each block",
+            given=f"layers={layers} and blocks with expansion = {expansion}",
+            likely={
+                "the first stage has stride 2, too": table(asked(layers, expansion, (2, 2, 2, 2))),
+                "the fourth stage has stride 1": table(asked(layers, expansion, (1, 2, 2, 1))),
+                "the fourth stage is missing": table(asked([*layers[:3], 0], expansion)),
+            }
+            | (
+                {"the depths are used from last to first": table(asked(layers[::-1], expansion))}
+                if layers != layers[::-1]
+                else {}
+            )
+            | ({"layers is ignored: every stage has two blocks": table(asked([2, 2, 2, 2], expansion))})
+            | ({"every stage has one block only": table(asked([1] * 4, expansion))} if max(layers) > 1 else {})
+            | ({"the expansion is not taken into account": table(asked(layers, 1))} if expansion > 1 else {})
+            | (
+                {"all blocks of a stage have its stride": table(asked(layers, expansion, all_alike=True))}
+                if max(layers[1:]) > 1
+                else {}
+            ),
+        )
+    kept = submission.probes.list_kept(submission.ResNet, [1, 2, 3, 1])
+    expect.equal(kept, [1, 2, 3, 1], given="the list that was handed to ResNet, after the call")
+
+
+def asked(layers, expansion, strides=(1, 2, 2, 2), all_alike=False):
+    """in_channels, out_channels and stride of each block."""
+    rows, inner = [], 64
+    for outer, depth, stride in zip(WIDTHS, layers, strides, strict=True):
+        for index in range(depth):
+            rows.append([inner, outer, stride if index == 0 or all_alike else 1])
+            inner = outer * expansion
+    return rows
+
+
+def table(rows):
+    """The blocks as one line."""
+    return ", ".join(f"{inner}→{outer}/{stride}" for inner, outer, stride in rows)
+
+
+@check("ResNet has a stem without bias and one last layer", points=1.5, category="parameters")
+def test_resnet_parameters(submission):
+    for expansion, in_channels in ((1, 2), (2, 1)):
+        blocks = [(expansion * outer, inner, 3, 3) for inner, outer, _ in asked([1, 1, 1, 1], expansion)]
+        shapes = [(64, in_channels, 7, 7), (64,), (64,), *blocks, (5, 512 * expansion), (5,)]
+        total = sum(math.prod(shape) for shape in shapes)
+        net = on_meta(submission.probes.plain_resnet, submission.ResNet, [1, 1, 1, 1], 5, in_channels, expansion)
+        expect.parameters(
+            net,
+            total,
+            shapes=shapes,
+            given=f"plain blocks with expansion = {expansion}, num_classes=5, in_channels={in_channels}",
+            likely={
+                "the stem's convolution has a bias": total + 64,
+                "num_classes is ignored": total + 995 * (512 * expansion + 1),
+                "the last layer has no bias": total - 5,
+            }
+            | {"in_channels is ignored": total + (3 - in_channels) * 64 * 49},
+        )
+
+
+@check("ResNet takes images of any size from 28×28 on", points=1, category="shapes")
+def test_any_size(submission):
+    net = on_meta(submission.probes.plain_resnet, submission.ResNet, [1, 1, 1, 1], 5)
+    for height, width in ((28, 28), (32, 32), (64, 64), (96, 64), (45, 70), (224, 224)):
+        found = feature_maps(net, torch.zeros(2, 3, height, width))[0]["shape"]
+        expect.equal(tuple(found or ()), (2, 5), given=f"the shape of the logits for 2 images of {height} × {width}")
+    net.eval()
+    found = feature_maps(net, torch.zeros(1, 3, 28, 28))[0]["shape"]
+    expect.equal(tuple(found or ()), (1, 5), given="the shape of the logits for 1 image of 28 × 28 in eval mode")
+
+
+@check("ResNet's feature maps shrink from 224 to 7", points=1, category="shapes", hidden=True)
+def test_feature_maps(submission):
+    net = on_meta(submission.probes.plain_resnet, submission.ResNet, [1, 2, 1, 1])
+    widths = (64, 64, 128, 128, 256, 512)
+    for size, sizes in ((224, (112, 56, 28, 28, 14, 7)), (28, (14, 7, 4, 4, 2, 1)), (90, (45, 23, 12, 12, 6, 3))):
+        rows = operator_trace(net, torch.zeros(2, 3, size, size), among=("convolution",))
+        expect.equal(
+            [tuple(row["shape"][1:]) for row in rows],
+            [(width, side, side) for width, side in zip(widths, sizes, strict=True)],
+            given=f"the outputs of stem and blocks for {size} × {size}, layers=[1, 2, 1, 1]",
+        )
+
+
+@check("ResNet computes what the architecture says", points=3, category="values", after=test_depths)
+def test_values(submission):
+    layers, x = [1, 2, 1, 1], normal(4, 3, 64, 64)
+    net = filled_net(submission.probes.plain_resnet, submission.ResNet, layers)
+    maps = stages(stem(x), layers)
+    truth = head(maps.mean((2, 3)))
+    given = f"plain blocks, layers={layers}, num_classes=10, every parameter filled by its shape, in {{}} mode"
+    expect.close(
+        net(x),
+        truth,
+        scale=1e-6,
+        given=given.format("training"),
+        likely={
+            "a softmax stands at the end": truth.softmax(1),
+            "a log-softmax stands at the end": truth.log_softmax(1),
+            "the largest value is taken over height and width, not the mean": head(maps.amax((2, 3))),
+            "the stem's max-pool does not pad": logits_after(stem(x, padding=0), layers),
+            "the stem has no max-pool": logits_after(stem(x, pool=False), layers),
+            "no ReLU follows the stem's batch norm": logits_after(stem(x, bend=lambda y: y), layers),
+            "the network uses running statistics in training": logits_after(stem(x, training=False), layers),
+        },
+    )
+    kinds = [row["kind"] for row in operator_trace(net, x, among=("random",))]
+    expect.equal(kinds, [], because="ResNet draws nothing, it has no dropout", given=given.format("training"))
+    net = filled_net(submission.probes.plain_resnet, submission.ResNet, layers, mode=False)
+    one = x[:1]
+    truth = logits_after(stem(one, training=False), layers)
+    expect.close(net(one), truth, scale=1e-6, given=f"one image; {given.format('eval')}")
+
+
+def logits_after(x, layers, **options):
+    return head(stages(x, layers, **options).mean((2, 3)))
+
+
+# resnet18 and resnet34
+
+
+def resnet_shapes(layers, num_classes=1000, in_channels=3):
+    shapes = [(64, in_channels, 7, 7), (64,), (64,), (num_classes, 512), (num_classes,)]
+    for inner, outer, stride in asked(layers, 1):
+        shapes += block_shapes(inner, outer, stride != 1 or inner != outer)
+    return shapes
+
+
+@check("ResNet-18 has 11,689,512 parameters", points=1.5, category="parameters")
+def test_resnet18_parameters(submission):
+    expect.parameters(
+        on_meta(submission.resnet18),
         11_689_512,
-        because="9,536 in the stem, 11,166,976 in eight blocks, 513,000 in the last layer",
+        shapes=resnet_shapes([2, 2, 2, 2]),
+        given="resnet18()",
         likely={
             "the fourth stage is missing": 11_689_512 - 8_393_728 - 256_000,
             "the stem's convolution has a bias": 11_689_512 + 64,
+            "every convolution has a bias, which the batch norms make useless": 11_689_512 + 4_800,
             "this is the count of ResNet-34": 21_797_672,
             "every stage has one block only": 5_418_792,
         },
     )
-    shapes = [(64, 3, 7, 7), (64,), (64,), (1000, 512), (1000,)]
-    for before, out in zip((64, *WIDTHS[:-1]), WIDTHS, strict=True):
-        shapes += [(out, before, 3, 3), *[(out, out, 3, 3)] * 3, *[(out,)] * 8]
-        shapes += [(out, before, 1, 1), (out,), (out,)] if out != before else []
-    expect.parameters(net, shapes=shapes)
-    statistics = sum(torch.Size(item["shape"]).numel() for item in buffers(net))
-    expect.equal(statistics, 9_620, because="twenty batch norms: 2 × 4,800 statistics and 20 counters")
 
 
-@check("resnet18 and resnet34 take classes and channels", points=0.5, category="parameters", after=test_resnet18_count)
-def test_variant_counts(submission):
-    def count(make, **kwargs):
-        return parameter_count(on_meta(make, **kwargs))
-
-    expect.equal(
-        count(submission.resnet18, num_classes=10),
-        11_181_642,
-        given="resnet18(num_classes=10)",
-        likely={"num_classes is ignored": 11_689_512},
-    )
-    given = "resnet18(num_classes=10, in_channels=1)"
-    expect.equal(count(submission.resnet18, num_classes=10, in_channels=1), 11_181_642 - 128 * 49, given=given)
-    expect.equal(
-        count(submission.resnet34),
-        21_797_672,
-        given="resnet34()",
-        likely={"this is the count of ResNet-18": 11_689_512},
-    )
-
-
-@check("ResNet builds each stage as deep as layers says", points=1.5, category="parameters", after=test_block_count)
-def test_depths(submission):
-    def count(layers):
-        return parameter_count(on_meta(submission.ResNet, submission.BasicBlock, layers, num_classes=10))
-
-    base = count([1, 1, 1, 1])
-    expect.equal(
-        base,
-        4_910_922,
-        because="stages of 73,984, 230,144, 919,040 and 3,673,088",
-        given="ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)",
-        likely={"layers is ignored, every stage has two blocks": 11_181_642},
-    )
-    for stage, size in enumerate((73_984, 295_424, 1_180_672, 4_720_640)):
-        layers = [3 if index == stage else 1 for index in range(4)]
-        given = f"two more blocks in stage {stage + 1}: layers={layers}"
-        expect.equal(count(layers) - base, 2 * size, because=f"{size:,} for each block", given=given)
+@check("resnet18 and resnet34 take classes and channels", points=1, category="parameters", hidden=True)
+def test_variants(submission):
+    for name, layers in (("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])):
+        make, build = getattr(submission, name), submission.ResNet
+        counts = [parameter_count(on_meta(build, submission.BasicBlock, depths)) for depths in (layers, OTHER[name])]
+        count = parameter_count(on_meta(make))
+        likely = {"this is the other of the two networks": counts[1]}
+        expect.equal(count, counts[0], given=f"{name}() against ResNet(BasicBlock, {layers})", likely=likely)
+        for args in ((10,), (10, 1), (7, 2)):
+            classes, channels = (1000 - args[0]) * 513, sum(3 - size for size in args[1:]) * 64 * 49
+            fewer = classes + channels
+            likely = {"num_classes changes nothing": channels}
+            likely |= {"in_channels changes nothing": classes} if channels else {}
+            given = f"parameters that {name}({', '.join(map(str, args))}) has less than {name}()"
+            expect.equal(count - parameter_count(on_meta(make, *args)), fewer, given=given, likely=likely)
+        one, other = on_meta(make), on_meta(make)
+        expect.equal(one == other, False, given=f"whether two calls of {name}() return one object")
+        facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(one)})
+        expect.equal(facts, [("float32", True)], given=f"dtype and requires_grad of the parameters of {name}()")
 
 
-@check("ResNet builds on any block, its expansion included", points=0.5, category="parameters", after=test_depths)
-def test_other_block(submission):
-    net = submission.probes.wide_resnet(submission.ResNet, [1, 2, 1, 1], 10)
-    net.eval()
-    rows = feature_maps(net, torch.randn(2, 3, 32, 32))
-    made = [tuple(item["shape"]) for item in rows if item["type"] == "WideBlock"]
-    given = "blocks of 1×1 convolutions with expansion = 2, layers=[1, 2, 1, 1] and images of 32 × 32"
-    expected = [(2, 128, 8, 8), (2, 256, 4, 4), (2, 256, 4, 4), (2, 512, 2, 2), (2, 1024, 1, 1)]
-    expect.equal(made, expected, given=given)
-    expect.equal(tuple(rows[0]["shape"]), (2, 10), given=given)
+OTHER = {"resnet18": [3, 4, 6, 3], "resnet34": [2, 2, 2, 2]}
 
 
-@check("ResNet-18's feature maps shrink from 224 to 7", points=1.5, category="shapes", after=test_resnet18_count)
-def test_feature_maps(submission):
-    net = on_meta(submission.resnet18)
-    net.eval()
-    for size, sizes in ((224, (112, 56, 28, 14, 7)), (28, (14, 7, 4, 2, 1)), (96, (48, 24, 12, 6, 3))):
-        rows = feature_maps(net, torch.zeros(1, 3, size, size))
-        given = f"the outputs of the convolutions for {size} × {size}"
-        found = sorted(tuple(item["shape"][1:]) for item in rows if item["type"] == "Conv2d")
-        stem_size, *stage_sizes = sizes
-        expected = [(64, stem_size, stem_size)]
-        for out, side in zip(WIDTHS, stage_sizes, strict=True):
-            expected += [(out, side, side)] * (4 if out == 64 else 5)
-        expect.equal(found, sorted(expected), given=given)
-
-
-@check("ResNet takes images of any size from 28×28 on", points=1, category="shapes", after=test_resnet18_count)
-def test_any_size(submission):
-    net = submission.ResNet(submission.BasicBlock, [1, 1, 1, 1], num_classes=5)
-    net.eval()
-    for height, width in ((28, 28), (32, 32), (64, 64), (96, 64), (45, 70), (224, 224)):
-        given = f"images of {height} × {width}"
-        expect.shape(net(torch.randn(1, 3, height, width)), (1, 5), given=given)
-
-
-# ResNet: the function
-
-
-@check(
-    "ResNet computes what the architecture says",
-    points=3,
-    category="values",
-    after=[test_depths, test_block_projection, test_any_size],
-)
-def test_values(submission):
-    layers = [1, 2, 1, 1]
-    net = submission.ResNet(submission.BasicBlock, layers, num_classes=10)
-    fill_by_shape(net)
-    net.eval()
-    x = torch.randn(2, 3, 64, 64)
-    maps = stages(stem(x), layers)
-    truth = head(maps.mean((2, 3)), 10)
-    # float32: right networks differ by 1e-6 of the largest logit, slips by 4e-2
-    expect.close(
-        net(x),
-        truth,
-        rtol=1e-3,
-        atol=1e-3 * float(truth.abs().max()),
-        given=f"ResNet(BasicBlock, {layers}, num_classes=10) in eval mode, every parameter filled by its shape",
-        likely={
-            "a softmax stands at the end": truth.softmax(1),
-            "the largest value is taken over height and width, not the mean": head(maps.amax((2, 3)), 10),
-            "the stem's max-pool does not pad": logits_after(stem(x, padding=0), layers),
-            "the stem has no max-pool": logits_after(stem(x, pool=False), layers),
-            "no ReLU follows the stem's batch norm": logits_after(stem(x, bend=lambda y: y), layers),
-            "the fourth stage does not halve the size": logits_after(stem(x), layers, (1, 2, 2, 1)),
-        },
-    )
-
-
-def logits_after(x, layers, strides=(1, 2, 2, 2)):
-    return head(stages(x, layers, strides).mean((2, 3)), 10)
-
-
-@check(
-    "resnet18 computes what ResNet-18 computes",
-    points=1.5,
-    category="values",
-    after=[test_values, test_resnet18_count],
-    devices="all",
-)
+@check("resnet18 computes what ResNet-18 computes", points=1, category="values", devices="all", hidden=True)
 def test_resnet18_values(submission, device):
-    net = submission.resnet18(num_classes=10)
-    fill_by_shape(net)
-    net.eval()
-    x = torch.randn(2, 3, 96, 64)
-    truth = logits_after(stem(x), [2, 2, 2, 2])
-    answer = net.to(device)(x.to(device))
-    atol = 1e-3 * float(truth.abs().max())
-    expect.close(answer.cpu(), truth, rtol=1e-3, atol=atol, given="resnet18(num_classes=10) in eval mode")
+    net, x = filled_net(submission.resnet18, 10).to(device), normal(4, 3, 64, 48)
+    truth = logits_after(stem(x), [2, 2, 2, 2], kind=block)
+    expect.close(net(x.to(device)).cpu(), truth, scale=1e-5, given="resnet18(10) in training mode, filled by shape")
 
 
-@check("gradients reach every parameter, the stem included", points=0.5, category="gradients", after=test_any_size)
+@check(
+    "ResNet passes gradients to every parameter, stem included",
+    points=0.5,
+    category="gradients",
+    after=test_any_size,
+    hidden=True,
+)
 def test_gradients(submission):
-    net = submission.resnet18(num_classes=5)
-    fill_by_shape(net)  # blocks that start as their shortcuts would pass nothing to their branches
+    net = lean(submission.probes.plain_resnet, submission.ResNet, [1, 2, 1, 1], 5)
+    frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
+    expect.equal(frozen, [], given="the parameters that want no gradient")
+    fill_by_shape(net)
     x = torch.randn(2, 3, 64, 64, requires_grad=True)
     expect.gradient_flow(net(x), x, module=net)
 
 
-@check("ResNet takes channels_last images", points=0.5, category="devices", after=test_any_size)
+@check("ResNet takes images of any memory layout", points=0.5, category="devices", after=test_any_size, hidden=True)
 def test_channels_last(submission):
-    net = submission.ResNet(submission.BasicBlock, [1, 1, 1, 1], num_classes=5)
-    net.eval()
-    x = torch.randn(2, 3, 64, 64)
-    answer = submission.probes.channels_last(net, x)
-    truth = net(x)
+    net = filled_net(submission.probes.plain_resnet, submission.ResNet, [1, 1, 1, 1], 5, mode=False)
+    x = normal(2, 3, 48, 64)
+    truth = net(x).detach()
     expect.shape(truth, (2, 5))
-    expect.close(answer, truth.detach(), rtol=1e-4, atol=1e-4, given="network and images in channels_last")
+    expect.close(
+        submission.probes.channels_last(net, x), truth, scale=1e-6, given="network and images in channels_last"
+    )
+    turned = x.transpose(2, 3).contiguous().transpose(2, 3)
+    expect.close(net(turned), truth, scale=1e-6, given="images whose rows and columns are swapped in memory")
 
 
-@check("ResNet-18 is built on meta, without memory", points=0.5, category="devices", after=test_block_count)
+@check("ResNet-18 is built on meta, without memory", points=0.5, category="devices")
 def test_meta(submission):
     devices = sorted({str(p.device) for p in on_meta(submission.resnet18).parameters()})
     expect.equal(devices, ["meta"], given="the devices of its parameters")
 
 
-@check("ResNet moves to another device as a whole", points=0.5, category="devices", after=test_any_size)
+@check("ResNet moves to another device as a whole", points=0.5, category="devices")
 def test_portable(submission):
-    net = submission.ResNet(submission.BasicBlock, [1, 1, 1, 1], num_classes=5)
-    expect.portable(net, torch.randn(2, 3, 32, 32))
+    expect.portable(submission.BasicBlock, torch.randn(2, 4, 6, 6), build=(4, 4), given="BasicBlock(4, 4)")
+    net = submission.probes.plain_resnet(submission.ResNet, [1, 1, 1, 1], 5)
+    expect.portable(net, torch.randn(2, 3, 32, 32), given="ResNet of plain blocks")
 
 
 OWN_NETWORKS = Rule(
@@ -386,13 +475,7 @@ OWN_NETWORKS = Rule(
 )
 
 
-@check(
-    "the networks are built without torchvision",
-    points=0.5,
-    category="rules",
-    after=test_block_count,
-    gates=OWN_NETWORKS,
-)
+@check("the networks are built without torchvision", points=0.5, category="rules", gates=OWN_NETWORKS)
 def test_rule(submission):
     expect.avoids(submission.BasicBlock, rule=OWN_NETWORKS)
 
@@ -401,160 +484,198 @@ def test_rule(submission):
 
 
 @check(
-    "zero_init_residual makes blocks start as their shortcuts", points=1.5, category="values", after=test_block_values
+    "zero_init_residual makes blocks start as their shortcuts",
+    points=1,
+    category="values",
+    after=[test_block_values, test_block_projection],
 )
 def test_zero_init(submission):
-    x = numbers(2, 4, 7, 6)
-    same = submission.BasicBlock(4, 4).double()
-    submission.zero_init_residual(same)
+    x = normal(3, 4, 7, 6)
+    scale = "the scale is zeroed and the shift is not"
     for mode in (True, False):
-        same.train(mode)
+        same = filled_net(submission.BasicBlock, 4, 4, mode=mode)
+        submission.zero_init_residual(same)
         expect.close(
             same(x),
             F.relu(x),
-            given=f"BasicBlock(4, 4) with train({mode})",
-            likely={"the block is the identity, without its last ReLU": x, "the shortcut is cut off, too": 0 * x},
+            given=f"BasicBlock(4, 4) with train({mode}), filled by shape before",
+            likely={
+                "the block is the identity, without its last ReLU": x,
+                "the shortcut is cut off, too": 0 * x,
+                "nothing has changed": block(x, 4, 4, training=mode),
+                scale: F.relu(x + filled(nn.BatchNorm2d, 4).bias[:, None, None]),
+            },
         )
-    other = filled_block(submission, 4, 6, 2)
+    other = filled_net(submission.BasicBlock, 4, 6, 2)
     submission.zero_init_residual(other)
-    other.eval()
+    short = shortcut(x, 4, 6, 2)
     expect.close(
         other(x),
-        F.relu(shortcut(x, 6, 2)),
-        given="BasicBlock(4, 6, 2) in eval mode, filled by shape before",
+        F.relu(short),
+        scale=1e-6,
+        given="BasicBlock(4, 6, 2) in training mode, filled by shape before",
         likely={
-            "the projection's batch norm is zeroed, not the branch's": F.relu(branch(x, 6, 2)),
-            "the scale is zeroed and the shift is not": F.relu(shortcut(x, 6, 2) + shift(6)),
+            "the projection's batch norm is zeroed, not the branch's": F.relu(branch(x, 4, 6, 2)),
         },
     )
-
-
-def shift(out):
-    """The shift of a batch norm that was filled by shape, for (N, out, H, W)."""
-    return filled(nn.BatchNorm2d, out, dtype=torch.float64).bias[:, None, None]
 
 
 @check(
     "zero_init_residual changes one norm in each block",
-    points=0.5,
+    points=1,
     category="parameters",
-    after=[test_zero_init, test_depths],
+    hidden=True,
 )
 def test_zero_init_only(submission):
-    net = submission.ResNet(submission.BasicBlock, [1, 2, 1, 1], num_classes=10)
+    make, block_of = submission.make, submission.BasicBlock
+    inner = make(nn.Sequential, block_of(4, 6, 2), make(nn.BatchNorm2d, 6), block_of(6, 6))
+    net = make(nn.Sequential, block_of(4, 4), inner)
     fill_by_shape(net)
-    before = parameter_values(net)
-    submission.zero_init_residual(net)
+    changed, _ = moved(net, submission.zero_init_residual, net)
     after = parameter_values(net)
-    changed = [name for name in before if not torch.equal(before[name], after[name])]
-    widths = sorted(len(after[name]) for name in changed if after[name].dim() == 1)
+    sizes = {name: after[name].numel() for name in changed if name in after}
     expect.equal(
-        widths,
-        [64, 64, 128, 128, 128, 128, 256, 256, 512, 512],
-        because="scale and shift of the last batch norm in each of five blocks",
-        given="the sizes of what changed in ResNet(BasicBlock, [1, 2, 1, 1])",
+        sorted(sizes.values()),
+        [4, 4, 6, 6, 6, 6],
+        because="scale and shift of the last batch norm in each block",
+        given="sizes of the parameters that change in a network of three blocks and a batch norm of its own",
         likely={
             "nothing changed": [],
-            "every batch norm of the blocks is zeroed": sorted([64, 128, 128, 256, 512] * 4 + [128, 256, 512] * 2),
+            "only the first level of the network was searched": [4, 4],
+            "every batch norm of the blocks is zeroed": [4] * 4 + [6] * 10,
+            "both batch norms of the branch are zeroed": [4] * 4 + [6] * 8,
         },
     )
-    expect.equal([name for name in changed if after[name].dim() != 1], [], because="convolutions stay as they are")
-    expect.equal([name for name in changed if bool(after[name].any())], [], because="what changed is zero")
+    expect.equal([name for name in sizes if bool(after[name].any())], [], because="what changed is zero")
+    left = traces_left(submission.zero_init_residual, net)
+    expect.equal([name for name in left if name != "parameters"], [], given="what else zero_init_residual changed")
 
 
-@check("a zeroed block passes gradients where x is positive", points=0.5, category="gradients", after=test_zero_init)
+@check(
+    "a zeroed block passes gradients where x is positive",
+    points=0.5,
+    category="gradients",
+    after=[test_block_values, test_zero_init],
+    hidden=True,
+)
 def test_zero_init_gradient(submission):
     net = submission.BasicBlock(4, 4).double()
     submission.zero_init_residual(net)
-    x = numbers(2, 4, 7, 6, requires_grad=True)
-    cotangent = numbers(2, 4, 7, 6)
+    x = normal(2, 4, 7, 6, requires_grad=True)
+    cotangent = normal(2, 4, 7, 6)
     (gradient,) = torch.autograd.grad((net(x) * cotangent).sum(), x)
     expect.close(gradient, cotangent * (x > 0), given="a random gradient at the output of BasicBlock(4, 4)")
 
 
 # layer_summary
 
+ROWS = [{"name": str, "type": str, "output_shape": (int,), "num_params": int}]
+
 
 def row(name, kind, shape, num_params):
     return {"name": name, "type": kind, "output_shape": shape, "num_params": num_params}
 
 
-def tidy(rows):
-    """The rows, with lists in place of tuples accepted as shapes."""
-    keys = ["name", "type", "output_shape", "num_params"]
-    good = isinstance(rows, list) and all(isinstance(item, dict) and sorted(item) == sorted(keys) for item in rows)
-    expect.true(good, expected=f"a list of dicts with {', '.join(keys)}", got="something else")
-    return [{**item, "output_shape": as_tuple(item["output_shape"])} for item in rows]
-
-
-def as_tuple(value):
-    return tuple(value) if isinstance(value, list) else value
+def summary(submission, model, *input_size):
+    """What layer_summary reports, without what it reports besides."""
+    return expect.record(submission.layer_summary(model, *input_size), ROWS)
 
 
 @check("layer_summary has one row for each layer, in order", points=1.5, category="shapes")
 def test_summary(submission):
-    rows = [
-        row("first", "Conv2d", (4, 8, 10), 108),
-        row("norm", "BatchNorm2d", (4, 8, 10), 8),
-        row("bend", "ReLU", (4, 8, 10), 0),
-        row("second", "Conv2d", (4, 8, 10), 144),
-        row("last", "Linear", (7,), 35),
-    ]
-    with_batch = [{**item, "output_shape": (1, *item["output_shape"])} for item in rows]
-    with_buffers = [{**item, "num_params": 17} if item["num_params"] == 8 else item for item in rows]
-    twice = [*rows[:4], row("norm", "BatchNorm2d", (4, 8, 10), 8), row("bend", "ReLU", (4, 8, 10), 0), rows[4]]
+    first, second = row("first", "Conv2d", (4, 8, 10), 108), row("second", "Conv2d", (4, 3, 4), 144)
+    norm_row, bend = row("norm", "BatchNorm2d", (4, 8, 10), 8), row("bend", "ReLU", (4, 8, 10), 0)
+    last = row("last", "Linear", (7,), 35)
+    rows = [first, norm_row, bend, second, last]
+    again = [{**item, "output_shape": (4, 3, 4)} for item in (norm_row, bend)]
     expect.equal(
-        tidy(submission.layer_summary(submission.probes.small_residual(), (3, 10, 12))),
+        summary(submission, submission.probes.toy("Detour").double(), (3, 10, 12)),
         rows,
-        given="a network that is registered in another order than called, with norm and ReLU called twice",
+        given="a network in float64, registered in another order than called, with norm and ReLU called twice",
         likely={
-            "the batch axis is part of the shapes": with_batch,
-            "buffers, such as running means, are counted as parameters": with_buffers,
-            "a layer that is called twice has two rows": twice,
-            "the rows are in the order of registration": [rows[4], rows[2], rows[3], rows[1], rows[0]],
+            "the batch axis is part of the shapes": [
+                {**item, "output_shape": (1, *item["output_shape"])} for item in rows
+            ],
+            "the batch axis is part of the shapes, whatever its length": [
+                {**item, "output_shape": (2, *item["output_shape"])} for item in rows
+            ],
+            "buffers, such as running means, are counted as parameters": [
+                first,
+                {**norm_row, "num_params": 17},
+                bend,
+                second,
+                last,
+            ],
+            "a layer that is called twice has two rows": [first, norm_row, bend, second, *again, last],
+            "a layer that is called twice shows its last output, not its first": [first, *again, second, last],
+            "the rows are in the order of registration": [last, bend, second, norm_row, first],
         },
     )
-    double = tidy(submission.layer_summary(submission.probes.small_residual().double(), (3, 10, 12)))
-    expect.equal(double, rows, given="the same network in float64")
 
 
-@check(
-    "layer_summary reports ResNet-18 without memory",
-    points=1,
-    category="shapes",
-    after=[test_summary, test_feature_maps],
-)
+@check("layer_summary takes any model", points=0.5, category="robustness", after=test_summary, hidden=True)
+def test_summary_models(submission):
+    toy = submission.probes.toy
+    expect.equal(
+        summary(submission, submission.probes.layer(3, 4), (3,)),
+        [row("", "Linear", (4,), 16)],
+        given="nn.Linear(3, 4), whose name in model.named_modules() is empty",
+        likely={"a model without children has no row": []},
+    )
+    expect.equal(
+        summary(submission, toy("Shared"), (4,)),
+        [row("up", "Linear", (4,), 20), row("down", "Linear", (4,), 20)],
+        given="two layers that share a weight, one of them with a frozen bias; the first has a second name",
+        likely={
+            "only what is trained is counted": [row("up", "Linear", (4,), 20), row("down", "Linear", (4,), 16)],
+        },
+    )
+    expect.equal(
+        summary(submission, toy("Strict"), (5, 6)),
+        [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Stretch", (4,), 4)],
+        given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
+    )
+
+
+@check("layer_summary reports ResNet-18 without memory", points=0.5, category="shapes", after=test_summary)
 def test_summary_resnet18(submission):
-    rows = tidy(submission.layer_summary(on_meta(submission.resnet18)))
-    found = sorted((item["output_shape"], item["num_params"]) for item in rows if item["type"] in ("Conv2d", "Linear"))
-    expect.equal(
-        found,
-        sorted(
-            [
-                ((64, 112, 112), 9_408),
-                *[((64, 56, 56), 36_864)] * 4,
-                *[((128, 28, 28), size) for size in (73_728, 147_456, 147_456, 147_456, 8_192)],
-                *[((256, 14, 14), size) for size in (294_912, 589_824, 589_824, 589_824, 32_768)],
-                *[((512, 7, 7), size) for size in (1_179_648, 2_359_296, 2_359_296, 2_359_296, 131_072)],
-                ((1000,), 513_000),
-            ]
-        ),
-        given="convolutions and the last layer of resnet18() on meta, with the default input_size",
-    )
-    total = sum(item["num_params"] for item in rows)
-    expect.equal(total, 11_689_512, because="the rows add up to the whole network")
+    net = on_meta(submission.resnet18)
+    found = summary(submission, net)
+    rows, held = feature_maps(net, torch.zeros(2, 3, 224, 224)), registered_parameters(net)
+    leaves = [item for item in rows if not any(is_inside(other["name"], item["name"]) for other in rows)]
+    truth = [row(item["name"], item["type"], tuple(item["shape"][1:]), size_of(held, item["name"])) for item in leaves]
+    expect.equal(found, truth, given="resnet18() on meta, with the default input_size")
 
 
-@check("layer_summary leaves no trace", points=1, category="robustness", after=test_summary)
+def is_inside(name, container):
+    return name != container and (not container or name.startswith(f"{container}."))
+
+
+def size_of(held, name):
+    """How many numbers the parameters hold whose names lie below this one."""
+    return sum(math.prod(p["shape"]) for p in held if is_inside(p["name"], name))
+
+
+@check("layer_summary leaves no trace", points=0.5, category="robustness", after=test_summary)
 def test_summary_traces(submission):
-    expect.equal(
-        traces_left(submission.layer_summary, submission.probes.toy("Detour"), (3, 10, 12)),
-        [],
-        given="what changed in a training model with a frozen part, gradients and a hook of its own",
-        likely={
-            "the modes are not put back one by one: they may differ between modules": ["modes"],
-            "the pass ran in training mode: batch norm moved its statistics": ["buffers"],
-            "hooks are left behind, or those of others are taken away": ["hooks"],
-            "the input is drawn at random, which advances the generator": ["random generator"],
-        },
-    )
+    for kind, given in (
+        ("Chain", "what changed in a training model with a frozen part, gradients and a hook of its own"),
+        ("Failing", "what changed in a model whose forward pass raises an error"),
+    ):
+        expect.equal(
+            traces_left(submission.layer_summary, submission.probes.toy(kind), (3, 10, 12)),
+            [],
+            given=given,
+            likely={
+                "the modes are not put back one by one: they may differ between modules": ["modes"],
+                "the pass ran in training mode: dropout drew, and batch norm moved its statistics": [
+                    "buffers",
+                    "random generator",
+                ],
+                "the pass ran in training mode: batch norm moved its statistics": ["buffers"],
+                "the input is drawn at random, which advances the generator": ["random generator"],
+                "hooks are left behind, or those of others are taken away": ["hooks"],
+            }
+            if kind == "Chain"
+            else {"what was changed is put back only if nothing raises: use try and finally": ["modes", "hooks"]},
+        )

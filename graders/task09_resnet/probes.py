@@ -1,25 +1,45 @@
-"""Helpers of task 9 that run beside the submission: another block, small models, an observer of side effects."""
+"""Helpers of task 9 that run beside the submission: blocks of another kind, and images in another memory format."""
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
-class WideBlock(nn.Module):
-    """A block without shortcut that puts out twice the channels it is asked for."""
+def block_of(expansion):
+    """A class of blocks without shortcut; ``asked`` keeps what each was built with."""
+    asked = []
 
-    expansion = 2
+    class Plain(nn.Module):
+        def __init__(self, in_channels, out_channels, stride=1):
+            super().__init__()
+            asked.append([in_channels, out_channels, stride])
+            self.conv = nn.Conv2d(in_channels, expansion * out_channels, 3, stride, padding=1, bias=False)
 
-    def __init__(self, in_channels, out_channels, stride=1):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, 2 * out_channels, 1, stride)
+        def forward(self, x):
+            return F.relu(self.conv(x))
 
-    def forward(self, x):
-        return self.conv(x)
+    Plain.expansion, Plain.asked = expansion, asked
+    return Plain
 
 
-def wide_resnet(make, layers, num_classes):
-    """``make`` called with a block of expansion 2."""
-    return make(WideBlock, layers, num_classes)
+def plain_resnet(make, layers, num_classes=10, in_channels=3, expansion=1):
+    """``make`` called with a class of plain blocks."""
+    return make(block_of(expansion), layers, num_classes, in_channels)
+
+
+def blocks_asked(make, layers, expansion):
+    """What ``make`` builds its blocks with: in_channels, out_channels and stride of each, in order."""
+    block = block_of(expansion)
+    with torch.device("meta"):
+        make(block, layers)
+    return block.asked
+
+
+def list_kept(make, layers):
+    """``layers`` after ``make`` was called with it."""
+    with torch.device("meta"):
+        make(block_of(1), layers)
+    return layers
 
 
 def channels_last(net, x):
@@ -31,23 +51,6 @@ def channels_last(net, x):
         net.to(memory_format=torch.contiguous_format)
 
 
-class SmallResidual(nn.Module):
-    """Registered in another order than called; norm and ReLU serve twice, one layer never."""
-
-    def __init__(self):
-        super().__init__()
-        self.last = nn.Linear(4, 7)
-        self.spare = nn.Linear(9, 9)
-        self.bend = nn.ReLU()
-        self.second = nn.Conv2d(4, 4, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(4)
-        self.first = nn.Conv2d(3, 4, 3, bias=False)
-
-    def forward(self, x):
-        x = self.bend(self.norm(self.first(x)))
-        x = self.bend(x + self.norm(self.second(x)))
-        return self.last(x.mean((2, 3)))
-
-
-def small_residual():
-    return SmallResidual()
+def layer(*sizes):
+    """A linear layer, which is a model without children."""
+    return nn.Linear(*sizes)

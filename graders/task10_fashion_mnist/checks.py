@@ -5,11 +5,19 @@ import struct
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import any_seed, check, expect, parameter_count
-
-CONVOLUTIONS, LINEARS = ["convolution"] * 4, ["linear"] * 2
+from torchgrade.authoring import (
+    any_seed,
+    check,
+    expect,
+    normal,
+    operator_trace,
+    parameter_count,
+    passes_seen,
+    registered_parameters,
+)
 
 
 def idx_file(array, kind=8):
@@ -41,26 +49,39 @@ def clothes(count):
 
 @check("load_idx reads images and labels, packed or not", points=1, category="values")
 def test_idx_values(submission):
-    for shape, packed in (((5, 7, 3), False), ((2, 3, 4), True), ((300,), True)):
+    for shape, packed, name in (
+        ((5, 7, 3), False, "images-idx3-ubyte"),
+        ((300,), True, "labels-idx1-ubyte.gz"),
+        ((2, 3, 4), True, "images-idx3-ubyte"),
+        ((4, 3), False, "table.gz"),
+        ((2, 1, 3, 2), False, "four"),
+        ((0, 28, 28), False, "no-images"),
+    ):
         array = random_bytes(*shape)
         content = gzip.compress(idx_file(array)) if packed else idx_file(array)
-        path = submission.probes.write_file(as_array(content), "ubyte.gz" if packed else "ubyte")
+        path = submission.probes.write_file(as_array(content), name)
         expect.close(
             submission.load_idx(path),
             array,
-            likely={"the header is among the values": as_array(idx_file(array))},
-            given=f"an idx file of shape {shape}, {'packed' if packed else 'not packed'}",
+            trivial="a file without images is a file, too" if not array.size else None,
+            likely={"the header is among the values": as_array(idx_file(array))} if array.size else None,
+            given=f"an idx file of shape {shape}, {'packed' if packed else 'not packed'}, whose name is {name}",
         )
 
 
-@check("load_idx refuses a file that is not whole or not idx", points=1, category="robustness")
+@check("load_idx refuses a file that is not whole or not idx", points=1, category="robustness", hidden=True)
 def test_idx_refuses(submission):
     array = random_bytes(3, 4)
     wrong = {
         "a file of 32-bit integers": idx_file(array, kind=12),
         "a text file": b"label,pixel\n" * 10,
+        "a file that does not begin with two bytes of zero": b"\1\0" + idx_file(array)[2:],
         "a file that ends early": idx_file(array)[:-2],
         "a file with values too many": idx_file(array) + b"ab",
+        "a packed file that ends early": gzip.compress(idx_file(array)[:-2]),
+        "a file that ends within its header": idx_file(array)[:7],
+        "a file of two bytes": idx_file(array)[:2],
+        "an empty file": b"",
     }
     for given, content in wrong.items():
         path = submission.probes.write_file(as_array(content), "wrong")
@@ -86,7 +107,13 @@ def test_batches(submission):
             )
             expect.dtype(batch, torch.float32)
             expect.dtype(label, torch.int64)
-        expect.equal(sorted(map(len, labels), reverse=True), [32] * (count // 32) + [count % 32])
+        sizes = [32] * (count // 32) + [count % 32]
+        likely = {
+            "the last, smaller batch is left out": sizes[:-1],
+            "batch_size is ignored": [64] * (count // 64) + [count % 64],
+        }
+        given = f"the sizes of the batches of {count} images, batch_size=32"
+        expect.equal(sorted(map(len, labels), reverse=True), sizes, likely=likely, given=given)
 
 
 @check("both sets are scaled by one formula to about unit size", points=1, category="values", after=test_batches)
@@ -116,22 +143,16 @@ def test_scaling(submission):
     )
 
 
-@check("the training loader shuffles every pass anew", points=1, category="robustness", after=test_batches)
+@check("the training loader shuffles every pass anew", points=0.5, category="robustness", after=test_batches)
 def test_shuffle(submission):
     loader, _ = submission.make_loaders(clothes(90), clothes(8), batch_size=32)
     passes = [joined(submission.probes.batches(loader)[1]).tolist() for _ in range(3)]
     for number, seen in enumerate(passes, start=1):
         expect.equal(sorted(seen), list(range(90)), given=f"pass {number} of 3", likely={"nothing is left for it": []})
-    expect.true(
-        list(range(90)) not in passes,
-        expected="another order than that of the set, which may be sorted by class",
-        got="the order of the set",
-    )
-    expect.true(
-        passes[0] != passes[1] or passes[1] != passes[2],
-        expected="a new order for every pass",
-        got="the same order in three passes",
-    )
+    given = "whether a pass has the order of the set, which may be sorted by class"
+    expect.equal(list(range(90)) in passes, False, given=given)
+    given = "whether three passes have the same order"
+    expect.equal(passes[0] == passes[1] == passes[2], False, because="a new order for every pass", given=given)
 
 
 @check("the test loader keeps the order of its set", points=1, category="values", after=test_batches)
@@ -143,55 +164,59 @@ def test_order(submission):
 
 # The network
 
+LAYERS = ["convolution"] * 4 + ["linear"] * 2
 
-@check("FashionCNN maps (N, 1, 28, 28) to one score per class", points=1, category="shapes")
+
+@check("FashionCNN maps (N, 1, 28, 28) to one score per class", points=0.5, category="shapes")
 def test_output_shape(submission):
     net = submission.FashionCNN()
     for count in (5, 2):
-        expect.shape(net(torch.rand(count, 1, 28, 28)), (count, 10))
+        expect.shape(net(torch.rand(count, 1, 28, 28)), (count, 10), given=f"{count} images")
     net = submission.FashionCNN(in_channels=3, num_classes=4).eval()
-    expect.shape(
-        net(torch.rand(1, 3, 28, 28)), (1, 4), given="in_channels=3, num_classes=4, one image in evaluation mode"
-    )
+    given = "in_channels=3, num_classes=4, one image in evaluation mode"
+    likely = {"num_classes is ignored": (1, 10), "the axis of length 1 is squeezed away": (4,)}
+    expect.shape(net(torch.rand(1, 3, 28, 28)), (1, 4), given=given, likely=likely)
 
 
-@check("FashionCNN calls four convolutions, then two linear layers", points=1, category="rules")
+@check("FashionCNN calls four convolutions, then two linear layers", points=1, category="values")
 def test_layers(submission):
-    net = submission.FashionCNN()
+    net = submission.FashionCNN().eval()
+    rows = operator_trace(net, torch.rand(2, 1, 28, 28))
     expect.equal(
-        submission.probes.weight_layers(net, torch.rand(2, 1, 28, 28)),
-        CONVOLUTIONS + LINEARS,
+        [row["kind"] for row in rows],
+        LAYERS,
+        given="convolutions and matrix products in the order in which they run",
         likely={
-            "three convolutions": ["convolution"] * 3 + LINEARS,
-            "three linear layers": [*CONVOLUTIONS, *LINEARS, "linear"],
-            "one linear layer": [*CONVOLUTIONS, "linear"],
+            "three convolutions": LAYERS[1:],
+            "five convolutions": ["convolution", *LAYERS],
+            "three linear layers": [*LAYERS, "linear"],
+            "one linear layer": LAYERS[:-1],
         },
     )
 
 
-@check("FashionCNN has at most 2,000,000 parameters, all trainable", points=1, category="parameters")
+@check("FashionCNN has at most 2,000,000 parameters, all trainable", points=0.5, category="parameters")
 def test_parameters(submission):
     net = submission.FashionCNN()
-    total = parameter_count(net)
-    expect.between(total, 1000, 2_000_000, unit="parameters")
-    expect.equal(parameter_count(net, trainable=True), total, because="every parameter is trained")
+    expect.between(parameter_count(net), 1000, 2_000_000, unit="parameters")
+    frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
+    expect.equal(frozen, [], because="every parameter is trained", given="the parameters that want no gradient")
 
 
-@check("a non-linearity follows each layer but the last", points=1, category="rules", after=test_layers)
+PLACES = ["the first convolution", "the second", "the third", "the fourth", "the first linear layer"]
+
+
+@check("a non-linearity follows each layer but the last", points=1, category="values", after=test_layers, hidden=True)
 def test_activations(submission):
-    net = submission.FashionCNN()
-    images = torch.randn(4, 1, 28, 28)
-    count = submission.probes.activations(net, images)
-    expect.true(
-        count >= 5,
-        expected="at least 5 element-wise non-linearities in a forward pass",
-        got=f"{count}: pooling and normalisation are none",
-    )
-    plain = submission.probes.without_activations(net, images)
-    expect.true(
-        not torch.allclose(plain, net(images).detach()),
-        expected="an output that depends on the non-linearities",
-        got="the same output without them",
+    net = submission.FashionCNN().double().eval()
+    bent = submission.probes.bent_layers(net, normal(4, 1, 28, 28))
+    names = [name for name, bends in zip(PLACES, bent, strict=False) if not bends]
+    expect.equal(
+        names,
+        [],
+        because="pooling and normalisation are no non-linearity",
+        given="the layers from which the values reach the next layer without a non-linearity",
+        likely={"there is no non-linearity at all": PLACES},
     )
 
 
@@ -199,29 +224,45 @@ def test_activations(submission):
 def test_scores(submission):
     net = submission.FashionCNN().eval()
     scores = net(3 * torch.randn(64, 1, 28, 28)).detach()
-    for sentence, found in {
-        "softmax: the cross entropy applies it already": (scores >= 0).all()
-        and torch.allclose(scores.sum(1), torch.ones(64), atol=1e-4),
-        "a ReLU on the scores: a wrong class cannot get a low one": (scores >= 0).all() and (scores == 0).any(),
-        "a sigmoid on the scores": ((scores > 0) & (scores < 1)).all(),
-    }.items():
-        expect.equal(
-            "probabilities or cut scores" if found else "scores of both signs",
-            "scores of both signs",
-            likely={sentence: "probabilities or cut scores"},
-        )
-    expect.true((scores < 0).any(), expected="scores of both signs", got=f"none below {scores.min():.4g}")
+    expect.shape(scores, (64, 10))
+    least = float(scores.min())
+    sums_to_one = bool((scores >= 0).all()) and torch.allclose(scores.sum(1), torch.ones(64), atol=1e-4)
+    likely = {
+        "softmax: the cross entropy applies it already": sums_to_one,
+        "a ReLU on the scores: a wrong class cannot get a low one": least == 0,
+        "a sigmoid on the scores": bool(((scores > 0) & (scores < 1)).all()) and not sums_to_one,
+    }
+    expect.between(
+        least,
+        -torch.inf,
+        -1e-30,
+        unit="(the least of 64 × 10 scores)",
+        likely={sentence: least if found else torch.inf for sentence, found in likely.items()},
+    )
 
 
-@check("FashionCNN trains on a batch of one image", points=1, category="robustness", after=test_output_shape)
+@check("FashionCNN trains on a batch of one image", points=0.5, category="values", after=test_output_shape, hidden=True)
 def test_batch_of_one(submission):
     net = submission.FashionCNN().train()
     scores = net(torch.rand(1, 1, 28, 28))
-    expect.shape(scores, (1, 10))
+    expect.shape(scores, (1, 10), given="one image in training mode")
     F.cross_entropy(scores, torch.tensor([3])).backward()
 
 
-@check("gradients reach every parameter", points=1, category="gradients", after=test_output_shape)
+@check(
+    "nothing is drawn at random in evaluation mode", points=0.5, category="values", after=test_output_shape, hidden=True
+)
+def test_rests(submission):
+    net, images = submission.FashionCNN().eval(), torch.rand(6, 1, 28, 28)
+    draws = operator_trace(net, images, among=("random",))
+    likely = {"a dropout acts in evaluation mode, too": 1, "two dropouts act in evaluation mode, too": 2}
+    expect.equal(len(draws), 0, because="dropout rests", given="draws of one pass in evaluation mode", likely=likely)
+    alone = torch.cat([net(image[None]).detach() for image in images])
+    given = "images one by one, and in one batch, in evaluation mode"
+    expect.close(net(images).detach(), alone, rtol=1e-4, atol=1e-5, given=given)
+
+
+@check("gradients reach every parameter", points=0.5, category="gradients", after=test_output_shape)
 def test_gradients(submission):
     net = submission.FashionCNN().train()
     expect.gradient_flow(net(torch.rand(6, 1, 28, 28)), module=net)
@@ -234,22 +275,24 @@ def test_portable(submission):
 
 @check(
     "FashionCNN learns one batch of 32 images by heart",
-    points=2,
+    points=1.5,
     category="convergence",
     after=[test_scores, test_gradients],
-    seconds=30,
+    seconds=120,
 )
 def test_overfit(submission, dataset, calibration):
     images, labels = dataset("wardrobe").generate(32, seed=any_seed())
     scaled = torch.from_numpy(images).unsqueeze(1).float() / 255
     labels = torch.from_numpy(labels)
     net = submission.FashionCNN()
-    scores = submission.probes.learn_batch(net, scaled, labels, 150)
+    scores = submission.probes.learn_batch(net, scaled, labels, 300)
     loss = float(F.cross_entropy(scores, labels))
-    calibration.holds("overfit_loss", loss, unit="(loss after 150 steps of Adam)")
+    calibration.holds("overfit_loss", loss, unit="(loss after 300 steps of Adam)")
 
 
 # One epoch and one evaluation
+
+REPORT = {"loss": float, "accuracy": float}
 
 
 def toy_images(count, scores):
@@ -260,14 +303,18 @@ def toy_images(count, scores):
 
 
 def toy_set(count, hits):
-    """Images that score ``hits`` of ``count`` labels right when read by probes.Reader, and the labels."""
+    """Images that score ``hits`` of ``count`` labels right when read by the toy Pixels, and the labels."""
     scores = torch.randn(count, 10) * 2
+    return toy_images(count, scores), scores, labels_for(scores, hits)
+
+
+def labels_for(scores, hits):
+    """Labels of which the scores are right on so many."""
     right = scores.argmax(1)
-    others = (right + torch.randint(1, 10, (count,))) % 10
-    chosen = torch.randperm(count)[:hits]
-    labels = others.clone()
+    labels = (right + torch.randint(1, 10, (len(right),))) % 10
+    chosen = torch.randperm(len(right))[:hits]
     labels[chosen] = right[chosen]
-    return toy_images(count, scores), scores, labels
+    return labels
 
 
 def per_batch(values, size):
@@ -275,76 +322,96 @@ def per_batch(values, size):
     return float(torch.stack([part.mean() for part in values.double().split(size)]).mean())
 
 
+def average_slips(values, size):
+    """What other averages over batches would give, where the last batch is smaller and they can be told apart."""
+    if len(values) % size == 0:
+        return {}
+    total, batches, mean = float(values.double().sum()), -(-len(values) // size), float(values.double().mean())
+    slips = {
+        "an average over batches: the last one is smaller than the others": per_batch(values, size),
+        "divided by batches times batch size: the last batch is smaller": total / (batches * size),
+        "the sum of the batches' means is divided by the number of samples": per_batch(values, size)
+        * batches
+        / len(values),
+    }
+    return {sentence: value for sentence, value in slips.items() if abs(value - mean) > 1e-4 * mean}
+
+
+LOSSES = {
+    "cross entropy": (nn.CrossEntropyLoss, F.cross_entropy),
+    "a margin": (nn.MultiMarginLoss, F.multi_margin_loss),
+}
+
+
+def expect_report(report, scores, labels, size, loss, given, known=None, slips=average_slips):
+    """A report of loss and accuracy as means over samples; other keys may stand beside them."""
+    report = expect.record(report, REPORT, finite=True, given=given)
+    hits = (scores.argmax(1) == labels).double()
+    share, batches = float(hits.mean()), -(-len(labels) // size)
+    likely = {"percent: an accuracy lies between 0 and 1": 100 * share} | slips(hits, size)
+    if known is not None:
+        last = float(hits[-(len(labels) % size or size) :].mean())
+        likely |= {"the number of right answers is not divided": share * len(labels)}
+        likely |= {"divided by the number of batches": share * len(labels) / batches} if batches > 1 else {}
+        likely |= {"only the last batch is counted": last} if abs(last - share) > 1e-3 else {}
+    expect.close(report["accuracy"], share, likely=likely, given=given)
+    each = loss(scores, labels, reduction="none")
+    expect.close(
+        report["loss"],
+        float(each.double().mean()),
+        rtol=1e-5,
+        atol=1e-6,
+        likely=slips(each, size) | {sentence: float(other) for sentence, other in (known or {}).items()},
+        given=given,
+    )
+
+
 @check("evaluate returns mean loss and accuracy over samples", points=2, category="values")
 def test_evaluate_values(submission):
-    for size in (64, 7, 1000):
-        images, scores, labels = toy_set(1000, 637)
+    images, scores, labels = toy_set(410, 263)
+    model = submission.probes.toy("Pixels")
+    for name, size in (("cross entropy", 64), ("a margin", 7), ("cross entropy", 1000)):
+        kind, loss = LOSSES[name]
         loader = submission.probes.loader(images, labels, size)
-        result = submission.evaluate(submission.probes.reader(), loader, submission.probes.cross_entropy(), "cpu")
-        losses = F.cross_entropy(scores, labels, reduction="none")
-        hits = (scores.argmax(1) == labels).double()
-        expect.equal(sorted(result), ["accuracy", "loss"])
-        given = f"1000 images in batches of {size}, 637 of them right"
-        batches = -(-1000 // size)
-        expect.close(
-            result["accuracy"],
-            0.637,
-            likely={
-                "percent: an accuracy lies between 0 and 1": 63.7,
-                "the number of right answers is not divided": 637.0,
-            }
-            | ({} if 1000 % size == 0 else average_slips(hits, size))
-            | ({} if size == 1000 else {"divided by the number of batches": 637 / batches}),
-            given=given,
+        report = submission.evaluate(model, loader, submission.make(kind), "cpu")
+        known = (
+            {"the loss function that was given is not used": F.cross_entropy(scores, labels)}
+            if name != "cross entropy"
+            else {}
         )
-        expect.close(
-            result["loss"],
-            float(losses.double().mean()),
-            rtol=1e-5,
-            atol=1e-6,
-            likely={} if 1000 % size == 0 else average_slips(losses, size),
-            given=given,
-        )
+        given = f"410 images in batches of {size}, 263 of them right, {name} as the loss"
+        expect_report(report, scores, labels, size, loss, given, known)
 
 
-def average_slips(values, size):
-    """What other averages over batches would give, where the last batch is smaller."""
-    padded = -(-len(values) // size) * size
-    return {
-        "an average over batches: the last one is smaller than the others": per_batch(values, size),
-        "divided by batches times batch size: the last batch is smaller": float(values.double().sum()) / padded,
-    }
-
-
-@check("evaluate runs in evaluation mode and changes nothing", points=2, category="values", after=test_evaluate_values)
+@check("evaluate runs in evaluation mode and changes nothing", points=1.5, category="values")
 def test_evaluate_mode(submission):
     images, _, labels = toy_set(50, 41)
-    for training in (True, False):
-        model = submission.probes.reader(moody=True)
-        model.train(training)
-        loader = submission.probes.loader(images, labels, 16)
-        submission.evaluate(model, loader, submission.probes.cross_entropy(), "cpu")
-        expect.equal(submission.probes.modes(model), [False] * 4, likely={"the model was in training mode": [True] * 4})
-        expect.equal(
-            submission.probes.gradients_on(model),
-            [False] * 4,
-            likely={"gradients are recorded for nothing": [True] * 4},
-        )
-        expect.equal(
-            model.training,
-            training,
-            because="the mode in which the model came",
-            given=f"a model in {'training' if training else 'evaluation'} mode",
-        )
-        expect.equal(int(model.state_dict()["passes"]), 0, because="buffers move in training mode only")
+    model = submission.probes.toy("Pixels", moody=True)
+    call = (
+        submission.evaluate,
+        model,
+        submission.probes.loader(images, labels, 16),
+        submission.make(nn.CrossEntropyLoss),
+        "cpu",
+    )
+    likely = {"the model was in training mode": [True] * 4}
+    expect.restores_mode(model, *call, ran=False, likely=likely, given="50 images in batches of 16")
+    expect.moves_only(model, *call, given="evaluate")
+    recorded = [row["gradients"] for row in passes_seen(model, *call)]
+    expect.equal(
+        recorded,
+        [False] * 4,
+        given="whether gradients are recorded, in each pass",
+        likely={"gradients are recorded for nothing": [True] * 4},
+    )
 
 
-def descend(weight, bias, images, labels, size, lr, keep=False):
+def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_entropy):
     """Weights after one epoch of plain gradient descent; ``keep`` never clears the gradients."""
     weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     pixels = images.flatten(1)[:, : weight.shape[1]]
     for x, y in zip(pixels.split(size), labels.split(size), strict=True):
-        F.cross_entropy(x @ weight.T + bias, y).backward()
+        loss(x @ weight.T + bias, y).backward()
         with torch.no_grad():
             for parameter in (weight, bias):
                 parameter -= lr * parameter.grad
@@ -357,82 +424,80 @@ def descend(weight, bias, images, labels, size, lr, keep=False):
 def test_epoch_steps(submission):
     weight, bias = torch.randn(3, 4), torch.randn(3)
     images, labels = toy_images(22, 2 * torch.randn(22, 4)), torch.randint(0, 3, (22,))
-    model = submission.probes.linear_model(weight, bias)
-    loader = submission.probes.loader(images, labels, 5)
-    optimizer = submission.probes.sgd(model, 0.5)
-    submission.train_one_epoch(model, loader, submission.probes.cross_entropy(), optimizer, "cpu")
-    expect.close(
-        model.state_dict()["2.weight"],
-        descend(weight, bias, images, labels, 5, 0.5),
-        rtol=1e-4,
-        atol=1e-5,
-        likely={
-            "the gradients are never cleared": descend(weight, bias, images, labels, 5, 0.5, keep=True),
-            "no step was taken": weight,
-            "the last, smaller batch was left out": descend(weight, bias, images[:20], labels[:20], 5, 0.5),
-            "only one batch was used": descend(weight, bias, images[:5], labels[:5], 5, 0.5),
-        },
-        given="a linear classifier, 22 images in batches of 5, plain SGD",
-    )
+    for name, (kind, loss) in LOSSES.items():
+        model = submission.probes.toy("Linear", weight, bias)
+        optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+        loader = submission.probes.loader(images, labels, 5)
+        submission.train_one_epoch(model, loader, submission.make(kind), optimizer, "cpu")
+        wrong = {"the loss function that was given is not used": descend(weight, bias, images, labels, 5, 0.5)}
+        expect.close(
+            model.state_dict()["weight"],
+            descend(weight, bias, images, labels, 5, 0.5, loss=loss),
+            rtol=1e-4,
+            atol=1e-5,
+            likely={
+                "the gradients are never cleared": descend(weight, bias, images, labels, 5, 0.5, keep=True, loss=loss),
+                "the weights did not move: no step was taken, or its gradients were cleared before": weight,
+                "the last, smaller batch was left out": descend(
+                    weight, bias, images[:20], labels[:20], 5, 0.5, loss=loss
+                ),
+                "only one batch was used": descend(weight, bias, images[:5], labels[:5], 5, 0.5, loss=loss),
+            }
+            | ({} if name == "cross entropy" else wrong),
+            given=f"a linear classifier, 22 images in batches of 5, plain SGD, {name} as the loss",
+        )
 
 
-@check("train_one_epoch reports loss and accuracy per sample", points=1, category="values", after=test_epoch_steps)
+@check("train_one_epoch reports loss and accuracy per sample", points=1, category="values")
 def test_epoch_report(submission):
     images, scores, labels = toy_set(110, 71)
-    model = submission.probes.reader()
+    model = submission.probes.toy("Pixels")
     loader = submission.probes.loader(images, labels, 32)
-    result = submission.train_one_epoch(
-        model, loader, submission.probes.cross_entropy(), submission.probes.sgd(model, 0.0), "cpu"
-    )
-    losses = F.cross_entropy(scores, labels, reduction="none")
-    expect.equal(sorted(result), ["accuracy", "loss"])
-    hits = (scores.argmax(1) == labels).double()
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.0)
+    report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
     given = "110 images in batches of 32, 71 of them right, learning rate 0"
-    likely = {"percent: an accuracy lies between 0 and 1": 7100 / 110}
-    expect.close(result["accuracy"], 71 / 110, likely=likely | average_slips(hits, 32), given=given)
-    expect.close(
-        result["loss"],
-        float(losses.double().mean()),
-        rtol=1e-5,
-        atol=1e-6,
-        likely=average_slips(losses, 32),
-        given=given,
-    )
+    expect_report(report, scores, labels, 32, F.cross_entropy, given, slips=mean_of_batches)
 
 
-@check("train_one_epoch trains in training mode", points=1, category="values", after=test_epoch_steps)
+def mean_of_batches(values, size):
+    """The commonest of the slips."""
+    return dict(list(average_slips(values, size).items())[:1])
+
+
+def training_passes(submission, model, fn, *args):
+    """The modes of the passes whose gradients are recorded."""
+    return [row["training"] for row in passes_seen(model, fn, *args) if row["gradients"]]
+
+
+@check("train_one_epoch trains in training mode", points=1, category="values", hidden=True)
 def test_epoch_mode(submission):
     images, _, labels = toy_set(40, 20)
-    model = submission.probes.reader().eval()  # as an evaluation may have left it
+    model = submission.probes.toy("Pixels").eval()  # as an evaluation may have left it
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.01)
     loader = submission.probes.loader(images, labels, 16)
-    submission.train_one_epoch(
-        model, loader, submission.probes.cross_entropy(), submission.probes.sgd(model, 0.01), "cpu"
-    )
+    call = submission.train_one_epoch, model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu"
+    modes = training_passes(submission, model, *call)
     expect.equal(
-        submission.probes.modes(model)[:3],
-        [True] * 3,
+        modes,
+        [True] * max(1, len(modes)),
+        given="whether the model is in training mode, in each pass with gradients",
         likely={"batch statistics and dropout were off: the model came in evaluation mode": [False] * 3},
     )
 
 
 # The whole training
 
+HISTORY = {"train_loss": [float], "train_accuracy": [float], "test_accuracy": [float]}
 
-@check(
-    "fit records one measured float per epoch",
-    points=2,
-    category="values",
-    after=[test_evaluate_values, test_epoch_report],
-    devices="all",
-)
+
+@check("fit records one measured float per epoch", points=1.5, category="values", devices="all")
 def test_history(submission, device):
     images, scores, labels = toy_set(60, 33)
     held_out, _, held_labels = toy_set(50, 29)
     for epochs in (3, 1):
-        model = submission.probes.reader()
+        model = submission.probes.toy("Pixels")
         loaders = submission.probes.loader(images, labels, 16), submission.probes.loader(held_out, held_labels, 16)
-        history = submission.fit(model, *loaders, epochs, 0.0, device)
-        expect.equal(sorted(history), ["test_accuracy", "train_accuracy", "train_loss"])
+        history = expect.record(submission.fit(model, *loaders, epochs, 0.0, device), HISTORY, finite=True)
         given = f"epochs={epochs}, lr=0, a model that is right on 33 of 60 and on 29 of 50 images"
         expect.close(
             history["test_accuracy"],
@@ -448,36 +513,77 @@ def test_history(submission, device):
         expect.close(history["train_loss"], [loss] * epochs, rtol=1e-5, atol=1e-6, given=given)
 
 
+@check("fit trains every epoch in training mode", points=1, category="values", after=test_evaluate_mode, hidden=True)
+def test_fit_modes(submission):
+    images, _, labels = toy_set(40, 20)
+    loader = submission.probes.loader(images, labels, 16)
+    model = submission.probes.toy("Pixels").eval()
+    modes = training_passes(submission, model, submission.fit, model, loader, loader, 2, 1e-3, "cpu")
+    expect.equal(
+        modes,
+        [True] * max(1, len(modes)),
+        given="whether the model is in training mode, in each pass with gradients of two epochs of three batches",
+        likely={
+            "only the first epoch is trained in training mode": [True] * 3 + [False] * 3,
+            "the model came in evaluation mode, and stayed in it": [False] * 6,
+        },
+    )
+
+
 @check(
-    "fit trains the model itself and leaves it ready for use",
+    "the history tells what each epoch was like, in order",
     points=1,
-    category="devices",
-    after=test_epoch_steps,
-    devices="all",
+    category="values",
+    after=[test_history, test_fit_modes],
+    hidden=True,
 )
+def test_history_order(submission):
+    pages = torch.randn(4, 50, 10) * 2
+    hits = (25, 45, 35, 15)  # before any training, and after each of three epochs
+    labels = torch.randint(0, 10, (50,))
+    for page, count in zip(pages, hits, strict=True):
+        wrong = torch.randperm(50)[count:]
+        page[torch.arange(50), labels] = 9.0
+        page[wrong, labels[wrong]] = -9.0
+    images = toy_images(50, pages.permute(1, 0, 2).flatten(1))
+    model = submission.probes.book(period=3)  # of a training set of three batches
+    train = submission.probes.loader(images[:40], labels[:40], 16)
+    test = submission.probes.loader(images, labels, 16)
+    history = expect.record(submission.fit(model, train, test, 3, 0.0, "cpu"), HISTORY)
+    expect.close(
+        history["test_accuracy"],
+        [0.9, 0.7, 0.3],
+        given="a model that is right on 45 of 50 images after one epoch, on 35 after two, on 15 after three",
+        likely={
+            "measured before the epoch, not after it": [0.5, 0.9, 0.7],
+            "sorted: each entry belongs to its epoch": [0.3, 0.7, 0.9],
+            "the best so far, not what was measured": [0.9, 0.9, 0.9],
+            "every entry is measured after the last epoch": [0.3, 0.3, 0.3],
+        },
+    )
+
+
+@check("fit trains the model itself and leaves it ready for use", points=1, category="values", devices="all")
 def test_fit_in_place(submission, device):
     images, _, labels = toy_set(60, 33)
-    model = submission.probes.reader()
+    model = submission.probes.toy("Pixels")
     loader = submission.probes.loader(images, labels, 16)
     submission.fit(model, loader, loader, 2, 0.1, device)
-    expect.equal(model.training, False, because="fit leaves the model in evaluation mode")
-    expect.equal(model.gain.device.type, device, because="fit moves the model there")
+    expect.equal(
+        model.training, False, because="fit leaves the model in evaluation mode", given="model.training after fit"
+    )
+    expect.equal(model.gain.device.type, device, because="fit moves the model there", given="the device of a parameter")
     gain = float(model.state_dict()["gain"])
-    expect.true(gain != 1.0, expected="a parameter that was trained: it was 1", got="1, as before")
+    expect.equal(gain == 1.0, False, given="whether a parameter that was 1 is 1 after two epochs with lr=0.1")
 
 
-@check(
-    "training and evaluation move every batch to the device",
-    points=0.5,
-    category="devices",
-    after=[test_epoch_steps, test_evaluate_values],
-)
+@check("training and evaluation move every batch to the device", points=0.5, category="devices", hidden=True)
 def test_moves(submission):
     images, _, labels = toy_set(20, 9)
-    loader, loss = submission.probes.loader(images, labels, 16), submission.probes.cross_entropy()
-    model = submission.probes.linear_model(torch.randn(10, 12), torch.randn(10))  # on the CPU: fit moves it
-    moved = submission.probes.linear_model(torch.randn(10, 12), torch.randn(10)).to("meta")
-    optimizer = submission.probes.sgd(moved, 0.1)
+    loader, loss = submission.probes.loader(images, labels, 16), submission.make(nn.CrossEntropyLoss)
+    model, moved = (submission.probes.toy("Linear", torch.randn(10, 12), torch.randn(10)) for _ in range(2))
+    moved.to("meta")  # the other stays on the CPU: fit moves it
+    optimizer = submission.make(torch.optim.SGD, moved.parameters(), lr=0.1)
     runs = {
         "train_one_epoch": (submission.train_one_epoch, moved, loader, loss, optimizer, "meta"),
         "evaluate": (submission.evaluate, moved, loader, loss, "meta"),
@@ -488,12 +594,12 @@ def test_moves(submission):
         expect.follows_device(*call, expected="the model and each batch on the device that is given", given=given)
 
 
-@check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history)
+@check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history, hidden=True)
 def test_silent(submission):
     images, _, labels = toy_set(20, 9)
     loader = submission.probes.loader(images, labels, 16)
     text = submission.probes.printed(submission.fit, submission.FashionCNN(), loader, loader, 1, 1e-3, "cpu")
-    expect.equal(text, "")
+    expect.equal(text, "", given="what is printed by one epoch of fit on FashionCNN")
 
 
 def choose_data(dataset):
@@ -512,12 +618,11 @@ def choose_data(dataset):
     "fit reaches the accuracy floor on images it has never seen",
     points=4,
     category="accuracy",
-    after=[test_scaling, test_shuffle, test_order, test_activations, test_overfit, test_evaluate_mode,
-           test_epoch_report, test_epoch_mode, test_history, test_fit_in_place],
+    after=[test_batches, test_scaling, test_shuffle, test_order, test_history],
     devices="all",
     seconds=75,
     tries=2,
-)  # fmt: skip
+)
 def test_accuracy(submission, device, dataset, calibration, pictures):
     (images, labels), (unseen, answers), name = choose_data(dataset)
     order = np.argsort(labels[300:], kind="stable")  # the training set is sorted by class

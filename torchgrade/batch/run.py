@@ -44,7 +44,7 @@ def task_plans(tasks: Sequence[Task]) -> dict[str, TaskPlan]:
     for task in tasks:
         suite, facts = read_suite(task), task.manifest
         info = TaskInfo(task.stem, facts.title, suite.points)
-        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds), suite.names)
+        plans[task.stem] = TaskPlan(info, float(facts.memory_mb), float(facts.check_seconds))
     return plans
 
 

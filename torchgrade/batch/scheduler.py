@@ -17,7 +17,6 @@ from torchgrade.grading.job import Job, Options
 from torchgrade.grading.pool import TRIES, Pool, first_fault
 from torchgrade.marks import TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade, short_name
-from torchgrade.scoring import award, task_status, total
 
 
 @dataclass(frozen=True)
@@ -27,17 +26,19 @@ class TaskPlan:
     info: TaskInfo
     memory_mb: float
     seconds: float
-    checks: tuple[str, ...] = ()
 
 
 @dataclass
 class Work:
-    """One submission to grade. ``known`` are passed outcomes of an interrupted grading, ``label`` is for people."""
+    """One submission to grade; ``label`` is for people, ``seen`` what its grading has told so far.
+
+    A grading that was interrupted begins anew: what a passed check earns is known only when all have run, since a
+    broken rule or wrong values hold it back.
+    """
 
     key: Key
     label: str
     people: int
-    known: tuple[Outcome, ...] = ()
     seen: list[Outcome] = field(default_factory=list)
 
 
@@ -66,21 +67,10 @@ def plan(
         elif key not in done:
             found[key] = Work(key, f"{handin.student} {short_name(handin.task)}", 1)
     lasting = book.seconds()
-    for key, work in found.items():
-        if fresh:
-            book.forget(key)
-        else:
-            work.known = _passed(book.partial(key), tasks[key.task].checks)
+    for key in found if fresh else ():
+        book.forget(key)
     length = {task: lasting.get(task, entry.seconds) for task, entry in tasks.items()}
     return sorted(found.values(), key=lambda work: (-length[work.key.task], work.key.task, work.label))
-
-
-def _passed(outcomes: Sequence[Outcome], checks: Sequence[str]) -> tuple[Outcome, ...]:
-    """What need not run again. A failed check does run again: others may wait for it."""
-    several = len({outcome.device for outcome in outcomes}) > 1
-    if several or not checks or any(outcome.id not in checks for outcome in outcomes):
-        return ()
-    return tuple(outcome for outcome in outcomes if outcome.status is Status.PASSED)
 
 
 class Scheduler:
@@ -108,7 +98,7 @@ class Scheduler:
             queues.setdefault(work.key.task, []).append(work)
         left = len(works)
         jobs = [self._jobs(queue) for queue in queues.values()]
-        for event in self.pool.events(*jobs, again=self._again, stopping=stopping):
+        for event in self.pool.events(*jobs, stopping=stopping):
             self._take(event)
             left -= isinstance(event, (Graded, Fault))
         return left == 0
@@ -122,19 +112,7 @@ class Scheduler:
             memory_mb = self.tasks[work.key.task].memory_mb
             options = replace(self.options, seed=work.key.seed)
             job = options.job(self._number, work.key.task, source, memory_mb=memory_mb, watched=False)
-            yield self._again(job)
-
-    def _again(self, job: Job) -> Job:
-        """The job without the checks whose outcome is known."""
-        work = self.works[job.id]
-        known = {outcome.id for outcome in work.known}
-        if not known:
-            return replace(job, only=())
-        # With nothing left to run the last check is run again, to hear what the grader says of itself.
-        checks = self.tasks[job.task].checks
-        only = tuple(check for check in checks if check not in known) or checks[-1:]
-        work.known = tuple(outcome for outcome in work.known if outcome.id not in only)
-        return replace(job, only=only)
+            yield job
 
     def _take(self, event: Event) -> None:
         if isinstance(event, (Started, CheckEnded, Retried, Graded, Fault)):
@@ -144,17 +122,16 @@ class Scheduler:
             self.watcher.started(work)
         elif isinstance(event, CheckEnded):
             work.seen.append(event.outcome)
-            self.book.add_outcome(work.key, len(work.known) + len(work.seen), event.outcome)
+            self.book.add_outcome(work.key, len(work.seen), event.outcome)
         elif isinstance(event, Retried):
             self.book.add_fault(work.key.task, work.key.source, event.tries, event.reason)
-            work.known = _passed([*work.known, *work.seen], self.tasks[work.key.task].checks)
             self.watcher.retried(work, event.reason)
         elif isinstance(event, (Graded, Fault)):
             del self.works[event.job]
             self._end(work, event)
 
     def _end(self, work: Work, event: Graded | Fault) -> None:
-        grade = self._whole(work, event.grade) if isinstance(event, Graded) else self._broken(work, event.message)
+        grade = event.grade if isinstance(event, Graded) else self._broken(work, event.message)
         reason = ""
         if grade.status is Status.BROKEN:
             reason = event.message if isinstance(event, Fault) else first_fault(grade)
@@ -162,15 +139,6 @@ class Scheduler:
             self.broken.append(work)
         self.book.finish(work.key, grade, reason=reason)
         self.watcher.finished(work, grade)
-
-    def _whole(self, work: Work, grade: TaskGrade) -> TaskGrade:
-        """The grade with what was known before it, in the order of the suite."""
-        if not work.known:
-            return grade
-        order = {check: place for place, check in enumerate(self.tasks[work.key.task].checks)}
-        checks = sorted((*award(work.known), *grade.checks), key=lambda outcome: order[outcome.id])
-        points, possible = total(checks)
-        return replace(grade, checks=tuple(checks), points=points, max_points=possible, status=task_status(checks))
 
     def _broken(self, work: Work, reason: str) -> TaskGrade:
         info = self.tasks[work.key.task].info
@@ -183,7 +151,7 @@ class Scheduler:
             seconds=0.0,
             grader_hash=work.key.suite,
             submission_hash=work.key.source[:16],
-            checks=(*work.known, *work.seen, _fault_outcome(reason)),
+            checks=(*work.seen, _fault_outcome(reason)),
         )
 
 

@@ -40,7 +40,10 @@ def verify(options: argparse.Namespace, course: Course) -> int:
         return _contract(options, course)
     tasks = course.select(options.tasks)
     if options.due is not None:
-        tasks = due(tasks, options.due, options.budget)
+        found = due(tasks, options.due, options.budget)
+        tasks = found.tasks
+        for task in found.left:
+            _count(_("{task}: changed, and left to another time: no room in the budget").format(task=task.stem), True)
     settings, again = run_options(options), options.all or options.due is not None
     false = 0
     for line in verify_tasks(course, tasks, settings, _count, options.repeat, options.only, again):

@@ -83,26 +83,36 @@ def stale(task: Task) -> str | None:
     return None
 
 
-def due(tasks: Sequence[Task], base: str, budget: float) -> tuple[Task, ...]:
-    """What CI proves: the tasks that have changed since ``base``, and others that the commit draws.
+@dataclass(frozen=True)
+class Due:
+    """What CI proves, and what has changed as well but does not fit into its time."""
 
-    ``base`` is a Git revision; "" stands for the main branch, or on that branch for the commit before this one. The
-    first of those drawn may be of any size, so that each task has its turn; up to three are drawn while the seconds
-    that they took together, with those of the changed ones, stay within ``budget``.
+    tasks: tuple[Task, ...]
+    left: tuple[Task, ...]
+
+
+def due(tasks: Sequence[Task], base: str, budget: float) -> Due:
+    """The tasks that have changed since ``base``, and then up to three others that the commit draws.
+
+    ``base`` is a Git revision; "" stands for the main branch, or on that branch for the commit before this one. As many
+    are taken as fit into ``budget`` by their seconds of last time; one always, whatever its size, so that each task has
+    its turn.
     """
     root = tasks[0].root
     head = _git(root, "rev-parse", "HEAD")
     base = base or _base(root, head)
-    changed = [task for task in tasks if head and _content_at(task, base) != content_of(task)]
-    others = [task for task in tasks if task not in changed]
-    random.Random(head).shuffle(others)
-    chosen, spent = list(changed), sum(map(_seconds, changed))
-    for task in others:
-        drawn = len(chosen) - len(changed)
-        if drawn < DRAWN and (drawn == 0 or spent + _seconds(task) <= budget):
+    shuffled = random.Random(head).sample(tasks, len(tasks))
+    changed = [task for task in shuffled if head and _content_at(task, base) != content_of(task)]
+    drawn = [task for task in shuffled if task not in changed]
+    chosen: list[Task] = []
+    for task in (*changed, *drawn):
+        room = task in changed or sum(other in drawn for other in chosen) < DRAWN
+        if not chosen or (room and sum(map(_seconds, chosen)) + _seconds(task) <= budget):
             chosen.append(task)
-            spent += _seconds(task)
-    return tuple(task for task in tasks if task in chosen)
+    return Due(
+        tuple(task for task in tasks if task in chosen),
+        tuple(task for task in tasks if task in changed and task not in chosen),
+    )
 
 
 def _seconds(task: Task) -> float:

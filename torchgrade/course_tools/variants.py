@@ -22,6 +22,8 @@ JUNK = {
     "NaN": "return torch.full_like(first.double(), float('nan')) if first is not None else float('nan')",
     "the input": "return args[0] if args else None",
     "a constant": "return torch.full_like(first.double(), 0.1) if first is not None else 0.1",
+    "nothing": "return None",
+    "a zero": "return torch.zeros(())",
 }
 
 

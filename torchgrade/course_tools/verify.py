@@ -25,6 +25,7 @@ from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternativ
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import environment
 from torchgrade.grading.events import Fault, Graded, Met
+from torchgrade.grading.gates import SIZES
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
@@ -34,7 +35,7 @@ from torchgrade.submission import Source
 from torchgrade.suites import Suite, read_suite
 
 UNBLAMED = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what is wrong
-JUNK_CATEGORIES = ("values", "gradients", "accuracy")
+WITHOUT_SHAPE = ("nothing", "a zero")  # kinds of junk that are not even shaped like an answer
 SPARED_CATEGORIES = ("convergence", "accuracy")  # dear: run for a mutant that names them only
 DEAR, DEAREST = 0.25, 0.4  # of a task's points, that one mistake may cost with a reason, and at all
 ASTRAY = 0.05  # of the messages, that may send a learner to code that is right
@@ -262,7 +263,7 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: in
     for name, text in alternatives.items():
         yield Case(f"alternative {name}", text, earns_everything, seed=seed)
     for kind, text in junk_texts(solution).items():
-        yield Case(f"junk ({kind})", text, earns_no_values, seed=seed)
+        yield Case(f"junk ({kind})", text, earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only, seed=seed)
     for number in range(repeat):
         other = derive(seed, "repeat", number) % (1 << 31)
         yield Case(f"the solution with seed {other}", solution, earns_everything, seed=other)
@@ -340,9 +341,18 @@ def earns_everything(grade: TaskGrade) -> Iterator[str]:
             yield f"is {outcome.status} in {outcome.id}: {_why(outcome)}"
 
 
-def earns_no_values(grade: TaskGrade) -> Iterator[str]:
+def earns_sizes_only(grade: TaskGrade) -> Iterator[str]:
+    """Answers of the right shape earn what constructors and sizes are worth."""
+    yield from _earns_only(SIZES, grade)
+
+
+def earns_no_points(grade: TaskGrade) -> Iterator[str]:
+    yield from _earns_only((), grade)
+
+
+def _earns_only(categories: Sequence[str], grade: TaskGrade) -> Iterator[str]:
     for outcome in grade.checks:
-        if outcome.category in JUNK_CATEGORIES and outcome.status is Status.PASSED:
+        if outcome.category not in categories and outcome.status is Status.PASSED:
             yield f"passes {outcome.id}, a check of {outcome.category}"
         if outcome.status is Status.BROKEN:
             yield f"breaks {outcome.id}: {_why(outcome)}"

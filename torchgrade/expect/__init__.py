@@ -14,7 +14,7 @@ from torchgrade.expect.behaviour import (
 from torchgrade.expect.compare import close, dtype, equal, shape
 from torchgrade.expect.execution import follows_device, portable, vectorised
 from torchgrade.expect.likely import Proof, proving
-from torchgrade.expect.modules import parameters, state_dict_keys
+from torchgrade.expect.modules import instance, parameters, state_dict_keys
 from torchgrade.expect.records import record
 from torchgrade.expect.rules import avoids
 from torchgrade.expect.training import moves_only, restores_mode
@@ -32,6 +32,7 @@ __all__ = [
     "follows_device",
     "gradient_flow",
     "gradients",
+    "instance",
     "moves_only",
     "no_grad_leak",
     "not_mutated",

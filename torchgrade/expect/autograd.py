@@ -19,7 +19,8 @@ from torchgrade.expect.likely import fail
 from torchgrade.expect.slopes import Look, Point, agree, floating, place_name, slope_difference, weighted
 from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.worker.probes import clear_gradients, parameter_gradients
+from torchgrade.isolation.worker.probes import clear_gradients, gradient_flow_problems
+from torchgrade.isolation.worker.probes.gradients import flow_problem
 
 ROUNDS = 3  # each with a call, a cotangent and directions of its own
 
@@ -86,29 +87,25 @@ def gradient_flow(output: Any, *inputs: torch.Tensor, module: Any = None, given:
     outputs = floating(output)
     _need_graph(outputs, given)
     head = weighted(outputs, [torch.randn_like(output) for output in outputs])
-    arrived: list[tuple[str, torch.Tensor | None]] = []
+    problems: list[tuple[str, str]] = []
     if inputs:
         grads = torch.autograd.grad(head, inputs, retain_graph=True, allow_unused=True)
-        arrived += [(place_name(n), grad) for n, grad in enumerate(grads)]
+        problems += [(place_name(n), flow_problem(grad)) for n, grad in enumerate(grads)]
     if module is not None:
         clear_gradients(module)
         head.backward(retain_graph=True)
-        arrived += [(place_name(name), grad) for name, grad in parameter_gradients(module).items()]
-    if not arrived:
+        problems += [(place_name(name), found) for name, found in gradient_flow_problems(module).items()]
+    if not problems:
         raise AuthoringError("expect.gradient_flow has nothing to examine: give inputs or a module.")
-    for name, grad in arrived:
-        problem = _flow_problem(grad)
+    said = {
+        "none": _("no gradient arrives there"),
+        "not finite": _("a gradient with NaN or infinite values"),
+        "zeros": _("a gradient of zeros"),
+    }
+    for name, problem in problems:
         if problem:
             wanted = _("a gradient that reaches {name}").format(name=name)
-            fail(Difference(wanted, problem, problem), given=given)
-
-
-def _flow_problem(grad: torch.Tensor | None) -> str:
-    if grad is None:
-        return _("no gradient arrives there")
-    if not bool(grad.isfinite().all()):
-        return _("a gradient with NaN or infinite values")
-    return "" if bool(grad.count_nonzero()) else _("a gradient of zeros")
+            fail(Difference(wanted, said[problem], said[problem]), given=given)
 
 
 def _need_graph(outputs: list[torch.Tensor], given: str | None) -> None:

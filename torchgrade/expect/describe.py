@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,18 @@ def dtype_text(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """A call as it would be written, a tensor by its dtype and shape: ``conv2d(float32 [1, 2, 5, 5], stride=2)``."""
+    parts = [_argument(value) for value in args] + [f"{key}={_argument(value)}" for key, value in kwargs.items()]
+    return f"{name}({', '.join(parts)})"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, (torch.Tensor, np.ndarray)) and not is_handle(value):
+        return f"{dtype_text(value.dtype)} {shape_text(value.shape)}"
+    return describe(value)
+
+
 def _describe_tensor(value: torch.Tensor) -> str:
     readable = value.numel() == 1 and value.device.type != "meta" and value.layout is torch.strided
     if value.ndim == 0 and readable and not value.is_quantized:
@@ -115,15 +127,20 @@ def _describe_tensor(value: torch.Tensor) -> str:
 
 def _describe_container(value: Any) -> str:
     kind = kind_of(value)
+    if in_full(value):
+        return repr(value)
     if isinstance(value, (list, tuple, Mapping, set, frozenset)):
-        items = [*value.keys(), *value.values()] if isinstance(value, Mapping) else list(value)
-        plain = all(item is None or isinstance(item, (bool, int, float, str, torch.dtype)) for item in items)
-        if type(value) in (list, tuple, dict, set) and plain and len(value) <= FEW:
-            text = repr(value)
-            if len(text) <= LONGEST:
-                return text
         return _("{kind} of length {count}").format(kind=kind, count=len(value))
     return _("{kind} object").format(kind=kind)
+
+
+def in_full(value: Any) -> bool:
+    """Whether ``describe`` shows a container whole: few plain items, and a short text."""
+    if type(value) not in (list, tuple, dict, set) or len(value) > FEW:
+        return False
+    items = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+    plain = all(item is None or isinstance(item, (bool, int, float, str, torch.dtype)) for item in items)
+    return plain and len(repr(value)) <= LONGEST
 
 
 def _cut(text: str) -> str:

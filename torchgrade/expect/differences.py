@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.expect.describe import describe, fetched, is_handle, kind_of, number_pair
+from torchgrade.expect.describe import a_or_an, describe, fetched, in_full, is_handle, kind_of, number_pair
 from torchgrade.expect.tensors import (
     EXACT,
     Difference,
@@ -19,6 +19,8 @@ from torchgrade.expect.tensors import (
     wrong_kind,
 )
 from torchgrade.i18n import translate as _
+
+SHOWN = 4  # items of a sequence of another length
 
 
 def difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference | None:
@@ -87,13 +89,36 @@ def _sequence_difference(got: Any, expected: Any, tolerance: Tolerance) -> Diffe
     if not fits:
         return wrong_kind(got, describe(expected), _("not {kind}").format(kind=kind_of(_base(expected))))
     if len(got) != len(expected):
-        one, other = (_("length {count}").format(count=len(value)) for value in (expected, got))
-        return Difference(one, other, _("the length is another"))
+        return _length_difference(got, expected, tolerance)
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
         found = difference(one, other, tolerance)
         if found is not None:
+            if tolerance is EXACT and in_full(got) and in_full(expected):
+                return Difference(describe(expected), describe(got), found.size)
             return found.inside(_("item [{number}]").format(number=number))
     return None
+
+
+def _length_difference(got: Any, expected: Any, tolerance: Tolerance) -> Difference:
+    """What both hold and, where that is too much, the first item at which they part."""
+    wanted, found = (_held(value) for value in (expected, got))
+    both = list(zip(got, expected, strict=False))
+    first = next((n for n, (one, other) in enumerate(both) if difference(one, other, tolerance) is not None), None)
+    if first is not None:
+        wanted, found = (
+            _("{value}; item [{number}] is {item}").format(value=value, number=first, item=describe(items[first]))
+            for value, items in ((wanted, expected), (found, got))
+        )
+    return Difference(wanted, found, _("the length is another"))
+
+
+def _held(value: Any) -> str:
+    """A sequence by its length and its first items."""
+    count, kind = len(value), a_or_an(type_of_sequence(value).__name__)
+    if not count:
+        return _("an empty {kind}").format(kind=type_of_sequence(value).__name__)
+    items = ", ".join(describe(item) for item in list(value)[:SHOWN]) + (", …" if count > SHOWN else "")
+    return _("{kind} of length {count}: {items}").format(kind=kind, count=count, items=items)
 
 
 def type_of_sequence(value: Any) -> type:

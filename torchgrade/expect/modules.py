@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torchgrade.expect.describe import shape_text
+from torchgrade.expect.describe import a_or_an, is_handle, shape_text
 from torchgrade.expect.differences import keys_difference
 from torchgrade.expect.likely import Likely, fail, prove
 from torchgrade.expect.tensors import Difference, wrong_kind
@@ -35,23 +35,32 @@ def parameters(
     def matches(other: Any) -> bool:
         return bool(other == count)
 
+    apart = _shapes_apart(found, shapes) if shapes is not None else None
     if total is not None and count != total:
         wanted, got = (_("{count} parameters").format(count=n) for n in (total, count))
-        fail(Difference(wanted, got, _("the count is another")), likely=likely, matches=matches, given=given)
-    if shapes is None:
-        return
+        if apart is not None:  # a count alone says nothing of where to look
+            wanted, got = f"{wanted}; {apart.expected}", f"{got}; {apart.got}"
+        apart = Difference(wanted, got, _("the count is another"))
+    if apart is not None:
+        fail(apart, likely=likely, matches=matches, given=given)
+
+
+def _shapes_apart(found: list[tuple[int, ...]], shapes: Iterable[Sequence[int]]) -> Difference | None:
+    """Which shapes are missing, and which stand in their place or besides."""
     expected, present = Counter(tuple(int(n) for n in shape) for shape in shapes), Counter(found)
     missing, besides = expected - present, present - expected
-    if missing or besides:
-        wanted = _("parameters of shape {shapes}").format(shapes=_listed(missing)) if missing else ""
-        got = _("{shapes} in their place") if missing else _("{shapes} besides")
-        size = _("the shapes of the parameters are others")
-        difference = Difference(
-            wanted or _("no other parameters"),
-            got.format(shapes=_listed(besides)) if besides else _("none of that shape"),
-            size,
-        )
-        fail(difference, likely=likely, matches=matches, given=given)
+    if not missing and not besides:
+        return None
+    wanted = _("parameters of shape {shapes}").format(shapes=_listed(missing)) if missing else _("no other parameters")
+    got = _("{shapes} in their place") if missing else _("{shapes} besides")
+    text = got.format(shapes=_listed(besides)) if besides else _("none of that shape")
+    return Difference(wanted, text, _("the shapes of the parameters are others"))
+
+
+def instance(value: Any, name: str, *, given: str | None = None) -> None:
+    """``value`` is an object of the class ``name``, such as "Sequential", or of one that derives from it."""
+    if not (is_handle(value) and value.is_a(name)):
+        fail(wrong_kind(value, a_or_an(name), _("which is no {name}").format(name=name)), given=given)
 
 
 def state_dict_keys(module: Any, keys: Iterable[str], *, given: str | None = None) -> None:

@@ -32,8 +32,11 @@ ROUNDING = 1e-9  # what remains of float64 in a difference quotient with this st
 
 
 def place_name(key: int | str) -> str:
-    """An input by its position, a parameter by its name, as a message says it."""
-    return (_("input {name}") if isinstance(key, int) else _("parameter {name}")).format(name=key)
+    """An input by its position, a parameter by its name, as a message says it; "input 0" would read as x = 0."""
+    if isinstance(key, str):
+        return _("parameter {name}").format(name=key)
+    ordinals = (_("the first input"), _("the second input"), _("the third input"), _("the fourth input"))
+    return ordinals[key] if key < len(ordinals) else _("input number {number}").format(number=key + 1)
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def _within(got: Any, expected: Any, rtol: float, atol: float, equal_nan: bool) 
 def _report(
     got: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor, count: int, bounds: tuple[float, float]
 ) -> Difference:
-    total, nans = got.numel(), int(got.isnan().sum())
+    total, nans = got.numel(), int((got.isnan() & wrong).sum())  # those that were to be NaN are right
     error = torch.zeros(got.shape, dtype=torch.float64)
     apart = _distance(got, expected)
     error[wrong] = apart[wrong].nan_to_num(nan=float("inf"), posinf=float("inf"))
@@ -180,12 +180,23 @@ def _report(
         return Difference(expected_text, f"{got_text}; {size}", size)
     if total == 1:
         size = _("the value is not a number (NaN)") if nans else _("the value differs by {error}")
+        if not nans and _is_rounding(got, expected):
+            size += _("; that is a matter of precision, as of float32 where float64 is asked for")
         return Difference(expected_text, got_text, size.format(error=f"{largest:.2g}"))
     size = _("{count} of {total} values differ, by {largest} at most")
+    if _is_rounding(got, expected):
+        size += _("; that is a matter of precision, as of float32 where float64 is asked for")
     got_text = _("{value}; {count} of {total} values differ, this one most").format(
         value=got_text, count=count, total=total
     )
     return Difference(expected_text, got_text, size.format(count=count, total=total, largest=f"{largest:.2g}"))
+
+
+def _is_rounding(got: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether all values agree to float32's seven digits, measured by the largest of them."""
+    if not got.dtype.is_floating_point or not bool((got.isfinite() & expected.isfinite()).all()):
+        return False
+    return float(_distance(got, expected).max()) <= 5e-7 * float(expected.abs().max())
 
 
 def _distance(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:

@@ -36,14 +36,13 @@ class Pool:
     def events(
         self,
         *queues: Iterable[Job],
-        again: Callable[[Job], Job] = lambda job: job,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Grade the jobs of all ``queues`` and tell what happens; each job ends in one ``Graded`` or ``Fault``.
 
         Of several queues the first comes first; where its head finds no room, perhaps that of a later one does.
-        A job that our own fault ended is ``Retried``: after that event ``again`` makes the job to try. ``stopping``
-        ends the feeding; what runs is finished. Graders stay for the next call.
+        A job that our own fault ended is ``Retried``, and run again after that event. ``stopping`` ends the feeding;
+        what runs is finished. Graders stay for the next call.
         """
         waiting = [JobQueue(queue) for queue in queues]
         tries: Counter[int] = Counter()
@@ -58,7 +57,7 @@ class Pool:
                     job, queue = self._running.pop(event.job)
                     if tries[event.job] < TRIES:
                         yield Retried(event.job, fault, tries[event.job])
-                        queue.put_back(again(job))
+                        queue.put_back(job)
                         continue
                 elif isinstance(event, Graded):
                     del self._running[event.job]

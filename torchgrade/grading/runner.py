@@ -19,6 +19,7 @@ from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
 from torchgrade.errors import EngineFault, OutOfMemory, TimedOut, Unavailable, WorkerDied
+from torchgrade.expect.describe import call_text
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.events import Event, Met, Recorded, Traced
@@ -35,6 +36,7 @@ from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
 
 ENGINE = Path(torchgrade.__file__).parent
+ENDED = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
 Watched = tuple[tuple[str, ...], ...]  # names, functions, operators
 NOTHING: Watched = ((), (), ())
 WRONG = (Status.FAILED, Status.TODO, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
@@ -125,6 +127,8 @@ class CheckRunner:
             seen, ran = client.seen, client.ran() if run.watched[0] or run.blocked else ran
         where = _where(seen.where)
         verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
+        if verdict.status in ENDED and verdict.given is None and seen.call is not None:
+            verdict = replace(verdict, given=call_text(*seen.call))
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
         if error is not None and verdict.status in WRONG and (sentence := _builds_on(run, error, ran)):
             verdict, again = Verdict(Status.SKIPPED, sentence), 0

@@ -106,7 +106,7 @@ def show(
         else:
             console.print(_check_table(result.tasks[0]))
         for task in result.tasks:
-            _failures(console, task, verbose, headed=len(result.tasks) > 1)
+            failures(console, task, verbose, headed=len(result.tasks) > 1)
     total = points_text(result.points, result.max_points)
     share = result.points / result.max_points if result.max_points else 0.0
     console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
@@ -181,7 +181,8 @@ def _word(outcome: Outcome) -> Text:
     return Text(_(WORDS[outcome.status]), style=STYLES[outcome.status])
 
 
-def _failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
+def failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
+    """Every check that is neither right nor a gap, with what was given, expected and got."""
     calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
 
     def says_more(outcome: Outcome) -> bool:

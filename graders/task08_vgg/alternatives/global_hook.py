@@ -58,6 +58,7 @@ def layer_summary(model, input_size=(3, 224, 224)):
             count = 0
             for parameter in module.parameters():
                 count += parameter.numel()
+            output = output[0] if isinstance(output, tuple) else output
             rows.append(
                 {
                     "name": names[id(module)],
@@ -74,7 +75,7 @@ def layer_summary(model, input_size=(3, 224, 224)):
     try:
         with torch.inference_mode():
             model.train(False)
-            model(tensors[0].new_zeros((1, *input_size)))
+            model(tensors[0].new_zeros((2, *input_size)))
     finally:
         hook.remove()
         for module in training:

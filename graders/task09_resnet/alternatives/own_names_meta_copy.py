@@ -70,12 +70,13 @@ def layer_summary(model, input_size=(3, 224, 224)):
     def note(module, _, output):
         if not list(module.children()) and names[module] not in table:
             size = sum(p.numel() for p in module.parameters())
+            output = output[0] if isinstance(output, tuple) else output
             table[names[module]] = [type(module).__name__, tuple(output.shape[1:]), size]
 
     for module in twin.modules():
         module.register_forward_hook(note)
     dtypes = [p.dtype for p in twin.parameters()] or [torch.get_default_dtype()]
-    twin(torch.empty(1, *input_size, dtype=dtypes[0], device="meta"))
+    twin(torch.empty(2, *input_size, dtype=dtypes[0], device="meta"))
     keys = ("type", "output_shape", "num_params")
     return [{"name": name, **dict(zip(keys, facts, strict=True))} for name, facts in table.items()]
 

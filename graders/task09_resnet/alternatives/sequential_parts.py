@@ -87,29 +87,34 @@ class Reporter(fx.Interpreter):
 
     def call_module(self, target, args, kwargs):
         output = super().call_module(target, args, kwargs)
-        layer = self.fetch_attr(target)
-        self.rows.setdefault(
-            target,
-            {
-                "name": target,
-                "type": layer.__class__.__name__,
-                "output_shape": tuple(output.shape)[1:],
-                "num_params": sum(p.numel() for p in layer.parameters(recurse=False)),
-            },
-        )
+        if target not in self.rows:
+            self.rows[target] = row_of(target, self.fetch_attr(target), output)
         return output
+
+
+def row_of(name, layer, output):
+    first = output[0] if isinstance(output, tuple) else output
+    count = sum(p.numel() for p in layer.parameters(recurse=False))
+    facts = name, layer.__class__.__name__, tuple(first.shape)[1:], count
+    return dict(zip(("name", "type", "output_shape", "num_params"), facts, strict=True))
 
 
 @torch.no_grad()
 def layer_summary(model, input_size=(3, 224, 224)):
     modes = {module: module.training for module in model.modules()}
-    reporter = Reporter(model, Leaves().trace(model))
-    example = next(model.parameters()).new_zeros(1, *input_size)
-    model.eval()
-    reporter.run(example)
-    for module, mode in modes.items():
-        module.training = mode
-    return list(reporter.rows.values())
+    x = next(model.parameters(), torch.zeros(0)).new_zeros(2, *input_size)
+    try:
+        model.eval()
+        if next(model.children(), None) is None:
+            return [row_of("", model, model(x))]
+        reporter = Reporter(model, Leaves().trace(model))
+        reporter.run(x)
+        names = {module: name for name, module in model.named_modules()}
+        renamed = {names[model.get_submodule(target)]: row for target, row in reporter.rows.items()}
+        return [{**row, "name": name} for name, row in renamed.items()]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def zero_init_residual(model):

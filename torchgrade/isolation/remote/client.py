@@ -50,6 +50,7 @@ class Seen:
     sent: list[torch.Tensor] | None = None  # kept only while a suite is proved
     answered: bool = False
     touched: set[str] = field(default_factory=set)  # what it took of the submission, by name
+    call: tuple[str, Sequence[Any], Mapping[str, Any]] | None = None  # the last one: name, arguments, keywords
     last: str | None = None  # the definition of the submission's that was taken or called last
 
 

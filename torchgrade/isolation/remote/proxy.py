@@ -60,6 +60,7 @@ class Handle(Remote):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._client.seen.where = self._spec.where or self._client.seen.where
+        self._client.seen.call = (self._spec.own or self._spec.type_name, args, kwargs)
         self._client.seen.last = self._spec.own or self._client.seen.last
         return self._client.differentiable("call", on=self, args=list(args), kwargs=kwargs)
 

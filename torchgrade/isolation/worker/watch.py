@@ -6,10 +6,12 @@ the same way, graded or not, so that code cannot tell when somebody looks.
 
 from __future__ import annotations
 
+import _thread
 import ast
 import functools
 import os
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +33,11 @@ SWITCHES = (
     (torch._C, ("_dispatch_tls_set_dispatch_key_excluded", "_dispatch_tls_set_dispatch_key_included")),
     (_python_dispatch, ("_disable_current_modes", "_pop_mode", "_pop_mode_temporarily", "_pop_torch_dispatch_stack")),
     (overrides, ("_pop_mode", "_pop_mode_temporarily")),
+)
+# What starts a thread; Python's audit tells of it from 3.12 on.
+STARTS = (
+    (_thread, ("start_new_thread", "start_joinable_thread")),
+    (threading, ("_start_new_thread", "_start_joinable_thread")),
 )
 # Events of Python's own audit, which no code can switch off again.
 ELSEWHERE = {
@@ -77,17 +84,20 @@ class Watch:
     def guard(self) -> None:
         """See threads, children and what switches a mode off; cannot be undone, so for a worker's process only."""
         sys.addaudithook(self._on_event)
-        for module, names in SWITCHES:
-            for name in names:
-                if hasattr(module, name):
-                    setattr(module, name, self._noting(getattr(module, name)))
+        for places, what in ((SWITCHES, "a switched-off watch"), (STARTS, "a thread")):
+            for module, names in places:
+                for name in names:
+                    if hasattr(module, name):
+                        setattr(module, name, self._noting(getattr(module, name), what))
 
-    def _noting(self, switch: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(switch)
+    def _noting(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
+        """``function``, and a note where the submission calls it; of a thread where anybody does."""
+
+        @functools.wraps(function)
         def noted(*args: Any, **kwargs: Any) -> Any:
-            if sys._getframe(1).f_code.co_filename in self.spans:
-                self._note("a switched-off watch")
-            return switch(*args, **kwargs)
+            if what == "a thread" or sys._getframe(1).f_code.co_filename in self.spans:
+                self._note(what)
+            return function(*args, **kwargs)
 
         return noted
 

@@ -5,6 +5,7 @@ from torchgrade.isolation.worker.probes.filling import fill_by_shape
 from torchgrade.isolation.worker.probes.gradients import (
     calls,
     clear_gradients,
+    gradient_flow_problems,
     parameter_gradients,
     parameter_values,
     set_parameters,
@@ -15,7 +16,7 @@ from torchgrade.isolation.worker.probes.modules import (
     parameter_count,
     registered_parameters,
 )
-from torchgrade.isolation.worker.probes.portability import moves_to_device, on_meta, portable
+from torchgrade.isolation.worker.probes.portability import lean, moves_to_device, on_meta, portable
 from torchgrade.isolation.worker.probes.recorders import operator_growth, operator_trace, operators
 from torchgrade.isolation.worker.probes.references import call_by_reference
 from torchgrade.isolation.worker.probes.sharing import shares_memory
@@ -32,6 +33,8 @@ __all__ = [
     "feature_maps",
     "fill_by_shape",
     "flops",
+    "gradient_flow_problems",
+    "lean",
     "loader",
     "moved",
     "moves_to_device",

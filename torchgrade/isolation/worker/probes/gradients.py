@@ -51,6 +51,22 @@ def parameter_gradients(module: Any) -> dict[str, torch.Tensor | None]:
 
 
 @probe
+def gradient_flow_problems(module: Any) -> dict[str, str]:
+    """For each registered parameter that wants a gradient: "none", "not finite", "zeros", or "" where one arrived."""
+    named = nn.Module.named_parameters(need_module(module))
+    return {name: flow_problem(p.grad) for name, p in named if p.requires_grad}
+
+
+def flow_problem(grad: torch.Tensor | None) -> str:
+    """What is wrong with a gradient that should have arrived: "none", "not finite", "zeros" or nothing."""
+    if grad is None:
+        return "none"
+    if not bool(grad.isfinite().all()):
+        return "not finite"
+    return "" if bool(grad.count_nonzero()) else "zeros"
+
+
+@probe
 def clear_gradients(module: Any) -> None:
     """Set ``.grad`` of every registered parameter to None."""
     for _, parameter in nn.Module.named_parameters(need_module(module)):

@@ -175,3 +175,12 @@ def on_meta(cls: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``cls(*args, **kwargs)`` built on ``meta``: shapes and counts of a big network in no time."""
     with torch.device("meta"):
         return cls(*args, **kwargs)
+
+
+@probe
+def lean(cls: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``cls(*args, **kwargs)`` built on ``meta``, or where that raises, as usual: for ``fill_by_shape`` to fill."""
+    try:
+        return on_meta(cls, *args, **kwargs)
+    except Exception:
+        return cls(*args, **kwargs)

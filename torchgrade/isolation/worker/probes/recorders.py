@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
+from torchgrade.isolation.worker.probes.modules import on_device_of
 from torchgrade.isolation.worker.registry import probe
 
 
@@ -69,16 +71,21 @@ def operator_trace(
 ) -> list[dict[str, Any]]:
     """The operators of these kinds that ``fn(*args)`` runs, in order: ``kind`` and the ``shape`` of the result.
 
-    Kinds are "convolution" (transposed ones, too), "linear" (every matrix product), "max_pool" and "dropout"; who
-    calls them, a module or a function, makes no difference. ``values`` adds ``input`` and ``output``, copies of both.
-    Runs without gradients, in the mode that a network is in.
+    Kinds are "convolution" (transposed ones, too), "linear" (every matrix product), "max_pool" and "random" (what
+    draws, as a dropout does); who calls them, a module or a function, makes no difference. ``values`` adds ``input``
+    and ``output``, copies of both, and as the last row of kind "result" what ``fn`` returns, where that is a tensor.
+    Runs without gradients, in the mode that a network is in, with inputs on the device of its parameters.
     """
+    if isinstance(fn, nn.Module):
+        args = tuple(on_device_of(fn, args))
     unknown = set(among) - set(KINDS)
     if unknown:
         raise ValueError(f"operator_trace knows {', '.join(KINDS)}, not {', '.join(sorted(unknown))}")
     tracer = _Tracer({name: kind for kind in among for name in KINDS[kind]}, values)
     with torch.no_grad(), tracer:
-        fn(*args)
+        result = fn(*args)
+    if values and isinstance(result, torch.Tensor):
+        tracer.rows.append({"kind": "result", "shape": list(result.shape), "output": result})
     return tracer.rows
 
 
@@ -86,7 +93,10 @@ KINDS = {
     "convolution": ("convolution", "_convolution", "mkldnn_convolution"),
     "linear": ("addmm", "mm", "bmm", "baddbmm", "mv", "linear"),
     "max_pool": ("max_pool2d_with_indices", "max_pool2d", "adaptive_max_pool2d"),
-    "dropout": ("bernoulli_", "bernoulli", "native_dropout"),
+    "random": (
+        *("bernoulli_", "bernoulli", "native_dropout", "rand", "rand_like", "uniform_", "uniform"),
+        *("randn", "randn_like", "normal_", "normal", "randint", "randint_like", "random_"),
+    ),
 }
 BIAS_FIRST = ("addmm", "baddbmm")  # their data are the second argument
 
@@ -103,7 +113,8 @@ class _Tracer(QuietDispatchMode):
             output = tensors_in(result)[0]
             row: dict[str, Any] = {"kind": self.kinds[name], "shape": list(output.shape)}
             if self.values:
-                row |= {"input": args[name in BIAS_FIRST].clone(), "output": output.clone()}
+                source = tensors_in([*args[name in BIAS_FIRST :], output])[0]
+                row |= {"input": source.clone(), "output": output.clone()}
             self.rows.append(row)
         return result
 

@@ -94,14 +94,25 @@ class Shared(nn.Module):
         return self.again(self.down(self.up(x)))  # type: ignore[no-any-return]
 
 
+class Stretch(nn.Module):
+    """A layer of one's own: a factor for each number."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factors
+
+
 class Strict(nn.Module):
-    """What a batch of one, or an output that is no tensor, is a trap for; inputs of 5 × 6."""
+    """Layers of one's own kind, with a tuple for an output, and with no use for a batch of one; inputs of 5 × 6."""
 
     def __init__(self) -> None:
         super().__init__()
         self.memory = nn.LSTM(6, 4, batch_first=True)
         self.norm = nn.BatchNorm1d(4, track_running_stats=False)
-        self.last = nn.Linear(4, 2)
+        self.last = Stretch(4)
 
     def forward(self, x: Tensor) -> Tensor:
         states, _ = self.memory(x)

@@ -48,7 +48,7 @@ def verdict_of(error: BaseException, where: str | None) -> Verdict | None:
     verdict = _verdict_of(error, where)
     if verdict is None or verdict.status is Status.TODO or not isinstance(error, SubmissionFault):
         return verdict
-    return replace(verdict, given=error.given)
+    return replace(verdict, given=error.given, where=verdict.where or where)
 
 
 def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:

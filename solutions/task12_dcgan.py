@@ -122,9 +122,10 @@ def train_step(g, d, opt_g, opt_d, real, noise):
 
     g, d: the networks; opt_g, opt_d: an optimiser for the parameters of each. Both networks are put into training
     mode. real: images (N, nc, 64, 64), noise: (N, nz, 1, 1), on the device of the networks. Both steps use the images
-    that are drawn from this noise. Gradients that something else left behind must not count in either step. The first
-    step changes no parameter of the generator, the second none of the discriminator. A further call goes on with
-    the same objects, so nothing may be left frozen; real and noise keep their values.
+    that are drawn from this noise. The discriminator judges the real images and the drawn ones in two calls, because
+    its normalisation mixes what is in one batch. Gradients that something else left behind must not count in either
+    step. The first step changes no parameter of the generator, the second none of the discriminator. A further call
+    goes on with the same objects, so nothing may be left frozen; real and noise keep their values.
 
     Returns a dict of floats: loss_d and loss_g, the two losses; d_real and d_fake_before, the mean *probability*
     (sigmoid of the logit) that the discriminator gave to real and to drawn images in its step; d_fake_after, the mean

@@ -289,7 +289,7 @@ MIXED = CHANNELS.vary(
 )
 
 
-@check("conv2d lays the kernel over the image without flipping it", points=2, category="values")
+@check("conv2d lays the kernel over the image without flipping it", points=2, category="values", hidden=True)
 def test_impulse(submission):
     kernel = torch.randperm(9)[:6].reshape(3, 2).double() + 1  # six different numbers
     image = torch.zeros(5, 6, dtype=torch.float64)
@@ -436,7 +436,7 @@ def test_same(submission):
     )
 
 
-@check("conv2d handles one image, no image, and the smallest outputs", points=0.5, category="robustness")
+@check("conv2d handles one image, no image, and the smallest outputs", points=0.5, category="robustness", hidden=True)
 def test_edges(submission):
     cases = grid(
         operands,
@@ -451,12 +451,14 @@ def test_edges(submission):
     expect.agrees(submission.conv2d, F.conv2d, cases)
 
 
-@check("conv2d reads any memory layout and leaves its arguments unchanged", points=0.5, category="robustness")
+@check(
+    "conv2d reads any memory layout and leaves its arguments unchanged", points=0.5, category="robustness", hidden=True
+)
 def test_layouts(submission):
     expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
 
 
-@check("conv2d computes in the dtype of x", points=0.5, category="robustness")
+@check("conv2d computes in the dtype of x", points=0.5, category="robustness", hidden=True)
 def test_dtypes(submission):
     expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(dtype=FLOATS, grad=RECORDING))
 
@@ -471,6 +473,7 @@ def test_gradients(submission):
     points=0.5,
     category="gradients",
     after=[test_gradients, test_mixed],
+    hidden=True,
 )
 def test_mixed_gradients(submission):
     expect.agrees(submission.conv2d, F.conv2d, MIXED, gradients=True)
@@ -501,6 +504,7 @@ def test_rule(submission):
     points=1,
     category="efficiency",
     after=test_values,
+    hidden=True,
 )
 def test_growth(submission):
     weight, bias = torch.randn(3, 2, 3, 3), torch.randn(3)
@@ -516,13 +520,14 @@ def test_growth(submission):
     category="efficiency",
     after=test_values,
     seconds=5,
+    hidden=True,
 )
 def test_speed(submission):
     cases = PLAIN.vary(size=[(16, 3, 64, 64)], filters=[8], kernel=[(3, 3)])
     expect.agrees(submission.conv2d, F.conv2d, cases)
 
 
-@check("conv2d creates its tensors on the device of x", points=0.5, category="devices", after=test_values)
+@check("conv2d creates its tensors on the device of x", points=0.5, category="devices", after=test_values, hidden=True)
 def test_portable(submission):
     x, weight, bias = torch.randn(2, 4, 6, 5), torch.randn(4, 4, 3, 2), torch.randn(4)
     expected = "tensors of one device in every call"
@@ -604,6 +609,7 @@ def test_layer_settings(submission):
     points=1,
     category="gradients",
     after=test_layer_parameters,
+    hidden=True,
 )
 def test_layer_gradients(submission):
     expect.agrees(submission.ManualConv2d, nn.Conv2d, LAYERS, gradients=True)
@@ -614,6 +620,7 @@ def test_layer_gradients(submission):
     points=1,
     category="values",
     after=test_layer_parameters,
+    hidden=True,
 )
 def test_layer_start(submission):
     bound = (8 * 5 * 3) ** -0.5

@@ -332,13 +332,13 @@ def test_pool_gradient_settings(submission):
         expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
 
 
-@check("pooling takes every floating dtype", points=0.5, category="robustness")
+@check("pooling takes every floating dtype", points=0.5, category="robustness", hidden=True)
 def test_pool_dtypes(submission):
     for name, oracle, cases in POOLS:
         expect.agrees(getattr(submission, name), oracle, cases.plain().vary(dtype=FLOATS, grad=RECORDING), slack=3)
 
 
-@check("pooling reads any memory layout and leaves x unchanged", points=0.5, category="robustness")
+@check("pooling reads any memory layout and leaves x unchanged", points=0.5, category="robustness", hidden=True)
 def test_pool_layouts(submission):
     for name, oracle, cases in POOLS:
         cases = cases.plain().vary(layout=LAYOUTS, grad=RECORDING)
@@ -497,7 +497,7 @@ def test_running(submission, device):
     )
 
 
-@check("BatchNorm2d tracks one batch after the other", points=0.5, category="values", after=test_running)
+@check("BatchNorm2d tracks one batch after the other", points=0.5, category="values", after=test_running, hidden=True)
 def test_running_batches(submission):
     expect.agrees(
         submission.BatchNorm2d,
@@ -535,19 +535,19 @@ def test_eval(submission, device):
     expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases.vary(size=[(1, 1, 1)]), device=device)
 
 
-@check("BatchNorm2d in eval mode leaves its statistics alone", points=0.5, category="values")
+@check("BatchNorm2d in eval mode leaves its statistics alone", points=0.5, category="values", hidden=True)
 def test_eval_frozen(submission):
     cases = EVALUATED.vary(size=[(2, 3, 5), (1, 1, 1)], steps=[1, 2], grad=RECORDING)
     expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases, of="state", trivial="the loaded state stays")
 
 
-@check("BatchNorm2d without running statistics always uses the batch", points=0.5, category="values")
+@check("BatchNorm2d without running statistics always uses the batch", points=0.5, category="values", hidden=True)
 def test_untracked(submission):
     cases = BATCHES.vary(track_running_stats=[False], training=[False, True], affine=[False], momentum=[LEFT_OUT, 0.5])
     expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases)
 
 
-@check("BatchNorm2d refuses the statistics of one value per channel", points=0.5, category="robustness")
+@check("BatchNorm2d refuses the statistics of one value per channel", points=0.5, category="robustness", hidden=True)
 def test_single_value(submission):
     cases = grid(
         maps,
@@ -560,7 +560,13 @@ def test_single_value(submission):
     expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, cases.thorough(), refuses=["ValueError"])
 
 
-@check("BatchNorm2d tracks its statistics under no_grad, too", points=0.5, category="robustness", after=test_running)
+@check(
+    "BatchNorm2d tracks its statistics under no_grad, too",
+    points=0.5,
+    category="robustness",
+    after=test_running,
+    hidden=True,
+)
 def test_no_grad(submission):
     def forgetful(**settings):
         layer = nn.BatchNorm2d(**settings)
@@ -577,7 +583,7 @@ def test_no_grad(submission):
     )
 
 
-@check("the running statistics carry no graph", points=0.5, category="gradients", after=test_running)
+@check("the running statistics carry no graph", points=0.5, category="gradients", after=test_running, hidden=True)
 def test_no_graph(submission):
     layer = submission.BatchNorm2d(3)
     layer(torch.randn(2, 3, 2, 5, requires_grad=True))
@@ -808,7 +814,13 @@ def test_eps(submission):
         )
 
 
-@check("the norm layers take any two settings together", points=0.5, category="values", after=[test_affine, test_eps])
+@check(
+    "the norm layers take any two settings together",
+    points=0.5,
+    category="values",
+    after=[test_affine, test_eps],
+    hidden=True,
+)
 def test_settings(submission):
     for name, oracle, switch, _axes, cases in NORMS:
         cases = cases.vary(
@@ -836,7 +848,9 @@ def large(shape, dtype, generator):
     return 1000 * kit.normal(shape, dtype, generator) + 2000
 
 
-@check("the norm layers keep their precision far from zero", points=0.5, category="robustness", devices="all")
+@check(
+    "the norm layers keep their precision far from zero", points=0.5, category="robustness", devices="all", hidden=True
+)
 def test_offset(submission, device):
     for name, oracle, switch, axes, cases in NORMS:
 
@@ -853,7 +867,9 @@ def test_offset(submission, device):
         )
 
 
-@check("the norm layers normalise half precision in float32", points=0.5, category="robustness", devices="all")
+@check(
+    "the norm layers normalise half precision in float32", points=0.5, category="robustness", devices="all", hidden=True
+)
 def test_half(submission, device):
     for name, oracle, switch, axes, cases in NORMS:
         expect.agrees(
@@ -914,14 +930,14 @@ def test_norm_rules(submission):
 # --- all together --------------------------------------------------------------------------------------
 
 
-@check("norm layers read any memory layout and leave x unchanged", points=0.5, category="robustness")
+@check("norm layers read any memory layout and leave x unchanged", points=0.5, category="robustness", hidden=True)
 def test_norm_layouts(submission):
     for name, oracle, switch, _axes, cases in NORMS:
         cases = cases.vary(layout=LAYOUTS, grad=RECORDING, training=[True, False], **{switch: [False]})
         expect.agrees(getattr(submission, name), oracle, cases, unchanged=True, slack=3)
 
 
-@check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency")
+@check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency", hidden=True)
 def test_efficiency(submission):
     def expect_constant(name, function, arguments, *sizes):
         inputs = [(torch.randn(size), *arguments) for size in sizes]
@@ -935,7 +951,7 @@ def test_efficiency(submission):
         expect_constant(name, layer, (), (2, 4, 3, 5), (12, 4, 3, 5))
 
 
-@check("tensors are made where the input is, and layers move whole", points=0.5, category="devices")
+@check("tensors are made where the input is, and layers move whole", points=0.5, category="devices", hidden=True)
 def test_devices(submission):
     x = torch.randn(2, 4, 3, 5)
     for name, inputs, build in (

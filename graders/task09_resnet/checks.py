@@ -395,7 +395,7 @@ def test_resnet18_parameters(submission):
     )
 
 
-@check("resnet18 and resnet34 take classes and channels", points=1, category="parameters", hidden=True)
+@check("resnet18 and resnet34 take classes and channels", points=1, category="parameters")
 def test_variants(submission):
     for name, layers in (("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])):
         make, build = getattr(submission, name), submission.ResNet
@@ -656,7 +656,7 @@ def size_of(held, name):
     return sum(math.prod(p["shape"]) for p in held if is_inside(p["name"], name))
 
 
-@check("layer_summary leaves no trace", points=0.5, category="robustness", after=test_summary)
+@check("layer_summary leaves no trace", points=0.5, category="robustness", after=test_summary, hidden=True)
 def test_summary_traces(submission):
     for kind, given in (
         ("Chain", "what changed in a training model with a frozen part, gradients and a hook of its own"),

@@ -448,7 +448,7 @@ def test_epoch_steps(submission):
         )
 
 
-@check("train_one_epoch reports loss and accuracy per sample", points=1, category="values")
+@check("train_one_epoch reports loss and accuracy per sample", points=1, category="values", hidden=True)
 def test_epoch_report(submission):
     images, scores, labels = toy_set(110, 71)
     model = submission.probes.toy("Pixels")

@@ -430,8 +430,8 @@ def test_step_leftovers(submission):
     expect.close(g, clean_g, rtol=1e-4, atol=1e-5, likely={likely: stale_g}, given=given)
 
 
-@check("a further call goes on where the last one ended", points=1, category="gradients", after=test_step_g,
-       hidden=True)  # fmt: skip
+@check("a further call goes on where the last one ended", points=1, category="gradients",
+       after=[test_d_loss, test_step_g, test_step_leftovers], hidden=True)  # fmt: skip
 def test_step_again(submission):
     """With momentum, a step taken with the wrong optimiser shows; so does a network that is left frozen."""
     toy = Toy(submission, count=5)
@@ -545,6 +545,7 @@ def test_resize(submission):
         rtol=0,
         atol=0.01,
         given="one face of nothing but level 77",
+        trivial="a grey face stays grey: only its level is asked for",
         likely={"the range is taken from the image itself, not from 0 to 255": torch.ones(1, 1, 64, 64)},
     )
 

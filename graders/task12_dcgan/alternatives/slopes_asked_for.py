@@ -1,4 +1,4 @@
-"""Real and drawn images judged in one pass; the generator's half through autograd.grad; faces resized one by one."""
+"""The generator's half through autograd.grad; losses as quotients of sums; faces resized one by one."""
 
 # It is appended to the solution, whose helpers it may use.
 
@@ -7,8 +7,7 @@ def train_step(g, d, opt_g, opt_d, real, noise):
     g.train(), d.train()
     with torch.no_grad():
         painted = g(noise)
-    logits = d(torch.cat([real, painted])).reshape(-1)
-    of_real, of_fake = logits.split([len(real), len(painted)])
+    of_real, of_fake = d(real).reshape(-1), d(painted).reshape(-1)
     loss_d = discriminator_loss(of_real, of_fake)
     opt_d.zero_grad(set_to_none=False)
     loss_d.backward()

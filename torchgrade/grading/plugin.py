@@ -145,8 +145,11 @@ class GradingPlugin:
     ) -> tuple[str | None, dict[str, str]]:
         """Why the check has to wait; or, where checks that it waits for failed, the names that it may not take."""
         names: dict[str, str] = {}
-        for name in spec.after:
+        awaited = list(spec.after)
+        for name in awaited:
             if name in job.spared or (job.only and name not in job.only):
+                # It is not graded: the check waits for what that one would have waited for.
+                awaited += [further for item in items if item.name == name for further in check_of(item).after]
                 continue
             known = [record for record in records if record.outcome.id == name]
             first = next((r for r in known if r.outcome.device == device), known[0] if known else None)

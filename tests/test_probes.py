@@ -210,7 +210,7 @@ def test_shares_memory():
 
 
 def test_probes_import_nothing_above_the_trust_line():
-    """The worker holds the engine's probes and errors, and neither suites nor expectations."""
+    """The worker holds the engine's probes and what they read sources with, and neither suites nor expectations."""
     import subprocess
 
     code = (
@@ -218,4 +218,4 @@ def test_probes_import_nothing_above_the_trust_line():
         "print(sorted(m for m in sys.modules if m.startswith('torchgrade.') and 'isolation' not in m))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['torchgrade.errors']"
+    assert done.stdout.strip() == "['torchgrade.errors', 'torchgrade.handin', 'torchgrade.handin.source']"

@@ -54,11 +54,12 @@ class Job:
     memory_mb: float = 0.0  # that its submission may take, for who decides what runs side by side
 
     def to_data(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain data, for msgpack, whose integers end at 64 bits; the seed of a class has 128."""
+        return {**asdict(self), "seed": str(self.seed)}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Job:
-        values = {**data, "source": Source(**data["source"])}
+        values = {**data, "source": Source(**data["source"]), "seed": int(data["seed"])}
         return cls(**{**values, **{key: tuple(data[key]) for key in ("devices", "only", "spared")}})
 
 

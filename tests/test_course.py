@@ -81,8 +81,10 @@ def test_a_solution_earns_everything_on_the_real_set(task: str) -> None:
 def test_every_stub_is_calm() -> None:
     """Only gaps, nothing earned, nothing crashed."""
     result = result_of("--submission", ROOT / "exercises", cwd=ROOT)
-    statuses = {out["status"] for task in result["tasks"] for out in task["checks"]}
-    assert statuses == {"todo", "skipped"}
+    outcomes = [out for task in result["tasks"] for out in task["checks"]]
+    assert {out["status"] for out in outcomes if out["category"] != "rules"} == {"todo", "skipped"}
+    # A stub keeps the rules, which counts once its values are right.
+    assert {out["status"] for out in outcomes if out["category"] == "rules"} <= {"todo", "skipped", "held"}
     assert result["points"] == 0
 
 

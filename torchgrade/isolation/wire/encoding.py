@@ -113,10 +113,11 @@ class Encoder:
         ]
 
     def _tensor(self, value: torch.Tensor) -> list[Any]:
-        plain = type(value) is torch.Tensor and value.dtype in USUAL and value.is_cpu and value.is_contiguous()
+        plain = type(value) is torch.Tensor and value.layout is torch.strided and value.dtype in USUAL
+        plain = plain and value.is_cpu and value.is_contiguous()  # a sparse tensor cannot be asked
         if plain and not (self.keep_strides and value.storage_offset()):
             self._check_size(value.numel() * value.element_size(), "a tensor")
-            if value.layout is torch.strided and not value.is_neg() and value.numel() > 1:
+            if not value.is_neg() and value.numel() > 1:
                 index = self._add([USUAL[value.dtype]], value.detach().numpy().data)
                 return ["T", index, USUAL[value.dtype], list(value.shape), None, "cpu", value.requires_grad]
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():

@@ -113,18 +113,17 @@ class Encoder:
         ]
 
     def _tensor(self, value: torch.Tensor) -> list[Any]:
-        plain = type(value) is torch.Tensor and value.layout is torch.strided and value.dtype in USUAL
-        plain = plain and value.is_cpu and value.is_contiguous()  # a sparse tensor cannot be asked
+        plain = type(value) is torch.Tensor and value.dtype in USUAL and value.is_cpu and value.is_contiguous()
         if plain and not (self.keep_strides and value.storage_offset()):
             self._check_size(value.numel() * value.element_size(), "a tensor")
-            if not value.is_neg() and value.numel() > 1:
+            if value.layout is torch.strided and not value.is_neg() and value.numel() > 1:
                 index = self._add([USUAL[value.dtype]], value.detach().numpy().data)
                 return ["T", index, USUAL[value.dtype], list(value.shape), None, "cpu", value.requires_grad]
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
-            tensor = value.detach().as_subclass(torch.Tensor)
-            name = str(tensor.dtype).removeprefix("torch.")
-            if name not in TORCH_DTYPES or tensor.layout is not torch.strided:
+            name = str(value.dtype).removeprefix("torch.")
+            if name not in TORCH_DTYPES or value.layout is not torch.strided:
                 return ["o", *self.refer(value)]
+            tensor = value.detach().as_subclass(torch.Tensor)
             shape, grad = list(tensor.shape), bool(value.requires_grad)
             if tensor.device.type == "meta":
                 return ["T", -1, name, shape, None, "meta", grad]

@@ -205,7 +205,8 @@ def failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> 
             console.print(Text(line), soft_wrap=True)
     for sentence, group in held.items():
         points = sum(outcome.max_points for outcome in group)
-        count = _("{count} checks, {points:g} points").format(count=len(group), points=points)
+        words = _("{count} check, {points:g} points") if len(group) == 1 else _("{count} checks, {points:g} points")
+        count = words.format(count=len(group), points=points)
         console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jsonschema
 
@@ -69,5 +70,6 @@ def grade_here(root: Path, text: str) -> dict[str, Outcome]:
     source = Source("task01_scale.py", {"task01_scale.py": text.encode()})
     submission = Submission("task01_scale.py", {"task01_scale": source})
     tasks = [course.find("task01")]
-    result = grade_tasks(course, submission, tasks, Options(debug=True), lambda event: None)
+    with mock.patch.dict(os.environ):  # which a session cleans
+        result = grade_tasks(course, submission, tasks, Options(debug=True), lambda event: None)
     return {outcome.id: outcome for outcome in result.tasks[0].checks}

@@ -26,6 +26,7 @@ def learner(tmp_path, request):
         file.write_text(textwrap.dedent(text))
         spec = importlib.util.spec_from_file_location(name, file)
         module = importlib.util.module_from_spec(spec)
+        module.__package__ = "exercises"  # as a submission's files are
         sys.modules[name] = module
         request.addfinalizer(lambda: sys.modules.pop(name, None))
         linecache.checkcache()

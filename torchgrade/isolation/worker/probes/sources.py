@@ -23,12 +23,12 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
     ``same_as`` is where the object says that it was defined, "" where that is unknown. ``within`` is the function
     or class of the file's that the use stands in, "import" for an import and "" elsewhere; ``line`` is the first of
     the name's in there; ``users`` are the definitions that mention ``within``, by way of others too, and itself.
-    Modules that the file
-    imports from its own folder are read, too. ``among`` keeps the uses of these names, as written or as
+    Modules of the same package that the
+    file imports are read, too: what was handed in beside it. ``among`` keeps the uses of these names, as written or as
     the same object. Raises OSError when the text cannot be found.
     """
     waiting, done, rows = [_module_of(target)], set[str](), list[dict[str, Any]]()
-    folder = Path(str(waiting[0].__file__)).parent
+    package = (waiting[0].__package__ or "").partition(".")[0]
     while waiting:
         module = waiting.pop()
         if module.__name__ in done:
@@ -39,7 +39,7 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
             file, line = shown_place(str(module.__file__), number)
             place = {"file": Path(file).name, "line": line, "within": within, "users": sorted(reader.users(within))}
             rows.append({"name": name, "same_as": canonical(name), **place})
-        waiting += _neighbours(folder, reader)
+        waiting += _neighbours(package, reader)
     wanted = [(full, canonical(full)) for full in among]
     return [row for row in rows if any(is_use(row, *pair) for pair in wanted)] if among else rows
 
@@ -92,11 +92,9 @@ def _reader_of(text: str, package: str) -> _Reader:
     return _Reader(text, package)
 
 
-def _neighbours(folder: Path, reader: _Reader) -> list[types.ModuleType]:
+def _neighbours(package: str, reader: _Reader) -> list[types.ModuleType]:
     loaded = [sys.modules.get(name) for name in reader.imported]
-    return [
-        m for m in loaded if m is not None and m.__dict__.get("__file__") and folder in Path(m.__file__ or "").parents
-    ]
+    return [m for m in loaded if m is not None and package and (m.__package__ or "").partition(".")[0] == package]
 
 
 class _Reader:

@@ -99,6 +99,15 @@ def test_a_worker_imports_nothing_of_the_grader() -> None:
             assert not beyond, f"{name} imports {sorted(beyond)}"
 
 
+def test_a_name_stands_for_one_class() -> None:
+    places: dict[str, str] = {}
+    for name, _, path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                assert node.name not in places, f"{node.name} is a class of {name} and of {places[node.name]}"
+                places[node.name] = name
+
+
 def test_no_place_of_one_machine_is_named() -> None:
     """The project speaks of itself alone."""
     for folder in ("torchgrade", "exercises", "solutions", "graders", "datasets", "docs", "benchmarks", "scripts"):

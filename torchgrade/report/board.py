@@ -15,7 +15,7 @@ BAR = 10
 
 
 @dataclass(frozen=True)
-class Entry:
+class Finding:
     """An outcome, and ``others`` that have the same root: they are not told again."""
 
     outcome: Outcome
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Group:
+class Section:
     """The checks of one definition. ``name`` is blank for those that are about several of them."""
 
     name: str
@@ -59,27 +59,27 @@ class Group:
         return Status.TODO in statuses and statuses <= {Status.TODO, Status.SKIPPED}
 
     @property
-    def open(self) -> list[Entry]:
+    def open(self) -> list[Finding]:
         return entries(outcome for outcome in self.outcomes if outcome.status is not Status.PASSED)
 
 
-def groups(outcomes: Iterable[Outcome], subjects: Subjects) -> list[Group]:
+def groups(outcomes: Iterable[Outcome], subjects: Subjects) -> list[Section]:
     """The outcomes by definition, in order of study; those about several come last."""
     found: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         about = subjects.get(outcome.id, ())
         found.setdefault(about[0] if len(about) == 1 else "", []).append(outcome)
     together = found.pop("", [])
-    named = [Group(name, tuple(some)) for name, some in found.items()]
-    return [*named, *([Group("", tuple(together))] if together else [])]
+    named = [Section(name, tuple(some)) for name, some in found.items()]
+    return [*named, *([Section("", tuple(together))] if together else [])]
 
 
-def entries(outcomes: Iterable[Outcome]) -> list[Entry]:
+def entries(outcomes: Iterable[Outcome]) -> list[Finding]:
     """The outcomes in their order, those with the same root as one."""
     found: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(root(outcome), []).append(outcome)
-    return [Entry(some[0], tuple(some[1:])) for some in found.values()]
+    return [Finding(some[0], tuple(some[1:])) for some in found.values()]
 
 
 def root(outcome: Outcome) -> tuple[object, ...]:
@@ -102,7 +102,7 @@ def first_open(grade: TaskGrade) -> Outcome | None:
     return next((out for out in open if out.status is not Status.TODO), open[0] if open else None)
 
 
-def failures(grade: TaskGrade) -> list[Entry]:
+def failures(grade: TaskGrade) -> list[Finding]:
     """What is wrong in the task, each root once, in order of study."""
     return entries(outcome for outcome in grade.checks if outcome.status not in CALM)
 

@@ -15,7 +15,7 @@ BAR = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class Told:
     """An outcome, and ``others`` that have the same root: they are not told again."""
 
     outcome: Outcome
@@ -59,7 +59,7 @@ class Section:
         return Status.TODO in statuses and statuses <= {Status.TODO, Status.SKIPPED}
 
     @property
-    def open(self) -> list[Finding]:
+    def open(self) -> list[Told]:
         return entries(outcome for outcome in self.outcomes if outcome.status is not Status.PASSED)
 
 
@@ -74,12 +74,12 @@ def groups(outcomes: Iterable[Outcome], subjects: Subjects) -> list[Section]:
     return [*named, *([Section("", tuple(together))] if together else [])]
 
 
-def entries(outcomes: Iterable[Outcome]) -> list[Finding]:
+def entries(outcomes: Iterable[Outcome]) -> list[Told]:
     """The outcomes in their order, those with the same root as one."""
     found: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(root(outcome), []).append(outcome)
-    return [Finding(some[0], tuple(some[1:])) for some in found.values()]
+    return [Told(some[0], tuple(some[1:])) for some in found.values()]
 
 
 def root(outcome: Outcome) -> tuple[object, ...]:
@@ -102,7 +102,7 @@ def first_open(grade: TaskGrade) -> Outcome | None:
     return next((out for out in open if out.status is not Status.TODO), open[0] if open else None)
 
 
-def failures(grade: TaskGrade) -> list[Finding]:
+def failures(grade: TaskGrade) -> list[Told]:
     """What is wrong in the task, each root once, in order of study."""
     return entries(outcome for outcome in grade.checks if outcome.status not in CALM)
 

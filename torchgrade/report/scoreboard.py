@@ -17,7 +17,7 @@ from torchgrade.course import Track
 from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.report.board import BAR, Finding, Subjects, aligned, bar, entries, failures, first_open, groups
+from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
 from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, points_text, wrap
 
 STYLES = {
@@ -168,7 +168,7 @@ def task_lines(console: Console, grade: TaskGrade, subjects: Subjects, verbose: 
             yield from _entry_lines(console, entry, texts)
 
 
-def _entry_lines(console: Console, entry: Finding, texts: Mapping[tuple[float, float], str]) -> Iterator[Text]:
+def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, float], str]) -> Iterator[Text]:
     outcome = entry.summed
     score = texts[(outcome.points, outcome.max_points)]
     room = len(score) + 2 + BAR + 2
@@ -214,13 +214,13 @@ def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
     return table
 
 
-def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Finding]]]:
+def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Told]]]:
     """What is told in full of each task, each root once: what ``next:`` names, and it is the last."""
     now = next((found for task in result.tasks if (found := first_open(task)) is not None), None)
     for task in sorted(result.tasks, key=lambda task: now in task.checks):
         if all_wait(task):
             title = _("the file can be executed")
-            yield task, [Finding(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))]
+            yield task, [Told(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))]
             continue
         if verbose:
             shown = entries(out for out in task.checks if details(out))
@@ -229,7 +229,7 @@ def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Findi
         yield task, sorted(reversed(shown), key=lambda entry: bool(entry.outcome == now))  # noqa: C414
 
 
-def _failures(console: Console, task: TaskGrade, shown: Sequence[Finding], headed: bool, whole: bool) -> None:
+def _failures(console: Console, task: TaskGrade, shown: Sequence[Told], headed: bool, whole: bool) -> None:
     if not shown and not task.notes:
         return
     console.print()
@@ -242,7 +242,7 @@ def _failures(console: Console, task: TaskGrade, shown: Sequence[Finding], heade
             console.print(line, soft_wrap=True)
 
 
-def entry_lines(console: Console, entry: Finding, whole: bool = False) -> Iterator[Text]:
+def entry_lines(console: Console, entry: Told, whole: bool = False) -> Iterator[Text]:
     """One outcome in full, with what was given, expected and got. ``whole``: all that the code printed."""
     width, others = min(console.width, 100), entry.checks - 1
     lines = outcome_lines(entry.summed, width=width, others=others, whole=whole)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torchgrade.model import Result
+from torchgrade.model import TaskGrade
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ def load_progress(root: Path) -> dict[str, Reached]:
         return {}
 
 
-def record_result(root: Path, result: Result) -> None:
+def record_grades(root: Path, grades: Iterable[TaskGrade]) -> None:
     """Keep the best grade of each task; OSError where that cannot be written."""
     progress = load_progress(root)
-    for task in result.tasks:
+    for task in grades:
         old = progress.get(task.task, Reached())
         if old.points is None or task.points >= old.points:
             progress[task.task] = replace(old, points=task.points, max_points=task.max_points)

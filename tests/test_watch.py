@@ -201,7 +201,9 @@ def test_resetting_asks_and_keeps_the_file(session) -> None:
 
 def test_the_editor_is_opened_at_the_line(session) -> None:
     terminal, course = start_wrong(session)
-    (course / "editor.py").write_text(f"import sys; open({str(course / 'opened')!r}, 'w').write(' '.join(sys.argv[1:]))")
+    (course / "editor.py").write_text(
+        f"import sys; open({str(course / 'opened')!r}, 'w').write(' '.join(sys.argv[1:]))"
+    )
     terminal.press("o")
     end = time.monotonic() + 10
     while not (course / "opened").exists() and time.monotonic() < end:

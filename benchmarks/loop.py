@@ -26,7 +26,7 @@ from rich.console import Console
 
 from torchgrade.commands.watch.display import Screen
 from torchgrade.commands.watch.keys import Lines
-from torchgrade.commands.watch.session import Session
+from torchgrade.commands.watch.session import Watching
 from torchgrade.commands.watch.view import View
 from torchgrade.course import Course, Task
 from torchgrade.grading.job import Options
@@ -70,10 +70,10 @@ class Silent(Lines):
         """Nothing is read."""
 
 
-def session_of(course: Course, task: Task, work: Callable[[Session, Watched], None]) -> None:
+def session_of(course: Course, task: Task, work: Callable[[Watching, Watched], None]) -> None:
     """Run ``work`` beside a session that watches the task."""
     display = Watched()
-    session = Session(course, task, Options(), display, Silent)
+    session = Watching(course, task, Options(), display, Silent)
 
     def beside() -> None:
         try:
@@ -91,7 +91,7 @@ def session_of(course: Course, task: Task, work: Callable[[Session, Watched], No
     thread.join()
 
 
-def save(session: Session, display: Watched, task: Task, text: str) -> Save:
+def save(session: Watching, display: Watched, task: Task, text: str) -> Save:
     display.first = display.last = 0.0
     display.done.clear()
     started = time.perf_counter()
@@ -109,7 +109,7 @@ def saves(course: Course, task: Task, runs: int) -> list[Save]:
     task.stub.write_text(solution)
     found: list[Save] = []
 
-    def work(session: Session, display: Watched) -> None:
+    def work(session: Watching, display: Watched) -> None:
         time.sleep(2.0)  # the spare grader is ready: somebody types meanwhile
         for number in range(runs):
             found.append(save(session, display, task, f"{solution}# {number}\n"))
@@ -147,7 +147,7 @@ def memory(course: Course, task: Task) -> float:
     found: list[float] = []
     task.stub.write_text(f"{task.stub.read_text()}# unseen\n")  # what was graded is told from the record
 
-    def work(session: Session, display: Watched) -> None:
+    def work(session: Watching, display: Watched) -> None:
         for number in range(3):
             save(session, display, task, f"{task.stub.read_text()}# {number}\n")
         time.sleep(2.0)

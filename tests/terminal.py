@@ -24,7 +24,7 @@ class Terminal:
             sys.executable,
             [str(ROOT / "grade.py"), *arguments],
             cwd=str(cwd),
-            env={**kept, "TERM": "xterm-256color", **environment},
+            env={**kept, "TERM": "xterm-256color", "HOME": str(cwd), **environment},  # waits for no other grading
             dimensions=(rows, columns),
         )
 

@@ -16,7 +16,7 @@ from torchgrade.commands.grade import run_options
 from torchgrade.commands.study import task_at_hand
 from torchgrade.commands.watch.display import Plain, Screen
 from torchgrade.commands.watch.keys import Keys, Lines
-from torchgrade.commands.watch.session import Session
+from torchgrade.commands.watch.session import Watching
 from torchgrade.course import Course
 from torchgrade.model import ExitCode
 from torchgrade.report.feedback_text import points_text
@@ -28,7 +28,7 @@ def watch(options: argparse.Namespace, course: Course) -> int:
     console = make_console(options.no_color)
     drawn = sys.stdin.isatty() and sys.stdout.isatty() and not console.is_dumb_terminal and not options.plain
     display = Screen(console) if drawn else Plain(console)
-    session = Session(course, task, run_options(options), display, Keys if drawn else Lines)
+    session = Watching(course, task, run_options(options), display, Keys if drawn else Lines)
     with _errors_kept() if drawn else contextlib.nullcontext(), _signals(session):
         try:
             session.run()
@@ -43,7 +43,7 @@ def watch(options: argparse.Namespace, course: Course) -> int:
 
 
 @contextlib.contextmanager
-def _signals(session: Session) -> Iterator[None]:
+def _signals(session: Watching) -> Iterator[None]:
     """To be ended or stopped by a signal gives the terminal back first; Ctrl-C raises as ever."""
 
     def end(*_: object) -> None:

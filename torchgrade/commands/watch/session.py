@@ -1,6 +1,6 @@
 """A watching session: saves, keys and what the graders say, one after another in one thread.
 
-    saves, keys, graders ──queue──▶ Session ──▶ View ──▶ Display
+    saves, keys, graders ──queue──▶ Watching ──▶ View ──▶ Display
 
 Everything that is started here is ended by ``close``, however the session ends.
 """
@@ -45,7 +45,7 @@ SAVED, KEY = "saved", "key"
 LONG = ("convergence", "accuracy")
 
 
-class Session:
+class Watching:
     """Watches ``exercises/`` and grades one task at a time, until ``stop`` or the key q."""
 
     def __init__(
@@ -328,15 +328,15 @@ class Session:
 
 
 _MOVES = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
-_KEYS: dict[str, Callable[[Session], None]] = {
-    "h": Session._hint,
-    "n": Session._next,
-    "l": Session._list,
-    "v": Session._all,
-    "r": Session._again,
-    "p": Session._pictures,
-    "o": Session._edit,
-    "x": Session._ask_reset,
+_KEYS: dict[str, Callable[[Watching], None]] = {
+    "h": Watching._hint,
+    "n": Watching._next,
+    "l": Watching._list,
+    "v": Watching._all,
+    "r": Watching._again,
+    "p": Watching._pictures,
+    "o": Watching._edit,
+    "x": Watching._ask_reset,
 }
 
 

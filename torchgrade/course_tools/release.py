@@ -14,7 +14,10 @@ from torchgrade.course_tools.public_suite import public_probes, public_text
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 
-FILES = ("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "scripts/setup", "graders/conftest.py")
+FILES = (
+    *("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "scripts/setup"),
+    *("exercises/conftest.py", ".vscode/settings.json", ".vscode/tasks.json"),
+)
 DOCS = ("learning.md", "datasets.md")
 README = """# {title}
 
@@ -53,7 +56,9 @@ def release(course: Course, target: Path) -> dict[str, int]:
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copy2(place, target / name)
     project = target / "pyproject.toml"
-    project.write_text(project.read_text(encoding="utf-8").replace('testpaths = ["tests"]', 'testpaths = ["graders"]'))
+    project.write_text(
+        project.read_text(encoding="utf-8").replace('testpaths = ["tests"]', 'testpaths = ["exercises"]')
+    )
     first = course.tasks[0]
     readme = README.format(title=course.title, first=first.stem, short=first.stem[:6])
     (target / "README.md").write_text(readme, encoding="utf-8")

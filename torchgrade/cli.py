@@ -103,7 +103,9 @@ def command_names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grade = commands.add_parser("grade", help=_("grade tasks (the default command)"))
-    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, another unambiguous prefix, or a track"))
+    grade.add_argument(
+        "tasks", nargs="*", metavar="TASK", help=_("task07, also with a function or words of a check, or a track")
+    )
     grade.add_argument("--all", action="store_true", help=_("without TASK: also what has not changed since"))
     source = grade.add_mutually_exclusive_group()
     source.add_argument("--submission", type=Path, metavar="PATH", help=_("a file, a folder or an archive"))
@@ -132,9 +134,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = commands.add_parser("list", help=_("titles, points and your best grade so far"))
     listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
-    hint = commands.add_parser("hint", help=_("one more hint each time, never the code"))
+    hint = commands.add_parser("hint", help=_("one more hint each time, for what fails first; never the code"))
     hint.add_argument("task", metavar="TASK")
     hint.add_argument("number", nargs="?", type=int, metavar="N", help=_("the Nth once more"))
+    hint.add_argument("--seen", action="store_true", help=_("all that were shown, once more"))
     hint.set_defaults(run=_lazy("torchgrade.commands.learner", "hint"))
     reset = commands.add_parser("reset", help=_("back to the stub; the old file is kept beside it"))
     reset.add_argument("task", metavar="TASK")

@@ -58,7 +58,7 @@ def hint(options: argparse.Namespace, course: Course) -> int:
     elif options.seen:
         shown = list(load_progress(course.root).get(task.stem, Reached()).hints)
     else:
-        shown = _next_hints(course, task, console)
+        shown = next_hints(course, task, console)
     for number in shown:
         console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number].text)}")
     if not shown:
@@ -66,7 +66,8 @@ def hint(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.PASSED)
 
 
-def _next_hints(course: Course, task: Task, console: Console) -> list[int]:
+def next_hints(course: Course, task: Task, console: Console) -> list[int]:
+    """The numbers of those that are shown now, and noted; prints what is to be said of them."""
     grade = last_grade(course.root, task.stem)
     failing = first_open(grade) if grade is not None else None
     order = hint_order(task, failing)

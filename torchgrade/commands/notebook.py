@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from torchgrade.commands.learner import next_hints
+from torchgrade.commands.study import subjects_of
 from torchgrade.course import Course, Task, find_root
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import TorchGradeError, UsageError
@@ -26,8 +28,9 @@ from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.handin.notebooks import MARK
 from torchgrade.i18n import translate as _
+from torchgrade.last_run import keep_grades
 from torchgrade.model import Result
-from torchgrade.progress import next_hint, record_result
+from torchgrade.progress import record_result
 from torchgrade.report import scoreboard
 from torchgrade.submission import Source, Submission
 
@@ -81,18 +84,20 @@ class Magics:
             )
         result = _graded(course, task, cells, options.seed)
         record_result(course.root, result)
+        keep_grades(course.root, {task.stem: "a notebook"}, result.tasks)  # for hints; no file's grade is told from it
         for name, places in defined.items():
             if name in wanted and len(places) > 1:
                 words = _("{name} was defined in the cells {cells}; the last one counts")
                 console.print(words.format(name=name, cells=", ".join(map(str, places))), style="yellow")
-        scoreboard.show(console, result, course.tracks, verbose=options.verbose)
+        about = subjects_of(task)
+        scoreboard.show(console, result, verbose=options.verbose, subjects=about, asking="%hint")
 
     def _hint(self, name: str, console: Console) -> None:
         course = _course()
         task = course.find(name)
         hints = task.manifest.hints
-        number = next_hint(course.root, task.stem, len(hints))
-        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
+        for number in next_hints(course, task, console):
+            console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number].text)}")
 
     def _shown(self, write: Any) -> Shown:
         """What ``write`` prints; a sentence where that cannot be done."""

@@ -33,6 +33,8 @@ STYLES = {
     Status.UNAVAILABLE: "yellow",
 }
 
+ASKING = "python grade.py hint"
+
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
     """80 columns where there is no terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are rich's business."""
@@ -99,11 +101,13 @@ def show(
     subjects: Subjects | None = None,
     notes: Sequence[str] = (),
     onward: str = "",
+    asking: str = ASKING,
 ) -> None:
     """Print the finished result: one task by its functions, several by track; what to do next is the last line.
 
     ``known``: how many tasks are told from an earlier run. ``subjects``: what the checks of one task are about.
     ``notes`` are told beside the total. ``onward``: where to go on when everything passed.
+    ``asking``: what one types for a hint.
     """
     if not quiet:
         alone = result.tasks[0] if len(result.tasks) == 1 else None
@@ -129,7 +133,7 @@ def show(
         console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
     for note in notes:
         console.print(note, soft_wrap=True)
-    for sentence in next_lines(result, onward):
+    for sentence in next_lines(result, onward, asking):
         console.print(sentence, soft_wrap=True)
 
 
@@ -251,7 +255,7 @@ def entry_lines(console: Console, entry: Told, whole: bool = False) -> Iterator[
     yield from map(Text, lines[1:])
 
 
-def next_lines(result: Result, onward: str = "") -> Iterator[str]:
+def next_lines(result: Result, onward: str = "", asking: str = ASKING) -> Iterator[str]:
     """Where there is help, and last what to do next. ``onward``: where to go on when everything passed."""
     broken = [task for task in result.tasks if task.status is Status.BROKEN]
     if broken:
@@ -265,7 +269,7 @@ def next_lines(result: Result, onward: str = "") -> Iterator[str]:
         if outcome.status is Status.UNAVAILABLE:
             yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
             return
-        yield _("stuck? python grade.py hint {task}").format(task=task.short)
+        yield _("stuck? {command} {task}").format(command=asking, task=task.short)
         if all_wait(task):
             yield _("next: {what}").format(what=outcome.message.partition("\n")[0])
         elif outcome.status is Status.TODO:

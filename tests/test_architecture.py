@@ -99,6 +99,16 @@ def test_a_worker_imports_nothing_of_the_grader() -> None:
             assert not beyond, f"{name} imports {sorted(beyond)}"
 
 
+def test_what_only_unix_has_is_imported_where_it_is_needed() -> None:
+    """Windows and macOS grade, too: at the top of a module such an import stands in a ``try``, or below ``confine``."""
+    unix = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "curses"}
+    for name, _, path in modules():
+        if not name.startswith("torchgrade.isolation.confine."):
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            at_once = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            assert not unix & {other for node in at_once for other in imports(node)}, name
+
+
 def test_a_name_stands_for_one_class() -> None:
     places: dict[str, str] = {}
     for name, _, path in modules():

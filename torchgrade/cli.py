@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         arguments.insert(0, "grade")
     options, unknown = parser.parse_known_args(arguments)
     try:
-        if not isinstance(course, Course):
+        if not isinstance(course, Course) and not getattr(options, "anywhere", False):
             raise course
         if unknown:
-            course.select(getattr(options, "tasks", None) or ())  # a mistyped command was taken for a task: say that
+            if isinstance(course, Course):  # a mistyped command was taken for a task: say that
+                course.select(getattr(options, "tasks", None) or ())
             parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
         return int(options.run(options, course))
     except UnknownTask as error:
@@ -90,6 +91,7 @@ def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
     _add_grade(commands)
     _add_learner(commands)
     _add_machine(commands)
+    _add_edition(commands)
     if not for_learners:
         _add_author(commands)
         add_class(commands, _lazy)
@@ -185,6 +187,19 @@ def _add_machine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     doctor.set_defaults(run=_lazy("torchgrade.commands.machine", "doctor"))
     data = commands.add_parser("data", help=_("which data sets are here, and how to get the real ones"))
     data.set_defaults(run=_lazy("torchgrade.commands.machine", "data"))
+
+
+def _add_edition(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = commands.add_parser("init", help=_("make a learner's course in a new folder"))
+    init.add_argument("folder", type=Path, metavar="DIR")
+    init.add_argument("-q", "--quiet", action="store_true", help=_("do not look at the machine"))
+    init.set_defaults(run=_lazy("torchgrade.commands.edition", "init"), anywhere=True)
+    update = commands.add_parser("update", help=_("a newer edition; what you wrote is left alone"))
+    update.set_defaults(run=_lazy("torchgrade.commands.edition", "update"))
+    for parser in (init, update):
+        parser.add_argument(
+            "--from", dest="source", type=Path, metavar="PATH", help=_("an instructor's release, or a zip of it")
+        )
 
 
 def positive(text: str) -> float:

@@ -19,8 +19,12 @@ def devices(wanted: str) -> tuple[str, ...]:
     """What ``--device`` means: one of them, or with ``all`` the CPU and CUDA where the driver's node is here."""
     if wanted != "all":
         return (wanted,)
-    has_cuda = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
-    return ("cpu", "cuda") if has_cuda else ("cpu",)
+    return ("cpu", "cuda") if has_nvidia() else ("cpu",)
+
+
+def has_nvidia() -> bool:
+    """Whether the driver of an NVIDIA card is here."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
 
 
 def need_open_files() -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torchgrade.history import append_runs
 from torchgrade.model import Result
 
 
@@ -31,7 +32,8 @@ def load_progress(root: Path) -> dict[str, Reached]:
 
 
 def record_result(root: Path, result: Result) -> None:
-    """Keep the best grade of each task; OSError where that cannot be written."""
+    """Keep the best grade of each task, and that it was graded now; OSError where that cannot be written."""
+    append_runs(root, result.tasks)
     progress = load_progress(root)
     for task in result.tasks:
         old = progress.get(task.task, Reached())

@@ -14,6 +14,7 @@ from torchgrade import __version__
 from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
+from torchgrade.hardware import DEVICES
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -125,7 +126,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("seed of the hidden inputs"))
     parser.add_argument("--timeout-scale", type=positive, default=1.0, metavar="X", help=_("multiply all time limits"))
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("tasks side by side (default: the cores)"))
@@ -187,7 +188,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_machine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     doctor = commands.add_parser("doctor", help=_("is it this machine, or is it the code?"))
     doctor.add_argument("task", nargs="?", metavar="TASK", help=_("run this task's reference solution here"))
-    doctor.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    doctor.add_argument("--device", choices=DEVICES, default="cpu")
     doctor.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
     doctor.set_defaults(run=_lazy("torchgrade.commands.machine", "doctor"))
     data = commands.add_parser("data", help=_("which data sets are here, and how to get the real ones"))

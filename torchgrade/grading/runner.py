@@ -117,6 +117,8 @@ class CheckRunner:
         try:
             if run.device == "cuda" and not torch.cuda.is_available():
                 raise Unavailable(_("this machine has no CUDA device"))
+            if run.device == "mps" and not torch.backends.mps.is_available():
+                raise Unavailable(_("this machine has no MPS device"))
             run = replace(run, submission=sandbox.submission())
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:

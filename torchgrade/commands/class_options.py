@@ -24,6 +24,7 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
     release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
     release.add_argument("folder", type=Path, metavar="DIR")
+    release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import last_grade
@@ -94,7 +94,7 @@ def hint_order(task: Task, failing: Outcome | None) -> list[int]:
 
 def reset(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
-    stub = stub_text(task)
+    stub = translated(stub_text(task))
     name = f"exercises/{task.stub.name}"
     if is_stub(task, stub):
         print(_("{name} is the stub already").format(name=name))

@@ -27,6 +27,7 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.handin.notebooks import MARK
+from torchgrade.i18n import read_course
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import keep_grades
 from torchgrade.model import Result
@@ -159,7 +160,9 @@ def _defined(text: str) -> Iterator[str]:
 
 
 def _course() -> Course:
-    return Course.load(find_root(Path.cwd()))
+    course = Course.load(find_root(Path.cwd()))
+    read_course(course.root, course.language)
+    return course
 
 
 def _graded(course: Course, task: Task, cells: Mapping[int, str], seed: int) -> Result:

@@ -11,8 +11,9 @@ import yaml
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.public_suite import public_probes, public_text
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
+from torchgrade.i18n import read_course
 
 FILES = (
     *("grade.py", "constraints.txt", "LICENSE"),
@@ -86,7 +87,30 @@ def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, i
         settings.pop(business_of_instructors, None)
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     (target / "course.yaml").write_text(text, encoding="utf-8")
+    _write_catalogues(course, target)
     return hidden
+
+
+def localise(folder: Path, language: str) -> None:
+    """Make a fresh edition tell everything in ``language``: its stubs, too."""
+    path = folder / "course.yaml"
+    settings = {**yaml.safe_load(path.read_text(encoding="utf-8")), "language": language}
+    path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    read_course(folder, language)
+    for task in Course.load(folder).tasks:
+        task.stub.write_text(translated(stub_text(task)), encoding="utf-8")
+
+
+def _write_catalogues(course: Course, target: Path) -> None:
+    """The course's sentences in other languages, of what the edition shows and of nothing that is hidden."""
+    if not any(course.root.glob("graders/**/*.po")):
+        return
+    from torchgrade.course_tools import translations  # needs Babel, which a course without catalogues does not
+
+    shown = Course.load(target)
+    texts = (text for task in shown.tasks for text in translations.task_texts(task))
+    public = {*translations.course_texts(shown), *texts}
+    translations.compile_course(course, target, public)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

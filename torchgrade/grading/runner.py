@@ -225,7 +225,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         max_points=spec.points,
         hidden=spec.hidden,
         seconds=round(seconds, 3),
-        message=shorten(verdict.message),
+        message=shorten(_(verdict.message)),
         given=_short(verdict.given),
         expected=_short(verdict.expected),
         got=_short(verdict.got),
@@ -237,7 +237,8 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
 
 
 def _short(text: str | None) -> str | None:
-    return shorten(text) if text else None
+    """Cut; a sentence of the suite's is told in the reader's language."""
+    return shorten(_(text)) if text else None
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:

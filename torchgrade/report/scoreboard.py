@@ -18,7 +18,7 @@ from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried,
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
-from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, points_text, wrap
+from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, padded, points_text, wrap
 
 STYLES = {
     Status.PASSED: "green",
@@ -177,7 +177,7 @@ def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, floa
     score = texts[(outcome.points, outcome.max_points)]
     room = len(score) + 2 + BAR + 2
     title, *more = wrap(titled(outcome), max(20, min(console.width, 100) - room))
-    word = f"{_(WORDS[outcome.status]):^{BAR}}"
+    word = padded(_(WORDS[outcome.status]), BAR, centred=True)
     yield Text.assemble(f"{score}  ", (word, STYLES[outcome.status]), f"  {title}")
     yield from (Text(" " * room + line) for line in more)
     if entry.checks > 1:

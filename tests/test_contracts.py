@@ -214,9 +214,15 @@ def multiply(x: Any, w: Any) -> Any:
     return x * w
 
 
+PROBES = """
+def through(function, *args, **options):
+    return function(*args, **options)
+"""
+
+
 def loaded(line: Any) -> RemoteSubmission:
     client = connect(line)
-    client.load("learner", Source("learner.py", {"learner.py": LEARNER.encode()}), None)
+    client.load("learner", Source("learner.py", {"learner.py": LEARNER.encode()}), PROBES)
     client.begin(11, 60.0)
     return RemoteSubmission(client)
 
@@ -484,6 +490,15 @@ def test_what_is_no_answer_breaks_the_protocol(monkeypatch: pytest.MonkeyPatch, 
     error = failure(pool, F.avg_pool2d, POOLED)
     assert isinstance(error, BadAnswer)
     assert "broke the protocol" in str(error)
+
+
+def test_a_probe_stands_before_the_function_that_it_calls(here: RemoteSubmission) -> None:
+    """The place to look at is that of the function, which is bound."""
+    client, probe = here.torchgrade_client, here.probes.through
+    expect.agrees(probe, F.avg_pool2d, POOLED, bound=(here.pool,), name="pool")
+    error = failure(probe, F.avg_pool2d, POOLED, bound=(here.stride_ignored,), name="stride_ignored")
+    assert error.given.startswith("stride_ignored(x, kernel_size=2, stride=(2, 1))")
+    assert client.seen.where[2] == "stride_ignored()"
 
 
 def test_an_answer_beyond_its_bound_is_refused_before_it_is_read(

@@ -123,9 +123,41 @@ def every_status():
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def one_task():
-    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.CRASHED, Status.TODO))
-    return printed(lambda console: scoreboard.show(console, shown, seconds=3.3))
+# Of one task: the status of each check, what it is about, and its title.
+CHECKS = (
+    (Status.PASSED, ("max_pool2d",), "max_pool2d takes the maximum of each window of each channel"),
+    (Status.PASSED, ("max_pool2d",), "max_pool2d spreads its windows by the dilation"),
+    (Status.TODO, ("lp_pool2d",), "lp_pool2d runs from the sum (p = 1) towards the maximum"),
+    (Status.FAILED, ("BatchNorm2d",), "BatchNorm2d normalises each channel over batch and map"),
+    (Status.PASSED, ("BatchNorm2d",), "BatchNorm2d(4) has 8 parameters"),
+    (Status.SKIPPED, ("BatchNorm2d",), "BatchNorm2d tracks one batch after the other"),
+    (Status.CRASHED, ("GroupNorm",), "GroupNorm normalises blocks of neighbouring channels"),
+    (Status.CRASHED, ("GroupNorm", "LayerNorm"), "the norm layers keep their precision far from zero"),
+    (Status.CRASHED, ("GroupNorm", "LayerNorm"), "the norm layers normalise half precision in float32"),
+    (Status.HELD, ("BatchNorm2d", "LayerNorm"), "normalisation is written without PyTorch's normalisation"),
+)
+
+
+def one_task(verbose=False):
+    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
+    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    subjects = {f"test_{number}": about for number, (_status, about, _title) in enumerate(CHECKS)}
+    shown = result(replace(made, checks=checks))
+    return printed(lambda console: scoreboard.show(console, shown, verbose=verbose, seconds=3.3, subjects=subjects))
+
+
+def a_passed_task():
+    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.PASSED))
+    subjects = {"test_0": ("max_pool2d",), "test_1": ("BatchNorm2d",)}
+    onward = "next: exercises/task08_vgg.py  VGG"
+    return printed(lambda console: scoreboard.show(console, shown, seconds=3.3, subjects=subjects, onward=onward))
+
+
+def a_syntax_error():
+    text = f"exercises/{STEM}.py:26, column 9: invalid syntax\n    x = = 2\n        ^"
+    made = grade(STEM, "Pooling and normalisation layers", Status.CRASHED, Status.SKIPPED, Status.SKIPPED)
+    unread = replace(outcome(verdict_of(errors.LoadFailed(text), None)), id="test_0")
+    return printed(lambda console: scoreboard.show(console, result(replace(made, checks=(unread, *made.checks[1:])))))
 
 
 def feedback():
@@ -174,7 +206,7 @@ def class_page():
 def course_list(monkeypatch):
     console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, markup=False)
     monkeypatch.setattr(learner, "make_console", lambda: console)
-    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, 1)})
+    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, (0,))})
     tracks = (
         Track("first", "First things", "Where one begins.", (Task("task01_scale", MINI),)),
         Track("second", "Second things", "Where one goes on.", (Task("task02_train", MINI),)),
@@ -193,6 +225,9 @@ def help_of(*command):
 TEXTS = {
     "scoreboard": whole_course,
     "one_task": one_task,
+    "one_task_unfolded": lambda: one_task(verbose=True),
+    "a_passed_task": a_passed_task,
+    "a_syntax_error": a_syntax_error,
     "every_status": every_status,
     "feedback": feedback,
     "class_page": class_page,

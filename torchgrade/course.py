@@ -196,7 +196,10 @@ def find_root(start: Path, home: Path | None = None) -> Path:
     for place in places:
         if (place / "course.yaml").is_file():
             return place.resolve()
-    raise UsageError(f"no course.yaml in {places[0]} or above; run this inside a course, or set TORCHGRADE_COURSE")
+    raise UsageError(
+        f"no course.yaml in {places[0]} or above; run this inside a course, make one with `init DIR`, "
+        "or set TORCHGRADE_COURSE"
+    )
 
 
 def content_hash(paths: Iterable[Path]) -> str:

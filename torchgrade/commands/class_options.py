@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from torchgrade.hardware import DEVICES
 from torchgrade.i18n import translate as _
 
 Lazy = Callable[[str, str], object]
@@ -89,7 +90,7 @@ def _add_grading(parser: argparse.ArgumentParser) -> None:
     _add_out(parser)
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
     parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
-    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("of the inputs (default: secret, kept)"))
     parser.add_argument("--fresh", action="store_true", help=_("grade again what is known"))
     parser.add_argument("--timeout-scale", type=float, default=1.0, metavar="X", help=_("multiply all time limits"))

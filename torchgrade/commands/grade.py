@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade.commands.places import try_file, try_folder
+from torchgrade.commands.study import hidden_notes, onward, select, subjects_of
 from torchgrade.course import Course, Task
 from torchgrade.grading.events import Event, PictureShown
 from torchgrade.grading.job import Options
@@ -33,7 +34,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
         try_file(Path(options.json), "--json")
     if options.junit is not None:
         try_file(options.junit, "--junit")
-    tasks = course.select(options.tasks)
+    tasks, only = select(course, options.tasks)
     submission = _submission(options, course, tasks)
     if options.submission is not None and not options.tasks:
         tasks = tuple(task for task in tasks if task.stem in submission.sources)
@@ -42,7 +43,8 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
     settings = run_options(options)
     own_work = not (options.debug or options.solutions or options.submission is not None)
-    bases = _bases(settings, submission, tasks) if own_work else {}
+    recorded = own_work and not only
+    bases = _bases(settings, submission, tasks) if recorded else {}
     known = {} if options.tasks or options.all or options.save is not None else last_grades(course.root, bases)
     due = [task for task in tasks if task.stem not in known]
     titles = [task.short for task in due]
@@ -54,18 +56,30 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             if gallery is not None and isinstance(event, PictureShown):
                 gallery.draw(due[event.job], event)
 
-        result = grade_tasks(course, submission, due, settings, observe)
-    if own_work:
+        result = grade_tasks(course, submission, due, settings, observe, only)
+    if recorded:
         _record(course, result, bases)
     result = result.with_known(known, [task.stem for task in tasks])
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
     else:
         seconds = time.monotonic() - started
-        scoreboard.show(console, result, course.tracks, options.quiet, options.verbose, seconds, len(known))
-        for path in gallery.files if gallery is not None else ():
-            print(_("picture  {path}").format(path=path))
-        _tell_hidden(course, tasks)
+        scoreboard.show(
+            console,
+            result,
+            course.tracks,
+            options.quiet,
+            options.verbose,
+            seconds,
+            len(known),
+            subjects=subjects_of(tasks[0]) if len(tasks) == 1 else {},
+            notes=[
+                *(_("picture  {path}").format(path=path) for path in (gallery.files if gallery is not None else ())),
+                *hidden_notes(course, tasks),
+                *([_("python grade.py watch grades whenever you save")] if not options.tasks and _typed_at() else []),
+            ],
+            onward=onward(course, tasks, only) if own_work else "",
+        )
     _write(options, result)
     sys.stdout.flush()
     return int(result.exit_code)
@@ -91,14 +105,8 @@ class Gallery:
             self.files.append(path)
 
 
-def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
-    """In a learner's edition: how many checks are not here, so that "all passed" deceives nobody."""
-    hidden = course.settings.get("hidden_checks") or {}
-    count = sum(int(hidden.get(task.stem, 0)) for task in tasks)
-    if count == 1:
-        print(_("1 more check is hidden; it runs when your work is graded for marks"))
-    elif count:
-        print(_("{count} more checks are hidden; they run when your work is graded for marks").format(count=count))
+def _typed_at() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:

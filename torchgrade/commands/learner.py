@@ -6,6 +6,7 @@ import argparse
 import sys
 from datetime import datetime
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,9 +14,11 @@ from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.last_run import last_grade
 from torchgrade.manifest import DIFFICULTIES
-from torchgrade.model import ExitCode
+from torchgrade.model import ExitCode, Outcome
 from torchgrade.progress import Reached, load_progress, next_hint, progress_file
+from torchgrade.report.board import first_open
 from torchgrade.report.feedback_text import points_text
 from torchgrade.report.scoreboard import make_console
 
@@ -45,23 +48,48 @@ def list_tasks(options: argparse.Namespace, course: Course) -> int:
 
 
 def hint(options: argparse.Namespace, course: Course) -> int:
+    """The next hint for the check that fails first, then those for the task; at the end, what was shown once more."""
     task = course.find(options.task)
-    hints = task.manifest.hints
-    console = make_console()
+    hints, console = task.manifest.hints, make_console()
+    if options.number is not None and not 1 <= options.number <= len(hints):
+        raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
     if options.number is not None:
-        if not 1 <= options.number <= len(hints):
-            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
         shown = [options.number - 1]
+    elif options.seen:
+        shown = list(load_progress(course.root).get(task.stem, Reached()).hints)
     else:
-        try:
-            shown = [next_hint(course.root, task.stem, len(hints))]
-        except OSError as error:
-            shown = list(range(len(hints)))
-            words = _("all at once, as nothing can be noted in {place}: {why}")
-            console.print(words.format(place=progress_file(course.root).parent, why=error.strerror))
+        shown = next_hints(course, task, console)
     for number in shown:
-        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
+        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number].text)}")
+    if not shown:
+        console.print(_("no hint of this task was shown yet"))
     return int(ExitCode.PASSED)
+
+
+def next_hints(course: Course, task: Task, console: Console) -> list[int]:
+    """The numbers of those that are shown now, and noted; prints what is to be said of them."""
+    grade = last_grade(course.root, task.stem)
+    failing = first_open(grade) if grade is not None else None
+    order = hint_order(task, failing)
+    try:
+        new = next_hint(course.root, task.stem, order)
+    except OSError as error:
+        words = _("all at once, as nothing can be noted in {place}: {why}")
+        console.print(words.format(place=progress_file(course.root).parent, why=error.strerror))
+        return order
+    if new is None:
+        console.print(_("these are all; a check that fails later may have others"))
+        return order
+    if task.manifest.hints[new].checks and failing is not None:
+        console.print(_('for "{title}"').format(title=failing.title))
+    return [new]
+
+
+def hint_order(task: Task, failing: Outcome | None) -> list[int]:
+    """The numbers of the hints that help now: those for the check that fails, then those about the task."""
+    hints = list(enumerate(task.manifest.hints))
+    own = [number for number, hint in hints if failing is not None and failing.id in hint.checks]
+    return own + [number for number, hint in hints if not hint.checks]
 
 
 def reset(options: argparse.Namespace, course: Course) -> int:

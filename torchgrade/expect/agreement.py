@@ -18,7 +18,7 @@ from torchgrade.expect.likely import fail, is_proving, prove
 from torchgrade.expect.tensors import Difference, Tolerance
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import Answer
-from torchgrade.isolation.worker.cases import Outcome
+from torchgrade.isolation.worker.cases import CaseResult
 
 AS_IT_WAS = Tolerance(0.0, 0.0, equal_nan=True)
 Mistakes = Mapping[str, Callable[..., Any]]
@@ -122,8 +122,8 @@ class _Trial:
         assert expected is not None
         return self.known.difference(n, got, expected, self.slack) or self._changed(n)
 
-    def _outcome(self, n: int) -> Outcome:
-        return Outcome(self.answers[n].value, self.answers[n].gradients)
+    def _outcome(self, n: int) -> CaseResult:
+        return CaseResult(self.answers[n].value, self.answers[n].gradients)
 
     def _changed(self, n: int) -> Difference | None:
         """The first argument that the call left in another state."""
@@ -179,9 +179,9 @@ class _Trial:
     def _same(self, n: int, one: Any, other: Any) -> bool:
         if isinstance(one, str) or isinstance(other, str):  # the name of an error
             return bool(type(one) is type(other) and one == other)
-        return self.known.difference(n, Outcome(*one), Outcome(*other), self.slack) is None
+        return self.known.difference(n, CaseResult(*one), CaseResult(*other), self.slack) is None
 
-    def mistaken(self, mistake: Callable[..., Any], n: int, exact: bool = True) -> Outcome | str:
+    def mistaken(self, mistake: Callable[..., Any], n: int, exact: bool = True) -> CaseResult | str:
         """What a function with a known mistake answers to a case, or the name of the error that it raises.
 
         ``exact``: it computes in float64 and is rounded, as the oracle is; else as a submission would.
@@ -235,15 +235,15 @@ class _Trial:
         return self.known.difference(n, _like(self._outcome(n), wrong), wrong, self.slack) is None
 
 
-def _like(got: Outcome, wrong: Outcome) -> Outcome:
+def _like(got: CaseResult, wrong: CaseResult) -> CaseResult:
     """Of the gradients that came, those of which the mistaken function speaks."""
     if not isinstance(got.gradients, Mapping) or not isinstance(wrong.gradients, Mapping):
         return got
-    return Outcome(got.value, {name: got.gradients.get(name) for name in wrong.gradients})
+    return CaseResult(got.value, {name: got.gradients.get(name) for name in wrong.gradients})
 
 
-def _plain(outcome: Outcome | str | None) -> Any:
-    return [outcome.value, outcome.gradients] if isinstance(outcome, Outcome) else outcome
+def _plain(outcome: CaseResult | str | None) -> Any:
+    return [outcome.value, outcome.gradients] if isinstance(outcome, CaseResult) else outcome
 
 
 def _values(value: Any) -> Any:

@@ -35,20 +35,20 @@ Same = Callable[[Any, Any], bool]
 
 
 @dataclass
-class Proof:
+class Proving:
     """The inputs of recent calls, which proving needs, and every ``likely`` sentence that it met."""
 
     inputs: Callable[[], list[Any]]
     sentences: list[str] = field(default_factory=list)
 
 
-_proof: ContextVar[Proof | None] = ContextVar("torchgrade_proof", default=None)
+_proof: ContextVar[Proving | None] = ContextVar("torchgrade_proof", default=None)
 
 
 @contextlib.contextmanager
-def proving(inputs: Callable[[], list[Any]]) -> Iterator[Proof]:
+def proving(inputs: Callable[[], list[Any]]) -> Iterator[Proving]:
     """Within this block expectations refuse what cannot fail. ``inputs``: the tensors of recent calls."""
-    proof = Proof(inputs)
+    proof = Proving(inputs)
     token = _proof.set(proof)
     try:
         yield proof

@@ -113,7 +113,7 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
             launchers(first.isolation, first.devices[0])  # its import of torch runs beside ours
             from torchgrade.grading.session import Session
 
-            emit(Ready(_torch_version()))
+            emit(Ready(_torch_version(), os.getpid()))
             Session(course, launchers, emit).grade(_chain(first, queue))
     except TorchGradeError as error:
         emit(GraderFailed(str(error)))

@@ -30,6 +30,9 @@ class Grader:
         self.job: Job | None = None  # that it is busy with
         self.task = job.task  # whose suite it has open
         self.heard = 0.0  # when it said something
+        self.number = 0  # of its process, once it has told
+        self.spent = 0.0  # seconds of processor time that it had when it said something last
+        self.said = ""  # the title of the check that ended last
         self._sink = sink
         self._process: subprocess.Popen[bytes] | None = None
         self.kill: Callable[[], None]  # end it at once
@@ -58,7 +61,7 @@ class Grader:
         return given, output
 
     def submit(self, job: Job) -> None:
-        self.job, self.task, self.heard = job, job.task, time.monotonic()
+        self.job, self.task, self.heard, self.said = job, job.task, time.monotonic(), ""
         with contextlib.suppress(BrokenPipeError):  # the reader sees the end and says so
             self._input.write(msgpack.packb(job.to_data()))
             self._input.flush()

@@ -92,6 +92,10 @@ def odd(x, kernel_size, stride=None, padding=0):
     return iter if padding else F.avg_pool2d(x, kernel_size, stride, padding)
 
 
+def joined(tensors, dim=0):
+    return torch.cat(tensors)
+
+
 def scaled(x, w):
     return x * w
 
@@ -402,6 +406,14 @@ def test_an_exception_keeps_its_place_and_names_its_case(here: RemoteSubmission)
     assert error.frames[-1].function == "padding_breaks"
     assert "stride=3, padding=1" in error.given
     assert error.given.endswith("all but those with stride left out or padding left out")
+
+
+def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission) -> None:
+    cases = grid(lambda draw, rows: {"tensors": [draw(2, 2), draw(rows, 2)]}, rows=[2, 3], dim=[0, 1])
+    error = failure(here.joined, torch.cat, cases.only(lambda rows, dim: rows == 2 or dim == 0))
+    first = error.given.split("\n")[0]
+    assert first.startswith("joined(tensors, dim=1); tensors [float32 [2, 2] = (")
+    assert "; float32 [2, 2] = (" in first
 
 
 def test_views_and_arguments_that_change_are_seen(here: RemoteSubmission) -> None:

@@ -501,9 +501,10 @@ def test_a_value_that_the_suite_cannot_use_is_the_learners(mini: Path) -> None:
     assert "cannot be used" in check["got"]
 
 
-def test_cuda_on_a_machine_without_one_is_unavailable(mini: Path) -> None:
-    if Path("/dev/nvidiactl").exists():
-        pytest.skip("this machine has a CUDA device")
-    result = result_of("task01", "--solutions", "--device", "cuda", cwd=mini, code=1)
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_here_is_unavailable(mini: Path, device: str) -> None:
+    if Path("/dev/nvidiactl").exists() if device == "cuda" else sys.platform == "darwin":
+        pytest.skip(f"this machine has a device {device}")
+    result = result_of("task01", "--solutions", "--device", device, cwd=mini, code=1)
     assert {check["status"] for check in result["tasks"][0]["checks"]} <= {"unavailable", "skipped"}
     assert result["points"] == 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torchgrade.history import append_runs
 from torchgrade.model import TaskGrade
 
 
@@ -30,8 +31,9 @@ def load_progress(root: Path) -> dict[str, Reached]:
         return {}
 
 
-def record_grades(root: Path, grades: Iterable[TaskGrade]) -> None:
-    """Keep the best grade of each task; OSError where that cannot be written."""
+def record_grades(root: Path, grades: Sequence[TaskGrade]) -> None:
+    """Keep the best grade of each task, and that it was graded now; OSError where that cannot be written."""
+    append_runs(root, grades)
     progress = load_progress(root)
     for task in grades:
         old = progress.get(task.task, Reached())

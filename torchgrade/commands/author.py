@@ -28,6 +28,25 @@ def stubs(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.NOT_YET if stale and options.check else ExitCode.PASSED)
 
 
+def translate(options: argparse.Namespace, course: Course) -> int:
+    """Write the catalogues of a language with today's texts, compile them, and tell what is translated."""
+    from torchgrade.course_tools import translations as catalogues
+
+    language, problems = options.language, 0
+    for part in catalogues.parts(course, language):
+        if not options.check:
+            catalogues.update(part, language)
+        found = catalogues.coverage(part, language)
+        print(f"{found.name:<8} {found.translated:>4}/{found.texts}")
+        for problem in found.problems:
+            print(f"         {problem}")
+        problems += len(found.problems)
+    if not options.check:
+        catalogues.compile_engine()
+        catalogues.compile_course(course)
+    return int(ExitCode.NOT_YET if problems else ExitCode.PASSED)
+
+
 def verify(options: argparse.Namespace, course: Course) -> int:
     from torchgrade.commands.grade import run_options
     from torchgrade.course_tools.proof import due

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import last_grade
@@ -64,11 +64,16 @@ def hint(options: argparse.Namespace, course: Course) -> int:
         seen = load_progress(course.root).get(task.stem, Reached()).hints
         lines = [hint_line(task, number) for number in seen] or [_("no hint of this task was shown yet")]
     else:
-        grade = last_grade(course.root, task.stem)
-        lines = more_hints(course, task, first_open(grade) if grade is not None else None)
+        lines = more_hints(course, task, failing_last(course, task))
     for line in lines:
         console.print(line)
     return int(ExitCode.PASSED)
+
+
+def failing_last(course: Course, task: Task) -> Outcome | None:
+    """The check that is to be mended by the last grade that was kept."""
+    grade = last_grade(course.root, task.stem)
+    return first_open(grade) if grade is not None else None
 
 
 def hint_line(task: Task, number: int) -> str:
@@ -100,7 +105,7 @@ def hint_order(task: Task, failing: Outcome | None) -> list[int]:
 
 def reset(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
-    stub = stub_text(task)
+    stub = translated(stub_text(task))
     name = f"exercises/{task.stub.name}"
     if is_stub(task, stub):
         print(_("{name} is the stub already").format(name=name))

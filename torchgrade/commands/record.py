@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from torchgrade.course import Course, Task
 from torchgrade.grading.job import Options
@@ -26,9 +26,8 @@ def bases_of(settings: Options, submission: Submission, tasks: Sequence[Task]) -
     return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}
 
 
-def record(course: Course, grades: Iterable[TaskGrade], bases: Mapping[str, str]) -> str:
+def record(course: Course, grades: Sequence[TaskGrade], bases: Mapping[str, str]) -> str:
     """Keep the best grades and the last ones; blank, or why a checkout that cannot be written keeps nothing."""
-    grades = list(grades)
     try:
         record_grades(course.root, grades)
         keep_grades(course.root, bases, grades)

@@ -171,7 +171,8 @@ def _report(
     index = tuple(place)
     expected_text, got_text = number_pair(expected[index].item(), got[index].item())
     if place:
-        expected_text, got_text = (f"{text} at {place}" for text in (expected_text, got_text))
+        words = _("{value} at {place}")
+        expected_text, got_text = (words.format(value=text, place=place) for text in (expected_text, got_text))
     if any(bounds):
         expected_text += f"  (rtol {bounds[0]:.4g}, atol {bounds[1]:.4g})"
     largest = float(error.max())

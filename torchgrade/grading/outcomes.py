@@ -137,6 +137,8 @@ def _advice(error: SubmissionRaised) -> str:
         return _("a function calls itself without an end")
     if "NVIDIA" in text or ("cuda" in text.lower() and ("Torch" in text or name == "AssertionError")):
         return _("this machine has no CUDA device; use the device of the input instead of a fixed one")
+    if name == "RuntimeError" and "PyTorch is not linked with support for mps" in text:
+        return _("this machine has no MPS device; use the device of the input instead of a fixed one")
     return ""
 
 

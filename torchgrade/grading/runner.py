@@ -117,6 +117,8 @@ class CheckRunner:
         try:
             if run.device == "cuda" and not torch.cuda.is_available():
                 raise Unavailable(_("this machine has no CUDA device"))
+            if run.device == "mps" and not torch.backends.mps.is_available():
+                raise Unavailable(_("this machine has no MPS device"))
             run = replace(run, submission=sandbox.submission())
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
@@ -223,7 +225,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         max_points=spec.points,
         hidden=spec.hidden,
         seconds=round(seconds, 3),
-        message=shorten(verdict.message),
+        message=shorten(_(verdict.message)),
         given=_short(verdict.given),
         expected=_short(verdict.expected),
         got=_short(verdict.got),
@@ -235,7 +237,8 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
 
 
 def _short(text: str | None) -> str | None:
-    return shorten(text) if text else None
+    """Cut; a sentence of the suite's is told in the reader's language."""
+    return shorten(_(text)) if text else None
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:

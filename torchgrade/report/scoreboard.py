@@ -18,7 +18,7 @@ from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried,
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
-from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, points_text, wrap
+from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, padded, points_text, wrap
 
 STYLES = {
     Status.PASSED: "green",
@@ -32,6 +32,8 @@ STYLES = {
     Status.SKIPPED: "dim",
     Status.UNAVAILABLE: "yellow",
 }
+
+ASKING = "python grade.py hint"
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -99,11 +101,13 @@ def show(
     subjects: Subjects | None = None,
     notes: Sequence[str] = (),
     onward: str = "",
+    asking: str = ASKING,
 ) -> None:
     """Print the finished result: one task by its functions, several by track; what to do next is the last line.
 
     ``known``: how many tasks are told from an earlier run. ``subjects``: what the checks of one task are about.
     ``notes`` are told beside the total. ``onward``: where to go on when everything passed.
+    ``asking``: what one types for a hint.
     """
     if not quiet:
         alone = result.tasks[0] if len(result.tasks) == 1 else None
@@ -129,7 +133,7 @@ def show(
         console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
     for note in notes:
         console.print(note, soft_wrap=True)
-    for sentence in next_lines(result, onward):
+    for sentence in next_lines(result, onward, asking):
         console.print(sentence, soft_wrap=True)
 
 
@@ -173,7 +177,7 @@ def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, floa
     score = texts[(outcome.points, outcome.max_points)]
     room = len(score) + 2 + BAR + 2
     title, *more = wrap(titled(outcome), max(20, min(console.width, 100) - room))
-    word = f"{_(WORDS[outcome.status]):^{BAR}}"
+    word = padded(_(WORDS[outcome.status]), BAR, centred=True)
     yield Text.assemble(f"{score}  ", (word, STYLES[outcome.status]), f"  {title}")
     yield from (Text(" " * room + line) for line in more)
     if entry.checks > 1:
@@ -257,7 +261,7 @@ def entry_lines(console: Console, entry: Told, whole: bool = False) -> Iterator[
     yield from map(Text, lines[1:])
 
 
-def next_lines(result: Result, onward: str = "") -> Iterator[str]:
+def next_lines(result: Result, onward: str = "", asking: str = ASKING) -> Iterator[str]:
     """Where there is help, and last what to do next. ``onward``: where to go on when everything passed."""
     broken = [task for task in result.tasks if task.status is Status.BROKEN]
     if broken:
@@ -265,7 +269,7 @@ def next_lines(result: Result, onward: str = "") -> Iterator[str]:
         yield sentence.format(task=broken[0].task)
         return
     for task in result.tasks:
-        lines = list(next_lines_of(task))
+        lines = list(next_lines_of(task, asking))
         if lines:
             yield from lines
             return
@@ -274,7 +278,7 @@ def next_lines(result: Result, onward: str = "") -> Iterator[str]:
         yield onward
 
 
-def next_lines_of(task: TaskGrade) -> Iterator[str]:
+def next_lines_of(task: TaskGrade, asking: str = ASKING) -> Iterator[str]:
     """What to do next in one task; nothing when it passed."""
     outcome = first_open(task)
     if outcome is None:
@@ -282,7 +286,7 @@ def next_lines_of(task: TaskGrade) -> Iterator[str]:
     if outcome.status is Status.UNAVAILABLE:
         yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
         return
-    yield _("stuck? python grade.py hint {task}").format(task=task.short)
+    yield _("stuck? {command} {task}").format(command=asking, task=task.short)
     if all_wait(task):
         yield _("next: {what}").format(what=outcome.message.partition("\n")[0])
     elif outcome.status is Status.TODO:

@@ -14,7 +14,7 @@ from typing import IO
 
 from torchgrade.commands.grade import run_options
 from torchgrade.commands.study import task_at_hand
-from torchgrade.commands.watch.display import Plain, Screen
+from torchgrade.commands.watch.display import PlainLines, Screen
 from torchgrade.commands.watch.keys import Keys, Lines
 from torchgrade.commands.watch.session import Watching
 from torchgrade.course import Course
@@ -27,7 +27,7 @@ def watch(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task) if options.task else task_at_hand(course)
     console = make_console(options.no_color)
     drawn = sys.stdin.isatty() and sys.stdout.isatty() and not console.is_dumb_terminal and not options.plain
-    display = Screen(console) if drawn else Plain(console)
+    display = Screen(console) if drawn else PlainLines(console)
     session = Watching(course, task, run_options(options), display, Keys if drawn else Lines)
     with _errors_kept() if drawn else contextlib.nullcontext(), _signals(session):
         try:

@@ -59,7 +59,7 @@ class Screen:
         return self.console.size != self._size
 
 
-class Plain:
+class PlainLines:
     """A pipe, a file, a terminal that cannot move its cursor: what is new is printed, once."""
 
     def __init__(self, console: Console) -> None:

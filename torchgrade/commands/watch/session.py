@@ -27,7 +27,7 @@ from torchgrade.commands.watch.keys import Keys, Lines
 from torchgrade.commands.watch.saves import Saves
 from torchgrade.commands.watch.view import View, board_page
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import SubmissionError, UsageError
 from torchgrade.grading.events import CheckBegan, CheckEnded, Fault, Graded, JobEvent, PictureShown, StepsTaken
 from torchgrade.grading.job import Job, Options
@@ -315,7 +315,7 @@ class Watching:
 
     def _ask_reset(self) -> None:
         name = f"exercises/{self.view.task.stub.name}"
-        if is_stub(self.view.task, stub_text(self.view.task)):
+        if is_stub(self.view.task, translated(stub_text(self.view.task))):
             self.view.message = _("{name} is the stub already").format(name=name)
             return
         self.view.asking = True
@@ -323,7 +323,7 @@ class Watching:
 
     def _reset(self) -> None:
         """The write is a save like any other: it is graded when it is seen."""
-        kept = put_stub(self.view.task, stub_text(self.view.task))
+        kept = put_stub(self.view.task, translated(stub_text(self.view.task)))
         self._told_after = _("your file is kept as {name}").format(name=f"exercises/{kept.name}") if kept else ""
 
 

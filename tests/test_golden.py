@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from class_support import TASKS, make_class
 from rich.console import Console
-from support import MINI
+from support import MINI, ROOT
 
 from torchgrade import errors
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
+from torchgrade.commands.watch.view import View, rows
 from torchgrade.course import Course, Task, Track
 from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
 from torchgrade.marks import Row, Student
@@ -171,6 +172,21 @@ def feedback():
     return feedback_markdown(Student("ada", name="Ada"), result(task), {STEM: row}, mark)
 
 
+def watched(width=80, height=24):
+    """The screen of ``watch`` after a save that has mended something."""
+    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
+    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    task = Course.load(ROOT).find("task07")
+    view = View(task, {}, {f"test_{number}": 1.5 for number in range(len(CHECKS))})
+    before = replace(made, checks=tuple(replace(out, status=Status.FAILED) for out in checks[:2]) + checks[2:])
+    view.finish(before, 2.3, "20:15:07")
+    view.finish(replace(made, checks=checks), 2.3, "20:15:09")
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
+    for row in rows(view, console, height):
+        console.print(row)
+    return console.file.getvalue()
+
+
 class Text(HTMLParser):
     """What a reader sees of a page, a line for each row and block."""
 
@@ -229,6 +245,8 @@ TEXTS = {
     "a_passed_task": a_passed_task,
     "a_syntax_error": a_syntax_error,
     "every_status": every_status,
+    "watch": watched,
+    "watch_on_60_columns": lambda: watched(60, 16),
     "feedback": feedback,
     "class_page": class_page,
     "help": help_of,
@@ -251,6 +269,12 @@ def compare(name, text):
 def test_what_people_read(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     compare(name, TEXTS[name]())
+
+
+@pytest.mark.parametrize("name", ["one_task", "watch"])
+def test_the_page_for_learners_shows_screens_as_they_are(name):
+    page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in page
 
 
 def test_the_list_of_the_course(monkeypatch):

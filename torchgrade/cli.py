@@ -154,6 +154,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = commands.add_parser("list", help=_("titles, points and your best grade so far"))
     listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
+    watch = commands.add_parser("watch", help=_("grade whenever you save"))
+    watch.add_argument("task", nargs="?", metavar="TASK", help=_("where to begin (default: the file saved last)"))
+    add_run_options(watch)
+    watch.add_argument("--no-color", action="store_true")
+    watch.add_argument("--plain", action="store_true", help=_("lines instead of a screen; keys are read as lines"))
+    watch.set_defaults(run=_lazy("torchgrade.commands.watch.command", "watch"))
     hint = commands.add_parser("hint", help=_("one more hint each time, for what fails first; never the code"))
     hint.add_argument("task", metavar="TASK")
     hint.add_argument("number", nargs="?", type=int, metavar="N", help=_("the Nth once more"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from torchgrade.commands.learner import is_stub, put_stub
+from torchgrade.commands.learner import is_stub, may_replace, put_stub, tell_kept
 from torchgrade.course import Course
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.i18n import translate as _
@@ -22,7 +22,8 @@ def stubs(options: argparse.Namespace, course: Course) -> int:
         stale.append(task)
         if options.check:
             print(_("{name} is not the stub of its solution").format(name=f"exercises/{task.stub.name}"))
-        elif put_stub(task, text, ask=not options.yes):
+        elif may_replace(task, ask=not options.yes):
+            tell_kept(put_stub(task, text))
             print(_("{name} written").format(name=f"exercises/{task.stub.name}"))
     return int(ExitCode.NOT_YET if stale and options.check else ExitCode.PASSED)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torchgrade.commands.learner import is_stub
 from torchgrade.course import Course, Task
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UnknownTask, UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.progress import Reached, load_progress
@@ -56,6 +58,15 @@ def next_task(course: Course, task: Task) -> Task | None:
     place = course.tasks.index(task)
     around = (*course.tasks[place + 1 :], *course.tasks[:place])
     return next((other for other in around if not _complete(progress.get(other.stem))), None)
+
+
+def task_at_hand(course: Course) -> Task:
+    """The open task whose file was written last; where none was touched, the first that is not complete."""
+    progress = load_progress(course.root)
+    open_now = [task for task in course.tasks if not _complete(progress.get(task.stem))]
+    touched = [task for task in open_now if task.stub.is_file() and not is_stub(task, translated(stub_text(task)))]
+    newest = max(touched, key=lambda task: task.stub.stat().st_mtime, default=None)
+    return newest or (open_now or list(course.tasks))[0]
 
 
 def _complete(reached: Reached | None) -> bool:

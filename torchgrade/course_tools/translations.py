@@ -26,9 +26,9 @@ from torchgrade.suites import Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
 KEYWORDS = {"_": None, "noop": None, "plural": (1, 2)}
-SAID = ("hint", "trivial", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
+SAID = ("hint", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
-KEPT = re.compile(r"\{[\w.:!]*\}|`[^`]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
+KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def losses(text: str | tuple[str, str], message: Message) -> Iterator[str]:
     source = text if isinstance(text, str) else text[1]
     if source.isidentifier():  # the name of a status: a word, not code
         return
-    for string in _strings(message):
+    source = " ".join(source.split())
+    for string in (" ".join(text.split()) for text in _strings(message)):
         wanted, found = set(KEPT.findall(source)), set(KEPT.findall(string))
         for name in sorted(wanted - found):
             if name not in string:

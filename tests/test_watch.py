@@ -177,7 +177,9 @@ def test_the_next_task_is_offered_only_when_one_is_complete(session) -> None:
     terminal.press("n")
     terminal.wait_for("task01 is not complete yet")
     in_place(exercise(course), SOLUTION)
-    terminal.wait_for(PASSED, "n next task")
+    terminal.wait_for(PASSED, "n next task", "c compare")
+    terminal.press("c")
+    terminal.wait_for("yours", "reference", "return x * factor", "Esc: back")
     terminal.press("n")
     terminal.wait_for("task02  Train a line", "todo", "graded at")
     in_place(exercise(course), PLUS)  # whichever task is saved is graded
@@ -310,6 +312,12 @@ def test_a_terminal_without_a_cursor_and_a_pipe_get_lines(mini: Path) -> None:
     dumb.press("q\n")
     assert dumb.ended() == 0
     assert b"\x1b" not in dumb.raw
+
+
+def test_the_overview_offers_to_watch_on_a_terminal(mini: Path) -> None:
+    terminal = Terminal(cwd=mini)
+    terminal.wait_for("python grade.py watch grades whenever you save", "next: fill the gap")
+    assert terminal.ended() == 1
 
 
 def test_graders_end_with_the_first_key(mini: Path) -> None:

@@ -69,6 +69,11 @@ def task_at_hand(course: Course) -> Task:
     return newest or (open_now or list(course.tasks))[0]
 
 
+def is_complete(course: Course, task: Task) -> bool:
+    """Whether all its points were reached once."""
+    return _complete(load_progress(course.root).get(task.stem))
+
+
 def _complete(reached: Reached | None) -> bool:
     return reached is not None and reached.points is not None and reached.points == reached.max_points
 

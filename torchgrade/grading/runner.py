@@ -229,6 +229,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         given=_short(verdict.given),
         expected=_short(verdict.expected),
         got=_short(verdict.got),
+        table=shorten(verdict.table),
         likely=_(verdict.likely) if verdict.likely else None,
         where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,

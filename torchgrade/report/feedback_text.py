@@ -72,6 +72,8 @@ def details(outcome: Outcome, width: int = WIDTH, others: int = 0, whole: bool =
     for label, text in fields:
         if text:
             lines.append(_field(_(label), text, width))
+        if label == "got" and outcome.table:
+            lines.append(_labelled(_("values"), outcome.table.split("\n")))
     if others:
         lines.append(_field(_("also"), others_text(others), width))
     if outcome.output.strip():

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from torchgrade.commands.compare import show_comparison
 from torchgrade.commands.grade import Gallery
 from torchgrade.commands.learner import is_stub, more_hints, put_stub, show_list
 from torchgrade.commands.record import bases_of, record
@@ -286,6 +287,12 @@ class Watching:
         show(page)
         return [Text.from_ansi(line) for line in drawn.getvalue().splitlines()]
 
+    def _compare(self) -> None:
+        try:
+            self._open(self._lines_of(lambda console: show_comparison(console, self.course, self.view.task)))
+        except UsageError as error:
+            self.view.message = str(error)
+
     def _again(self) -> None:
         self._grade()
 
@@ -335,6 +342,7 @@ _KEYS: dict[str, Callable[[Watching], None]] = {
     "v": Watching._all,
     "r": Watching._again,
     "p": Watching._pictures,
+    "c": Watching._compare,
     "o": Watching._edit,
     "x": Watching._ask_reset,
 }

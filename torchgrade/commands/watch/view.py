@@ -191,7 +191,7 @@ def _keys(view: View) -> list[str]:
     if view.page is not None:
         return [_("space, arrows: move"), _("Esc: back"), _("q quit")]
     words = [_("h hint"), _("l list"), _("v all"), _("r run"), _("o open"), _("p pictures"), _("x reset"), _("q quit")]
-    return [_("n next task"), *words] if view.complete else words
+    return [_("n next task"), _("c compare"), *words] if view.complete else words
 
 
 def plain_rows(view: View, console: Console) -> Iterator[Text]:

@@ -110,7 +110,8 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
         cls = target if isinstance(target, type) else type(target)
         called = ["__init__"] if isinstance(target, type) else []
         for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
-            code = getattr(inspect.unwrap(cls.__dict__.get(name)), "__code__", None)
+            method: Any = cls.__dict__.get(name)
+            code = getattr(inspect.unwrap(method), "__code__", None)
             if code is not None and code.co_filename in files:
                 place = shown_place(code.co_filename, code.co_firstlineno)
                 return [*place, f"{cls.__name__}.{name}()"]

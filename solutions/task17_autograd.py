@@ -65,8 +65,8 @@ def graph_nodes(t: Tensor) -> list[str]:
 
 # BEGIN SOLUTION
 def leaf_of(x: Tensor) -> Tensor:
-    """A new leaf with the values of x, which is not touched by what is computed with it."""
-    return x.detach().clone().requires_grad_()
+    """A leaf of its own with the values of x, which does not learn of what is computed with it."""
+    return x.detach().requires_grad_()
 
 
 def gradient(y: Tensor, x: Tensor, create_graph: bool = False, v: Tensor | None = None) -> Tensor:
@@ -128,7 +128,7 @@ def vector_jacobian(y_fn, x: Tensor, v: Tensor) -> Tensor:
     # TODO: one call of torch.autograd.grad with v in the place of "grad_outputs".
     # BEGIN SOLUTION
     leaf = leaf_of(x)
-    return gradient(y_fn(leaf), leaf, v=v.detach())
+    return gradient(y_fn(leaf), leaf, v=v)
     # END SOLUTION
 
 
@@ -143,7 +143,7 @@ def first_and_second_derivative(f, x: Tensor) -> tuple[Tensor, Tensor]:
     # BEGIN SOLUTION
     leaf = leaf_of(x)
     first = gradient(f(leaf), leaf, create_graph=True)
-    return first.detach(), gradient(first, leaf).detach()
+    return first.detach(), gradient(first, leaf)
     # END SOLUTION
 
 

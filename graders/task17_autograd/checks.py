@@ -862,6 +862,10 @@ def test_sign_twice(submission):
     x, cotangent = torch.randn(3, 2, requires_grad=True), torch.randn(2, 3).T
     (grad,) = torch.autograd.grad(submission.StraightThroughSign.apply(x), x, cotangent)
     expect.close(grad, cotangent, given="a transposed grad_output (3, 2)")
+    cotangent = torch.randn(3)
+    first, second, after = submission.probes.two_passes(submission.StraightThroughSign.apply, cotangent, torch.randn(3))
+    for found, given in ((after, "grad_output after two passes"), (first[0], "pass 1"), (second[0], "pass 2")):
+        expect.close(found, cotangent, given=given, trivial="grad_output is passed on")
 
 
 # backprop_two_layer
@@ -952,6 +956,11 @@ def test_backprop(submission, device):
 def test_backprop_inputs(submission):
     cases = NETWORKS.vary(**AS_GIVEN, grad=RECORDING)
     expect.agrees(submission.backprop_two_layer, by_autograd, cases, unchanged=True)
+    x, y, w1, b1, w2, b2 = (torch.randn(size, dtype=DOUBLE) for size in ((5, 3), (5, 2), (3, 4), (4,), (4, 2), (2,)))
+    y = (x @ w1 + b1).relu() @ w2 + b2 + 1e-5 * y
+    close = x, y, w1, b1, w2, b2
+    found, truth = submission.backprop_two_layer(*close), by_autograd(*close)
+    expect.close(found, truth, rtol=1e-6, atol=1e-15, given="float64, a p that is 0.00001 away from y")
     tensors = [torch.randn(size, requires_grad=True) for size in ((5, 3), (5, 2), (3, 4), (4,), (4, 2), (2,))]
     given = "arguments that require gradients"
     expect.no_grad_leak(submission.backprop_two_layer(*tensors), given=given)

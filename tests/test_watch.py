@@ -213,6 +213,37 @@ def test_the_editor_is_opened_at_the_line(session) -> None:
     assert (course / "opened").read_text() == "exercises/task01_scale.py"
 
 
+def test_an_editor_of_the_terminal_gets_the_keys_and_gives_the_screen_back(mini: Path) -> None:
+    in_place(exercise(mini), PLUS)
+    nano = mini / "nano"
+    nano.write_text(f'#!/bin/sh\necho "editing $1"\nread line\necho "$line" > {mini}/typed\n')
+    nano.chmod(0o755)
+    terminal = Terminal("watch", "task01", cwd=mini, VISUAL=str(nano))
+    terminal.wait_for(SCALE_FAILS, "graded at")
+    terminal.press("o")
+    terminal.wait_for("editing +7")
+    terminal.press("qh\r")
+    terminal.wait_for("h hint", SCALE_FAILS)
+    assert (mini / "typed").read_text() == "qh\n"
+    terminal.press("\x1a")  # Ctrl-Z: the shell has the terminal
+    end = time.monotonic() + 10
+    while stopped(terminal.process.pid) is False and time.monotonic() < end:
+        terminal.read(0.05)
+    assert stopped(terminal.process.pid)
+    assert terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h")
+    os.kill(terminal.process.pid, signal.SIGCONT)
+    in_place(exercise(mini), SOLUTION)
+    terminal.wait_for(PASSED)
+    terminal.press("p")
+    terminal.wait_for("this task draws no pictures", "graded at")
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_any_size_fits(session) -> None:
     terminal, course = start_wrong(session)
     for rows, columns in ((10, 60), (5, 40), (24, 80)):
@@ -318,6 +349,18 @@ def test_the_overview_offers_to_watch_on_a_terminal(mini: Path) -> None:
     terminal = Terminal(cwd=mini)
     terminal.wait_for("python grade.py watch grades whenever you save", "next: fill the gap")
     assert terminal.ended() == 1
+
+
+def test_workers_that_are_spawned_are_watched_as_well(mini: Path) -> None:
+    in_place(exercise(mini), PLUS)
+    terminal = Terminal("watch", "task01", cwd=mini, TORCHGRADE_START="spawn")
+    terminal.wait_for(SCALE_FAILS, "graded at")
+    in_place(exercise(mini), SOLUTION)
+    terminal.wait_for(PASSED)
+    pids = below(terminal.process.pid)
+    terminal.press("q")
+    assert terminal.ended() == 0
+    assert all_gone(pids)
 
 
 def test_graders_end_with_the_first_key(mini: Path) -> None:

@@ -13,7 +13,7 @@ from torchgrade.course import Task
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import Subjects, entries, first_open
-from torchgrade.report.feedback_text import WORDS, wrap
+from torchgrade.report.feedback_text import WORDS, padded, wrap
 from torchgrade.report.scoreboard import STYLES, entry_lines, next_lines_of, task_lines, titled, to_do, total_line
 from torchgrade.scoring import award, task_status, total
 
@@ -153,7 +153,7 @@ def _others(grade: TaskGrade, first: Outcome) -> Iterator[Text]:
         if entry.outcome != first:
             outcome = entry.outcome
             more = f"  +{entry.checks - 1}" if entry.checks > 1 else ""
-            word = f"{_(WORDS[outcome.status]):<5}"
+            word = padded(_(WORDS[outcome.status]), 5)
             line = Text.assemble((word, STYLES[outcome.status]), f" {titled(outcome)}", (more, "dim"))
             yield line
     yield Text()

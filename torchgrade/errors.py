@@ -167,11 +167,13 @@ class Mismatch(AssertionError):
         given: str | None = None,
         likely: str | None = None,
         message: str = "",
+        table: str = "",
         within: Sequence[str] = (),
     ) -> None:
         """``within``: the definitions in whose text the mistake stands, where it was found by reading."""
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
+        self.table = table
         self.message = message
         self.expected = expected
         self.got = got

@@ -31,7 +31,7 @@ import torch
 
 from torchgrade.handin import notebooks
 from torchgrade.handin.names import Refused, reason
-from torchgrade.handin.source import PLACES, Unreadable, decode, explain
+from torchgrade.handin.source import PLACES, Unreadable, decode, explain, spot
 from torchgrade.handin.statements import Judge, bound, only_runs
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
@@ -157,7 +157,8 @@ class Submitted:
             ast.increment_lineno(tree, part.first - 1)
             return tree.body, flags
         except SyntaxError as error:
-            sentence = explain(error, part.text, lambda line: self._where(shown, line + part.first - 1))
+            where = self._where if part.cell else spot
+            sentence = explain(error, part.text, lambda line: where(shown, line + part.first - 1))
         except (RecursionError, MemoryError):
             sentence = "the file is nested too deeply to be compiled"
         except ValueError as error:

@@ -117,6 +117,24 @@ def test_a_lost_machine_is_no_try_but_not_for_ever(book):
     assert len(scheduler.broken) == 12
 
 
+def test_answers_that_keep_the_grader_busy_twice_earn_nothing(book):
+    class Busy(FakeExecutor):
+        def events(self, timeout):
+            found = [Fault(number, "too dear", overran=True) for number in self.running]
+            self.running.clear()
+            return found
+
+    complete, executor, _, scheduler = run(book, Busy())
+    assert complete
+    assert len(executor.submitted) == 12 * TRIES
+    assert not scheduler.broken
+    assert {(row.status, row.points, row.checks[-1].message) for row in ledger.rows(book)} == {
+        ("failed", 0.0, "too dear")
+    }
+    _, again, _, _ = run(book)
+    assert not again.submitted
+
+
 def test_an_interrupted_grading_begins_anew(book, tmp_path):
     """All of its checks, for what holds points back is known only of all; the grade is that of an undisturbed run."""
     with Gradebook(tmp_path / "other.sqlite", writer=True) as other:

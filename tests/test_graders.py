@@ -3,23 +3,25 @@
 import os
 import queue
 import signal
+import textwrap
 import time
 
 import pytest
-from support import MINI
+from support import MINI, copy_of_mini
 
 from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
-from torchgrade.grading import local
-from torchgrade.grading.events import Fault, Graded, GraderEnded, Ready
+from torchgrade.grading import local, run
+from torchgrade.grading.events import Fault, Graded, GraderEnded, Ready, Retried
 from torchgrade.grading.grader import Grader
 from torchgrade.grading.job import Job, Options
 from torchgrade.grading.local import LocalExecutor
 from torchgrade.grading.nursery import Nursery
-from torchgrade.grading.run import pool_events
+from torchgrade.grading.pool import Pool
+from torchgrade.grading.run import grade_tasks, pool_events
 from torchgrade.isolation.confine import watch
 from torchgrade.model import Status
-from torchgrade.submission import Source
+from torchgrade.submission import Source, Submission
 
 pytestmark = pytest.mark.timeout(300)
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
@@ -83,6 +85,56 @@ def test_a_grader_that_says_nothing_is_given_up():
     assert end_of(executor)[-1] == Fault(1, "the grader said nothing for 0.1 s")
     assert watch.children_of(os.getpid()) == []
     executor.close()
+
+
+GREEDY = """
+    from torchgrade.authoring import check, expect
+
+
+    @check("one is one", points=1, category="values")
+    def test_one(submission):
+        expect.close(submission.one(), 1)
+
+
+    @check("one answer is cheap", points=1, category="values")
+    def test_cheap(submission):
+        kept = []
+        while submission.dear() == "seconds":
+            pass
+        while submission.dear() == "memory":
+            kept.append(bytearray(1 << 24))
+        expect.close(submission.one(), 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("dear", "limits", "words"),
+    [("seconds", {"own_seconds": 0.5}, "more than 0.5 s of computing"), ("memory", {"own_mb": 600}, "than 600 MB")],
+)
+def test_an_answer_that_keeps_the_grader_busy_fails_its_submission(tmp_path, dear, limits, words):
+    """It is tried once more; then the task has failed, where another fault of ours would leave it open."""
+    root = copy_of_mini(tmp_path)
+    (root / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(GREEDY))
+    text = f"def one(): return 1\ndef dear(): return {dear!r}\n"
+    with Pool(LocalExecutor(root, 1, **limits)) as pool:
+        told = list(pool.events([job(1, text, only=()), job(2, text.replace(dear, ""), only=())]))
+    (retried,) = [event for event in told if isinstance(event, Retried)]
+    (fault,) = [event for event in told if isinstance(event, Fault)]
+    assert words in fault.message == retried.reason
+    assert "after the check 'one is one'" in fault.message
+    assert fault.overran
+    assert [event.grade.status for event in told if isinstance(event, Graded)] == [Status.PASSED]
+    assert watch.children_of(os.getpid()) == []
+
+
+def test_an_answer_that_keeps_the_grader_busy_is_no_fault_of_ours(monkeypatch):
+    fault = Fault(0, "comparing what came back takes more than 30 s of computing (in the first check)", overran=True)
+    monkeypatch.setattr(run, "pool_events", lambda course, jobs, options: iter([fault]))
+    course = Course.load(MINI)
+    submission = Submission("task01_scale.py", {"task01_scale": job(1).source})
+    (grade,) = grade_tasks(course, submission, [course.find("task01")], Options(), lambda event: None).tasks
+    assert (grade.status, grade.points, grade.max_points) == (Status.FAILED, 0.0, 8.0)
+    assert grade.checks[0].message == fault.message
 
 
 def test_what_cannot_be_graded_is_told_in_the_graders_words(executor):

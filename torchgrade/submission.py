@@ -19,7 +19,7 @@ from torchgrade.handin.files import Entry, Files, open_files, read_file
 from torchgrade.handin.kinds import is_archive
 from torchgrade.handin.matching import NEITHER, definitions
 from torchgrade.handin.opener import Opener
-from torchgrade.handin.reading import Answer, Given, Reading, helpers_of, in_order, instead, read_handin
+from torchgrade.handin.reading import Given, Reading, TaskEntry, helpers_of, in_order, instead, read_handin
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_submission(path: Path, course: Course, tasks: Sequence[Task], opener: O
     return Submission(label, sources, {**({task.stem: general for task in tasks} if general else {}), **reasons})
 
 
-def source_of(answer: Answer) -> Source:
+def source_of(answer: TaskEntry) -> Source:
     """The source of an answer, its files named as they came."""
     folder = posixpath.dirname(answer.path)
     files = {posixpath.join(folder, name): data for name, data in answer.helpers.items()}

@@ -131,7 +131,7 @@ class Scheduler:
             self._end(work, event)
 
     def _end(self, work: Work, event: Graded | Fault) -> None:
-        grade = event.grade if isinstance(event, Graded) else self._broken(work, event.message)
+        grade = event.grade if isinstance(event, Graded) else self._without_grade(work, event)
         reason = ""
         if grade.status is Status.BROKEN:
             reason = event.message if isinstance(event, Fault) else first_fault(grade)
@@ -140,20 +140,20 @@ class Scheduler:
         self.book.finish(work.key, grade, reason=reason)
         self.watcher.finished(work, grade)
 
-    def _broken(self, work: Work, reason: str) -> TaskGrade:
+    def _without_grade(self, work: Work, fault: Fault) -> TaskGrade:
+        """Broken; failed where it was the answers that kept the grader too busy, twice."""
         info = self.tasks[work.key.task].info
+        status = Status.FAILED if fault.overran else Status.BROKEN
+        title = "the answers can be compared" if fault.overran else "the grader works"
+        outcome = Outcome("grader", title, "robustness", "cpu", status, 0.0, 0.0, message=fault.message)
         return TaskGrade(
             task=info.task,
             title=info.title,
-            status=Status.BROKEN,
+            status=status,
             points=0.0,
             max_points=info.max_points,
             seconds=0.0,
             grader_hash=work.key.suite,
             submission_hash=work.key.source[:16],
-            checks=(*work.seen, _fault_outcome(reason)),
+            checks=(*([] if fault.overran else work.seen), outcome),
         )
-
-
-def _fault_outcome(reason: str) -> Outcome:
-    return Outcome("grader", "the grader works", "robustness", "cpu", Status.BROKEN, 0.0, 0.0, message=reason)

@@ -47,7 +47,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Row:
+class InputRow:
     """Of a function, or of one of its parameters: what was seen, and which kinds were not."""
 
     gap: str
@@ -85,26 +85,26 @@ def trace(pool: Pool, task: Task, options: Options) -> Coverage:
     return coverage
 
 
-def rows(task: Task, coverage: Coverage) -> Iterator[Row]:
+def rows(task: Task, coverage: Coverage) -> Iterator[InputRow]:
     """The table of a task, without the holes that ``silent.yaml`` explains."""
     silent = Silent.of(task)
     for gap in gaps(task):
         for row in _rows(gap, coverage):
             holes = tuple(hole for hole in row.holes if not silent.explains(row.name(hole)))
-            yield Row(row.gap, row.parameter, row.seen, holes)
+            yield InputRow(row.gap, row.parameter, row.seen, holes)
 
 
-def _rows(gap: Gap, coverage: Coverage) -> Iterator[Row]:
+def _rows(gap: Gap, coverage: Coverage) -> Iterator[InputRow]:
     calls = coverage.of(gap.name)
     for parameter in gap.parameters:
         seen = calls["parameters"].get(parameter)
         if seen is None:
-            yield Row(gap.name, parameter, "nothing", ("anything",))
+            yield InputRow(gap.name, parameter, "nothing", ("anything",))
         else:
             holes = [*_holes_of_tensors(gap, parameter, seen), *_holes_of_option(gap, parameter, seen)]
-            yield Row(gap.name, parameter, _shown(seen), tuple(holes))
+            yield InputRow(gap.name, parameter, _shown(seen), tuple(holes))
     checks = len(coverage.checks.get(gap.name, ()))
-    yield Row(gap.name, "", f"{calls['calls']} calls in {checks} checks", tuple(_holes_of_calls(gap, calls)))
+    yield InputRow(gap.name, "", f"{calls['calls']} calls in {checks} checks", tuple(_holes_of_calls(gap, calls)))
 
 
 def _shown(seen: Summary) -> str:
@@ -159,7 +159,7 @@ def _holes_of_calls(gap: Gap, calls: Summary) -> Iterator[str]:
         yield "what it refuses"
 
 
-def table(task: Task, found: Iterable[Row]) -> list[str]:
+def table(task: Task, found: Iterable[InputRow]) -> list[str]:
     """The rows as lines of text in columns."""
     heads = ("function", "parameter", "what reached it", "what never did")
     cells = [heads, *((row.gap, row.parameter, row.seen, ", ".join(row.holes)) for row in found)]

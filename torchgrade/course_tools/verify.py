@@ -44,7 +44,7 @@ Tell = Callable[[str, bool], None]  # a line, and whether it stands or the next 
 
 
 @dataclass(frozen=True)
-class Line:
+class Flaw:
     """Something about a task that does not hold: a ``fact``, or a finding of another ``kind``."""
 
     kind: str
@@ -57,7 +57,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Case:
+class Trial:
     """One submission to grade, and what its grade must look like."""
 
     name: str
@@ -75,7 +75,7 @@ class Evidence:
 
     task: Task
     suite: Suite
-    cases: Sequence[Case]
+    cases: Sequence[Trial]
     grades: dict[int, TaskGrade] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     coverage: inputs.Coverage = field(default_factory=inputs.Coverage)
@@ -98,13 +98,13 @@ def verify_tasks(
     repeat: int = 0,
     only: str = "",
     again: bool = False,
-) -> Iterator[Line]:
+) -> Iterator[Flaw]:
     """Yields what does not hold, and writes the proof of each task whose facts hold.
 
     A task that is proved already, with this content and by this engine, is passed over unless ``again``. ``only``: of
     the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
     """
-    yield from (Line("fact", "", text) for text in (*_folders(course), *order_problems(course)))
+    yield from (Flaw("fact", "", text) for text in (*_folders(course), *order_problems(course)))
     with Pool.local(course.root, options.jobs) as pool:
         for task in tasks:
             kept = proof.read_proof(task)
@@ -117,7 +117,7 @@ def verify_tasks(
             try:
                 lines, evidence = _proved(pool, task, options, tell, repeat, only)
             except CourseError as error:
-                lines, evidence = [Line("fact", task.stem, str(error))], None
+                lines, evidence = [Flaw("fact", task.stem, str(error))], None
             yield from lines
             holds = not any(line.kind == "fact" for line in lines)
             if evidence is not None and holds and not only:
@@ -132,7 +132,7 @@ def verify_tasks(
 
 def _proved(
     pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str
-) -> tuple[list[Line], Evidence]:
+) -> tuple[list[Flaw], Evidence]:
     facts = [] if only else list(_static_facts(task))
     suite = read_suite(task)
     coverage = inputs.trace(pool, task, options)
@@ -141,8 +141,8 @@ def _proved(
         raise CourseError(f"no case has {only!r} in its name")
     evidence = Evidence(task, suite, cases, coverage=coverage)
     facts += _grade(pool, evidence, options, tell)
-    lines = [Line("fact", task.stem, text) for text in facts]
-    lines += [] if only else [Line("calibration", task.stem, text) for text in stale(task, environment())]
+    lines = [Flaw("fact", task.stem, text) for text in facts]
+    lines += [] if only else [Flaw("calibration", task.stem, text) for text in stale(task, environment())]
     if not only:
         lines += _sentences(evidence)
         lines += _prices(evidence)
@@ -151,7 +151,7 @@ def _proved(
     return lines, evidence
 
 
-def _proof_of(evidence: Evidence, lines: Iterable[Line]) -> proof.Proof:
+def _proof_of(evidence: Evidence, lines: Iterable[Flaw]) -> proof.Proof:
     task = evidence.task
     return proof.Proof(
         content=proof.content_of(task),
@@ -245,30 +245,30 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
     return [text for number in sorted(said) for text in said[number]]
 
 
-def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: inputs.Coverage) -> Iterator[Case]:
+def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: inputs.Coverage) -> Iterator[Trial]:
     seed, solution = options.seed, solution_text(task)
     own, scale = task.manifest.check_seconds, options.timeout_scale
     limits = {check.name: scale * (check.seconds or own) for check in suite.checks}
     dear = [check.name for check in suite.checks if check.category in SPARED_CATEGORIES]
     first: list[TaskGrade] = []
-    yield Case("the stub", stub_text(task), earns_nothing, seed=seed)
-    yield Case("the solution, proved,", solution, earns_everything, proving=True, seed=seed)
-    yield Case("the solution", solution, _remember(first), seed=seed)
-    yield Case("the solution, graded again,", solution, _same_as(first, limits), seed=seed)
+    yield Trial("the stub", stub_text(task), earns_nothing, seed=seed)
+    yield Trial("the solution, proved,", solution, earns_everything, proving=True, seed=seed)
+    yield Trial("the solution", solution, _remember(first), seed=seed)
+    yield Trial("the solution, graded again,", solution, _same_as(first, limits), seed=seed)
     for mutant in read_mutants(task):
         beside = _beside(mutant, suite, coverage, solution)
         spared = tuple(name for name in dict.fromkeys((*dear, *beside)) if name not in mutant.fails)
-        yield Case(f"mutant {mutant.name}", mutant.text, _dies(mutant), seed=seed, spared=spared, mutant=mutant)
+        yield Trial(f"mutant {mutant.name}", mutant.text, _dies(mutant), seed=seed, spared=spared, mutant=mutant)
     alternatives = read_alternatives(task)
     for name, text in alternatives.items():
-        yield Case(f"alternative {name}", text, earns_everything, seed=seed)
+        yield Trial(f"alternative {name}", text, earns_everything, seed=seed)
     for kind, text in junk_texts(solution).items():
-        yield Case(f"junk ({kind})", text, earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only, seed=seed)
+        yield Trial(f"junk ({kind})", text, earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only, seed=seed)
     for number in range(repeat):
         other = derive(seed, "repeat", number) % (1 << 31)
-        yield Case(f"the solution with seed {other}", solution, earns_everything, seed=other)
+        yield Trial(f"the solution with seed {other}", solution, earns_everything, seed=other)
         for name, text in alternatives.items():
-            yield Case(f"alternative {name} with seed {other}", text, earns_everything, seed=other)
+            yield Trial(f"alternative {name} with seed {other}", text, earns_everything, seed=other)
 
 
 def _beside(mutant: Mutant, suite: Suite, coverage: inputs.Coverage, solution: str) -> Iterator[str]:
@@ -280,7 +280,7 @@ def _beside(mutant: Mutant, suite: Suite, coverage: inputs.Coverage, solution: s
     yield from (check.name for check in suite.checks if check.name not in callers and check.category != "rules")
 
 
-def _sentences(evidence: Evidence) -> Iterator[Line]:
+def _sentences(evidence: Evidence) -> Iterator[Flaw]:
     """A sentence that nothing reaches is unproven; one that only another check tells is worth a mutant."""
     told = {
         (out.id, out.likely)
@@ -293,39 +293,39 @@ def _sentences(evidence: Evidence) -> Iterator[Line]:
     for check, sentence in sorted(evidence.met | written):
         place = f" of {check}" if check else ""
         if sentence not in heard:
-            yield Line("fact", evidence.task.stem, f"no mutant reaches the likely sentence {sentence!r}{place}")
+            yield Flaw("fact", evidence.task.stem, f"no mutant reaches the likely sentence {sentence!r}{place}")
         elif check and (check, sentence) not in told:
-            yield Line("sentence", evidence.task.stem, f"no mutant is told {sentence!r} by {check}")
+            yield Flaw("sentence", evidence.task.stem, f"no mutant is told {sentence!r} by {check}")
 
 
-def _prices(evidence: Evidence) -> Iterator[Line]:
+def _prices(evidence: Evidence) -> Iterator[Flaw]:
     """What one mistake costs, of the whole task."""
     for mutant, grade in evidence.mutants:
         share = (grade.max_points - grade.points) / evidence.suite.points
         if share > DEAREST or (share > DEAR and not mutant.price):
             why = "" if share > DEAREST else "; give the reason under price, or let fewer checks wait"
-            yield Line("price", evidence.task.stem, f"mutant {mutant.name} costs {share:.0%} of the task{why}")
+            yield Flaw("price", evidence.task.stem, f"mutant {mutant.name} costs {share:.0%} of the task{why}")
 
 
-def _inputs(evidence: Evidence) -> Iterator[Line]:
+def _inputs(evidence: Evidence) -> Iterator[Flaw]:
     """What no check ever sends, although a docstring speaks of it."""
     stem = evidence.task.stem
     traced = evidence.coverage.grade
     problems = earns_everything(traced) if traced is not None else ["could not be graded"]
-    yield from (Line("inputs", stem, f"the solution, traced, {problem}") for problem in problems)
-    yield from (Line("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
+    yield from (Flaw("inputs", stem, f"the solution, traced, {problem}") for problem in problems)
+    yield from (Flaw("inputs", stem, str(row)) for row in inputs.rows(evidence.task, evidence.coverage) if row.holes)
 
 
-def _messages(evidence: Evidence) -> Iterator[Line]:
+def _messages(evidence: Evidence) -> Iterator[Flaw]:
     """Which of them are others than before, and the places that they send a learner to."""
     task, mutants = evidence.task, list(evidence.mutants)
     kept = messages.read_golden(task)
     if kept and proof.stale(task) is None:  # the suite is the same: it is our doing
         for name in messages.difference(kept, mutants):
-            yield Line("message", task.stem, f"mutant {name} reads something else than messages.txt of before")
+            yield Flaw("message", task.stem, f"mutant {name} reads something else than messages.txt of before")
     evidence.places, astray = messages.places(solution_text(task), mutants)
     if len(astray) > ASTRAY * evidence.places.total():
-        yield from (Line("place", task.stem, text) for text in astray)
+        yield from (Flaw("place", task.stem, text) for text in astray)
 
 
 def earns_nothing(grade: TaskGrade) -> Iterator[str]:

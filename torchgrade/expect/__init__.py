@@ -13,14 +13,14 @@ from torchgrade.expect.behaviour import (
 )
 from torchgrade.expect.compare import close, dtype, equal, shape
 from torchgrade.expect.execution import follows_device, portable, vectorised
-from torchgrade.expect.likely import Proof, proving
+from torchgrade.expect.likely import Proving, proving
 from torchgrade.expect.modules import instance, parameters, state_dict_keys
 from torchgrade.expect.records import record
 from torchgrade.expect.rules import avoids
 from torchgrade.expect.training import moves_only, restores_mode
 
 __all__ = [
-    "Proof",
+    "Proving",
     "accuracy",
     "agrees",
     "avoids",

@@ -18,7 +18,7 @@ from torchgrade.expect.likely import fail, is_proving, prove
 from torchgrade.expect.tensors import Difference, Tolerance
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import Answer
-from torchgrade.isolation.worker.cases import Outcome
+from torchgrade.isolation.worker.cases import CaseResult
 
 AS_IT_WAS = Tolerance(0.0, 0.0, equal_nan=True)
 Mistakes = Mapping[str, Callable[..., Any]]
@@ -52,7 +52,8 @@ def agrees(
 
     Where ``oracle`` is a class of modules (or ``builds``), each case builds a module of its own, which ``training``,
     ``state``, ``steps`` and ``objects`` of the grid speak of; ``of="state"`` compares its state_dict after the last
-    call in place of the output. ``bound`` is passed to the submission's function before the operands of each case.
+    call in place of the output. ``bound`` is passed to the submission's function before the operands of each case; so
+    ``function`` may also be one of the task's probes that calls the submission's function, which is ``bound`` then.
 
     ``likely`` maps a sentence to a function, called like the oracle, that makes this mistake; in place of a class of
     modules also a function whose first parameter is the first operand, and which takes the settings besides. The
@@ -62,7 +63,8 @@ def agrees(
     Raises Mismatch or the submission's own fault, of the simplest case that fails; AuthoringError when the oracle
     cannot answer, and while a suite is being proven, for a contract without teeth.
     """
-    client = getattr(function, "torchgrade_client", None)
+    clients = (getattr(one, "torchgrade_client", None) for one in (function, *bound))
+    client = next((one for one in clients if one is not None), None)
     if client is None:
         raise AuthoringError("expect.agrees needs the submission's own function, such as submission.f.")
     builds = builds_modules(oracle) if builds is None else builds
@@ -122,8 +124,8 @@ class _Trial:
         assert expected is not None
         return self.known.difference(n, got, expected, self.slack) or self._changed(n)
 
-    def _outcome(self, n: int) -> Outcome:
-        return Outcome(self.answers[n].value, self.answers[n].gradients)
+    def _outcome(self, n: int) -> CaseResult:
+        return CaseResult(self.answers[n].value, self.answers[n].gradients)
 
     def _changed(self, n: int) -> Difference | None:
         """The first argument that the call left in another state."""
@@ -179,9 +181,9 @@ class _Trial:
     def _same(self, n: int, one: Any, other: Any) -> bool:
         if isinstance(one, str) or isinstance(other, str):  # the name of an error
             return bool(type(one) is type(other) and one == other)
-        return self.known.difference(n, Outcome(*one), Outcome(*other), self.slack) is None
+        return self.known.difference(n, CaseResult(*one), CaseResult(*other), self.slack) is None
 
-    def mistaken(self, mistake: Callable[..., Any], n: int, exact: bool = True) -> Outcome | str:
+    def mistaken(self, mistake: Callable[..., Any], n: int, exact: bool = True) -> CaseResult | str:
         """What a function with a known mistake answers to a case, or the name of the error that it raises.
 
         ``exact``: it computes in float64 and is rounded, as the oracle is; else as a submission would.
@@ -235,15 +237,15 @@ class _Trial:
         return self.known.difference(n, _like(self._outcome(n), wrong), wrong, self.slack) is None
 
 
-def _like(got: Outcome, wrong: Outcome) -> Outcome:
+def _like(got: CaseResult, wrong: CaseResult) -> CaseResult:
     """Of the gradients that came, those of which the mistaken function speaks."""
     if not isinstance(got.gradients, Mapping) or not isinstance(wrong.gradients, Mapping):
         return got
-    return Outcome(got.value, {name: got.gradients.get(name) for name in wrong.gradients})
+    return CaseResult(got.value, {name: got.gradients.get(name) for name in wrong.gradients})
 
 
-def _plain(outcome: Outcome | str | None) -> Any:
-    return [outcome.value, outcome.gradients] if isinstance(outcome, Outcome) else outcome
+def _plain(outcome: CaseResult | str | None) -> Any:
+    return [outcome.value, outcome.gradients] if isinstance(outcome, CaseResult) else outcome
 
 
 def _values(value: Any) -> Any:

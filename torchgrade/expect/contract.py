@@ -26,7 +26,7 @@ from torchgrade.expect.tensors import Difference, Tolerance
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import encoded
 from torchgrade.isolation.wire.protocol import Encoded
-from torchgrade.isolation.worker.cases import How, Outcome, run_case
+from torchgrade.isolation.worker.cases import CaseResult, How, run_case
 from torchgrade.isolation.worker.graphs import tensors
 
 KEPT = 256  # contracts, of all the checks of a class
@@ -110,7 +110,7 @@ class Call:
 class Truth:
     """What a case should answer, or the error that refuses it."""
 
-    outcome: Outcome | None = None
+    outcome: CaseResult | None = None
     refused: tuple[str, ...] = ()
     nudged: Mapping[str, float] = field(default_factory=dict)  # of the value ("") and of each gradient
     jumps: bool = False
@@ -130,7 +130,7 @@ class Contract:
     question: Encoded
     most: int  # bytes that all answers together may take
 
-    def difference(self, number: int, got: Outcome, expected: Outcome, slack: float) -> Difference | None:
+    def difference(self, number: int, got: CaseResult, expected: CaseResult, slack: float) -> Difference | None:
         """Where two outcomes of a case differ: in the value, in a gradient."""
         nudged = self.truths[number].nudged
         found = difference(got.value, expected.value, Near(slack=slack, nudged=nudged.get("", 0.0)))
@@ -138,7 +138,7 @@ class Contract:
             return found
         return gradient_difference(got.gradients, expected.gradients, slack, nudged)
 
-    def answered(self, number: int, function: Callable[..., Any], exact: bool) -> Outcome:
+    def answered(self, number: int, function: Callable[..., Any], exact: bool) -> CaseResult:
         """What another function answers to a case: computed as the oracle is, or in the dtype of the case."""
         call, like = self.calls[number], self.truths[number].outcome
         common = {**self.asked.common(self.cotangent), "arguments": False}
@@ -299,7 +299,7 @@ def _truth(oracle: Callable[..., Any], call: Call, asked: Asked, cotangent: torc
     return Truth(_rounded(exact, like, call), nudged=nudged, jumps=jumps)
 
 
-def _wide(function: Callable[..., Any], call: Call, common: Mapping[str, Any], like: Outcome | None) -> Outcome:
+def _wide(function: Callable[..., Any], call: Call, common: Mapping[str, Any], like: CaseResult | None) -> CaseResult:
     """The outcome computed in float64; with ``like`` rounded to its dtypes."""
     wide = {"state": _changed(call.how.get("state"), _double), "layer_dtype": None}
     how = How(**common, **{**call.how, **wide})
@@ -335,13 +335,13 @@ def _double(value: Any) -> Any:
     return (wide.clone() if wide is value or wide.dtype is value.dtype else wide).requires_grad_(value.requires_grad)
 
 
-def _rounded(exact: Outcome, like: Outcome | None, call: Call) -> Outcome:
+def _rounded(exact: CaseResult, like: CaseResult | None, call: Call) -> CaseResult:
     """In the dtypes of ``like``, or without it in the dtype of the first floating operand."""
     floating = [tensor.dtype for tensor in call.tensors() if tensor.is_floating_point()]
     usual = floating[0] if floating else torch.float64
     value = _as(exact.value, like.value if like is not None else None, usual)
     gradients = _as(exact.gradients, like.gradients if like is not None else None, usual)
-    return Outcome(value, gradients)
+    return CaseResult(value, gradients)
 
 
 def _as(exact: Any, like: Any, usual: torch.dtype) -> Any:
@@ -358,7 +358,7 @@ def _as(exact: Any, like: Any, usual: torch.dtype) -> Any:
 
 
 def _nudged(
-    oracle: Callable[..., Any], call: Call, common: Mapping[str, Any], exact: Outcome
+    oracle: Callable[..., Any], call: Call, common: Mapping[str, Any], exact: CaseResult
 ) -> tuple[dict[str, float], bool]:
     """How far the value and each gradient move with the inputs; and whether one of them jumps."""
     try:
@@ -372,7 +372,7 @@ def _nudged(
     return smooth, len(smooth) < len(far)
 
 
-def _distances(exact: Outcome, other: Outcome) -> dict[str, tuple[float, float]]:
+def _distances(exact: CaseResult, other: CaseResult) -> dict[str, tuple[float, float]]:
     """How far apart the values ("") and each gradient are, and how large they are."""
     gradients = exact.gradients if isinstance(exact.gradients, Mapping) else {}
     parts = {"": (exact.value, other.value)}

@@ -28,6 +28,7 @@ import torch
 
 from torchgrade.errors import AuthoringError, Mismatch
 from torchgrade.expect.describe import describe, fetched
+from torchgrade.expect.side_by_side import side_by_side
 from torchgrade.expect.tensors import Difference
 
 Likely = Mapping[str, Any]
@@ -35,20 +36,20 @@ Same = Callable[[Any, Any], bool]
 
 
 @dataclass
-class Proof:
+class Proving:
     """The inputs of recent calls, which proving needs, and every ``likely`` sentence that it met."""
 
     inputs: Callable[[], list[Any]]
     sentences: list[str] = field(default_factory=list)
 
 
-_proof: ContextVar[Proof | None] = ContextVar("torchgrade_proof", default=None)
+_proof: ContextVar[Proving | None] = ContextVar("torchgrade_proof", default=None)
 
 
 @contextlib.contextmanager
-def proving(inputs: Callable[[], list[Any]]) -> Iterator[Proof]:
+def proving(inputs: Callable[[], list[Any]]) -> Iterator[Proving]:
     """Within this block expectations refuse what cannot fail. ``inputs``: the tensors of recent calls."""
-    proof = Proof(inputs)
+    proof = Proving(inputs)
     token = _proof.set(proof)
     try:
         yield proof
@@ -158,4 +159,11 @@ def fail(
     sentence = None
     if matches is not None:
         sentence = next((text for text, value in (likely or {}).items() if matches(value)), None)
-    raise Mismatch(difference.expected, difference.got, given=given, likely=sentence, message=difference.size)
+    raise Mismatch(
+        difference.expected,
+        difference.got,
+        given=given,
+        likely=sentence,
+        message=difference.size,
+        table=side_by_side(*difference.values) if difference.values is not None else "",
+    )

@@ -15,9 +15,10 @@ from torchgrade.model import Outcome, TaskGrade, as_json
 
 @dataclass(frozen=True)
 class Ready:
-    """A grader has imported torch, of this version."""
+    """A grader has imported torch, of this version. ``process`` is its number here."""
 
     torch: str
+    process: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,16 @@ class Graded:
 
 @dataclass(frozen=True)
 class Fault:
-    """The end of a job without a grade, through a fault of ours. ``lost``: its machine left, the job had no part."""
+    """The end of a job without a grade, through a fault of ours.
+
+    ``lost``: its machine left, the job had no part. ``overran``: the grader took more time or memory over an answer
+    than any answer needs; if that happens twice, the submission has failed.
+    """
 
     job: int
     message: str
     lost: bool = False
+    overran: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,21 @@ Observer = Callable[[Event], None]
 
 
 def grade_tasks(
-    course: Course, submission: Submission, tasks: Sequence[Task], options: Options, observe: Observer
+    course: Course,
+    submission: Submission,
+    tasks: Sequence[Task],
+    options: Options,
+    observe: Observer,
+    only: Sequence[str] = (),
 ) -> Result:
     """One result for ``tasks``; a task whose file is missing gets a row that says so.
 
-    A job's number is the place of its task in ``tasks``.
+    A job's number is the place of its task in ``tasks``. ``only``: ids of the checks to run; all when empty.
     """
     jobs = [
-        options.job(number, task.stem, submission.sources[task.stem], memory_mb=task.manifest.memory_mb)
+        options.job(
+            number, task.stem, submission.sources[task.stem], memory_mb=task.manifest.memory_mb, only=tuple(only)
+        )
         for number, task in enumerate(tasks)
         if task.stem in submission.sources
     ]
@@ -41,7 +48,10 @@ def grade_tasks(
         elif isinstance(event, Graded):
             grades[event.job] = event.grade
         elif isinstance(event, Fault):
-            grades[event.job] = broken_grade(tasks[event.job], event.message)
+            task = tasks[event.job]
+            grades[event.job] = (
+                overrun_grade(task, event.message) if event.overran else broken_grade(task, event.message)
+            )
     return Result(
         course=course.title,
         engine=torchgrade.__version__,
@@ -87,6 +97,11 @@ def missing_grade(task: Task, reason: str | None = None) -> TaskGrade:
     message = reason or _("there is no file {name}").format(name=f"{task.stem}.py")
     title = _("{name} is handed in").format(name=f"{task.stem}.py")
     return _whole(task, Status.FAILED, title, message, read_suite(task).points)
+
+
+def overrun_grade(task: Task, message: str) -> TaskGrade:
+    """The row of a submission whose answers kept the grader too busy, twice: none of the task's points."""
+    return _whole(task, Status.FAILED, _("the answers can be compared"), message, read_suite(task).points)
 
 
 def broken_grade(task: Task, message: str) -> TaskGrade:

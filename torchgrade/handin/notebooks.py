@@ -26,7 +26,7 @@ _TIMED = ("time", "timeit", "capture", "prun", "python", "python3", "pypy")  # c
 _WRITES = ("writefile", "file")
 
 
-class LeftOut(NamedTuple):
+class LeftLine(NamedTuple):
     """A line of the module that is not executed, and why."""
 
     line: int
@@ -47,7 +47,7 @@ class Module:
     """A module in its parts. ``written`` maps the names of files that cells write to texts, lines kept in place."""
 
     parts: list[Part] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[LeftLine] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -143,7 +143,7 @@ def _cell(first: int, lines: list[str], module: Module) -> list[str]:
     elif magic in _TIMED:
         return _without_magics(first, [*[""] * (place + 1), *lines[place + 1 :]], module)
     else:
-        module.left_out.append(LeftOut(first + place, f"the cell belongs to %%{reason(ValueError(magic))}"))
+        module.left_out.append(LeftLine(first + place, f"the cell belongs to %%{reason(ValueError(magic))}"))
     return [""] * len(lines)
 
 
@@ -158,7 +158,7 @@ def _without_magics(first: int, lines: Sequence[str], module: Module) -> list[st
     for number, line in enumerate(lines, first):
         if magic or (state.begins() and _MAGIC.match(line)):
             if not magic:
-                module.left_out.append(LeftOut(number, "a magic or a shell line"))
+                module.left_out.append(LeftLine(number, "a magic or a shell line"))
             indent = line[: len(line) - len(line.lstrip())]
             kept.append(f"{indent}pass" if indent and not magic else "")
             magic = line.rstrip().endswith("\\")

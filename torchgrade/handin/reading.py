@@ -40,7 +40,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskEntry:
     """What was handed in for a task. ``code`` is None where ``reason`` says why it cannot be read.
 
     ``helpers`` maps paths, seen from the folder of the task's file, to the modules that it imports. ``given`` is the
@@ -61,12 +61,12 @@ class Answer:
 class Reading:
     """``aside`` names every file that answers no task, and why; ``strange`` are those that came for a submission."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[TaskEntry, ...]
     aside: tuple[tuple[str, str], ...]
     strange: tuple[tuple[str, str], ...]
 
 
-def in_order(answers: Iterable[Answer], task: str) -> list[Answer]:
+def in_order(answers: Iterable[TaskEntry], task: str) -> list[TaskEntry]:
     """The answers to a task, the one that counts last. What cannot be opened is none while something else can."""
     found = sorted((answer for answer in answers if answer.task == task), key=lambda answer: answer.rank)
     return [answer for answer in found if answer.code is not None] or found[-1:]
@@ -169,7 +169,7 @@ class _Reader:
         aside = [(file.path, why) for file, why in known if why]
         files = sorted((file for file, why in known if not why), key=lambda file: (-file.given.modified, file.name))
         modules = {file.name: file.code for file in files if file.code is not None}
-        answers: list[Answer] = []
+        answers: list[TaskEntry] = []
         helping: set[int] = set()
         unused = []
         for file in files:
@@ -178,7 +178,7 @@ class _Reader:
             helping.update(map(id, helpers.values()))
             for task, how in tasks:
                 rank = _rank(file, how, ignored)
-                answers.append(Answer(task, file.path, file.given, file.code, file.reason, how, helpers, rank))
+                answers.append(TaskEntry(task, file.path, file.given, file.code, file.reason, how, helpers, rank))
             if not tasks:
                 unused.append(file)
         helps = {file.path for file in unused if id(file.code) in helping}

@@ -21,7 +21,7 @@ from torchgrade.handin.matching import by_name
 from torchgrade.handin.names import shown
 from torchgrade.handin.naming import is_junk
 from torchgrade.handin.opener import Opener
-from torchgrade.handin.reading import Answer, Given, in_order, instead, read_handin
+from torchgrade.handin.reading import Given, TaskEntry, in_order, instead, read_handin
 from torchgrade.marks import Student
 from torchgrade.policy import moment
 
@@ -163,7 +163,7 @@ def _groups(
 class _Handed:
     """All that one student handed in, from however many places; an answer comes with what its place says."""
 
-    answers: list[tuple[Answer, Owner]] = field(default_factory=list)
+    answers: list[tuple[TaskEntry, Owner]] = field(default_factory=list)
     aside: list[tuple[str, str]] = field(default_factory=list)
     strange: list[tuple[str, str]] = field(default_factory=list)
 
@@ -207,7 +207,7 @@ def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attem
             intake.handins.append(Handin(key, task, 1, work.strange[0][0], None, reason))
 
 
-def _keep(intake: Intake, answer: Answer) -> str | None:
+def _keep(intake: Intake, answer: TaskEntry) -> str | None:
     if answer.code is None:
         return None
     packed = Bundle(answer.code, answer.helpers).pack()

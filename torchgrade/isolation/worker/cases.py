@@ -37,7 +37,7 @@ class How:
 
 
 @dataclass
-class Outcome:
+class CaseResult:
     """What came of a case."""
 
     value: Any
@@ -48,7 +48,7 @@ class Outcome:
         return [self.value, self.gradients, self.arguments]
 
 
-def run_case(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], how: How) -> Outcome:
+def run_case(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], how: How) -> CaseResult:
     """Call ``function``, or the module that it builds; whatever it raises passes through."""
     leaves = _leaves([*zip(how.names, args, strict=False), *kwargs.items()])
     with torch.set_grad_enabled(how.grad != "no_grad"):
@@ -63,7 +63,7 @@ def run_case(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
         gradients = None if how.cotangent is None else _gradients(value, leaves, how)
         if how.of == "state":
             value = {name: entry.detach().clone() for name, entry in call.state_dict().items()}  # type: ignore[attr-defined]
-    return Outcome(value, gradients, [list(args), dict(kwargs)] if how.arguments else None)
+    return CaseResult(value, gradients, [list(args), dict(kwargs)] if how.arguments else None)
 
 
 def _module(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Module:

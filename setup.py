@@ -17,7 +17,6 @@ def pack(target: Path) -> None:
     folder = target / PLACE
     shutil.rmtree(folder, ignore_errors=True)
     if (HERE / "course.yaml").is_file():
-        sys.path.insert(0, str(HERE))
         from torchgrade.course import Course
         from torchgrade.course_tools.release import release
 
@@ -26,8 +25,20 @@ def pack(target: Path) -> None:
         shutil.copytree(HERE / PLACE, folder)
 
 
+def compile_catalogues() -> None:
+    """The engine's, and those of the course where it lies here."""
+    from torchgrade.course import Course
+    from torchgrade.course_tools import translations
+
+    translations.compile_engine()
+    if (HERE / "course.yaml").is_file():
+        translations.compile_course(Course.load(HERE))
+
+
 class BuildWithCourse(build_py):
     def run(self) -> None:
+        sys.path.insert(0, str(HERE))
+        compile_catalogues()
         super().run()
         if not self.editable_mode:
             pack(Path(self.build_lib))
@@ -37,6 +48,7 @@ class ArchiveWithCourse(sdist):
     """Without solutions and hidden checks, as the wheel."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        sys.path.insert(0, str(HERE))
         super().make_release_tree(base_dir, files)
         pack(Path(base_dir))
 

@@ -26,7 +26,7 @@ def main() -> None:
     if not PYTHON.exists():
         venv.create(ENVIRONMENT, with_pip=True, symlinks=os.name != "nt")
     # torch first: with it in place, no range of another package can ask for a larger build.
-    install("torch", "setuptools>=77.0.3", "pyyaml")
+    install("torch", "setuptools>=77.0.3", "pyyaml", "babel")
     install("--no-build-isolation", "-e", f".{extras}")
 
 

@@ -15,6 +15,7 @@ from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
 from torchgrade.hardware import DEVICES
+from torchgrade.i18n import LANGUAGE, read_course
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -24,9 +25,11 @@ Command = Callable[[argparse.Namespace, Course], int]
 def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
     replace_what_cannot_be_shown()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = choose_language(list(sys.argv[1:] if argv is None else argv))
     try:
-        course: Course | TorchGradeError = Course.load(find_root(Path.cwd(), Path(home) if home else None))
+        here = Course.load(find_root(Path.cwd(), Path(home) if home else None))
+        read_course(here.root, here.language)
+        course: Course | TorchGradeError = here
     except (UsageError, CourseError) as error:
         course = error  # --help and --version need none
     parser = build_parser(for_learners=isinstance(course, Course) and course.for_learners)
@@ -60,6 +63,19 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         return complain(str(not_at_hand(error)), ExitCode.USAGE)
 
 
+def choose_language(arguments: list[str]) -> list[str]:
+    """The arguments without ``--lang zh_CN``, which holds for all that is printed, ``--help`` too."""
+    words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    words.add_argument("--lang")
+    try:
+        chosen, rest = words.parse_known_args(arguments)
+    except SystemExit:
+        return arguments
+    if chosen.lang:
+        os.environ[LANGUAGE] = chosen.lang
+    return rest
+
+
 def replace_what_cannot_be_shown() -> None:
     """A terminal or a file of a narrower encoding gets a question mark, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
@@ -87,6 +103,7 @@ def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
         description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
+    parser.add_argument("--lang", metavar="LANGUAGE", help=_("of all that is told, such as zh_CN or en"))
     parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
     commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
     _add_grade(commands)
@@ -137,6 +154,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = commands.add_parser("list", help=_("titles, points and your best grade so far"))
     listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
+    watch = commands.add_parser("watch", help=_("grade whenever you save"))
+    watch.add_argument("task", nargs="?", metavar="TASK", help=_("where to begin (default: the file saved last)"))
+    add_run_options(watch)
+    watch.add_argument("--no-color", action="store_true")
+    watch.add_argument("--plain", action="store_true", help=_("lines instead of a screen; keys are read as lines"))
+    watch.set_defaults(run=_lazy("torchgrade.commands.watch.command", "watch"))
     hint = commands.add_parser("hint", help=_("one more hint each time, for what fails first; never the code"))
     hint.add_argument("task", metavar="TASK")
     hint.add_argument("number", nargs="?", type=int, metavar="N", help=_("the Nth once more"))
@@ -147,6 +170,13 @@ def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     progress.add_argument("--html", type=Path, metavar="PATH", help=_("write one page"))
     progress.add_argument("--pictures", type=Path, metavar="DIR", help=_("with --html: what --save has drawn there"))
     progress.set_defaults(run=_lazy("torchgrade.commands.progress", "progress"))
+    compare = commands.add_parser("compare", help=_("yours beside the reference, once a task is complete"))
+    compare.add_argument("task", metavar="TASK")
+    compare.add_argument("names", nargs="*", metavar="NAME", help=_("only these functions or classes"))
+    compare.add_argument("--no-run", action="store_true", help=_("without measuring times and memory"))
+    compare.add_argument("--no-color", action="store_true")
+    add_run_options(compare)
+    compare.set_defaults(run=_lazy("torchgrade.commands.compare", "compare"))
     reset = commands.add_parser("reset", help=_("back to the stub; the old file is kept beside it"))
     reset.add_argument("task", metavar="TASK")
     reset.add_argument("-y", "--yes", action="store_true", help=_("do not ask"))
@@ -154,6 +184,10 @@ def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    texts = commands.add_parser("translate", help=_("bring the catalogues of a language up to date"))
+    texts.add_argument("language", metavar="LANGUAGE", help=_("such as zh_CN"))
+    texts.add_argument("--check", action="store_true", help=_("only tell what is translated, and what is wrong"))
+    texts.set_defaults(run=_lazy("torchgrade.commands.author", "translate"))
     stubs = commands.add_parser("stubs", help=_("write exercises/ from solutions/"))
     stubs.add_argument("tasks", nargs="*", metavar="TASK")
     stubs.add_argument("--check", action="store_true", help=_("verify instead of writing"))

@@ -113,6 +113,14 @@ class Course:
         return tuple(task for track in self.tracks for task in track.tasks)
 
     @property
+    def language(self) -> str | None:
+        """In which it tells everything, where the reader has not chosen another; None is the machine's."""
+        language = self.settings.get("language")
+        if language is not None and not isinstance(language, str):
+            raise CourseError("course.yaml: language is a name such as zh_CN")
+        return language
+
+    @property
     def secret(self) -> list[Path]:
         """What no submission may read."""
         return secret_of(self.root)

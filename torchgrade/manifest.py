@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from torchgrade.errors import CourseError
+from torchgrade.i18n import noop
 
-DIFFICULTIES = ("low", "middle", "high")
+DIFFICULTIES = (noop("low"), noop("middle"), noop("high"))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade.history import append_runs
-from torchgrade.model import Result
+from torchgrade.model import TaskGrade
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ def load_progress(root: Path) -> dict[str, Reached]:
         return {}
 
 
-def record_result(root: Path, result: Result) -> None:
+def record_grades(root: Path, grades: Sequence[TaskGrade]) -> None:
     """Keep the best grade of each task, and that it was graded now; OSError where that cannot be written."""
-    append_runs(root, result.tasks)
+    append_runs(root, grades)
     progress = load_progress(root)
-    for task in result.tasks:
+    for task in grades:
         old = progress.get(task.task, Reached())
         if old.points is None or task.points >= old.points:
             progress[task.task] = replace(old, points=task.points, max_points=task.max_points)

@@ -22,8 +22,15 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     similar.add_argument("--pairs", type=int, default=30, metavar="N", help=_("how many pairs a task (default 30)"))
     _add_out(similar)
     similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
+    serve = commands.add_parser("serve-jsonl", help=_("grade what other programs send, a line of JSON each"))
+    serve.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
+    serve.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")
+    serve.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
+    serve.add_argument("--timeout-scale", type=float, default=1.0, metavar="X", help=_("multiply all time limits"))
+    serve.set_defaults(run=lazy("torchgrade.commands.serve", "serve"))
     release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
     release.add_argument("folder", type=Path, metavar="DIR")
+    release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
 
 

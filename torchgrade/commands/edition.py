@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -19,9 +20,10 @@ from pathlib import Path
 
 from torchgrade import __version__
 from torchgrade.course import Course
-from torchgrade.course_tools.release import release
+from torchgrade.course_tools.release import localise, release
 from torchgrade.errors import UsageError
 from torchgrade.hardware import has_nvidia
+from torchgrade.i18n import LANGUAGE
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -68,12 +70,14 @@ def init(options: argparse.Namespace, _course: object) -> int:
         raise UsageError(_("{folder} is not empty; name a new folder").format(folder=target))
     with edition(options.source) as source:
         shutil.copytree(source, target, dirs_exist_ok=True)
+    if language := os.environ.get(LANGUAGE):
+        localise(target, language)
     _note(target, _hashes(target))
     if not (target / "pyproject.toml").exists():
         for name, text in project_files(target, cpu=not has_nvidia()).items():
             (target / name).write_text(text, encoding="utf-8")
     course = Course.load(target.resolve())
-    print(_("{title}: {count} tasks in {folder}").format(title=course.title, count=len(course.tasks), folder=target))
+    print(_("{title}: {count} tasks in {folder}").format(title=_(course.title), count=len(course.tasks), folder=target))
     if not options.quiet:
         from torchgrade.course_tools import doctor
 

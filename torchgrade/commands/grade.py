@@ -6,10 +6,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade.commands.places import try_file, try_folder
+from torchgrade.commands.record import bases_of, record
 from torchgrade.commands.study import hidden_notes, onward, select, subjects_of
 from torchgrade.course import Course, Task
 from torchgrade.grading.events import Event, PictureShown
@@ -20,9 +20,8 @@ from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.last_run import basis, keep_grades, last_grades
+from torchgrade.last_run import last_grades
 from torchgrade.model import Result
-from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
 from torchgrade.submission import Submission, read_exercises, read_submission
@@ -44,7 +43,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     settings = run_options(options)
     own_work = not (options.debug or options.solutions or options.submission is not None)
     recorded = own_work and not only
-    bases = _bases(settings, submission, tasks) if recorded else {}
+    bases = bases_of(settings, submission, tasks) if recorded else {}
     known = {} if options.tasks or options.all or options.save is not None else last_grades(course.root, bases)
     due = [task for task in tasks if task.stem not in known]
     titles = [task.short for task in due]
@@ -57,8 +56,8 @@ def grade(options: argparse.Namespace, course: Course) -> int:
                 gallery.draw(due[event.job], event)
 
         result = grade_tasks(course, submission, due, settings, observe, only)
-    if recorded:
-        _record(course, result, bases)
+    if recorded and (reason := record(course, result.tasks, bases)):
+        print(reason, file=sys.stderr)
     result = result.with_known(known, [task.stem for task in tasks])
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
@@ -137,29 +136,6 @@ def _shows_unicode() -> bool:
 
 def json_text(result: Result, *, ascii_only: bool = False) -> str:
     return json.dumps(result.to_json(), indent=1, ensure_ascii=ascii_only)
-
-
-def _bases(settings: Options, submission: Submission, tasks: Sequence[Task]) -> dict[str, str]:
-    """By stem, what the grade of each task that is here depends on."""
-    options = {
-        "devices": settings.devices,
-        "seed": settings.seed,
-        "timeout_scale": settings.timeout_scale,
-        "isolation": settings.isolation,
-        "data": settings.data,
-    }
-    here = [task for task in tasks if task.stem in submission.sources]
-    return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}
-
-
-def _record(course: Course, result: Result, bases: Mapping[str, str]) -> None:
-    """Keep the best grades and the last ones. A checkout that cannot be written is graded all the same."""
-    try:
-        record_result(course.root, result)
-        keep_grades(course.root, bases, result.tasks)
-    except OSError as error:
-        words = _("your grades are not kept: {place} cannot be written: {why}")
-        print(words.format(place=progress_file(course.root), why=error.strerror), file=sys.stderr)
 
 
 def _write(options: argparse.Namespace, result: Result) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from torchgrade.commands.learner import next_hints
+from torchgrade.commands.learner import failing_last, more_hints
 from torchgrade.commands.study import subjects_of
 from torchgrade.course import Course, Task, find_root
 from torchgrade.course_tools.stubs import stub_text
@@ -27,10 +27,11 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.handin.notebooks import MARK
+from torchgrade.i18n import read_course
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import keep_grades
 from torchgrade.model import Result
-from torchgrade.progress import record_result
+from torchgrade.progress import record_grades
 from torchgrade.report import scoreboard
 from torchgrade.submission import Source, Submission
 
@@ -83,7 +84,7 @@ class Magics:
                 _("no cell that ran defines anything of {task}: {names}").format(task=task.stem, names=names)
             )
         result = _graded(course, task, cells, options.seed)
-        record_result(course.root, result)
+        record_grades(course.root, result.tasks)
         keep_grades(course.root, {task.stem: "a notebook"}, result.tasks)  # for hints; no file's grade is told from it
         for name, places in defined.items():
             if name in wanted and len(places) > 1:
@@ -95,9 +96,8 @@ class Magics:
     def _hint(self, name: str, console: Console) -> None:
         course = _course()
         task = course.find(name)
-        hints = task.manifest.hints
-        for number in next_hints(course, task, console):
-            console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number].text)}")
+        for line in more_hints(course, task, failing_last(course, task)):
+            console.print(line)
 
     def _shown(self, write: Any) -> Shown:
         """What ``write`` prints; a sentence where that cannot be done."""
@@ -159,7 +159,9 @@ def _defined(text: str) -> Iterator[str]:
 
 
 def _course() -> Course:
-    return Course.load(find_root(Path.cwd()))
+    course = Course.load(find_root(Path.cwd()))
+    read_course(course.root, course.language)
+    return course
 
 
 def _graded(course: Course, task: Task, cells: Mapping[int, str], seed: int) -> Result:

@@ -21,6 +21,8 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.run import missing_grade
 from torchgrade.grading.seeds import LEARNER_SEED
+from torchgrade.i18n import read_course
+from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status
 from torchgrade.report.feedback_text import outcome_lines
 from torchgrade.submission import read_exercises
@@ -41,11 +43,13 @@ class Exercise(pytest.File):
     """A learner's file. Its tests are the checks of its task."""
 
     def collect(self) -> Iterator[CheckItem]:
-        task = Course.load(find_root(self.path.parent)).find(self.path.stem)
+        course = Course.load(find_root(self.path.parent))
+        read_course(course.root, course.language)
+        task = course.find(self.path.stem)
         lines = definition_lines(self.path.read_bytes())
         for check in read_suite(task).checks:
             about = next((name for name in taken_of_submission(check) if name in lines), "")
-            yield CheckItem.from_parent(self, name=check.title, check=check, task=task, line=lines.get(about, 0))
+            yield CheckItem.from_parent(self, name=_(check.title), check=check, task=task, line=lines.get(about, 0))
 
 
 class NotImported(pytest.File):
@@ -97,7 +101,7 @@ class Gradings:
             sentence = f"{outcome.title}: {told}".splitlines()[0]
             file, _colon, line = (outcome.where or "").split("  ")[0].rpartition(":")
             if not line.isdigit():  # the sentence on a file that cannot be read names the line
-                spoken = re.search(r"\bline (\d+)", told)
+                spoken = re.search(r"(?:\bline |\.py:)(\d+)", told)
                 file, line = f"{stem}.py", spoken[1] if spoken else "1"
             yield f"exercises/{Path(file).name}:{line}: error: {sentence}"
 

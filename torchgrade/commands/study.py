@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torchgrade.commands.learner import is_stub
 from torchgrade.course import Course, Task
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UnknownTask, UsageError
+from torchgrade.handin.matching import definitions
 from torchgrade.i18n import translate as _
 from torchgrade.progress import Reached, load_progress
 from torchgrade.report.board import Subjects
-from torchgrade.submission import wanted_names
 from torchgrade.suites import chosen_checks, read_suite
 
 
@@ -29,7 +31,7 @@ def select(course: Course, names: Sequence[str]) -> tuple[tuple[Task, ...], tupl
 
 def _checks_named(task: Task, words: Sequence[str]) -> tuple[str, ...]:
     """UsageError where no check fits, unless the words look like another task's name."""
-    names = wanted_names([task])[task.stem]
+    names = names_of(task)
     suite = read_suite(task)
     found = chosen_checks(suite, words, names)
     if not found and not words[0].lower().startswith("task"):
@@ -58,13 +60,32 @@ def next_task(course: Course, task: Task) -> Task | None:
     return next((other for other in around if not _complete(progress.get(other.stem))), None)
 
 
+def task_at_hand(course: Course) -> Task:
+    """The open task whose file was written last; where none was touched, the first that is not complete."""
+    progress = load_progress(course.root)
+    open_now = [task for task in course.tasks if not _complete(progress.get(task.stem))]
+    touched = [task for task in open_now if task.stub.is_file() and not is_stub(task, translated(stub_text(task)))]
+    newest = max(touched, key=lambda task: task.stub.stat().st_mtime, default=None)
+    return newest or (open_now or list(course.tasks))[0]
+
+
+def is_complete(course: Course, task: Task) -> bool:
+    """Whether all its points were reached once."""
+    return _complete(load_progress(course.root).get(task.stem))
+
+
 def _complete(reached: Reached | None) -> bool:
     return reached is not None and reached.points is not None and reached.points == reached.max_points
 
 
 def subjects_of(task: Task) -> Subjects:
     """By check of the task's suite, the definitions that it is about."""
-    return read_suite(task).subjects(wanted_names([task])[task.stem])
+    return read_suite(task).subjects(names_of(task))
+
+
+def names_of(task: Task) -> set[str]:
+    """What the stub has for the learner to define, whatever the learner's file holds by now."""
+    return {name for name in definitions(stub_text(task).encode()) if not name.startswith("_")}
 
 
 def hidden_notes(course: Course, tasks: Sequence[Task]) -> list[str]:

@@ -6,6 +6,7 @@ import re
 
 from rich.cells import cell_len, chop_cells
 
+from torchgrade.i18n import noop
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status
 
@@ -18,16 +19,16 @@ _WIDE = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00
 _PIECES = re.compile(rf"\s+|(?:[{_WIDE}]|[^\s{_WIDE}]+)[，。；：、！？）】》”’]*")  # what stays on one line
 
 WORDS = {
-    Status.PASSED: "pass",
-    Status.HELD: "held",
-    Status.FAILED: "FAIL",
-    Status.TODO: "todo",
-    Status.SKIPPED: "skip",
-    Status.CRASHED: "CRASH",
-    Status.TIMED_OUT: "TIME",
-    Status.OUT_OF_MEMORY: "MEM",
-    Status.BROKEN: "BROKEN",
-    Status.UNAVAILABLE: "n/a",
+    Status.PASSED: noop("pass"),
+    Status.HELD: noop("held"),
+    Status.FAILED: noop("FAIL"),
+    Status.TODO: noop("todo"),
+    Status.SKIPPED: noop("skip"),
+    Status.CRASHED: noop("CRASH"),
+    Status.TIMED_OUT: noop("TIME"),
+    Status.OUT_OF_MEMORY: noop("MEM"),
+    Status.BROKEN: noop("BROKEN"),
+    Status.UNAVAILABLE: noop("n/a"),
 }
 
 
@@ -46,13 +47,13 @@ def outcome_lines(
     score = score or points_text(outcome.points, outcome.max_points)
     title = outcome.title if outcome.device == "cpu" else f"{outcome.title} [{outcome.device}]"
     head = wrap(title, width - 7 - len(score) - 1)
-    word = f"{_(WORDS[outcome.status]):<5} "
+    word = f"{padded(_(WORDS[outcome.status]), 5)} "
     room = width - len(word) - len(score) - 1
     lines = [f"{word}{head[0]}{' ' * (room - cell_len(head[0]))} {score}"]
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:
         size = [_field(_("got"), outcome.message, width)] if outcome.status is Status.FAILED and outcome.message else []
-        return [*lines, _field(_("category"), outcome.category, width), *size]
+        return [*lines, _field(_("category"), _(outcome.category), width), *size]
     return lines + details(outcome, width, others, whole)
 
 
@@ -61,16 +62,18 @@ def details(outcome: Outcome, width: int = WIDTH, others: int = 0, whole: bool =
     if outcome.message and not (outcome.status is Status.FAILED and outcome.got):
         lines += _block(outcome.message, width)
     fields = [
-        ("given", outcome.given),
-        ("expected", outcome.expected),
-        ("got" if outcome.status is Status.FAILED else "trace", outcome.got),
-        ("likely", outcome.likely),
-        ("look at", outcome.where),
-        ("hint", outcome.hint),
+        (noop("given"), outcome.given),
+        (noop("expected"), outcome.expected),
+        (noop("got") if outcome.status is Status.FAILED else noop("trace"), outcome.got),
+        (noop("likely"), outcome.likely),
+        (noop("look at"), outcome.where),
+        (noop("hint"), outcome.hint),
     ]
     for label, text in fields:
         if text:
             lines.append(_field(_(label), text, width))
+        if label == "got" and outcome.table:
+            lines.append(_labelled(_("values"), outcome.table.split("\n")))
     if others:
         lines.append(_field(_("also"), others_text(others), width))
     if outcome.output.strip():
@@ -104,6 +107,13 @@ def _block(text: str, width: int) -> list[str]:
         wrapped = [line[: width - INDENT]] if line.startswith(" ") else wrap(line, width - INDENT)
         lines += [f"{'':{INDENT}}{part}" for part in wrapped]
     return lines
+
+
+def padded(text: str, width: int, centred: bool = False) -> str:
+    """At least ``width`` columns, a Chinese character taking two."""
+    room = max(width - cell_len(text), 0)
+    left = room // 2 if centred else 0
+    return " " * left + text + " " * (room - left)
 
 
 def wrap(text: str, width: int) -> list[str]:

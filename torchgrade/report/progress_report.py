@@ -13,6 +13,7 @@ from torchgrade.history import Story
 from torchgrade.i18n import translate as _
 from torchgrade.report.board import bar
 from torchgrade.report.feedback import environment
+from torchgrade.report.feedback_text import padded
 from torchgrade.suites import read_suite
 
 WIDTH = 20
@@ -100,7 +101,7 @@ def check_lines(row: TaskProgress) -> Iterator[str]:
     yield f"{row.task.short}  {row.title}  {told(row.story)}"
     for name, tries in row.story.tries.items():
         when = local(tries.passed) if tries.passed else _("open")
-        yield f"  {tries.count:>3}  {when:<16}  {_(titles.get(name, name))}"
+        yield f"  {tries.count:>3}  {padded(when, 16)}  {_(titles.get(name, name))}"
 
 
 def page(course: Course, found: Sequence[TrackProgress], pictures: Sequence[Path], now: datetime) -> str:

@@ -18,7 +18,7 @@ from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried,
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
-from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, points_text, wrap
+from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, padded, points_text, wrap
 
 STYLES = {
     Status.PASSED: "green",
@@ -177,7 +177,7 @@ def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, floa
     score = texts[(outcome.points, outcome.max_points)]
     room = len(score) + 2 + BAR + 2
     title, *more = wrap(titled(outcome), max(20, min(console.width, 100) - room))
-    word = f"{_(WORDS[outcome.status]):^{BAR}}"
+    word = padded(_(WORDS[outcome.status]), BAR, centred=True)
     yield Text.assemble(f"{score}  ", (word, STYLES[outcome.status]), f"  {title}")
     yield from (Text(" " * room + line) for line in more)
     if entry.checks > 1:
@@ -220,17 +220,23 @@ def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
 
 def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Told]]]:
     """What is told in full of each task, each root once: what ``next:`` names, and it is the last."""
-    now = next((found for task in result.tasks if (found := first_open(task)) is not None), None)
-    for task in sorted(result.tasks, key=lambda task: now in task.checks):
-        if all_wait(task):
-            title = _("the file can be executed")
-            yield task, [Told(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))]
-            continue
-        if verbose:
-            shown = entries(out for out in task.checks if details(out))
-        else:
-            shown = [e for e in failures(task) if e.outcome.status is Status.BROKEN or e.outcome == now]
-        yield task, sorted(reversed(shown), key=lambda entry: bool(entry.outcome == now))  # noqa: C414
+    now = next((task for task in result.tasks if first_open(task) is not None), None)
+    for task in sorted(result.tasks, key=lambda task: task is now):
+        first = to_do(task) if task is now or all_wait(task) else None
+        others = entries(out for out in task.checks if details(out)) if verbose else failures(task)
+        shown = [] if all_wait(task) else [e for e in others if verbose or e.outcome.status is Status.BROKEN]
+        shown = [entry for entry in reversed(shown) if first is None or entry.outcome != first.outcome]
+        wrong = first is not None and (verbose or first.outcome.status is not Status.TODO)
+        yield task, [*shown, *([first] if first is not None and wrong else [])]
+
+
+def to_do(task: TaskGrade) -> Told | None:
+    """What is to be done now, with all that has the same root; a file that cannot be executed is that alone."""
+    if all_wait(task):
+        title = _("the file can be executed")
+        return Told(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))
+    now = first_open(task)
+    return next((told for told in entries(task.checks) if told.outcome == now), None)
 
 
 def _failures(console: Console, task: TaskGrade, shown: Sequence[Told], headed: bool, whole: bool) -> None:
@@ -263,21 +269,28 @@ def next_lines(result: Result, onward: str = "", asking: str = ASKING) -> Iterat
         yield sentence.format(task=broken[0].task)
         return
     for task in result.tasks:
-        outcome = first_open(task)
-        if outcome is None:
-            continue
-        if outcome.status is Status.UNAVAILABLE:
-            yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
+        lines = list(next_lines_of(task, asking))
+        if lines:
+            yield from lines
             return
-        yield _("stuck? {command} {task}").format(command=asking, task=task.short)
-        if all_wait(task):
-            yield _("next: {what}").format(what=outcome.message.partition("\n")[0])
-        elif outcome.status is Status.TODO:
-            where = (outcome.where or task.task).split("  ")[0]
-            yield _("next: fill the gap at {where}").format(where=where)
-        else:
-            yield _('next: "{title}"').format(title=outcome.title)
-        return
     yield _("everything asked for passed.")
     if onward:
         yield onward
+
+
+def next_lines_of(task: TaskGrade, asking: str = ASKING) -> Iterator[str]:
+    """What to do next in one task; nothing when it passed."""
+    outcome = first_open(task)
+    if outcome is None:
+        return
+    if outcome.status is Status.UNAVAILABLE:
+        yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
+        return
+    yield _("stuck? {command} {task}").format(command=asking, task=task.short)
+    if all_wait(task):
+        yield _("next: {what}").format(what=outcome.message.partition("\n")[0])
+    elif outcome.status is Status.TODO:
+        where = (outcome.where or task.task).split("  ")[0]
+        yield _("next: fill the gap at {where}").format(where=where)
+    else:
+        yield _('next: "{title}"').format(title=outcome.title)

@@ -199,7 +199,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in {name.split(".")[0] for name in names}:
             if name not in ALLOWED_IMPORTS and name not in sys.stdlib_module_names:
-                yield f"the stub imports {name}; only torch, numpy and the standard library are allowed"
+                yield f"the stub imports {name}; only torch, numpy, PIL and the standard library are allowed"
     checks = read_suite(task).names
     named = {name for mutant in read_mutants(task) for name in mutant.fails}
     for name in checks:

@@ -68,7 +68,7 @@ class Watching:
         self._began = 0.0
         self._gallery: Gallery | None = None
         self._page_key = ""
-        self._told_after = ""  # the run that a key led to
+        self._told_after = ""  # what is told when the run that a key led to has ended
         self.view = self._view_of(task)
 
     def run(self) -> None:

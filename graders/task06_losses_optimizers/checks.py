@@ -531,7 +531,7 @@ OWN_OPTIMIZERS = Rule(of=OPTIMIZERS, names="torch.optim", instead="formulas")
 
 @check(
     "no loss or optimiser of the library is used",
-    points=1,
+    points=0.5,
     category="rules",
     after=[test_differences, test_cross_entropy],
     gates=[OWN_LOSSES, OWN_OPTIMIZERS],
@@ -1045,6 +1045,24 @@ def test_leaves(submission):
             given=name,
         )
         expect.close(kept, gradient, trivial="the gradient stays until zero_grad", given=f"{name}: the gradient")
+
+
+@check(
+    "no optimiser of the library steps below one's own",
+    points=0.5,
+    category="rules",
+    after=[test_sgd, test_adagrad, test_rmsprop, test_adam, test_adamw],
+    gates=OWN_OPTIMIZERS,
+    hidden=True,
+)
+def test_own_steps(submission):
+    for name in OPTIMIZERS:
+        expect.true(
+            submission.probes.library_steps(getattr(submission, name)) == 0,
+            expected="a step that is made of formulas",
+            got="a step of torch.optim, whatever it is called",
+            given=name,
+        )
 
 
 @check(

@@ -21,6 +21,7 @@ from torchgrade.grading.job import Options  # noqa: E402
 from torchgrade.grading.run import grade_tasks  # noqa: E402
 from torchgrade.hardware import cores  # noqa: E402
 from torchgrade.report import scoreboard  # noqa: E402
+from torchgrade.report.board import failures  # noqa: E402
 from torchgrade.submission import Source, Submission  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
@@ -55,8 +56,9 @@ def picture(name, show):
 
 
 def failure(console, result):
-    """What a learner reads below the table of checks."""
-    scoreboard.failures(console, result.tasks[0], verbose=False, headed=False)
+    """What a learner reads below the functions of the task."""
+    for line in scoreboard.entry_lines(console, *failures(result.tasks[0])[:1]):
+        console.print(line)
     scoreboard.show(console, result, quiet=True)
 
 

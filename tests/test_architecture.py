@@ -14,7 +14,7 @@ from torchgrade.engine_files import engine_files
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
     "environment": 0, "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1, "hardware": 1,
-    "policy": 2, "course": 2, "progress": 2, "last_run": 2, "handin": 2,
+    "policy": 2, "course": 2, "history": 1, "progress": 2, "last_run": 2, "handin": 2,
     "submission": 3, "suites": 3,
     "isolation": 4,
     "expect": 5, "materials": 5,
@@ -97,6 +97,16 @@ def test_a_worker_imports_nothing_of_the_grader() -> None:
         if room(name) in BESIDE_THE_SUBMISSION:
             beyond = {room(other) for other in names if other.startswith("torchgrade.")} - BESIDE_THE_SUBMISSION
             assert not beyond, f"{name} imports {sorted(beyond)}"
+
+
+def test_what_only_unix_has_is_imported_where_it_is_needed() -> None:
+    """Windows and macOS grade, too: at the top of a module such an import stands in a ``try``, or below ``confine``."""
+    unix = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "curses"}
+    for name, _, path in modules():
+        if not name.startswith("torchgrade.isolation.confine."):
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            at_once = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            assert not unix & {other for node in at_once for other in imports(node)}, name
 
 
 def test_a_name_stands_for_one_class() -> None:

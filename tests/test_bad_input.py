@@ -39,15 +39,15 @@ FULL_WIDTH = GOOD.replace("def total(x: Tensor)", "def total（x: Tensor)")
 
 CASES = [
     Bad("empty file", "", "crashed", ("empty",), False),
-    Bad("syntax error", GOOD.replace("return x * factor", "return x * * factor"), "crashed", ("line 11", "^"), False),
-    Bad("no-break space", PASTED, "crashed", ("line 11, column 1", "U+00A0"), False),
+    Bad("syntax error", GOOD.replace("return x * factor", "return x * * factor"), "crashed", (":11", "^"), False),
+    Bad("no-break space", PASTED, "crashed", (":11, column 1", "U+00A0"), False),
     Bad("full-width bracket", FULL_WIDTH, "crashed", ("column 10", "U+FF08", "write '('"), False),
     Bad("GBK comment", GOOD.replace("# TODO: multiply", "# 乘法").encode("gbk"), "passed"),
     Bad("UTF-16", GOOD.encode("utf-16"), "passed"),
     Bad("UTF-8 with BOM", b"\xef\xbb\xbf" + GOOD.encode(), "passed"),
     Bad("CRLF", GOOD.replace("\n", "\r\n").encode(), "passed"),
     Bad("tabs", GOOD.replace("    ", "\t"), "passed"),
-    Bad("mixed tabs", GOOD.replace("    return x * factor", "\tx = x\n        return x * factor"), "crashed", ("line",), False),
+    Bad("mixed tabs", GOOD.replace("    return x * factor", "\tx = x\n        return x * factor"), "crashed", (":11", "tabs"), False),
     Bad("binary", bytes(range(128, 256)) * 4, "crashed", ("cannot be read",), False),
     Bad("missing package", "import no_such_package\n" + GOOD, "passed", ("line 1", "no_such_package")),
     Bad("missing package in use", scale("    return no_such.f(x)", "import no_such\n"), "crashed",

@@ -73,7 +73,7 @@ def test_what_numpy_warns_of_in_a_suite_is_no_news(mini: Path) -> None:
     suite = mini / "graders" / "task01_scale" / "checks.py"
     text = suite.read_text().replace("import torch\n", "import numpy as np\nimport torch\n", 1)
     suite.write_text(text.replace("x = torch.randn(2, 5)", "x = torch.randn(2, 5) + float(np.float64(1) / 0)"))
-    done = grade_py("task01", "--solutions", cwd=mini)
+    done = grade_py("task01", "--solutions", "-v", cwd=mini)
     assert "total sums all elements" in done.stdout
     assert done.stderr == ""
 
@@ -105,6 +105,53 @@ def test_an_unknown_option_is_an_error() -> None:
     done = grade_py("task01", "--no-such-option", cwd=MINI)
     assert done.returncode == 2
     assert "unrecognized arguments: --no-such-option" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "ran"), [(["scale"], 2), (["sums", "ALL"], 1), (["Affine", "scale"], 3)])
+def test_the_checks_of_one_function_or_of_some_words(words: list[str], ran: int, mini: Path) -> None:
+    """Only they run, nothing is recorded, and the last line leads back to the whole task."""
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
+    done = grade_py("task01", *words, "-v", cwd=mini)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("   pass   ") == ran, done.stdout
+    assert done.stdout.splitlines()[-1] == "next: python grade.py task01, which runs all of its checks"
+    assert not (mini / ".torchgrade").exists()
+
+
+def test_a_word_that_fits_no_check_names_the_functions() -> None:
+    done = grade_py("task01", "pooling", cwd=MINI)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "grade.py: task01 has no check with pooling in its title; its functions and classes: "
+    )
+    assert "scale, total" in done.stderr
+
+
+def test_a_task_that_passed_names_the_next_one(mini: Path) -> None:
+    (mini / "exercises" / "task01_scale.py").write_text(SOLUTION)
+    done = grade_py("task01", cwd=mini)
+    assert done.stdout.splitlines()[-1] == "next: exercises/task02_train.py  Train a line"
+
+
+def test_one_root_is_told_once(mini: Path) -> None:
+    """Two checks that meet the same exception at the same line are one entry; what next: names comes last."""
+    body = "def fail(x):\n    return x.nothing\n\n\n" + SOLUTION[SOLUTION.index("def scale") :]
+    body = body.replace("return x * factor", "return fail(x)").replace("return x.sum()", "return fail(x)")
+    (mini / "exercises" / "task01_scale.py").write_text("import torch\nfrom torch import Tensor, nn\n\n\n" + body)
+    done = grade_py("task01", cwd=mini)
+    assert done.stdout.count("'Tensor' object has no attribute 'nothing'") == 1, done.stdout
+    assert "also      1 more check, for the same reason" in done.stdout
+    assert done.stdout.splitlines()[-1] == 'next: "scale multiplies every element"'
+
+
+def test_what_the_code_printed_is_never_cut_within_a_line(mini: Path) -> None:
+    line = "0.12345 " * 40
+    talking = SOLUTION.replace("return x * factor", f"print(('{line}|\\n') * 30); return x + factor")
+    (mini / "exercises" / "task01_scale.py").write_text(talking)
+    short = grade_py("task01", cwd=mini).stdout
+    assert f"printed   {line}|" in short
+    assert "… and 25 more lines" in short
+    assert grade_py("task01", "-v", cwd=mini).stdout.count(f"{line}|") == 30
 
 
 @pytest.mark.parametrize("name", ["task01", "task1", "Task 1", "task01_scale", "1", "01", "exercises/task01_scale.py"])
@@ -185,10 +232,41 @@ def test_list_shows_the_best_grade(mini: Path) -> None:
     assert re.search(r"task02\s+Train a line\s+middle\s+-", done.stdout)
 
 
-def test_hints_escalate_and_stop(mini: Path) -> None:
-    shown = [grade_py("hint", "task01", cwd=mini).stdout.strip() for _ in range(3)]
-    assert shown[0] == "hint 1/2  Read the docstrings once more."
-    assert shown[1] == shown[2] == "hint 2/2  A tensor knows how to multiply itself by a number."
+def test_hints_escalate_and_all_that_were_seen_can_be_seen_again(mini: Path) -> None:
+    first, second = (
+        "hint 1/2  Read the docstrings once more.",
+        "hint 2/2  A tensor knows how to multiply itself by a number.",
+    )
+
+    def shown(*more: str) -> list[str]:
+        return grade_py("hint", "task01", *more, cwd=mini).stdout.strip().splitlines()
+
+    assert shown("--seen") == ["no hint of this task was shown yet"]
+    assert shown() == [first]
+    assert shown("--seen") == [first]
+    assert shown() == [second]
+    assert shown() == ["these are all; a check that fails later may have others", first, second]
+    assert shown("2") == [second]
+
+
+def test_a_hint_belongs_to_the_check_that_fails_first(mini: Path) -> None:
+    """Its own come first, then the task's; those of other checks wait until it is their turn."""
+    manifest = mini / "graders" / "task01_scale" / "task.yaml"
+    own = "hints:\n  - for: [test_scale]\n    hint: Of scale.\n  - for: [test_total]\n    hint: Of total.\n"
+    manifest.write_text(manifest.read_text().replace("hints:\n", own))
+    total_wrong = SOLUTION.replace("return x.sum()", "return x.mean()")
+    (mini / "exercises" / "task01_scale.py").write_text(total_wrong)
+    grade_py("task01", cwd=mini)
+    texts = [grade_py("hint", "task01", cwd=mini).stdout for _ in range(2)]
+    assert texts[0] == 'for "total sums all elements"\nhint 2/4  Of total.\n'
+    assert texts[1] == "hint 3/4  Read the docstrings once more.\n"
+
+
+def test_what_earlier_versions_noted_of_hints_still_counts(mini: Path) -> None:
+    (mini / ".torchgrade").mkdir()
+    noted = {"task01_scale": {"points": 1.0, "max_points": 8.0, "hints": 1}}
+    (mini / ".torchgrade" / "progress.json").write_text(json.dumps(noted))
+    assert grade_py("hint", "task01", cwd=mini).stdout.startswith("hint 2/2")
 
 
 def test_reset_keeps_the_old_file(mini: Path) -> None:
@@ -350,7 +428,8 @@ def test_a_syntax_error_hides_behind_no_table(mini: Path) -> None:
     done = debugged(mini, "x = = 2", "")
     lines = done.stdout.splitlines()
     assert "x = = 2" in done.stdout
-    assert re.search(r"line 1\d, column 9", done.stdout), done.stdout
+    assert re.search(r"exercises/task01_scale.py:1\d, column 9", done.stdout), done.stdout
+    assert re.search(r"exercises/task01_scale.py:1\d, column 9", done.stdout.splitlines()[-1])
     assert [line.strip() for line in lines if "^" in line] == ["^"]
     assert "skip" not in done.stdout
 
@@ -422,9 +501,10 @@ def test_a_value_that_the_suite_cannot_use_is_the_learners(mini: Path) -> None:
     assert "cannot be used" in check["got"]
 
 
-def test_cuda_on_a_machine_without_one_is_unavailable(mini: Path) -> None:
-    if Path("/dev/nvidiactl").exists():
-        pytest.skip("this machine has a CUDA device")
-    result = result_of("task01", "--solutions", "--device", "cuda", cwd=mini, code=1)
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_here_is_unavailable(mini: Path, device: str) -> None:
+    if Path("/dev/nvidiactl").exists() if device == "cuda" else sys.platform == "darwin":
+        pytest.skip(f"this machine has a device {device}")
+    result = result_of("task01", "--solutions", "--device", device, cwd=mini, code=1)
     assert {check["status"] for check in result["tasks"][0]["checks"]} <= {"unavailable", "skipped"}
     assert result["points"] == 0

@@ -92,6 +92,10 @@ def odd(x, kernel_size, stride=None, padding=0):
     return iter if padding else F.avg_pool2d(x, kernel_size, stride, padding)
 
 
+def joined(tensors, dim=0):
+    return torch.cat(tensors)
+
+
 def scaled(x, w):
     return x * w
 
@@ -214,9 +218,15 @@ def multiply(x: Any, w: Any) -> Any:
     return x * w
 
 
+PROBES = """
+def through(function, *args, **options):
+    return function(*args, **options)
+"""
+
+
 def loaded(line: Any) -> RemoteSubmission:
     client = connect(line)
-    client.load("learner", Source("learner.py", {"learner.py": LEARNER.encode()}), None)
+    client.load("learner", Source("learner.py", {"learner.py": LEARNER.encode()}), PROBES)
     client.begin(11, 60.0)
     return RemoteSubmission(client)
 
@@ -398,6 +408,14 @@ def test_an_exception_keeps_its_place_and_names_its_case(here: RemoteSubmission)
     assert error.given.endswith("all but those with stride left out or padding left out")
 
 
+def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission) -> None:
+    cases = grid(lambda draw, rows: {"tensors": [draw(2, 2), draw(rows, 2)]}, rows=[2, 3], dim=[0, 1])
+    error = failure(here.joined, torch.cat, cases.only(lambda rows, dim: rows == 2 or dim == 0))
+    first = error.given.split("\n")[0]
+    assert first.startswith("joined(tensors, dim=1); tensors [float32 [2, 2] = (")
+    assert "; float32 [2, 2] = (" in first
+
+
 def test_views_and_arguments_that_change_are_seen(here: RemoteSubmission) -> None:
     error = failure(here.viewed, F.avg_pool2d, POOLED.vary(layout=LAYOUTS))
     assert isinstance(error, SubmissionRaised)
@@ -484,6 +502,15 @@ def test_what_is_no_answer_breaks_the_protocol(monkeypatch: pytest.MonkeyPatch, 
     error = failure(pool, F.avg_pool2d, POOLED)
     assert isinstance(error, BadAnswer)
     assert "broke the protocol" in str(error)
+
+
+def test_a_probe_stands_before_the_function_that_it_calls(here: RemoteSubmission) -> None:
+    """The place to look at is that of the function, which is bound."""
+    client, probe = here.torchgrade_client, here.probes.through
+    expect.agrees(probe, F.avg_pool2d, POOLED, bound=(here.pool,), name="pool")
+    error = failure(probe, F.avg_pool2d, POOLED, bound=(here.stride_ignored,), name="stride_ignored")
+    assert error.given.startswith("stride_ignored(x, kernel_size=2, stride=(2, 1))")
+    assert client.seen.where[2] == "stride_ignored()"
 
 
 def test_an_answer_beyond_its_bound_is_refused_before_it_is_read(

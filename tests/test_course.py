@@ -99,6 +99,7 @@ def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     checks = set(read_suite(found).names)
     mutants = read_mutants(found)
     assert {name for mutant in mutants for name in mutant.fails} == checks
+    assert {name for hint in found.manifest.hints for name in hint.checks} <= checks
     assert len(mutants) >= 8
     assert len(read_alternatives(found)) >= 3
 

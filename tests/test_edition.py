@@ -100,7 +100,17 @@ def test_an_editors_pytest_meets_the_learners_file(edition: Path) -> None:
 
     def outcomes(text: str) -> set[str]:
         file.write_text(text)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", f"graders/{TASK}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+            f"exercises/{TASK}.py",
+        ]
         done = subprocess.run(command, cwd=edition, capture_output=True, text=True, timeout=240, check=False)
         return set(re.findall(r"\d+ (passed|failed|skipped|error)s?", done.stdout.splitlines()[-1]))
 

@@ -12,13 +12,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 from class_support import TASKS, make_class
 from rich.console import Console
-from support import MINI
+from support import MINI, ROOT
 
-from torchgrade import errors
+from torchgrade import errors, expect
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
+from torchgrade.commands.watch.view import View, rows
 from torchgrade.course import Course, Task, Track
 from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
 from torchgrade.marks import Row, Student
@@ -41,6 +43,17 @@ MISMATCH = errors.Mismatch(
     given="a (2, 4, 3, 5) batch in training mode",
     likely="the variance divides by N - 1, not by N",
 )
+
+
+def compared(got, expected):
+    """What ``expect.close`` raises."""
+    try:
+        expect.close(got, expected)
+    except errors.Mismatch as mismatch:
+        return mismatch
+    raise AssertionError("they agree")
+
+
 # What a check may raise, by the status that it becomes.
 RAISED = {
     Status.FAILED: MISMATCH,
@@ -56,7 +69,10 @@ WITHOUT_ERROR = {
     Status.SKIPPED: Verdict(Status.SKIPPED, "waits for BatchNorm2d normalises each channel over batch and map"),
     Status.BROKEN: Verdict(Status.BROKEN, "KeyError: 'floor'", where="graders/checks.py:12"),
 }
+EXPECTED = torch.tensor([[1.0, 0.25, -3.0], [2.0, 0.5, 0.125]])
 OTHERS = (
+    compared(EXPECTED * torch.tensor([1.0, 1.0, 2.0]), EXPECTED),
+    compared(torch.arange(12.0).reshape(2, 6) / 7, torch.arange(12.0).reshape(2, 6) / 8),
     errors.MissingName("max_pool2d", ["maxpool2d"]),
     errors.LoadFailed("SyntaxError: '(' was never closed (exercises/task07_pooling_norm.py, line 3)"),
     errors.SubmissionRaised(["ModuleNotFoundError"], "No module named 'scipy'", [LINE]),
@@ -78,6 +94,7 @@ def outcome(verdict, number=0):
         given=verdict.given,
         expected=verdict.expected,
         got=verdict.got,
+        table=verdict.table,
         likely=verdict.likely,
         where=verdict.where,
     )
@@ -123,9 +140,41 @@ def every_status():
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def one_task():
-    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.CRASHED, Status.TODO))
-    return printed(lambda console: scoreboard.show(console, shown, seconds=3.3))
+# Of one task: the status of each check, what it is about, and its title.
+CHECKS = (
+    (Status.PASSED, ("max_pool2d",), "max_pool2d takes the maximum of each window of each channel"),
+    (Status.PASSED, ("max_pool2d",), "max_pool2d spreads its windows by the dilation"),
+    (Status.TODO, ("lp_pool2d",), "lp_pool2d runs from the sum (p = 1) towards the maximum"),
+    (Status.FAILED, ("BatchNorm2d",), "BatchNorm2d normalises each channel over batch and map"),
+    (Status.PASSED, ("BatchNorm2d",), "BatchNorm2d(4) has 8 parameters"),
+    (Status.SKIPPED, ("BatchNorm2d",), "BatchNorm2d tracks one batch after the other"),
+    (Status.CRASHED, ("GroupNorm",), "GroupNorm normalises blocks of neighbouring channels"),
+    (Status.CRASHED, ("GroupNorm", "LayerNorm"), "the norm layers keep their precision far from zero"),
+    (Status.CRASHED, ("GroupNorm", "LayerNorm"), "the norm layers normalise half precision in float32"),
+    (Status.HELD, ("BatchNorm2d", "LayerNorm"), "normalisation is written without PyTorch's normalisation"),
+)
+
+
+def one_task(verbose=False):
+    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
+    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    subjects = {f"test_{number}": about for number, (_status, about, _title) in enumerate(CHECKS)}
+    shown = result(replace(made, checks=checks))
+    return printed(lambda console: scoreboard.show(console, shown, verbose=verbose, seconds=3.3, subjects=subjects))
+
+
+def a_passed_task():
+    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.PASSED))
+    subjects = {"test_0": ("max_pool2d",), "test_1": ("BatchNorm2d",)}
+    onward = "next: exercises/task08_vgg.py  VGG"
+    return printed(lambda console: scoreboard.show(console, shown, seconds=3.3, subjects=subjects, onward=onward))
+
+
+def a_syntax_error():
+    text = f"exercises/{STEM}.py:26, column 9: invalid syntax\n    x = = 2\n        ^"
+    made = grade(STEM, "Pooling and normalisation layers", Status.CRASHED, Status.SKIPPED, Status.SKIPPED)
+    unread = replace(outcome(verdict_of(errors.LoadFailed(text), None)), id="test_0")
+    return printed(lambda console: scoreboard.show(console, result(replace(made, checks=(unread, *made.checks[1:])))))
 
 
 def feedback():
@@ -137,6 +186,21 @@ def feedback():
     row = Row("ada", STEM, "failed", task.points, 4.5, 1, 1, label="ada/task07.py", checks=checks)
     mark = total([row], [TASKS[0].__class__(STEM, made.title, 4.5)], Policy())
     return feedback_markdown(Student("ada", name="Ada"), result(task), {STEM: row}, mark)
+
+
+def watched(width=80, height=24):
+    """The screen of ``watch`` after a save that has mended something."""
+    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
+    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    task = Course.load(ROOT).find("task07")
+    view = View(task, {}, {f"test_{number}": 1.5 for number in range(len(CHECKS))})
+    before = replace(made, checks=tuple(replace(out, status=Status.FAILED) for out in checks[:2]) + checks[2:])
+    view.finish(before, 2.3, "20:15:07")
+    view.finish(replace(made, checks=checks), 2.3, "20:15:09")
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
+    for row in rows(view, console, height):
+        console.print(row)
+    return console.file.getvalue()
 
 
 class Text(HTMLParser):
@@ -174,7 +238,7 @@ def class_page():
 def course_list(monkeypatch):
     console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, markup=False)
     monkeypatch.setattr(learner, "make_console", lambda: console)
-    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, 1)})
+    monkeypatch.setattr(learner, "load_progress", lambda root: {"task01_scale": Reached(5.5, 8.0, (0,))})
     tracks = (
         Track("first", "First things", "Where one begins.", (Task("task01_scale", MINI),)),
         Track("second", "Second things", "Where one goes on.", (Task("task02_train", MINI),)),
@@ -193,7 +257,12 @@ def help_of(*command):
 TEXTS = {
     "scoreboard": whole_course,
     "one_task": one_task,
+    "one_task_unfolded": lambda: one_task(verbose=True),
+    "a_passed_task": a_passed_task,
+    "a_syntax_error": a_syntax_error,
     "every_status": every_status,
+    "watch": watched,
+    "watch_on_60_columns": lambda: watched(60, 16),
     "feedback": feedback,
     "class_page": class_page,
     "help": help_of,
@@ -216,6 +285,12 @@ def compare(name, text):
 def test_what_people_read(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     compare(name, TEXTS[name]())
+
+
+@pytest.mark.parametrize("name", ["one_task", "watch"])
+def test_the_page_for_learners_shows_screens_as_they_are(name):
+    page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in page
 
 
 def test_the_list_of_the_course(monkeypatch):

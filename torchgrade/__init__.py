@@ -1,3 +1,12 @@
 """TorchGrade: an auto-graded PyTorch course and the harness that grades it."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext torchgrade`` in a notebook: ``%grade`` and ``%hint``."""
+    import importlib
+
+    importlib.import_module("torchgrade.commands.notebook").load(shell)

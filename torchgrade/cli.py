@@ -14,6 +14,8 @@ from torchgrade import __version__
 from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
+from torchgrade.hardware import DEVICES
+from torchgrade.i18n import LANGUAGE, read_course
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -23,9 +25,11 @@ Command = Callable[[argparse.Namespace, Course], int]
 def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
     replace_what_cannot_be_shown()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = choose_language(list(sys.argv[1:] if argv is None else argv))
     try:
-        course: Course | TorchGradeError = Course.load(find_root(Path.cwd(), Path(home) if home else None))
+        here = Course.load(find_root(Path.cwd(), Path(home) if home else None))
+        read_course(here.root, here.language)
+        course: Course | TorchGradeError = here
     except (UsageError, CourseError) as error:
         course = error  # --help and --version need none
     parser = build_parser(for_learners=isinstance(course, Course) and course.for_learners)
@@ -35,10 +39,11 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         arguments.insert(0, "grade")
     options, unknown = parser.parse_known_args(arguments)
     try:
-        if not isinstance(course, Course):
+        if not isinstance(course, Course) and not getattr(options, "anywhere", False):
             raise course
         if unknown:
-            course.select(getattr(options, "tasks", None) or ())  # a mistyped command was taken for a task: say that
+            if isinstance(course, Course):  # a mistyped command was taken for a task: say that
+                course.select(getattr(options, "tasks", None) or ())
             parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
         return int(options.run(options, course))
     except UnknownTask as error:
@@ -56,6 +61,19 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         if error.filename is None:
             raise
         return complain(str(not_at_hand(error)), ExitCode.USAGE)
+
+
+def choose_language(arguments: list[str]) -> list[str]:
+    """The arguments without ``--lang zh_CN``, which holds for all that is printed, ``--help`` too."""
+    words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    words.add_argument("--lang")
+    try:
+        chosen, rest = words.parse_known_args(arguments)
+    except SystemExit:
+        return arguments
+    if chosen.lang:
+        os.environ[LANGUAGE] = chosen.lang
+    return rest
 
 
 def replace_what_cannot_be_shown() -> None:
@@ -85,11 +103,13 @@ def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
         description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
+    parser.add_argument("--lang", metavar="LANGUAGE", help=_("of all that is told, such as zh_CN or en"))
     parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
     commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
     _add_grade(commands)
     _add_learner(commands)
     _add_machine(commands)
+    _add_edition(commands)
     if not for_learners:
         _add_author(commands)
         add_class(commands, _lazy)
@@ -103,7 +123,9 @@ def command_names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grade = commands.add_parser("grade", help=_("grade tasks (the default command)"))
-    grade.add_argument("tasks", nargs="*", metavar="TASK", help=_("task07, another unambiguous prefix, or a track"))
+    grade.add_argument(
+        "tasks", nargs="*", metavar="TASK", help=_("task07, also with a function or words of a check, or a track")
+    )
     grade.add_argument("--all", action="store_true", help=_("without TASK: also what has not changed since"))
     source = grade.add_mutually_exclusive_group()
     source.add_argument("--submission", type=Path, metavar="PATH", help=_("a file, a folder or an archive"))
@@ -121,7 +143,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("seed of the hidden inputs"))
     parser.add_argument("--timeout-scale", type=positive, default=1.0, metavar="X", help=_("multiply all time limits"))
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("tasks side by side (default: the cores)"))
@@ -132,10 +154,29 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = commands.add_parser("list", help=_("titles, points and your best grade so far"))
     listing.set_defaults(run=_lazy("torchgrade.commands.learner", "list_tasks"))
-    hint = commands.add_parser("hint", help=_("one more hint each time, never the code"))
+    watch = commands.add_parser("watch", help=_("grade whenever you save"))
+    watch.add_argument("task", nargs="?", metavar="TASK", help=_("where to begin (default: the file saved last)"))
+    add_run_options(watch)
+    watch.add_argument("--no-color", action="store_true")
+    watch.add_argument("--plain", action="store_true", help=_("lines instead of a screen; keys are read as lines"))
+    watch.set_defaults(run=_lazy("torchgrade.commands.watch.command", "watch"))
+    hint = commands.add_parser("hint", help=_("one more hint each time, for what fails first; never the code"))
     hint.add_argument("task", metavar="TASK")
     hint.add_argument("number", nargs="?", type=int, metavar="N", help=_("the Nth once more"))
+    hint.add_argument("--seen", action="store_true", help=_("all that were shown, once more"))
     hint.set_defaults(run=_lazy("torchgrade.commands.learner", "hint"))
+    progress = commands.add_parser("progress", help=_("what was solved when, in how many tries; stays on this machine"))
+    progress.add_argument("task", nargs="?", metavar="TASK", help=_("of one task: each check"))
+    progress.add_argument("--html", type=Path, metavar="PATH", help=_("write one page"))
+    progress.add_argument("--pictures", type=Path, metavar="DIR", help=_("with --html: what --save has drawn there"))
+    progress.set_defaults(run=_lazy("torchgrade.commands.progress", "progress"))
+    compare = commands.add_parser("compare", help=_("yours beside the reference, once a task is complete"))
+    compare.add_argument("task", metavar="TASK")
+    compare.add_argument("names", nargs="*", metavar="NAME", help=_("only these functions or classes"))
+    compare.add_argument("--no-run", action="store_true", help=_("without measuring times and memory"))
+    compare.add_argument("--no-color", action="store_true")
+    add_run_options(compare)
+    compare.set_defaults(run=_lazy("torchgrade.commands.compare", "compare"))
     reset = commands.add_parser("reset", help=_("back to the stub; the old file is kept beside it"))
     reset.add_argument("task", metavar="TASK")
     reset.add_argument("-y", "--yes", action="store_true", help=_("do not ask"))
@@ -143,6 +184,10 @@ def _add_learner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    texts = commands.add_parser("translate", help=_("bring the catalogues of a language up to date"))
+    texts.add_argument("language", metavar="LANGUAGE", help=_("such as zh_CN"))
+    texts.add_argument("--check", action="store_true", help=_("only tell what is translated, and what is wrong"))
+    texts.set_defaults(run=_lazy("torchgrade.commands.author", "translate"))
     stubs = commands.add_parser("stubs", help=_("write exercises/ from solutions/"))
     stubs.add_argument("tasks", nargs="*", metavar="TASK")
     stubs.add_argument("--check", action="store_true", help=_("verify instead of writing"))
@@ -177,11 +222,24 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_machine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     doctor = commands.add_parser("doctor", help=_("is it this machine, or is it the code?"))
     doctor.add_argument("task", nargs="?", metavar="TASK", help=_("run this task's reference solution here"))
-    doctor.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    doctor.add_argument("--device", choices=DEVICES, default="cpu")
     doctor.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
     doctor.set_defaults(run=_lazy("torchgrade.commands.machine", "doctor"))
     data = commands.add_parser("data", help=_("which data sets are here, and how to get the real ones"))
     data.set_defaults(run=_lazy("torchgrade.commands.machine", "data"))
+
+
+def _add_edition(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = commands.add_parser("init", help=_("make a learner's course in a new folder"))
+    init.add_argument("folder", type=Path, metavar="DIR")
+    init.add_argument("-q", "--quiet", action="store_true", help=_("do not look at the machine"))
+    init.set_defaults(run=_lazy("torchgrade.commands.edition", "init"), anywhere=True)
+    update = commands.add_parser("update", help=_("a newer edition; what you wrote is left alone"))
+    update.set_defaults(run=_lazy("torchgrade.commands.edition", "update"))
+    for parser in (init, update):
+        parser.add_argument(
+            "--from", dest="source", type=Path, metavar="PATH", help=_("an instructor's release, or a zip of it")
+        )
 
 
 def positive(text: str) -> float:

@@ -113,6 +113,14 @@ class Course:
         return tuple(task for track in self.tracks for task in track.tasks)
 
     @property
+    def language(self) -> str | None:
+        """In which it tells everything, where the reader has not chosen another; None is the machine's."""
+        language = self.settings.get("language")
+        if language is not None and not isinstance(language, str):
+            raise CourseError("course.yaml: language is a name such as zh_CN")
+        return language
+
+    @property
     def secret(self) -> list[Path]:
         """What no submission may read."""
         return secret_of(self.root)
@@ -196,7 +204,10 @@ def find_root(start: Path, home: Path | None = None) -> Path:
     for place in places:
         if (place / "course.yaml").is_file():
             return place.resolve()
-    raise UsageError(f"no course.yaml in {places[0]} or above; run this inside a course, or set TORCHGRADE_COURSE")
+    raise UsageError(
+        f"no course.yaml in {places[0]} or above; run this inside a course, make one with `init DIR`, "
+        "or set TORCHGRADE_COURSE"
+    )
 
 
 def content_hash(paths: Iterable[Path]) -> str:

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# What a grader process runs, and what is imported by name: in a worker, its zygote, an editor's pytest.
+# What a grader process runs, and what is imported by name: in a worker and its zygote.
 ROOTS = (
     "torchgrade.grading.__main__",
-    "torchgrade.grading.editor",
     "torchgrade.authoring",
     "torchgrade.isolation.worker.serve",
     "torchgrade.isolation.confine.zygote",

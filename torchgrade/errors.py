@@ -167,6 +167,7 @@ class Mismatch(AssertionError):
         given: str | None = None,
         likely: str | None = None,
         message: str = "",
+        table: str = "",
         within: Sequence[str] = (),
         place: tuple[str, int, str] | None = None,
     ) -> None:
@@ -176,6 +177,7 @@ class Mismatch(AssertionError):
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
         self.place = place
+        self.table = table
         self.message = message
         self.expected = expected
         self.got = got

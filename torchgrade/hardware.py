@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from pathlib import Path
 
 from torchgrade.errors import UsageError
 
+DEVICES = ("cpu", "cuda", "mps")
 LEAST_OPEN_FILES = 128  # of one process; a command, its nursery and a grader of one task stay below 70
 
 
@@ -16,11 +19,16 @@ def cores() -> int:
 
 
 def devices(wanted: str) -> tuple[str, ...]:
-    """What ``--device`` means: one of them, or with ``all`` the CPU and CUDA where the driver's node is here."""
+    """What ``--device`` means: one of them, or with ``all`` the CPU and what else this machine seems to have."""
     if wanted != "all":
         return (wanted,)
-    has_cuda = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
-    return ("cpu", "cuda") if has_cuda else ("cpu",)
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    return ("cpu", *(["cuda"] if has_nvidia() else []), *(["mps"] if apple else []))
+
+
+def has_nvidia() -> bool:
+    """Whether the driver of an NVIDIA card is here."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
 
 
 def need_open_files() -> None:

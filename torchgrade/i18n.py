@@ -1,18 +1,31 @@
-"""The language of what a learner reads. English is the source; a catalogue may replace it.
+"""The language of what people read. English is the source; catalogues replace it, sentence by sentence.
 
-Catalogues are compiled gettext files, ``<folder>/<language>/LC_MESSAGES/torchgrade.mo``. The folder is
-``torchgrade/locale`` or the one that ``TORCHGRADE_LOCALE_DIR`` names; the language comes from the environment
-as for every gettext program (``LANGUAGE``, ``LC_ALL``, ``LC_MESSAGES``, ``LANG``).
+Catalogues are compiled gettext files, built from the ``.po`` beside them (``course_tools/translations.py``):
+
+    torchgrade/locale/LANGUAGE/LC_MESSAGES/torchgrade.mo    the engine's sentences
+    graders/LANGUAGE.mo                                      the course's: titles, mistakes, hints, docstrings
+
+The language is the first of: ``TORCHGRADE_LANG`` (which ``--lang`` sets), ``language:`` of course.yaml, the variables
+that every gettext program reads (``LANGUAGE``, ``LC_ALL``, ``LC_MESSAGES``, ``LANG``). ``en`` is English.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gettext
+import locale
 import os
 from pathlib import Path
 
 DOMAIN = "torchgrade"
+LANGUAGE = "TORCHGRADE_LANG"
+FOLDER = Path(__file__).parent / "locale"
+
+
+def noop(text: str) -> str:
+    """Marks a sentence that is translated later, where it is shown."""
+    return text
 
 
 def translate(text: str) -> str:
@@ -20,7 +33,58 @@ def translate(text: str) -> str:
     return _catalogue().gettext(text) if text else text
 
 
+def plural(one: str, many: str, count: int) -> str:
+    """The form of a sentence for so many; each form may name ``{count}``."""
+    return _catalogue().ngettext(one, many, count).format(count=count)
+
+
+def read_course(root: Path, language: str | None = None) -> None:
+    """From now on also the catalogue of the course at ``root``; its own ``language`` where the reader chose none."""
+    _chosen.course = root
+    if language and not os.environ.get(LANGUAGE):
+        os.environ[LANGUAGE] = language  # graders and workers inherit it
+    _catalogue.cache_clear()
+
+
+def languages() -> list[str]:
+    """The languages to look for, the best first: ``["zh_CN", "zh"]``; none for English."""
+    names = os.environ.get(LANGUAGE) or next(
+        (value for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), ""
+    )
+    wanted = []
+    for name in names.split(":"):
+        full = locale.normalize(name).partition(".")[0].partition("@")[0]
+        wanted += [full, full.partition("_")[0]]
+    if wanted and wanted[0].partition("_")[0] in ("en", "C", "POSIX"):
+        return []
+    return list(dict.fromkeys(name for name in wanted if name))
+
+
+def language_tag() -> str:
+    """For the ``lang`` of a page: ``zh-CN``, or ``en`` where nothing is translated."""
+    return _catalogue().info().get("language", "en").replace("_", "-") or "en"
+
+
+class _Chosen:
+    """Whose catalogue is read besides the engine's."""
+
+    course: Path | None = None
+
+
+_chosen = _Chosen()
+
+
 @functools.lru_cache(maxsize=1)
 def _catalogue() -> gettext.NullTranslations:
-    folder = os.environ.get("TORCHGRADE_LOCALE_DIR") or str(Path(__file__).parent / "locale")
-    return gettext.translation(DOMAIN, localedir=folder, fallback=True)
+    wanted = languages()
+    if not wanted:
+        return gettext.NullTranslations()
+    folder = os.environ.get("TORCHGRADE_LOCALE_DIR") or str(FOLDER)
+    found = gettext.translation(DOMAIN, localedir=folder, languages=wanted, fallback=True)
+    places = [_chosen.course / "graders" / f"{name}.mo" for name in wanted] if _chosen.course is not None else []
+    for place in places:
+        with contextlib.suppress(OSError), place.open("rb") as file:
+            of_course = gettext.GNUTranslations(file)
+            of_course.add_fallback(found)
+            return of_course
+    return found

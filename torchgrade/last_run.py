@@ -37,15 +37,22 @@ def basis(options: Mapping[str, Any], submission_hash: str, grader_hash: str) ->
 
 def last_grades(root: Path, bases: Mapping[str, str]) -> dict[str, TaskGrade]:
     """By stem, the grades that still hold of those tasks whose basis is given."""
-    found = {}
-    for stem, wanted in bases.items():
-        try:
-            data = json.loads(_place(root, stem).read_text(encoding="utf-8"))
-            if (data["schema"], data["basis"]) == (SCHEMA, wanted):
-                found[stem] = TaskGrade.from_json(data["grade"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            continue  # never graded, or by another version
-    return found
+    read = {stem: _read(root, stem) for stem in bases}
+    return {stem: kept[1] for stem, kept in read.items() if kept is not None and kept[0] == bases[stem]}
+
+
+def last_grade(root: Path, stem: str) -> TaskGrade | None:
+    """The last grade that was kept, even where something has changed since."""
+    kept = _read(root, stem)
+    return kept[1] if kept is not None else None
+
+
+def _read(root: Path, stem: str) -> tuple[str, TaskGrade] | None:
+    try:
+        data = json.loads(_place(root, stem).read_text(encoding="utf-8"))
+        return (data["basis"], TaskGrade.from_json(data["grade"])) if data["schema"] == SCHEMA else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # never graded, or by another version
 
 
 def keep_grades(root: Path, bases: Mapping[str, str], grades: Iterable[TaskGrade]) -> None:

@@ -9,8 +9,17 @@ from typing import Any
 import yaml
 
 from torchgrade.errors import CourseError
+from torchgrade.i18n import noop
 
-DIFFICULTIES = ("low", "middle", "high")
+DIFFICULTIES = (noop("low"), noop("middle"), noop("high"))
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A text for who is stuck. ``checks``: the names of those that it helps with; none where it is about the task."""
+
+    text: str
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Manifest:
 
     title: str
     summary: str
-    hints: tuple[str, ...]
+    hints: tuple[Hint, ...]
     builds_on: tuple[str, ...] = ()
     difficulty: str = "middle"
     check_seconds: float = 10.0
@@ -47,7 +56,8 @@ def parse_manifest(text: str, name: str) -> Manifest:
     for key in ("title", "summary"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise CourseError(f"{name}: {key} must be a sentence")
-    values = {**data, **{key: _texts(data, key, name) for key in ("hints", "preload", "data", "builds_on")}}
+    values = {**data, **{key: _texts(data, key, name) for key in ("preload", "data", "builds_on")}}
+    values["hints"] = _hints(data, name)
     if not values["hints"]:
         raise CourseError(f"{name}: hints must hold at least one sentence")
     if values.get("difficulty", "middle") not in DIFFICULTIES:
@@ -63,3 +73,15 @@ def _texts(data: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
     if not isinstance(items, list) or any(not isinstance(item, str) or not item.strip() for item in items):
         raise CourseError(f"{name}: {key} must be a list of non-blank texts")
     return tuple(item.strip() for item in items)
+
+
+def _hints(data: Mapping[str, Any], name: str) -> tuple[Hint, ...]:
+    """Each is a text, or a mapping with ``hint`` (the text) and ``for`` (the checks that it helps with)."""
+    items = data.get("hints", [])
+    found = []
+    for item in items if isinstance(items, list) else []:
+        entry = item if isinstance(item, dict) else {"hint": item, "for": []}
+        if set(entry) != {"hint", "for"} or not isinstance(entry["hint"], str) or not entry["hint"].strip():
+            raise CourseError(f"{name}: a hint is a text, or a mapping with hint (a text) and for (a list of checks)")
+        found.append(Hint(entry["hint"].strip(), _texts(entry, "for", f"{name}: hints")))
+    return tuple(found)

@@ -6,13 +6,15 @@ A check is a function of the module that is decorated with ``@check(…)``. Whoe
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
+from torchgrade.i18n import translate as _
 
 FACTS = ("points", "category", "seconds")  # of @check(…): written out as literals, for many readers ask for them
 TELLING = ("calibration", "pictures")  # the fixtures by which a check reports something of a run
@@ -59,6 +61,50 @@ class Suite:
         mappings = (n.value for n in ast.walk(self.tree) if isinstance(n, ast.keyword) and n.arg == "likely")
         keys = (key for mapping in mappings if isinstance(mapping, ast.Dict) for key in mapping.keys)
         return frozenset(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+    def subjects(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """By check, which of the ``names`` that a learner defines it is about: one, or several together.
+
+        It is about what it takes of ``submission``, also by the helpers, fixtures and tables of the suite. Where that
+        is a whole table of functions, the title says which of them is meant.
+        """
+        return {check.name: _subject(check.title, self._taken(check.node) & set(names)) for check in self.checks}
+
+    def _taken(self, check: ast.FunctionDef) -> set[str]:
+        """The attributes of ``submission`` and the texts in a check and in what it uses of the suite."""
+        taken: set[str] = set()
+        waiting: list[ast.AST] = [check.args, *check.body]
+        followed: set[str] = set()
+        while waiting:
+            for node in ast.walk(waiting.pop()):
+                if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "submission":
+                    taken.add(node.attr)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    taken.add(node.value)
+                used = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+                if used in self._tops and used not in followed:
+                    followed.add(used)
+                    waiting.append(self._tops[used])
+        return taken
+
+    @cached_property
+    def _tops(self) -> dict[str, ast.stmt]:
+        """The statements of the module that bind a name, by name."""
+        found: dict[str, ast.stmt] = {}
+        for node in self.tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found[node.name] = node
+            elif isinstance(node, ast.Assign):
+                found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+        return found
+
+
+def _subject(title: str, taken: Collection[str]) -> tuple[str, ...]:
+    words = re.findall(r"(?<![\w.-])\w+(?![\w-])", title)
+    named = [word for word in dict.fromkeys(words) if word in taken]
+    if len(named) == 1 or (named and re.match(rf"{named[0]}(?! and|,)", title)):
+        return (named[0],)
+    return tuple(sorted(taken))
 
 
 def read_suite(task: Task) -> Suite:
@@ -116,3 +162,13 @@ def _literal(value: ast.expr | None, what: str) -> Any:
         return ast.literal_eval(value) if value is not None else None
     except ValueError:
         raise CourseError(f"{what} of a check is written out, not computed") from None
+
+
+def chosen_checks(suite: Suite, words: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
+    """The checks of the definitions that ``words`` name, or those whose titles hold all of these words; maybe none."""
+    subjects = suite.subjects(names)
+    if set(words) <= set(names):
+        alone = [check for check, about in subjects.items() if len(about) == 1 and about[0] in words]
+        return tuple(alone or (check for check, about in subjects.items() if set(about) & set(words)))
+    wanted = " ".join(words).lower().split()
+    return tuple(check.name for check in suite.checks if all(word in _(check.title).lower() for word in wanted))

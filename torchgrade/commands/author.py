@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from torchgrade.commands.learner import is_stub, put_stub
+from torchgrade.commands.learner import is_stub, may_replace, put_stub, tell_kept
 from torchgrade.course import Course
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.i18n import translate as _
@@ -22,9 +22,29 @@ def stubs(options: argparse.Namespace, course: Course) -> int:
         stale.append(task)
         if options.check:
             print(_("{name} is not the stub of its solution").format(name=f"exercises/{task.stub.name}"))
-        elif put_stub(task, text, ask=not options.yes):
+        elif may_replace(task, ask=not options.yes):
+            tell_kept(put_stub(task, text))
             print(_("{name} written").format(name=f"exercises/{task.stub.name}"))
     return int(ExitCode.NOT_YET if stale and options.check else ExitCode.PASSED)
+
+
+def translate(options: argparse.Namespace, course: Course) -> int:
+    """Write the catalogues of a language with today's texts, compile them, and tell what is translated."""
+    from torchgrade.course_tools import translations as catalogues
+
+    language, problems = options.language, 0
+    for part in catalogues.parts(course, language):
+        if not options.check:
+            catalogues.update(part, language)
+        found = catalogues.coverage(part, language)
+        print(f"{found.name:<8} {found.translated:>4}/{found.texts}")
+        for problem in found.problems:
+            print(f"         {problem}")
+        problems += len(found.problems)
+    if not options.check:
+        catalogues.compile_engine()
+        catalogues.compile_course(course)
+    return int(ExitCode.NOT_YET if problems else ExitCode.PASSED)
 
 
 def verify(options: argparse.Namespace, course: Course) -> int:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from torchgrade.hardware import DEVICES
 from torchgrade.i18n import translate as _
 
 Lazy = Callable[[str, str], object]
@@ -23,6 +24,7 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     similar.set_defaults(run=lazy("torchgrade.commands.instructor", "similar"))
     release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
     release.add_argument("folder", type=Path, metavar="DIR")
+    release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
 
 
@@ -89,7 +91,7 @@ def _add_grading(parser: argparse.ArgumentParser) -> None:
     _add_out(parser)
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
     parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
-    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="cpu")
+    parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("of the inputs (default: secret, kept)"))
     parser.add_argument("--fresh", action="store_true", help=_("grade again what is known"))
     parser.add_argument("--timeout-scale", type=float, default=1.0, metavar="X", help=_("multiply all time limits"))

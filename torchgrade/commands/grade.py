@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade.commands.places import try_file, try_folder
+from torchgrade.commands.record import bases_of, record
+from torchgrade.commands.study import hidden_notes, onward, select, subjects_of
 from torchgrade.course import Course, Task
 from torchgrade.grading.events import Event, PictureShown
 from torchgrade.grading.job import Options
@@ -19,9 +20,8 @@ from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.last_run import basis, keep_grades, last_grades
+from torchgrade.last_run import last_grades
 from torchgrade.model import Result
-from torchgrade.progress import progress_file, record_result
 from torchgrade.report import scoreboard
 from torchgrade.report.pictures import demand, draw
 from torchgrade.submission import Submission, read_exercises, read_submission
@@ -33,7 +33,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
         try_file(Path(options.json), "--json")
     if options.junit is not None:
         try_file(options.junit, "--junit")
-    tasks = course.select(options.tasks)
+    tasks, only = select(course, options.tasks)
     submission = _submission(options, course, tasks)
     if options.submission is not None and not options.tasks:
         tasks = tuple(task for task in tasks if task.stem in submission.sources)
@@ -42,7 +42,8 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     console = scoreboard.make_console(options.no_color, stderr=to_stdout)
     settings = run_options(options)
     own_work = not (options.debug or options.solutions or options.submission is not None)
-    bases = _bases(settings, submission, tasks) if own_work else {}
+    recorded = own_work and not only
+    bases = bases_of(settings, submission, tasks) if recorded else {}
     known = {} if options.tasks or options.all or options.save is not None else last_grades(course.root, bases)
     due = [task for task in tasks if task.stem not in known]
     titles = [task.short for task in due]
@@ -54,18 +55,30 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             if gallery is not None and isinstance(event, PictureShown):
                 gallery.draw(due[event.job], event)
 
-        result = grade_tasks(course, submission, due, settings, observe)
-    if own_work:
-        _record(course, result, bases)
+        result = grade_tasks(course, submission, due, settings, observe, only)
+    if recorded and (reason := record(course, result.tasks, bases)):
+        print(reason, file=sys.stderr)
     result = result.with_known(known, [task.stem for task in tasks])
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
     else:
         seconds = time.monotonic() - started
-        scoreboard.show(console, result, course.tracks, options.quiet, options.verbose, seconds, len(known))
-        for path in gallery.files if gallery is not None else ():
-            print(_("picture  {path}").format(path=path))
-        _tell_hidden(course, tasks)
+        scoreboard.show(
+            console,
+            result,
+            course.tracks,
+            options.quiet,
+            options.verbose,
+            seconds,
+            len(known),
+            subjects=subjects_of(tasks[0]) if len(tasks) == 1 else {},
+            notes=[
+                *(_("picture  {path}").format(path=path) for path in (gallery.files if gallery is not None else ())),
+                *hidden_notes(course, tasks),
+                *([_("python grade.py watch grades whenever you save")] if not options.tasks and _typed_at() else []),
+            ],
+            onward=onward(course, tasks, only) if own_work else "",
+        )
     _write(options, result)
     sys.stdout.flush()
     return int(result.exit_code)
@@ -91,14 +104,8 @@ class Gallery:
             self.files.append(path)
 
 
-def _tell_hidden(course: Course, tasks: Sequence[Task]) -> None:
-    """In a learner's edition: how many checks are not here, so that "all passed" deceives nobody."""
-    hidden = course.settings.get("hidden_checks") or {}
-    count = sum(int(hidden.get(task.stem, 0)) for task in tasks)
-    if count == 1:
-        print(_("1 more check is hidden; it runs when your work is graded for marks"))
-    elif count:
-        print(_("{count} more checks are hidden; they run when your work is graded for marks").format(count=count))
+def _typed_at() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _submission(options: argparse.Namespace, course: Course, tasks: tuple[Task, ...]) -> Submission:
@@ -129,29 +136,6 @@ def _shows_unicode() -> bool:
 
 def json_text(result: Result, *, ascii_only: bool = False) -> str:
     return json.dumps(result.to_json(), indent=1, ensure_ascii=ascii_only)
-
-
-def _bases(settings: Options, submission: Submission, tasks: Sequence[Task]) -> dict[str, str]:
-    """By stem, what the grade of each task that is here depends on."""
-    options = {
-        "devices": settings.devices,
-        "seed": settings.seed,
-        "timeout_scale": settings.timeout_scale,
-        "isolation": settings.isolation,
-        "data": settings.data,
-    }
-    here = [task for task in tasks if task.stem in submission.sources]
-    return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}
-
-
-def _record(course: Course, result: Result, bases: Mapping[str, str]) -> None:
-    """Keep the best grades and the last ones. A checkout that cannot be written is graded all the same."""
-    try:
-        record_result(course.root, result)
-        keep_grades(course.root, bases, result.tasks)
-    except OSError as error:
-        words = _("your grades are not kept: {place} cannot be written: {why}")
-        print(words.format(place=progress_file(course.root), why=error.strerror), file=sys.stderr)
 
 
 def _write(options: argparse.Namespace, result: Result) -> None:

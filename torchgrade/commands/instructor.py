@@ -12,6 +12,7 @@ from torchgrade.classes.similar import Pair
 from torchgrade.classes.similar import similar as compare
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.course import Course
+from torchgrade.course_tools.release import localise
 from torchgrade.course_tools.release import release as write_edition
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.handin.source import Unreadable, decode
@@ -66,6 +67,8 @@ def _texts(book: Gradebook, task: str) -> dict[str, str]:
 def release(options: argparse.Namespace, course: Course) -> int:
     """Write the learner's edition: stubs, data sets, public checks and the engine."""
     hidden = write_edition(course, options.folder)
+    if options.language:
+        localise(options.folder, options.language)
     count = sum(hidden.values())
     say(_("{folder}: {tasks} tasks; {count} hidden checks stay here").format(
         folder=options.folder, tasks=len(hidden), count=count))  # fmt: skip

@@ -5,24 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import datetime
+from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
+from torchgrade.last_run import last_grade
 from torchgrade.manifest import DIFFICULTIES
-from torchgrade.model import ExitCode
+from torchgrade.model import ExitCode, Outcome
 from torchgrade.progress import Reached, load_progress, next_hint, progress_file
+from torchgrade.report.board import first_open
 from torchgrade.report.feedback_text import points_text
 from torchgrade.report.scoreboard import make_console
 
 
 def list_tasks(options: argparse.Namespace, course: Course) -> int:
+    show_list(make_console(), course)
+    return int(ExitCode.PASSED)
+
+
+def show_list(console: Console, course: Course) -> None:
     """Every track with its tasks: title, difficulty, best points so far."""
-    console, progress = make_console(), load_progress(course.root)
+    progress = load_progress(course.root)
     console.print(Text(_(course.title), style="bold"))
     widest = max((len(_(task.manifest.title)) for task in course.tasks), default=0)
     for track in course.tracks:
@@ -41,39 +50,70 @@ def list_tasks(options: argparse.Namespace, course: Course) -> int:
             best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known else "-"
             table.add_row(task.short, _(facts.title), _(facts.difficulty), best)
         console.print(table)
-    return int(ExitCode.PASSED)
 
 
 def hint(options: argparse.Namespace, course: Course) -> int:
+    """The next hint for the check that fails first, then those for the task; at the end, what was shown once more."""
     task = course.find(options.task)
-    hints = task.manifest.hints
-    console = make_console()
+    hints, console = task.manifest.hints, make_console()
+    if options.number is not None and not 1 <= options.number <= len(hints):
+        raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
     if options.number is not None:
-        if not 1 <= options.number <= len(hints):
-            raise UsageError(_("{task} has the hints 1 to {count}").format(task=task.short, count=len(hints)))
-        shown = [options.number - 1]
+        lines = [hint_line(task, options.number - 1)]
+    elif options.seen:
+        seen = load_progress(course.root).get(task.stem, Reached()).hints
+        lines = [hint_line(task, number) for number in seen] or [_("no hint of this task was shown yet")]
     else:
-        try:
-            shown = [next_hint(course.root, task.stem, len(hints))]
-        except OSError as error:
-            shown = list(range(len(hints)))
-            words = _("all at once, as nothing can be noted in {place}: {why}")
-            console.print(words.format(place=progress_file(course.root).parent, why=error.strerror))
-    for number in shown:
-        console.print(f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number])}")
+        lines = more_hints(course, task, failing_last(course, task))
+    for line in lines:
+        console.print(line)
     return int(ExitCode.PASSED)
+
+
+def failing_last(course: Course, task: Task) -> Outcome | None:
+    """The check that is to be mended by the last grade that was kept."""
+    grade = last_grade(course.root, task.stem)
+    return first_open(grade) if grade is not None else None
+
+
+def hint_line(task: Task, number: int) -> str:
+    hints = task.manifest.hints
+    return f"{_('hint')} {number + 1}/{len(hints)}  {_(hints[number].text)}"
+
+
+def more_hints(course: Course, task: Task, failing: Outcome | None) -> list[str]:
+    """The next hint in lines; all that help now where none is new, or where it cannot be noted which was shown."""
+    order = hint_order(task, failing)
+    try:
+        new = next_hint(course.root, task.stem, order)
+        words = _("these are all; a check that fails later may have others")
+    except OSError as error:
+        new, sentence = None, _("all at once, as nothing can be noted in {place}: {why}")
+        words = sentence.format(place=progress_file(course.root).parent, why=error.strerror)
+    if new is None:
+        return [words, *(hint_line(task, number) for number in order)]
+    own = bool(task.manifest.hints[new].checks) and failing is not None
+    return [*([_('for "{title}"').format(title=failing.title)] if own and failing else []), hint_line(task, new)]
+
+
+def hint_order(task: Task, failing: Outcome | None) -> list[int]:
+    """The numbers of the hints that help now: those for the check that fails, then those about the task."""
+    hints = list(enumerate(task.manifest.hints))
+    own = [number for number, hint in hints if failing is not None and failing.id in hint.checks]
+    return own + [number for number, hint in hints if not hint.checks]
 
 
 def reset(options: argparse.Namespace, course: Course) -> int:
     task = course.find(options.task)
-    stub = stub_text(task)
+    stub = translated(stub_text(task))
     name = f"exercises/{task.stub.name}"
     if is_stub(task, stub):
         print(_("{name} is the stub already").format(name=name))
         return int(ExitCode.PASSED)
-    if not put_stub(task, stub, ask=not options.yes):
+    if not may_replace(task, ask=not options.yes):
         print(_("nothing was changed"))
         return int(ExitCode.NOT_YET)
+    tell_kept(put_stub(task, stub))
     print(_("{name} is the stub again").format(name=name))
     return int(ExitCode.PASSED)
 
@@ -82,18 +122,25 @@ def is_stub(task: Task, stub: str) -> bool:
     return task.stub.exists() and task.stub.read_text(encoding="utf-8", errors="replace") == stub
 
 
-def put_stub(task: Task, stub: str, *, ask: bool) -> bool:
-    """Write the stub. A file that it replaces is kept beside it; False when the answer was not to."""
-    name = f"exercises/{task.stub.name}"
+def may_replace(task: Task, *, ask: bool) -> bool:
+    """Whether the learner's file, where there is one, may be replaced."""
+    return not task.stub.exists() or not ask or _agreed(f"exercises/{task.stub.name}")
+
+
+def put_stub(task: Task, stub: str) -> Path | None:
+    """Write the stub; where the file that it replaces is kept, None when there was none."""
     task.stub.parent.mkdir(exist_ok=True)
+    kept = None
     if task.stub.exists():
-        if ask and not _agreed(name):
-            return False
         kept = task.stub.with_name(f"{task.stem}.{datetime.now():%Y%m%d-%H%M%S}.py.bak")
         task.stub.replace(kept)
-        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
     task.stub.write_text(stub, encoding="utf-8")
-    return True
+    return kept
+
+
+def tell_kept(kept: Path | None) -> None:
+    if kept is not None:
+        print(_("your file is kept as {name}").format(name=f"exercises/{kept.name}"))
 
 
 def _agreed(name: str) -> bool:

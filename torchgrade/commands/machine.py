@@ -8,6 +8,7 @@ from torchgrade.course import Course
 from torchgrade.grading.datasets import load_dataset
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
+from torchgrade.report.feedback_text import padded
 
 
 def doctor(options: argparse.Namespace, course: Course) -> int:
@@ -26,7 +27,7 @@ def data(options: argparse.Namespace, course: Course) -> int:
         if not hasattr(module, "catalogue"):
             continue
         facts = module.catalogue()
-        print(f"{facts['name']:<14} {_(facts['kind']):<10} {_(facts['status']):<9} {_(facts['title'])}")
+        print(f"{facts['name']:<14} {padded(_(facts['kind']), 10)} {padded(_(facts['status']), 9)} {_(facts['title'])}")
         print(f"{'':14} {facts['detail']}")
         if facts["status"] in ("absent", "damaged"):
             print(f"{'':14} {_('looked for in')}: {', '.join(facts['where'])}")

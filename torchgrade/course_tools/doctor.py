@@ -108,6 +108,10 @@ def machine_rows() -> Iterator[Diagnosis]:
 def device_rows(device: str) -> Iterator[Diagnosis]:
     import torch
 
+    if torch.backends.mps.is_available():
+        yield Diagnosis("MPS", _("Apple's graphics processor answers"), True)
+    elif device == "mps":
+        yield Diagnosis("MPS", _("there is none"), False, _("leave out --device mps"))
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         yield Diagnosis("CUDA", f"{torch.version.cuda}: {', '.join(names)}", True)

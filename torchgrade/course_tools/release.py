@@ -11,21 +11,21 @@ import yaml
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.public_suite import public_probes, public_text
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
+from torchgrade.i18n import noop, read_course
+from torchgrade.i18n import translate as _
 
-FILES = ("grade.py", "pyproject.toml", "constraints.txt", "LICENSE", "scripts/setup", "graders/conftest.py")
-DOCS = ("learning.md", "datasets.md")
-README = """# {title}
+FILES = (
+    *("grade.py", "constraints.txt", "LICENSE"),
+    *("exercises/conftest.py", ".vscode/settings.json", ".vscode/tasks.json"),
+)
+OF_ENGINE = ("pyproject.toml", "setup.py", "scripts/setup", "scripts/setup.py")  # what installs it there
+DOCS = ("learning.md", "datasets.md", "zh-CN/learning.md")
+README = noop("""# {title}
 
-You need Python 3.10 or newer. This creates `.venv`, installs everything (a few minutes, once), and grades the course
-as it is handed out:
-
-```
-scripts/setup && .venv/bin/python grade.py
-```
-
-On a machine with a GPU, install the torch that fits it first. Then open `exercises/{first}.py`, fill the gaps, and run
+{setup}
+Open `exercises/{first}.py`, fill the gaps, and run
 
 ```
 python grade.py {short}
@@ -34,41 +34,89 @@ python grade.py list
 ```
 
 [docs/learning.md](docs/learning.md) shows how to read a verdict, and every other command.
-"""
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade")
+""")
+SETUP = noop("""You need Python 3.10 or newer. This creates `.venv`, installs everything (a few minutes, once), and
+grades the course as it is handed out:
+
+```
+scripts/setup && .venv/bin/python grade.py
+```
+
+Where there is no bash, `python scripts/setup.py` does the first of the two. On a machine with a GPU, install the torch
+that fits it first.
+""")
+INSTALLED = noop("""The engine is the installed package `torchgrade`; this is all that is yours.
+""")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade", "edition")
 
 
-def release(course: Course, target: Path) -> dict[str, int]:
-    """Write the edition into a new or empty folder; returns the number of hidden checks of each task."""
+def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, int]:
+    """Write the edition into a new or empty folder; returns the number of hidden checks of each task.
+
+    Without ``engine`` it is for those who have the package installed.
+    """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not empty; name a new folder")
     if target.resolve().is_relative_to(course.root.resolve() / "torchgrade"):
         raise UsageError(f"{target} lies inside the engine")
     target.mkdir(parents=True, exist_ok=True)
-    engine = Path(__file__).parents[1]
-    shutil.copytree(engine, target / "torchgrade", ignore=_IGNORED)
-    for name in FILES:
-        place = course.root / name if (course.root / name).is_file() else engine.parent / name
+    package = Path(__file__).parents[1]
+    if engine:
+        shutil.copytree(package, target / "torchgrade", ignore=_IGNORED)
+    for name in (*FILES, *(OF_ENGINE if engine else ())):
+        place = course.root / name if (course.root / name).is_file() else package.parent / name
         if place.is_file():
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copy2(place, target / name)
-    project = target / "pyproject.toml"
-    project.write_text(project.read_text(encoding="utf-8").replace('testpaths = ["tests"]', 'testpaths = ["graders"]'))
-    first = course.tasks[0]
-    readme = README.format(title=course.title, first=first.stem, short=first.stem[:6])
-    (target / "README.md").write_text(readme, encoding="utf-8")
+    if engine:
+        project = target / "pyproject.toml"
+        text = project.read_text(encoding="utf-8")
+        project.write_text(text.replace('testpaths = ["tests"]', 'testpaths = ["exercises"]'), encoding="utf-8")
+    _write_readme(course, target)
     hidden = {task.stem: _write_task(task, target) for task in course.tasks}
     _copy_tree(course.root / "datasets", target / "datasets")
     for name in DOCS:
         if (course.root / "docs" / name).is_file():
-            _copy_page(course.root / "docs" / name, target / "docs")
+            _copy_page(course.root / "docs" / name, (target / "docs" / name).parent)
     settings = {**course.settings, "hidden_checks": {task: count for task, count in hidden.items() if count}}
     settings["edition"] = "learner"
     for business_of_instructors in ("marks", "homeworks", "ignore"):
         settings.pop(business_of_instructors, None)
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     (target / "course.yaml").write_text(text, encoding="utf-8")
+    _write_catalogues(course, target)
     return hidden
+
+
+def _write_readme(course: Course, folder: Path) -> None:
+    first = course.tasks[0]
+    setup = _(SETUP if (folder / "torchgrade").is_dir() else INSTALLED)
+    text = _(README).format(title=_(course.title), first=first.stem, short=first.short, setup=setup)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def localise(folder: Path, language: str) -> None:
+    """Make a fresh edition tell everything in ``language``: its stubs, too."""
+    path = folder / "course.yaml"
+    settings = {**yaml.safe_load(path.read_text(encoding="utf-8")), "language": language}
+    path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    read_course(folder, language)
+    course = Course.load(folder)
+    _write_readme(course, folder)
+    for task in course.tasks:
+        task.stub.write_text(translated(stub_text(task)), encoding="utf-8")
+
+
+def _write_catalogues(course: Course, target: Path) -> None:
+    """The course's sentences in other languages, of what the edition shows and of nothing that is hidden."""
+    if not any(course.root.glob("graders/**/*.po")):
+        return
+    from torchgrade.course_tools import translations  # needs Babel, which a course without catalogues does not
+
+    shown = Course.load(target)
+    texts = (text for task in shown.tasks for text in translations.task_texts(task))
+    public = {*translations.course_texts(shown), *texts}
+    translations.compile_course(course, target, public)
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -78,7 +126,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 def _copy_page(page: Path, folder: Path) -> None:
     """A page with the pictures that it shows."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy2(page, folder / page.name)
     for picture in re.findall(r"!\[[^]]*\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         (folder / picture).parent.mkdir(exist_ok=True)

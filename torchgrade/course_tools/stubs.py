@@ -20,7 +20,7 @@ ALLOWED_IMPORTS = ("torch", "numpy")
 
 
 def stub_text(task: Task) -> str:
-    """The stub that belongs to the task's solution; where there is none, the stub that was handed out."""
+    """The stub that belongs to the task's solution; where there is none, the stub that was handed out. In English."""
     if not task.solution.is_file():
         kept = task.folder / "stub.py"
         if kept.is_file():
@@ -32,7 +32,7 @@ def stub_text(task: Task) -> str:
 def make_stub(solution: str, name: str) -> str:
     """``solution`` with its blocks replaced by gaps; CourseError names the line of a stray marker."""
     lines = list(_stub_lines(solution.splitlines(), name))
-    text = _translated("\n".join(lines).strip("\n") + "\n")
+    text = "\n".join(lines).strip("\n") + "\n"
     return re.sub(r"\n{4,}", "\n\n\n", _without_unused_imports(text))
 
 
@@ -80,11 +80,28 @@ def _without_unused_imports(text: str) -> str:
     return "\n".join(line for number, line in enumerate(text.split("\n"), start=1) if number not in drop)
 
 
-def _translated(text: str) -> str:
-    """The docstrings in the reader's language."""
+TODO = re.compile(r"^( *# TODO: )(.+(?:\n *# (?!TODO: |BEGIN |END |STUB).+)*)$", re.MULTILINE)
+
+
+def todo_sentences(text: str) -> Iterator[str]:
+    """What the comments at the gaps ask for, each in one line."""
+    yield from (_joined(found[2]) for found in TODO.finditer(text))
+
+
+def _joined(comment: str) -> str:
+    return " ".join(line.strip().removeprefix("# ") for line in comment.split("\n"))
+
+
+def translated(text: str) -> str:
+    """A stub with its docstrings, and what stands at its gaps, in the reader's language."""
     nodes = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(ast.parse(text)):
         doc = ast.get_docstring(node, clean=False) if isinstance(node, nodes) else None
         if doc and _(doc) != doc:
             text = text.replace(doc, _(doc), 1)
-    return text
+
+    def comment(found: re.Match[str]) -> str:
+        sentence = _joined(found[2])
+        return found[0] if _(sentence) == sentence else found[1] + _(sentence)
+
+    return TODO.sub(comment, text)

@@ -52,7 +52,8 @@ def agrees(
 
     Where ``oracle`` is a class of modules (or ``builds``), each case builds a module of its own, which ``training``,
     ``state``, ``steps`` and ``objects`` of the grid speak of; ``of="state"`` compares its state_dict after the last
-    call in place of the output. ``bound`` is passed to the submission's function before the operands of each case.
+    call in place of the output. ``bound`` is passed to the submission's function before the operands of each case; so
+    ``function`` may also be one of the task's probes that calls the submission's function, which is ``bound`` then.
 
     ``likely`` maps a sentence to a function, called like the oracle, that makes this mistake; in place of a class of
     modules also a function whose first parameter is the first operand, and which takes the settings besides. The
@@ -62,7 +63,8 @@ def agrees(
     Raises Mismatch or the submission's own fault, of the simplest case that fails; AuthoringError when the oracle
     cannot answer, and while a suite is being proven, for a contract without teeth.
     """
-    client = getattr(function, "torchgrade_client", None)
+    clients = (getattr(one, "torchgrade_client", None) for one in (function, *bound))
+    client = next((one for one in clients if one is not None), None)
     if client is None:
         raise AuthoringError("expect.agrees needs the submission's own function, such as submission.f.")
     builds = builds_modules(oracle) if builds is None else builds

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from torchgrade.errors import AuthoringError
+from torchgrade.i18n import noop
 
 Values = Callable[[Sequence[int], torch.dtype, torch.Generator], torch.Tensor]
 
@@ -20,12 +21,12 @@ ARRAY_LAYOUTS = ("contiguous", "transposed", "gaps", "offset", "reversed")  # of
 RECORDING = ("plain", "requires_grad", "no_grad")
 
 LAYOUT_WORDS = {
-    "transposed": "a transposed view",
-    "channels last": "channels last in memory",
-    "gaps": "a view of every second column",
-    "offset": "a view that starts inside of a larger buffer",
-    "expanded": "one row expanded",
-    "reversed": "a view with a negative step",
+    "transposed": noop("a transposed view"),
+    "channels last": noop("channels last in memory"),
+    "gaps": noop("a view of every second column"),
+    "offset": noop("a view that starts inside of a larger buffer"),
+    "expanded": noop("one row expanded"),
+    "reversed": noop("a view with a negative step"),
 }
 
 

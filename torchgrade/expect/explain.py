@@ -35,7 +35,7 @@ def call_text(known: Contract, name: str, n: int) -> str:
     else:
         text = f"{name}({', '.join(operands + options)})"
     text += "".join(_circumstances(how))
-    facts = [f"{key} {_facts(value)}" for key, value in call.operands.items() if _is_array(value)]
+    facts = [f"{key} {_facts(value)}" for key, value in call.operands.items() if _is_array(value) or _are_arrays(value)]
     text += "; " + ", ".join(facts) if facts else ""
     values, layout = point.get("values"), point.get("layout", "contiguous")
     if values is not None and values.__doc__:
@@ -70,7 +70,13 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, (torch.Tensor, np.ndarray))
 
 
+def _are_arrays(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(_is_array, value))
+
+
 def _facts(value: Any) -> str:
+    if not _is_array(value):
+        return f"[{'; '.join(map(_facts, value))}]"
     text = f"{dtype_text(value.dtype)} {shape_text(value.shape)}"
     count = value.numel() if isinstance(value, torch.Tensor) else value.size
     if 0 < count <= FEW:

@@ -28,6 +28,7 @@ from torchgrade.course import Course, secret_of
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import Event, GraderEnded, GraderFailed, Ready, to_data
 from torchgrade.grading.job import Job
+from torchgrade.i18n import read_course
 from torchgrade.isolation.confine.child_signal import ChildSignal
 from torchgrade.isolation.launch.launcher import Launcher, open_launcher
 
@@ -108,6 +109,7 @@ def grade(root: Path, launchers: Launchers, given: int, output: int) -> NoReturn
     queue = jobs_from(given)
     try:
         course = Course.load(root)
+        read_course(root, course.language)
         first = next(queue, None)
         if first is not None:
             launchers(first.isolation, first.devices[0])  # its import of torch runs beside ours

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import queue
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgpack
 
@@ -20,13 +20,19 @@ from torchgrade.grading.job import Job
 from torchgrade.grading.nursery import Nursery, command
 
 
+class Sink(Protocol):
+    """Where the events of graders go."""
+
+    def put(self, item: tuple[Grader, Event], /) -> None: ...
+
+
 class Grader:
     """Grades one job at a time, the first of them ``job``; forked from ``nursery`` where there is one.
 
     Its events go to ``sink`` from a thread, each with this grader beside it, the last one a ``GraderEnded``.
     """
 
-    def __init__(self, root: Path, sink: queue.Queue[tuple[Grader, Event]], job: Job, nursery: Nursery | None) -> None:
+    def __init__(self, root: Path, sink: Sink, job: Job, nursery: Nursery | None) -> None:
         self.job: Job | None = None  # that it is busy with
         self.task = job.task  # whose suite it has open
         self.heard = 0.0  # when it said something

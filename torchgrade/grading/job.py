@@ -47,6 +47,7 @@ class Job:
     measuring: bool = False  # calibrate: what is recorded counts, no threshold refuses
     pictures: bool = False  # tell what checks show, for --save
     only: tuple[str, ...] = ()  # ids of the checks to run; all when empty
+    order: tuple[str, ...] = ()  # ids of checks to run first, in this order; what they wait for goes before them
     spared: tuple[str, ...] = ()  # ids of checks that are not run; only that they wait for another is told
     tracing: str = ""  # a function of the source: what it says is told after each check
     first_failure: bool = False  # stop there: whether something fails is all that is asked
@@ -60,7 +61,7 @@ class Job:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Job:
         values = {**data, "source": Source(**data["source"]), "seed": int(data["seed"])}
-        return cls(**{**values, **{key: tuple(data[key]) for key in ("devices", "only", "spared")}})
+        return cls(**{**values, **{key: tuple(data[key]) for key in ("devices", "only", "order", "spared")}})
 
 
 _OF_A_JOB = {field.name for field in fields(Job)}

@@ -25,6 +25,7 @@ from torchgrade.i18n import translate as _
 from torchgrade.model import Status
 
 MAX_TEXT = 1500
+MAX_PRINTED = 16_000  # characters of what the code printed in one check
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Verdict:
     given: str | None = None
     expected: str | None = None
     got: str | None = None
+    table: str = ""
     likely: str | None = None
     where: str | None = None
 
@@ -59,6 +61,7 @@ def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
             given=error.given,
             expected=error.expected,
             got=error.got,
+            table=error.table,
             likely=error.likely,
             where=where,
         )
@@ -136,6 +139,8 @@ def _advice(error: SubmissionRaised) -> str:
         return _("a function calls itself without an end")
     if "NVIDIA" in text or ("cuda" in text.lower() and ("Torch" in text or name == "AssertionError")):
         return _("this machine has no CUDA device; use the device of the input instead of a fixed one")
+    if name == "RuntimeError" and "PyTorch is not linked with support for mps" in text:
+        return _("this machine has no MPS device; use the device of the input instead of a fixed one")
     return ""
 
 
@@ -159,3 +164,13 @@ def shorten(text: str, limit: int = MAX_TEXT) -> str:
     if not text.isprintable():
         clean = "".join(char if char.isprintable() or char == "\n" else " " if char == "\t" else "?" for char in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def printed(text: str) -> str:
+    """What the code printed: whole lines, and a sentence where not all of it is kept."""
+    clean = shorten(text, len(text))
+    if len(clean) <= MAX_PRINTED:
+        return clean
+    kept = clean[: clean.rfind("\n", 0, MAX_PRINTED) + 1] or clean[:MAX_PRINTED] + "\n"
+    rest = _("… the rest is not kept: it printed more than {count} characters").format(count=MAX_PRINTED)
+    return kept + rest

@@ -97,6 +97,8 @@ class GradingPlugin:
             finally:
                 for sandbox in sandboxes.values():
                     sandbox.close()
+            places = [item.name for item in session.items]
+            records.sort(key=lambda record: places.index(record.outcome.id))
             # Of chosen checks alone it is not known what holds their points back.
             outcomes = [record.outcome for record in records] if job.only else held(records, breaks)
             grade = self.grade_of(job, outcomes, time.monotonic() - started)
@@ -119,7 +121,7 @@ class GradingPlugin:
         records: list[Record] = []
         watched = wanted([rule for item in items for rule in check_of(item).gates])
         blocked: str | None = None
-        for item in items:
+        for item in in_order(items, job.order):
             spec = check_of(item)
             if job.only and item.name not in job.only:
                 continue
@@ -164,6 +166,23 @@ class GradingPlugin:
 
     def _on_steps(self, job: Job) -> Callable[[int], None]:
         return lambda steps: self.emit(StepsTaken(job.id, steps))
+
+
+def in_order(items: list[pytest.Item], first: Sequence[str]) -> list[pytest.Item]:
+    """The checks with the ids ``first``, each behind those that it waits for; then the others as they are written."""
+    by_name = {item.name: item for item in items}
+    placed: dict[str, pytest.Item] = {}
+
+    def place(item: pytest.Item) -> None:
+        if item.name not in placed:
+            for name in check_of(item).after:
+                if name in by_name:
+                    place(by_name[name])
+            placed[item.name] = item
+
+    for item in (*(by_name[name] for name in first if name in by_name), *items):
+        place(item)
+    return list(placed.values())
 
 
 def run_of(request: pytest.FixtureRequest) -> Run:

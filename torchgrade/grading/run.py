@@ -21,14 +21,21 @@ Observer = Callable[[Event], None]
 
 
 def grade_tasks(
-    course: Course, submission: Submission, tasks: Sequence[Task], options: Options, observe: Observer
+    course: Course,
+    submission: Submission,
+    tasks: Sequence[Task],
+    options: Options,
+    observe: Observer,
+    only: Sequence[str] = (),
 ) -> Result:
     """One result for ``tasks``; a task whose file is missing gets a row that says so.
 
-    A job's number is the place of its task in ``tasks``.
+    A job's number is the place of its task in ``tasks``. ``only``: ids of the checks to run; all when empty.
     """
     jobs = [
-        options.job(number, task.stem, submission.sources[task.stem], memory_mb=task.manifest.memory_mb)
+        options.job(
+            number, task.stem, submission.sources[task.stem], memory_mb=task.manifest.memory_mb, only=tuple(only)
+        )
         for number, task in enumerate(tasks)
         if task.stem in submission.sources
     ]

@@ -25,7 +25,7 @@ from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.events import Event, Met, Recorded, Traced
 from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
-from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
+from torchgrade.grading.outcomes import PASSED, Verdict, printed, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.handin.source import spot
@@ -117,6 +117,8 @@ class CheckRunner:
         try:
             if run.device == "cuda" and not torch.cuda.is_available():
                 raise Unavailable(_("this machine has no CUDA device"))
+            if run.device == "mps" and not torch.backends.mps.is_available():
+                raise Unavailable(_("this machine has no MPS device"))
             run = replace(run, submission=sandbox.submission())
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
@@ -134,7 +136,7 @@ class CheckRunner:
             verdict, again = Verdict(Status.SKIPPED, sentence), 0
         within = getattr(error, "within", ())
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
-        return Attempt(verdict, shorten(sandbox.output(), 4000), again, frozenset(seen.touched), blamed, ran)
+        return Attempt(verdict, printed(sandbox.output()), again, frozenset(seen.touched), blamed, ran)
 
     def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
@@ -223,10 +225,11 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         max_points=spec.points,
         hidden=spec.hidden,
         seconds=round(seconds, 3),
-        message=shorten(verdict.message),
+        message=shorten(_(verdict.message)),
         given=_short(verdict.given),
         expected=_short(verdict.expected),
         got=_short(verdict.got),
+        table=shorten(verdict.table),
         likely=_(verdict.likely) if verdict.likely else None,
         where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
@@ -235,7 +238,8 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
 
 
 def _short(text: str | None) -> str | None:
-    return shorten(text) if text else None
+    """Cut; a sentence of the suite's is told in the reader's language."""
+    return shorten(_(text)) if text else None
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:

@@ -31,7 +31,9 @@ _JUNK_FOLDERS = frozenset((
     "__macosx", "__pycache__", ".git", ".ipynb_checkpoints", ".idea", ".vscode", ".venv", "venv", "env", "virtualenv",
     "site-packages", "node_modules", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".torchgrade",
 ))  # fmt: skip
-_JUNK_FILES = re.compile(r"\._.*|\.ds_store|thumbs\.db|desktop\.ini|.*\.pyc|.*~|.*\.(?:bak|orig|swp)", re.IGNORECASE)
+_JUNK_FILES = re.compile(
+    r"\._.*|\.ds_store|thumbs\.db|desktop\.ini|.*\.pyc|.*~|.*\.(?:bak|orig|swp|new)|conftest\.py", re.IGNORECASE
+)
 # What a course consists of besides its exercises: a hand-in of the whole course is graded by those.
 _COURSE_FOLDERS = frozenset(
     ("graders", "solutions", "torchgrade", "datasets", "docs", "tests", "benchmarks", "scripts")

@@ -1,10 +1,11 @@
-"""The scoreboard: live progress, a table, the failures, and one line that says what to do next."""
+"""The scoreboard: live progress, what each function earned, what is wrong, and one last line: what to do next."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console
@@ -16,7 +17,8 @@ from torchgrade.course import Track
 from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.report.feedback_text import WIDTH, WORDS, details, outcome_lines, points_text
+from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
+from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, padded, points_text, wrap
 
 STYLES = {
     Status.PASSED: "green",
@@ -31,7 +33,7 @@ STYLES = {
     Status.UNAVAILABLE: "yellow",
 }
 
-_WAITING = (Status.PASSED, Status.HELD, Status.SKIPPED)  # another check says what to do next
+ASKING = "python grade.py hint"
 
 
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
@@ -96,28 +98,100 @@ def show(
     verbose: bool = False,
     seconds: float = 0.0,
     known: int = 0,
+    subjects: Subjects | None = None,
+    notes: Sequence[str] = (),
+    onward: str = "",
+    asking: str = ASKING,
 ) -> None:
-    """Print the finished result, its tasks by track. ``known``: how many of them are told from an earlier run."""
+    """Print the finished result: one task by its functions, several by track; what to do next is the last line.
+
+    ``known``: how many tasks are told from an earlier run. ``subjects``: what the checks of one task are about.
+    ``notes`` are told beside the total. ``onward``: where to go on when everything passed.
+    ``asking``: what one types for a hint.
+    """
     if not quiet:
-        if len(result.tasks) > 1:
+        alone = result.tasks[0] if len(result.tasks) == 1 else None
+        if alone is None:
             console.print(_task_table(result, tracks))
-        elif _all_wait(result.tasks[0]):
-            console.print(Text(f"{result.tasks[0].task}  {_(result.tasks[0].title)}", style="bold"))
-        else:
-            console.print(_check_table(result.tasks[0]))
-        for task in result.tasks:
-            failures(console, task, verbose, headed=len(result.tasks) > 1)
-    total = points_text(result.points, result.max_points)
-    share = result.points / result.max_points if result.max_points else 0.0
-    console.print(f"{_('points')}  {total}  ({share:.0%}){f'   {seconds:.1f} s' if seconds else ''}")
+        for line in task_lines(console, alone, subjects or {}, verbose) if alone else ():
+            console.print(line, soft_wrap=True)
+        told = list(_told(result, verbose))
+        for task, shown in told:
+            _failures(console, task, shown, headed=alone is None, whole=verbose)
+        console.print()
+        more = sum(len(failures(task)) for task, _shown in told) - sum(len(shown) for _task, shown in told)
+        if more > 0:
+            one, many = (
+                _("1 more thing is wrong; -v tells it in full"),
+                _("{count} more things are wrong; -v tells each"),
+            )
+            words = one if more == 1 else many
+            console.print(Text(words.format(count=more), style="dim"), soft_wrap=True)
+    console.print(total_line(console, result.points, result.max_points, seconds), soft_wrap=True)
     if known:
         words = _("told from the record, as nothing has changed: {count} of {all} tasks; --all grades them again")
         console.print(Text(words.format(count=known, all=len(result.tasks)), style="dim"), soft_wrap=True)
-    for line in _next_lines(result):
-        console.print(line, soft_wrap=True)
+    for note in notes:
+        console.print(note, soft_wrap=True)
+    for sentence in next_lines(result, onward, asking):
+        console.print(sentence, soft_wrap=True)
 
 
-def _all_wait(task: TaskGrade) -> bool:
+def total_line(console: Console, points: float, possible: float, seconds: float = 0.0) -> Text:
+    share = points / possible if possible else 0.0
+    spent = f"   {seconds:.1f} s" if seconds else ""
+    words = f"{_('points')}  {points_text(points, possible)}  ({share:.0%}){spent}   "
+    return Text.assemble(words, _bar(console, points, possible, 2 * BAR))
+
+
+def _bar(console: Console, points: float, possible: float, width: int = BAR) -> tuple[str, str]:
+    style = "green" if points >= possible else "yellow"
+    return bar(points, possible, console.options.ascii_only, width), style
+
+
+def task_lines(console: Console, grade: TaskGrade, subjects: Subjects, verbose: bool = False) -> Iterator[Text]:
+    """One task by its functions: points, a bar, and below it what is open. ``verbose``: what passed as well."""
+    yield Text(f"{grade.short}  {_(grade.title)}", style="bold")
+    if all_wait(grade):
+        return
+    yield Text()
+    found = groups(grade.checks, subjects)
+    scores = [(group.points, group.max_points) for group in found]
+    scores += [(out.points, out.max_points) for group in found for out in (entry.summed for entry in group.open)]
+    scores += [(out.points, out.max_points) for out in grade.checks]
+    texts = dict(zip(scores, aligned(scores), strict=True))
+    for group in found:
+        if group.name or len(found) > 1:
+            score, drawn = (group.points, group.max_points), _bar(console, group.points, group.max_points)
+            name = group.name or _("several of them together")
+            todo = f"  {_(WORDS[Status.TODO])}" if group.untouched else ""
+            style = "" if group.complete else "bold"
+            yield Text.assemble(f"{texts[score]}  ", drawn, ("  " + name, style), (todo, STYLES[Status.TODO]))
+        shown = entries(group.outcomes) if verbose else [] if group.untouched else group.open
+        for entry in shown:
+            yield from _entry_lines(console, entry, texts)
+
+
+def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, float], str]) -> Iterator[Text]:
+    outcome = entry.summed
+    score = texts[(outcome.points, outcome.max_points)]
+    room = len(score) + 2 + BAR + 2
+    title, *more = wrap(titled(outcome), max(20, min(console.width, 100) - room))
+    word = padded(_(WORDS[outcome.status]), BAR, centred=True)
+    yield Text.assemble(f"{score}  ", (word, STYLES[outcome.status]), f"  {title}")
+    yield from (Text(" " * room + line) for line in more)
+    if entry.checks > 1:
+        yield Text(" " * room + _("and {others}").format(others=others_text(entry.checks - 1)), style="dim")
+    if outcome.status in (Status.SKIPPED, Status.HELD):
+        lines = wrap(outcome.message, max(20, min(console.width, 100) - room))
+        yield from (Text(" " * room + line, style="dim") for line in lines)
+
+
+def titled(outcome: Outcome) -> str:
+    return outcome.title if outcome.device == "cpu" else f"{outcome.title} [{outcome.device}]"
+
+
+def all_wait(task: TaskGrade) -> bool:
     """Whether one thing went wrong and all checks wait for it: a table of them would only hide it."""
     first, rest = task.checks[0], task.checks[1:]
     return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
@@ -129,115 +203,94 @@ def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
     table.add_column(_("title"), overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(_("points"), justify="right", no_wrap=True, min_width=9)
     table.add_column(_("status"), no_wrap=True, min_width=11)
-    table.add_column(_("next"), overflow="ellipsis", no_wrap=True, ratio=1, style="dim")
     by_task = {task.task: task for task in result.tasks}
-    groups = [(track, [by_task.pop(t.stem) for t in track.tasks if t.stem in by_task]) for track in tracks]
-    for track, grades in groups:
-        if track.name and grades:
-            points = points_text(sum(grade.points for grade in grades), sum(grade.max_points for grade in grades))
-            table.add_row("", Text(_(track.title), style="bold"), Text(points, style="bold"), "", "")
+    rows = [(track, [by_task.pop(t.stem) for t in track.tasks if t.stem in by_task]) for track in tracks]
+    found = [(_(track.title) if track.name else "", grades) for track, grades in rows] + [("", list(by_task.values()))]
+    sums = [(sum(grade.points for grade in grades), sum(grade.max_points for grade in grades)) for _t, grades in found]
+    texts = iter(aligned([*sums, *((grade.points, grade.max_points) for _t, grades in found for grade in grades)]))
+    heads = [next(texts) for _ in sums]
+    for (title, grades), points in zip(found, heads, strict=True):
+        if title and grades:
+            table.add_row("", Text(title, style="bold"), Text(points, style="bold"), "")
         for grade in grades:
-            table.add_row(*_task_row(grade))
-    for grade in by_task.values():
-        table.add_row(*_task_row(grade))
+            status = Text(_(str(grade.status)), style=STYLES[grade.status])
+            table.add_row(grade.short, _(grade.title), next(texts), status)
     return table
 
 
-def _task_row(task: TaskGrade) -> tuple[str | Text, ...]:
-    first = next((out for out in task.checks if out.status not in _WAITING), None)
-    status = Text(_(str(task.status)), style=STYLES[task.status])
-    return task.short, _(task.title), points_text(task.points, task.max_points), status, first.title if first else ""
+def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Told]]]:
+    """What is told in full of each task, each root once: what ``next:`` names, and it is the last."""
+    now = next((task for task in result.tasks if first_open(task) is not None), None)
+    for task in sorted(result.tasks, key=lambda task: task is now):
+        first = to_do(task) if task is now or all_wait(task) else None
+        others = entries(out for out in task.checks if details(out)) if verbose else failures(task)
+        shown = [] if all_wait(task) else [e for e in others if verbose or e.outcome.status is Status.BROKEN]
+        shown = [entry for entry in reversed(shown) if first is None or entry.outcome != first.outcome]
+        wrong = first is not None and (verbose or first.outcome.status is not Status.TODO)
+        yield task, [*shown, *([first] if first is not None and wrong else [])]
 
 
-def _check_table(task: TaskGrade) -> Table:
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        title=f"{task.task}  {_(task.title)}",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column(_("check"), overflow="fold", ratio=1)
-    devices = list(dict.fromkeys(out.device for out in task.checks))
-    for device in devices if len(devices) > 1 else ():
-        table.add_column(device, no_wrap=True)
-    table.add_column(_("points"), justify="right", no_wrap=True)
-    for name in dict.fromkeys(out.id for out in task.checks):
-        runs = [out for out in task.checks if out.id == name]
-        worst = next((out for out in runs if out.status is not Status.PASSED), runs[0])
-        cells = [_cell(next((run for run in runs if run.device == device), None)) for device in devices]
-        score = points_text(sum(run.points for run in runs), sum(run.max_points for run in runs))
-        table.add_row(_word(worst), runs[0].title, *(cells if len(devices) > 1 else ()), score)
-    return table
+def to_do(task: TaskGrade) -> Told | None:
+    """What is to be done now, with all that has the same root; a file that cannot be executed is that alone."""
+    if all_wait(task):
+        title = _("the file can be executed")
+        return Told(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))
+    now = first_open(task)
+    return next((told for told in entries(task.checks) if told.outcome == now), None)
 
 
-def _cell(outcome: Outcome | None) -> Text:
-    return Text("") if outcome is None else _word(outcome)
-
-
-def _word(outcome: Outcome) -> Text:
-    return Text(_(WORDS[outcome.status]), style=STYLES[outcome.status])
-
-
-def failures(console: Console, task: TaskGrade, verbose: bool, headed: bool) -> None:
-    """Every check that is neither right nor a gap, with what was given, expected and got."""
-    calm = (Status.PASSED, Status.HELD, Status.SKIPPED, Status.TODO)
-
-    def says_more(outcome: Outcome) -> bool:
-        return headed or bool(details(outcome, console.width))  # one task's checks are in the table above
-
-    shown = [out for out in task.checks if out.status not in calm or (verbose and says_more(out))]
-    held = {} if verbose else _held(task)
-    if not shown and not held and not task.notes:
+def _failures(console: Console, task: TaskGrade, shown: Sequence[Told], headed: bool, whole: bool) -> None:
+    if not shown and not task.notes:
         return
     console.print()
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
     for note in task.notes:
         console.print(Text(note, style="yellow"), soft_wrap=True)
-    for outcome in shown:
-        lines = outcome_lines(outcome, width=min(console.width, 100))
-        head, _space, rest = lines[0].partition(" ")
-        console.print(Text.assemble((head, STYLES[outcome.status]), f" {rest}"), soft_wrap=True)
-        for line in lines[1:]:
-            console.print(Text(line), soft_wrap=True)
-    for sentence, group in held.items():
-        points = sum(outcome.max_points for outcome in group)
-        words = _("{count} check, {points:g} points") if len(group) == 1 else _("{count} checks, {points:g} points")
-        count = words.format(count=len(group), points=points)
-        console.print(Text.assemble((_(WORDS[Status.HELD]), STYLES[Status.HELD]), f"  {count}: {sentence}"))
+    for entry in shown:
+        for line in entry_lines(console, entry, whole):
+            console.print(line, soft_wrap=True)
 
 
-def _held(task: TaskGrade) -> dict[str, list[Outcome]]:
-    """Right answers that earn nothing yet, by the sentence that says why."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in task.checks:
-        if outcome.status is Status.HELD:
-            groups.setdefault(outcome.message, []).append(outcome)
-    return groups
+def entry_lines(console: Console, entry: Told, whole: bool = False) -> Iterator[Text]:
+    """One outcome in full, with what was given, expected and got. ``whole``: all that the code printed."""
+    width, others = min(console.width, 100), entry.checks - 1
+    lines = outcome_lines(entry.summed, width=width, others=others, whole=whole)
+    head, _space, rest = lines[0].partition(" ")
+    yield Text.assemble((head, STYLES[entry.outcome.status]), f" {rest}")
+    yield from map(Text, lines[1:])
 
 
-def _next_lines(result: Result) -> Iterator[str]:
-    """What to do next, and where there is help with it."""
+def next_lines(result: Result, onward: str = "", asking: str = ASKING) -> Iterator[str]:
+    """Where there is help, and last what to do next. ``onward``: where to go on when everything passed."""
     broken = [task for task in result.tasks if task.status is Status.BROKEN]
     if broken:
         sentence = _("{task} could not be graded: the fault is the grader's, not yours; it costs no points.")
         yield sentence.format(task=broken[0].task)
         return
     for task in result.tasks:
-        for outcome in task.checks:
-            if outcome.status in _WAITING:
-                continue
-            if outcome.status is Status.UNAVAILABLE:
-                yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
-                return
-            if outcome.status is Status.TODO:
-                where = (outcome.where or task.task).split("  ")[0]
-                yield _("next: fill the gap at {where}").format(where=where)
-            else:
-                yield _('next: "{title}"').format(title=outcome.title)
-            yield _("stuck? python grade.py hint {task}").format(task=task.short)
+        lines = list(next_lines_of(task, asking))
+        if lines:
+            yield from lines
             return
     yield _("everything asked for passed.")
+    if onward:
+        yield onward
+
+
+def next_lines_of(task: TaskGrade, asking: str = ASKING) -> Iterator[str]:
+    """What to do next in one task; nothing when it passed."""
+    outcome = first_open(task)
+    if outcome is None:
+        return
+    if outcome.status is Status.UNAVAILABLE:
+        yield _("next: run it again where this is at hand: {what}").format(what=outcome.message)
+        return
+    yield _("stuck? {command} {task}").format(command=asking, task=task.short)
+    if all_wait(task):
+        yield _("next: {what}").format(what=outcome.message.partition("\n")[0])
+    elif outcome.status is Status.TODO:
+        where = (outcome.where or task.task).split("  ")[0]
+        yield _("next: fill the gap at {where}").format(where=where)
+    else:
+        yield _('next: "{title}"').format(title=outcome.title)

@@ -187,9 +187,9 @@ class Client:
         ``most``: bytes of all answers together. ``bound``: passed before the arguments of each case. ``sent``: the
         tensors of the cases, for proving. A worker that dies or hangs raises as ever; ``last_case`` says where.
         """
-        spec = getattr(function, "_spec", None)
-        self.seen.where = (spec.where if spec is not None else None) or self.seen.where
-        self.seen.last = (spec.own if spec is not None else None) or self.seen.last
+        specs = [spec for one in (function, *bound) if (spec := getattr(one, "_spec", None)) is not None]
+        self.seen.where = next((spec.where for spec in specs if spec.where), self.seen.where)
+        self.seen.last = next((spec.own for spec in specs if spec.own), self.seen.last)
         if self.seen.sent is not None:
             self.seen.sent += sent
         self.line.follow_cases()

@@ -170,7 +170,8 @@ def _from_bytes(raw: Any, dtype: torch.dtype) -> torch.Tensor:
 
 def _device(name: str) -> torch.device:
     kind = name.partition(":")[0]
-    if kind != "cuda" or not torch.cuda.is_available():
+    here = torch.cuda.is_available() if kind == "cuda" else kind == "mps" and torch.backends.mps.is_available()
+    if not here:
         raise Violation(f"device {name[:16]!r}")
     return torch.device(kind)
 

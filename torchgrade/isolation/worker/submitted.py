@@ -32,7 +32,7 @@ import torch
 
 from torchgrade.handin import notebooks
 from torchgrade.handin.names import Refused, reason
-from torchgrade.handin.source import PLACES, Unreadable, decode, explain, shown_place
+from torchgrade.handin.source import PLACES, Unreadable, decode, explain, shown_place, spot
 from torchgrade.handin.statements import Judge, bound, only_runs
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
@@ -141,7 +141,8 @@ class Submitted:
         kept = _only(source.text.split("\n"), plan)
         self._executed[shown] = "\n".join(kept)
         _remember(module.__file__, kept)
-        PLACES[module.__file__] = functools.partial(shown_place, shown)
+        if module.__file__ != shown:
+            PLACES[module.__file__] = functools.partial(shown_place, shown)
         for node, why in plan:
             if why:
                 place = self._note(self._where(shown, node.lineno), why)
@@ -157,7 +158,8 @@ class Submitted:
             ast.increment_lineno(tree, part.first - 1)
             return tree.body, flags
         except SyntaxError as error:
-            sentence = explain(error, part.text, lambda line: self._where(shown, line + part.first - 1))
+            where = self._where if part.cell else spot
+            sentence = explain(error, part.text, lambda line: where(shown, line + part.first - 1))
         except (RecursionError, MemoryError):
             sentence = "the file is nested too deeply to be compiled"
         except ValueError as error:

@@ -1,0 +1,112 @@
+"""What a task's board is made of: bars, aligned numbers, roots told once, lines of Chinese, and whom a check is about."""
+
+import pytest
+from rich.cells import cell_len
+from support import ROOT
+
+from torchgrade.course import Course
+from torchgrade.model import Outcome, Status
+from torchgrade.report.board import aligned, bar, entries, groups
+from torchgrade.report.feedback_text import outcome_lines, wrap
+from torchgrade.submission import wanted_names
+from torchgrade.suites import parse_suite, read_suite
+
+SUITE = """
+TABLE = {"relu": 1, "gelu": 2, "elu": 3}
+
+def every(submission):
+    return [getattr(submission, name) for name in TABLE]
+
+@pytest.fixture
+def net(submission):
+    return submission.Net()
+
+@check("Net has two layers", points=1, category="values")
+def test_net(net): ...
+
+@check("gelu is smooth", points=1, category="values")
+def test_gelu(submission):
+    every(submission)
+
+@check("elu and relu agree above 0", points=1, category="values")
+def test_both(submission):
+    every(submission)
+
+@check("elu reaches -1, where relu is 0", points=1, category="values")
+def test_first(submission):
+    every(submission)
+
+@check("nothing is printed", points=1, category="values")
+def test_all(submission):
+    every(submission)
+"""
+
+
+def test_a_check_is_about_what_it_takes_or_what_its_title_names():
+    subjects = parse_suite(SUITE, "checks.py").subjects({"relu", "gelu", "elu", "Net", "forward"})
+    assert subjects == {
+        "test_net": ("Net",),
+        "test_gelu": ("gelu",),
+        "test_both": ("elu", "gelu", "relu"),
+        "test_first": ("elu",),
+        "test_all": ("elu", "gelu", "relu"),
+    }
+
+
+@pytest.mark.parametrize("task", Course.load(ROOT).tasks, ids=lambda task: task.short)
+def test_every_check_of_the_course_is_about_something(task):
+    subjects = read_suite(task).subjects(wanted_names([task])[task.stem])
+    assert [name for name, about in subjects.items() if not about] == []
+
+
+def test_numbers_stand_below_each_other_on_the_point():
+    assert aligned([(0.0, 3.5), (17.5, 30.0), (1.25, 2.0)]) == [" 0.00 /  3.50", "17.50 / 30.00", " 1.25 /  2.00"]
+    assert aligned([(1.0, 2.0)]) == ["1 / 2"]
+
+
+@pytest.mark.parametrize(
+    ("points", "shown"), [(0, "....."), (0.01, "#...."), (5, "##..."), (9.99, "####."), (10, "#####")]
+)
+def test_a_bar_is_full_and_empty_only_when_it_is_so(points, shown):
+    assert bar(points, 10, ascii_only=True, width=5) == shown
+
+
+def outcome(number, status, device="cpu", **fields):
+    return Outcome(f"test_{number}", f"check {number}", "values", device, status, 0.0, 1.0, **fields)
+
+
+def test_one_root_is_one_entry_and_two_are_two():
+    crash = {"message": "ValueError: 3 rows", "where": "a.py:5  f()"}
+    found = entries(
+        [
+            outcome(1, Status.CRASHED, **crash),
+            outcome(2, Status.CRASHED, **{**crash, "message": "ValueError: 4 rows"}),
+            outcome(3, Status.CRASHED, **{**crash, "message": "TypeError: 4 rows"}),
+            outcome(4, Status.CRASHED, **{**crash, "where": "a.py:6  f()"}),
+            outcome(5, Status.FAILED, given="x", got="1", where="a.py:5  f()"),
+            outcome(6, Status.FAILED, given="x", got="1", where="a.py:5  f()"),
+            outcome(7, Status.FAILED, expected="a definition of f", got="no such name"),
+            outcome(8, Status.FAILED, expected="a definition of f", got="no such name"),
+            outcome(9, Status.SKIPPED, message="waits for check 1"),
+            outcome(10, Status.SKIPPED, message="waits for check 2"),
+        ]
+    )
+    assert [entry.checks for entry in found] == [2, 1, 1, 1, 1, 2, 1, 1]
+    assert found[0].summed.max_points == 2.0
+    assert "also      1 more check, for the same reason" in "\n".join(outcome_lines(found[0].summed, others=1))
+
+
+def test_what_is_about_several_stands_last():
+    checks = [outcome(1, Status.PASSED), outcome(2, Status.PASSED), outcome(3, Status.PASSED)]
+    found = groups(checks, {"test_1": ("f", "g"), "test_2": ("f",), "test_3": ("g",)})
+    assert [(group.name, len(group.outcomes)) for group in found] == [("f", 1), ("g", 1), ("", 1)]
+
+
+def test_chinese_counts_two_columns_and_breaks_anywhere_but_before_a_comma():
+    lines = wrap("二维卷积层，它的输出应该与给定的张量相同 conv2d 的形状", 20)
+    assert max(map(cell_len, lines)) <= 20
+    assert "".join(lines).replace(" ", "") == "二维卷积层，它的输出应该与给定的张量相同conv2d的形状"
+    assert not any(line.startswith("，") for line in lines)
+    assert wrap("x" * 45, 20) == ["x" * 20, "x" * 20, "x" * 5]
+    block = outcome_lines(outcome(1, Status.FAILED, got="张量" * 40, expected="形状 (2, 3)"), width=60)
+    assert max(map(cell_len, block)) <= 60

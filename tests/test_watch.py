@@ -177,7 +177,7 @@ def test_the_next_task_is_offered_only_when_one_is_complete(session) -> None:
     terminal.press("n")
     terminal.wait_for("task01 is not complete yet")
     in_place(exercise(course), SOLUTION)
-    terminal.wait_for(PASSED, "n next task", "c compare")
+    terminal.wait_for(PASSED, "next: exercises/task02_train.py  Train a line", "n next task", "c compare")
     terminal.press("c")
     terminal.wait_for("yours", "reference", "return x * factor", "Esc: back")
     terminal.press("n")
@@ -227,9 +227,10 @@ def test_an_editor_of_the_terminal_gets_the_keys_and_gives_the_screen_back(mini:
     assert (mini / "typed").read_text() == "qh\n"
     terminal.press("\x1a")  # Ctrl-Z: the shell has the terminal
     end = time.monotonic() + 10
-    while stopped(terminal.process.pid) is False and time.monotonic() < end:
+    while not stopped(terminal.process.pid) and time.monotonic() < end:
         terminal.read(0.05)
     assert stopped(terminal.process.pid)
+    terminal.read(0.5)  # what it wrote before
     assert terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h")
     os.kill(terminal.process.pid, signal.SIGCONT)
     in_place(exercise(mini), SOLUTION)

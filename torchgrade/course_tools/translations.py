@@ -20,12 +20,14 @@ from babel.messages.catalog import Catalog, Message
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, todo_sentences
 from torchgrade.i18n import DOMAIN, FOLDER
-from torchgrade.model import Status
+from torchgrade.marks import MISSING, PENDING, UNREADABLE
+from torchgrade.model import CATEGORIES, Status
 from torchgrade.suites import Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
 MARKS = ("_", "noop", "plural")  # the functions whose text is translated
 SAID = ("hint", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
+OPEN_WORDS = (MISSING, PENDING, UNREADABLE)  # of a row without a grade
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
 KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
 
@@ -72,8 +74,10 @@ def engine_texts() -> Iterator[str | tuple[str, str]]:
                 texts = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
                 if texts and texts[0]:
                     marked[(texts[0], texts[1]) if call.func.id == "plural" else texts[0]] = None
+    for page in sorted(PACKAGE.rglob("*.j2")):
+        marked.update(dict.fromkeys(re.findall(r"_\(\"([^\"]+)\"\)", page.read_text(encoding="utf-8"))))
     axes = ast.parse((PACKAGE / "expect" / "axes.py").read_text(encoding="utf-8"))
-    yield from dict.fromkeys([*marked, *value_texts(axes), *map(str, Status)])
+    yield from dict.fromkeys([*marked, *value_texts(axes), *map(str, Status), *CATEGORIES, *OPEN_WORDS])
 
 
 def course_texts(course: Course) -> Iterator[str]:

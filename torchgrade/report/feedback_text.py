@@ -53,7 +53,7 @@ def outcome_lines(
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:
         size = [_field(_("got"), outcome.message, width)] if outcome.status is Status.FAILED and outcome.message else []
-        return [*lines, _field(_("category"), outcome.category, width), *size]
+        return [*lines, _field(_("category"), _(outcome.category), width), *size]
     return lines + details(outcome, width, others, whole)
 
 

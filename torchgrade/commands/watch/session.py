@@ -21,7 +21,7 @@ from torchgrade.commands.compare import show_comparison
 from torchgrade.commands.grade import Gallery
 from torchgrade.commands.learner import is_stub, more_hints, put_stub, show_list
 from torchgrade.commands.record import bases_of, record
-from torchgrade.commands.study import next_task, subjects_of
+from torchgrade.commands.study import hidden_notes, next_task, onward, subjects_of
 from torchgrade.commands.watch import editor
 from torchgrade.commands.watch.display import Display
 from torchgrade.commands.watch.keys import Keys, Lines
@@ -150,6 +150,7 @@ class Watching:
         if self._submission is not None and grade.status is not Status.BROKEN:
             bases = bases_of(self.options, self._submission, [view.task])
             view.message, self._told_after = record(self.course, [grade], bases) or self._told_after, ""
+            self._tell_onward()
             self._warm.prepare(self._job(view.task, self._submission))
         if self._gallery is not None:
             paths = ", ".join(str(path) for path in self._gallery.files)
@@ -200,6 +201,7 @@ class Watching:
             self._grade()
         else:
             self._graded = self._source_hash()
+            self._tell_onward()
             self._warm.prepare(self._job(task, self._submission))
 
     def _view_of(self, task: Task) -> View:
@@ -215,6 +217,10 @@ class Watching:
         self._began = time.monotonic()
         self.view.begin()
         self._warm.run(replace(self._job(task, submission), pictures=pictures))
+
+    def _tell_onward(self) -> None:
+        tasks = [self.view.task]
+        self.view.onward = [*hidden_notes(self.course, tasks), *filter(None, [onward(self.course, tasks)])]
 
     def _job(self, task: Task, submission: Submission) -> Job:
         self._jobs += 1

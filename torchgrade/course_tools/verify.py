@@ -185,12 +185,9 @@ def _folders(course: Course) -> Iterator[str]:
 
 
 def _counts(name: str, suffix: str) -> bool:
-    return (
-        not name.startswith((".", "__"))
-        and not name.endswith(".bak")
-        and (not suffix or name.endswith(suffix))
-        and (bool(suffix) or name != "conftest.py")
-    )
+    """Whether a file or folder of this name is a task's; catalogues and the editor's part are the course's."""
+    ours = name == "conftest.py" or name.endswith((".bak", ".new", ".po", ".mo"))
+    return not name.startswith((".", "__")) and not ours and name.endswith(suffix)
 
 
 def _static_facts(task: Task) -> Iterator[str]:

@@ -172,7 +172,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in ("exercises", "graders", "datasets"):
+        for name in ("exercises", "solutions", "graders", "datasets"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "course.yaml", root)
         os.environ["HOME"] = folder  # checks of other gradings on this machine are not waited for

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +68,7 @@ class Watching:
         self._began = 0.0
         self._gallery: Gallery | None = None
         self._page_key = ""
-        self._told_after = ""  # the run that a key led to
+        self._told_after = ""  # what is told when the run that a key led to has ended
         self.view = self._view_of(task)
 
     def run(self) -> None:
@@ -205,8 +205,8 @@ class Watching:
             self._warm.prepare(self._job(task, self._submission))
 
     def _view_of(self, task: Task) -> View:
-        points = {check.name: check.points for check in read_suite(task).checks}
-        return View(task, subjects_of(task), points)
+        self._checks = read_suite(task).checks
+        return View(task, subjects_of(task), {check.name: check.points for check in self._checks})
 
     def _grade(self, pictures: bool = False) -> None:
         """Grade the task at hand as its file stands; a run under way is dropped."""
@@ -224,7 +224,7 @@ class Watching:
 
     def _job(self, task: Task, submission: Submission) -> Job:
         self._jobs += 1
-        order = _order(task, self.view.grade)
+        order = _order(self._checks, task.manifest.check_seconds, self.view.grade)
         memory = task.manifest.memory_mb
         return self.options.job(self._jobs, task.stem, submission.sources[task.stem], memory_mb=memory, order=order)
 
@@ -354,12 +354,11 @@ _KEYS: dict[str, Callable[[Watching], None]] = {
 }
 
 
-def _order(task: Task, grade: TaskGrade | None) -> tuple[str, ...]:
-    """What failed last first, what trains for long last; between them as it is written."""
+def _order(checks: Sequence[WrittenCheck], usual: float, grade: TaskGrade | None) -> tuple[str, ...]:
+    """What failed last first, what trains for long last; between them as it is written. ``usual``: a check's limit."""
     open_now = {out.id for out in grade.checks if out.status is not Status.PASSED} if grade is not None else set()
 
     def rank(check: WrittenCheck) -> tuple[bool, bool]:
-        long = check.category in LONG or (check.seconds or 0.0) > task.manifest.check_seconds
-        return long, check.name not in open_now
+        return check.category in LONG or (check.seconds or 0.0) > usual, check.name not in open_now
 
-    return tuple(check.name for check in sorted(read_suite(task).checks, key=rank))
+    return tuple(check.name for check in sorted(checks, key=rank))

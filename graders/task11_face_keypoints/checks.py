@@ -1,7 +1,5 @@
 """Checks for task 11: face keypoints, with a network of one's own and with ResNet-18 and given weights."""
 
-import math
-
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -192,9 +190,8 @@ def test_loss_gradient(submission):
     pred = torch.randn(2, 8, requires_grad=True)
     loss = submission.masked_mse(pred, torch.full((2, 8), NAN))
     expect.close(loss.detach(), torch.tensor(0.0), trivial="nothing is known", given="no coordinate is known")
-    if loss.requires_grad:  # a constant 0, from which no gradient flows, is as good
-        (slope,) = torch.autograd.grad(loss, pred, materialize_grads=True)
-        expect.close(slope, torch.zeros(2, 8), trivial="nothing is known", given="no coordinate is known")
+    (slope,) = torch.autograd.grad(loss, pred, materialize_grads=True)
+    expect.close(slope, torch.zeros(2, 8), trivial="nothing is known", given="no coordinate is known")
 
 
 # The network
@@ -315,37 +312,18 @@ def test_error_mode(submission):
         expect.equal(model.training, training, because="the mode in which the model came", given=given)
 
 
-@check("train_regressor returns one finite loss per epoch", points=0.5, category="values", devices="all")
+@check("train_regressor returns one finite loss per epoch", points=1, category="values", devices="all")
 def test_history(submission, device):
     _, points = stack(18)
-    images, points = torch.rand(18, 1, 96, 96), torch.from_numpy(points)
+    images = torch.rand(18, 1, 96, 96)
+    points = torch.from_numpy(points)
+    points[4:8] = NAN  # the second batch, without any known point
     for epochs in (3, 1):
+        model = submission.probes.reader()
         loader = submission.probes.loader(images, points, 4)
-        losses = submission.train_regressor(submission.probes.reader(), loader, epochs, 1e-3, device)
-        losses = expect.record(losses, [float], finite=True, given=f"epochs={epochs}")
+        losses = submission.train_regressor(model, loader, epochs, 1e-3, device)
+        losses = expect.record(losses, [float], finite=True, given=f"epochs={epochs}, a batch without a known point")
         expect.equal(len(losses), epochs, because="one loss for each epoch", given=f"epochs={epochs}")
-
-
-@check(
-    "a batch without a known point does not stop the training",
-    points=0.5,
-    category="robustness",
-    after=test_history,
-    hidden=True,
-)
-def test_blank_batch(submission):
-    images, points = torch.rand(12, 1, 96, 96), torch.rand(12, 8) * 90
-    points[4:8] = NAN  # the second batch
-    model = submission.probes.reader()
-    losses = submission.train_regressor(model, submission.probes.loader(images, points, 4), 2, 1e-3, "cpu")
-    given = "three batches, the second without a known point"
-    expect.equal(len(expect.record(losses, [float], finite=True, given=given)), 2, given=f"losses; {given}")
-    expect.true(
-        math.isfinite(float(model.state_dict()["gain"])),
-        expected="finite weights after the training",
-        got="a weight that is inf or nan",
-        given=given,
-    )
 
 
 @check(

@@ -109,7 +109,7 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
             return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
         cls = target if isinstance(target, type) else type(target)
         called = ["__init__"] if isinstance(target, type) else []
-        for name in ["step", *called, "forward", "__init__", "__call__", "__getitem__"]:
+        for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
             method: Any = cls.__dict__.get(name)
             code = getattr(inspect.unwrap(method), "__code__", None)
             if code is not None and code.co_filename in files:

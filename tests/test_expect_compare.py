@@ -330,3 +330,29 @@ def test_a_difference_of_rounding_has_the_word_for_it():
     with pytest.raises(Mismatch) as caught:
         expect.close(truth * (1 + 1e-5), truth, rtol=1e-12, atol=1e-12)
     assert "precision" not in caught.value.message
+
+
+@pytest.mark.parametrize("shape", [(9, 2), (2, 9), (1, 1), (4,), (2, 2, 2)])
+def test_only_small_matrices_are_shown_whole(shape):
+    with pytest.raises(Mismatch) as caught:
+        expect.close(torch.ones(shape), torch.zeros(shape))
+    assert caught.value.table == ""
+
+
+def test_a_small_matrix_is_shown_beside_the_expected_one_with_its_marks():
+    """Also where it is an array, holds integers, or lies in float16."""
+    for kind in (torch.float16, torch.int64):
+        with pytest.raises(Mismatch) as caught:
+            expect.equal(torch.tensor([[1, 5], [3, 4]], dtype=kind), torch.tensor([[1, 2], [3, 4]], dtype=kind))
+        lines = [line.split() for line in caught.value.table.splitlines()]
+        assert lines[0] == ["expected", "got", "(*", "differs)"]
+        assert [[cell.removesuffix(".0") for cell in line] for line in lines[2:]] == [["3", "4", "3", "4"]]
+        assert [cell for line in lines[1:] for cell in line if "*" in cell] == [
+            "5.0*" if kind is torch.float16 else "5*"
+        ]
+    with pytest.raises(Mismatch) as caught:
+        expect.close(np.eye(2), np.zeros((2, 2)))
+    assert caught.value.table.count("1.0*") == 2
+    with pytest.raises(Mismatch) as caught:
+        expect.close([torch.eye(2)], [torch.zeros(2, 2)])
+    assert caught.value.table == "", "of a list only the first difference is told"

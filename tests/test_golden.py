@@ -12,11 +12,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 from class_support import TASKS, make_class
 from rich.console import Console
 from support import MINI, ROOT
 
-from torchgrade import errors
+from torchgrade import errors, expect
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
 from torchgrade.commands.watch.view import View, rows
@@ -42,6 +43,17 @@ MISMATCH = errors.Mismatch(
     given="a (2, 4, 3, 5) batch in training mode",
     likely="the variance divides by N - 1, not by N",
 )
+
+
+def compared(got, expected):
+    """What ``expect.close`` raises."""
+    try:
+        expect.close(got, expected)
+    except errors.Mismatch as mismatch:
+        return mismatch
+    raise AssertionError("they agree")
+
+
 # What a check may raise, by the status that it becomes.
 RAISED = {
     Status.FAILED: MISMATCH,
@@ -57,7 +69,10 @@ WITHOUT_ERROR = {
     Status.SKIPPED: Verdict(Status.SKIPPED, "waits for BatchNorm2d normalises each channel over batch and map"),
     Status.BROKEN: Verdict(Status.BROKEN, "KeyError: 'floor'", where="graders/checks.py:12"),
 }
+EXPECTED = torch.tensor([[1.0, 0.25, -3.0], [2.0, 0.5, 0.125]])
 OTHERS = (
+    compared(EXPECTED * torch.tensor([1.0, 1.0, 2.0]), EXPECTED),
+    compared(torch.arange(12.0).reshape(2, 6) / 7, torch.arange(12.0).reshape(2, 6) / 8),
     errors.MissingName("max_pool2d", ["maxpool2d"]),
     errors.LoadFailed("SyntaxError: '(' was never closed (exercises/task07_pooling_norm.py, line 3)"),
     errors.SubmissionRaised(["ModuleNotFoundError"], "No module named 'scipy'", [LINE]),
@@ -79,6 +94,7 @@ def outcome(verdict, number=0):
         given=verdict.given,
         expected=verdict.expected,
         got=verdict.got,
+        table=verdict.table,
         likely=verdict.likely,
         where=verdict.where,
     )

@@ -240,6 +240,20 @@ def test_objects_are_released() -> None:
     assert len(held) <= 3
 
 
+def test_an_inherited_class_method_is_placed_in_its_class() -> None:
+    text = """
+import torch
+
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+"""
+    client = connect(LocalLine())
+    client.load("task", Source("task.py", {"task.py": text.encode()}), None)
+    assert RemoteSubmission(client).Twice.apply._spec.where == ("task.py", 5, "Twice.forward()")
+
+
 def test_faults_have_names(client: Client, submission: RemoteSubmission) -> None:
     with pytest.raises(SubmissionRaised) as raised:
         submission.fail()
@@ -263,7 +277,7 @@ def test_a_suite_cannot_send_objects(submission: RemoteSubmission) -> None:
 
 def test_a_file_that_does_not_load(launcher: Launcher) -> None:
     client = connect(WorkerLine(launcher.start(Limits()), Limits()))
-    with pytest.raises(LoadFailed, match="line 2, column"):
+    with pytest.raises(LoadFailed, match=":2, column"):
         client.load("task", Source("task.py", {"task.py": b"x = 1\ny = = 2\n"}), None)
     client.line.close()
 

@@ -16,10 +16,10 @@ RUN_BY_CI = {"scripts/test"}  # this very run
 RUN_ELSEWHERE = {"python grade.py verify task07"}  # two minutes; test_course.py asks for more than an exit code
 
 
-def commands() -> list[str]:
+def commands(pages: tuple[str, ...] = PAGES) -> list[str]:
     """The lines of code blocks that start with a program, and the commands of the table."""
     found: list[str] = []
-    for page in PAGES:
+    for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")
         for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
             found += [line for line in block.splitlines() if re.match(r"(python|scripts|\.venv)\S* ?", line)]
@@ -36,6 +36,27 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert f"PATH=$bare ./{second} " in script
     assert re.search(rf"^\./{second}$", script, re.MULTILINE)
     assert set(commands()) > RUN_ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("README.md", "README.zh-CN.md"),
+        ("docs/learning.md", "docs/zh-CN/learning.md"),
+        ("docs/grading-a-class.md", "docs/zh-CN/grading-a-class.md"),
+    ],
+)
+def test_both_editions_of_a_page_say_the_same(english: str, chinese: str) -> None:
+    """The same commands and blocks of settings, in the same order; each leads to the other."""
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in (english, chinese)]
+    assert commands((english,)) == commands((chinese,))
+    assert len(re.findall(r"^#+ ", pages[0], re.MULTILINE)) == len(re.findall(r"^#+ ", pages[1], re.MULTILINE))
+    for page, other in zip(pages, (chinese, english), strict=True):
+        assert f"{Path(other).name})" in page
+    settings = [
+        [re.sub(r" *#.*", "", block) for block in re.findall(r"```yaml\n(.*?)```", p, re.DOTALL)] for p in pages
+    ]
+    assert settings[0] == settings[1]
 
 
 @pytest.mark.timeout(900)

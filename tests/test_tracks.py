@@ -1,5 +1,7 @@
 """Tracks: how a course is read, asked for and shown by them."""
 
+import re
+
 import pytest
 import yaml
 from support import ROOT, grade_py
@@ -103,3 +105,6 @@ def test_the_learners_page_shows_the_course_of_today():
     """``python docs/outline.py`` writes it."""
     page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
     assert page.endswith(f"docs/outline.py -->\n\n{task_tables(Course.load(ROOT))}")
+    rows = re.findall(r"^\| \d\d \|", page, re.MULTILINE)
+    chinese = (ROOT / "docs" / "zh-CN" / "learning.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \d\d \|", chinese, re.MULTILINE) == rows

@@ -177,7 +177,9 @@ def test_the_next_task_is_offered_only_when_one_is_complete(session) -> None:
     terminal.press("n")
     terminal.wait_for("task01 is not complete yet")
     in_place(exercise(course), SOLUTION)
-    terminal.wait_for(PASSED, "n next task")
+    terminal.wait_for(PASSED, "next: exercises/task02_train.py  Train a line", "n next task", "c compare")
+    terminal.press("c")
+    terminal.wait_for("yours", "reference", "return x * factor", "Esc: back")
     terminal.press("n")
     terminal.wait_for("task02  Train a line", "todo", "graded at")
     in_place(exercise(course), PLUS)  # whichever task is saved is graded
@@ -205,10 +207,41 @@ def test_the_editor_is_opened_at_the_line(session) -> None:
         f"import sys; open({str(course / 'opened')!r}, 'w').write(' '.join(sys.argv[1:]))"
     )
     terminal.press("o")
-    end = time.monotonic() + 10
-    while not (course / "opened").exists() and time.monotonic() < end:
-        terminal.read(0.05)
+    terminal.wait_until((course / "opened").exists)
     assert (course / "opened").read_text() == "exercises/task01_scale.py"
+
+
+def test_an_editor_of_the_terminal_gets_the_keys_and_gives_the_screen_back(mini: Path) -> None:
+    in_place(exercise(mini), PLUS)
+    nano = mini / "nano"
+    nano.write_text(f'#!/bin/sh\necho "editing $1"\nread line\necho "$line" > {mini}/typed\n')
+    nano.chmod(0o755)
+    terminal = Terminal("watch", "task01", cwd=mini, VISUAL=str(nano))
+    terminal.wait_for(SCALE_FAILS, "graded at")
+    terminal.press("o")
+    terminal.wait_for("editing +7")
+    terminal.press("qh\r")
+    terminal.wait_until((mini / "typed").exists)
+    terminal.wait_until(lambda: is_drawn(terminal))
+    assert (mini / "typed").read_text() == "qh\n"
+    terminal.press("\x1a")  # Ctrl-Z: the shell has the terminal
+    terminal.wait_until(lambda: stopped(terminal.process.pid) and not is_drawn(terminal))
+    os.kill(terminal.process.pid, signal.SIGCONT)
+    in_place(exercise(mini), SOLUTION)
+    terminal.wait_for(PASSED)
+    terminal.press("p")
+    terminal.wait_for("this task draws no pictures", "graded at")
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def is_drawn(terminal: Terminal) -> bool:
+    """Whether the alternate screen is shown."""
+    return terminal.raw.rfind(b"\x1b[?1049h") > terminal.raw.rfind(b"\x1b[?1049l")
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_any_size_fits(session) -> None:
@@ -271,13 +304,13 @@ def test_nothing_is_left_running(mini: Path, ending: str) -> None:
         terminal.press("\x03")
         assert terminal.ended() == 130
     elif ending == "closed":
-        terminal.process.close(force=False)
+        os.close(terminal.process.child_fd)  # as a window that is closed
     else:
         os.kill(terminal.process.pid, getattr(signal, ending))
         assert terminal.ended() == (0 if ending == "SIGTERM" else None)
     assert all_gone(pids | {terminal.process.pid})
     if ending in ("ctrl-c", "SIGTERM"):
-        assert terminal.raw.rstrip().rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h")
+        assert not is_drawn(terminal)
         assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")
 
 
@@ -310,6 +343,24 @@ def test_a_terminal_without_a_cursor_and_a_pipe_get_lines(mini: Path) -> None:
     dumb.press("q\n")
     assert dumb.ended() == 0
     assert b"\x1b" not in dumb.raw
+
+
+def test_the_overview_offers_to_watch_on_a_terminal(mini: Path) -> None:
+    terminal = Terminal(cwd=mini)
+    terminal.wait_for("python grade.py watch grades whenever you save", "next: fill the gap")
+    assert terminal.ended() == 1
+
+
+def test_workers_that_are_spawned_are_watched_as_well(mini: Path) -> None:
+    in_place(exercise(mini), PLUS)
+    terminal = Terminal("watch", "task01", cwd=mini, TORCHGRADE_START="spawn")
+    terminal.wait_for(SCALE_FAILS, "graded at")
+    in_place(exercise(mini), SOLUTION)
+    terminal.wait_for(PASSED)
+    pids = below(terminal.process.pid)
+    terminal.press("q")
+    assert terminal.ended() == 0
+    assert all_gone(pids)
 
 
 def test_graders_end_with_the_first_key(mini: Path) -> None:

@@ -123,8 +123,8 @@ class SubmissionRaised(SubmissionFault):
 
     @property
     def is_todo(self) -> bool:
-        """Whether a gap that is still a gap was reached."""
-        return self.type_names[0] == "NotImplementedError"
+        """Whether a gap that is still a gap was reached; torch, too, raises this class, with a text."""
+        return self.type_names[0] == "NotImplementedError" and not self.text
 
 
 class BadAnswer(SubmissionFault):
@@ -167,11 +167,17 @@ class Mismatch(AssertionError):
         given: str | None = None,
         likely: str | None = None,
         message: str = "",
+        table: str = "",
         within: Sequence[str] = (),
+        place: tuple[str, int, str] | None = None,
     ) -> None:
-        """``within``: the definitions in whose text the mistake stands, where it was found by reading."""
+        """Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
+        its file, line and definition.
+        """
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
+        self.place = place
+        self.table = table
         self.message = message
         self.expected = expected
         self.got = got

@@ -78,6 +78,7 @@ class Outcome:
     given: str | None = None
     expected: str | None = None
     got: str | None = None
+    table: str = ""  # small values whole, expected beside got
     likely: str | None = None
     where: str | None = None
     hint: str | None = None

@@ -77,7 +77,7 @@ def init(options: argparse.Namespace, _course: object) -> int:
         for name, text in project_files(target, cpu=not has_nvidia()).items():
             (target / name).write_text(text, encoding="utf-8")
     course = Course.load(target.resolve())
-    print(_("{title}: {count} tasks in {folder}").format(title=course.title, count=len(course.tasks), folder=target))
+    print(_("{title}: {count} tasks in {folder}").format(title=_(course.title), count=len(course.tasks), folder=target))
     if not options.quiet:
         from torchgrade.course_tools import doctor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchgrade.course import Course
+from torchgrade.i18n import translate as _
 from torchgrade.model import short_name
 
 
@@ -25,12 +26,13 @@ def task_tables(course: Course) -> str:
     """Each track as a heading, its sentence, and a table of its tasks, in Markdown."""
     parts = []
     for track in course.tracks:
-        rows = ["| task | title | what you do | builds on |", "|---|---|---|---|"]
+        heads = _("task"), _("title"), _("what you do"), _("builds on")
+        rows = [f"| {' | '.join(heads)} |", "|---|---|---|---|"]
         for task in track.tasks:
             before = ", ".join(_number(other) for other in task.manifest.builds_on)
             facts = task.manifest
-            rows.append(f"| {_number(task.stem)} | {facts.title} | {facts.summary} | {before} |")
-        head = f"### {track.title}\n\n{track.about} `python grade.py {track.name}`\n\n" if track.name else ""
+            rows.append(f"| {_number(task.stem)} | {_(facts.title)} | {_(facts.summary)} | {before} |")
+        head = f"### {_(track.title)}\n\n{_(track.about)} `python grade.py {track.name}`\n\n" if track.name else ""
         parts.append(head + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 

@@ -13,15 +13,16 @@ from torchgrade.course import Course, Task
 from torchgrade.course_tools.public_suite import public_probes, public_text
 from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
-from torchgrade.i18n import read_course
+from torchgrade.i18n import noop, read_course
+from torchgrade.i18n import translate as _
 
 FILES = (
     *("grade.py", "constraints.txt", "LICENSE"),
     *("exercises/conftest.py", ".vscode/settings.json", ".vscode/tasks.json"),
 )
 OF_ENGINE = ("pyproject.toml", "setup.py", "scripts/setup", "scripts/setup.py")  # what installs it there
-DOCS = ("learning.md", "datasets.md")
-README = """# {title}
+DOCS = ("learning.md", "datasets.md", "zh-CN/learning.md")
+README = noop("""# {title}
 
 {setup}
 Open `exercises/{first}.py`, fill the gaps, and run
@@ -33,9 +34,9 @@ python grade.py list
 ```
 
 [docs/learning.md](docs/learning.md) shows how to read a verdict, and every other command.
-"""
-SETUP = """You need Python 3.10 or newer. This creates `.venv`, installs everything (a few minutes, once), and grades
-the course as it is handed out:
+""")
+SETUP = noop("""You need Python 3.10 or newer. This creates `.venv`, installs everything (a few minutes, once), and
+grades the course as it is handed out:
 
 ```
 scripts/setup && .venv/bin/python grade.py
@@ -43,9 +44,9 @@ scripts/setup && .venv/bin/python grade.py
 
 Where there is no bash, `python scripts/setup.py` does the first of the two. On a machine with a GPU, install the torch
 that fits it first.
-"""
-INSTALLED = """The engine is the installed package `torchgrade`; this is all that is yours.
-"""
+""")
+INSTALLED = noop("""The engine is the installed package `torchgrade`; this is all that is yours.
+""")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade", "edition")
 
 
@@ -71,16 +72,12 @@ def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, i
         project = target / "pyproject.toml"
         text = project.read_text(encoding="utf-8")
         project.write_text(text.replace('testpaths = ["tests"]', 'testpaths = ["exercises"]'), encoding="utf-8")
-    first = course.tasks[0]
-    readme = README.format(
-        title=course.title, first=first.stem, short=first.short, setup=SETUP if engine else INSTALLED
-    )
-    (target / "README.md").write_text(readme, encoding="utf-8")
+    _write_readme(course, target)
     hidden = {task.stem: _write_task(task, target) for task in course.tasks}
     _copy_tree(course.root / "datasets", target / "datasets")
     for name in DOCS:
         if (course.root / "docs" / name).is_file():
-            _copy_page(course.root / "docs" / name, target / "docs")
+            _copy_page(course.root / "docs" / name, (target / "docs" / name).parent)
     settings = {**course.settings, "hidden_checks": {task: count for task, count in hidden.items() if count}}
     settings["edition"] = "learner"
     for business_of_instructors in ("marks", "homeworks", "ignore"):
@@ -91,13 +88,22 @@ def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, i
     return hidden
 
 
+def _write_readme(course: Course, folder: Path) -> None:
+    first = course.tasks[0]
+    setup = _(SETUP if (folder / "torchgrade").is_dir() else INSTALLED)
+    text = _(README).format(title=_(course.title), first=first.stem, short=first.short, setup=setup)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
 def localise(folder: Path, language: str) -> None:
     """Make a fresh edition tell everything in ``language``: its stubs, too."""
     path = folder / "course.yaml"
     settings = {**yaml.safe_load(path.read_text(encoding="utf-8")), "language": language}
     path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     read_course(folder, language)
-    for task in Course.load(folder).tasks:
+    course = Course.load(folder)
+    _write_readme(course, folder)
+    for task in course.tasks:
         task.stub.write_text(translated(stub_text(task)), encoding="utf-8")
 
 
@@ -120,7 +126,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 def _copy_page(page: Path, folder: Path) -> None:
     """A page with the pictures that it shows."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy2(page, folder / page.name)
     for picture in re.findall(r"!\[[^]]*\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         (folder / picture).parent.mkdir(exist_ok=True)

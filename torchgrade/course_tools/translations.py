@@ -16,19 +16,20 @@ from pathlib import Path
 
 from babel.messages import mofile, pofile
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, todo_sentences
 from torchgrade.i18n import DOMAIN, FOLDER
-from torchgrade.model import Status
+from torchgrade.marks import MISSING, PENDING, UNREADABLE
+from torchgrade.model import CATEGORIES, Status
 from torchgrade.suites import Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
-KEYWORDS = {"_": None, "noop": None, "plural": (1, 2)}
-SAID = ("hint", "trivial", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
+MARKS = ("_", "noop", "plural")  # the functions whose text is translated
+SAID = ("hint", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
+OPEN_WORDS = (MISSING, PENDING, UNREADABLE)  # of a row without a grade
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
-KEPT = re.compile(r"\{[\w.:!]*\}|`[^`]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
+KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,19 @@ def engine_po(language: str) -> Path:
 
 
 def engine_texts() -> Iterator[str | tuple[str, str]]:
-    """What the engine marks by ``_``, ``noop`` and ``plural``."""
-    found = extract_from_dir(str(PACKAGE), method_map=[("**.py", "python")], keywords=KEYWORDS)
-    marked = [text if isinstance(text, str) else (text[0], text[1]) for _file, _line, text, _comment, _context in found]
+    """What the engine marks by ``_``, ``noop`` and ``plural``, in f-strings too, file by file."""
+    marked: dict[str | tuple[str, str], None] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+            if isinstance(call.func, ast.Name) and call.func.id in MARKS:
+                texts = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+                if texts and texts[0]:
+                    marked[(texts[0], texts[1]) if call.func.id == "plural" else texts[0]] = None
+    for page in sorted(PACKAGE.rglob("*.j2")):
+        marked.update(dict.fromkeys(re.findall(r"_\(\"([^\"]+)\"\)", page.read_text(encoding="utf-8"))))
     axes = ast.parse((PACKAGE / "expect" / "axes.py").read_text(encoding="utf-8"))
-    yield from dict.fromkeys([*marked, *value_texts(axes), *map(str, Status)])
+    yield from dict.fromkeys([*marked, *value_texts(axes), *map(str, Status), *CATEGORIES, *OPEN_WORDS])
 
 
 def course_texts(course: Course) -> Iterator[str]:
@@ -162,6 +171,11 @@ def _first(text: str | Iterable[str]) -> str:
     return text if isinstance(text, str) else next(iter(text))
 
 
+def _plain(text: str) -> str:
+    """In one line, without the fences of blocks."""
+    return " ".join(text.replace("```", " ").split())
+
+
 def is_translated(message: Message) -> bool:
     return all(_strings(message)) and not message.fuzzy
 
@@ -177,7 +191,8 @@ def losses(text: str | tuple[str, str], message: Message) -> Iterator[str]:
     source = text if isinstance(text, str) else text[1]
     if source.isidentifier():  # the name of a status: a word, not code
         return
-    for string in _strings(message):
+    source = _plain(source)
+    for string in map(_plain, _strings(message)):
         wanted, found = set(KEPT.findall(source)), set(KEPT.findall(string))
         for name in sorted(wanted - found):
             if name not in string:

@@ -6,6 +6,7 @@ Each kind of junk gets a sentence, and nothing here calls a method of an object 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def _compare(
     found = difference(got, expected, tolerance)
     if found is not None:
         if because:
-            found = Difference(f"{found.expected}: {because}", found.got, found.size)
+            found = replace(found, expected=f"{found.expected}: {because}")
         fail(found, likely=likely, matches=lambda value: same(got, value), given=given)
 
 

@@ -28,6 +28,7 @@ import torch
 
 from torchgrade.errors import AuthoringError, Mismatch
 from torchgrade.expect.describe import describe, fetched
+from torchgrade.expect.side_by_side import side_by_side
 from torchgrade.expect.tensors import Difference
 
 Likely = Mapping[str, Any]
@@ -158,4 +159,11 @@ def fail(
     sentence = None
     if matches is not None:
         sentence = next((text for text, value in (likely or {}).items() if matches(value)), None)
-    raise Mismatch(difference.expected, difference.got, given=given, likely=sentence, message=difference.size)
+    raise Mismatch(
+        difference.expected,
+        difference.got,
+        given=given,
+        likely=sentence,
+        message=difference.size,
+        table=side_by_side(*difference.values) if difference.values is not None else "",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,15 @@ EXACT = Tolerance(0.0, 0.0)
 
 @dataclass(frozen=True)
 class Difference:
-    """What an expectation says when it fails. ``size`` tells how wrong, and no value."""
+    """What an expectation says when it fails. ``size`` tells how wrong, and no value.
+
+    ``values``: of tensors what was expected, what came, and where it is wrong.
+    """
 
     expected: str
     got: str
     size: str = ""
+    values: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = field(default=None, compare=False, repr=False)
 
     def inside(self, path: str) -> Difference:
         """The same difference, named by its place in a list or a dict."""
@@ -136,7 +140,7 @@ def value_difference(got: torch.Tensor, expected: torch.Tensor, tolerance: Toler
     count = int(wrong.sum())
     if count == 0:
         return None
-    return _report(got, expected, wrong, count, (rtol, atol))
+    return replace(_report(got, expected, wrong, count, (rtol, atol)), values=(expected, got, wrong))
 
 
 def _all_near(got: torch.Tensor, expected: torch.Tensor, wide: torch.dtype, rtol: float, atol: float) -> bool:

@@ -37,6 +37,7 @@ class Verdict:
     given: str | None = None
     expected: str | None = None
     got: str | None = None
+    table: str = ""
     likely: str | None = None
     where: str | None = None
 
@@ -60,6 +61,7 @@ def _verdict_of(error: BaseException, where: str | None) -> Verdict | None:
             given=error.given,
             expected=error.expected,
             got=error.got,
+            table=error.table,
             likely=error.likely,
             where=where,
         )

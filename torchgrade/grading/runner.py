@@ -127,7 +127,7 @@ class CheckRunner:
         if run.submission is not None:
             client = run.submission.torchgrade_client
             seen, ran = client.seen, client.ran() if run.watched[0] or run.blocked else ran
-        where = _where(seen.where)
+        where = _where(getattr(error, "place", None) or seen.where)
         verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
@@ -229,6 +229,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         given=_short(verdict.given),
         expected=_short(verdict.expected),
         got=_short(verdict.got),
+        table=shorten(verdict.table),
         likely=_(verdict.likely) if verdict.likely else None,
         where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
@@ -242,7 +243,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:
-    return shorten(f"{spot(place[0], place[1])}  {place[2]}", 300) if place else None
+    return shorten(f"{spot(place[0], place[1])}  {place[2]}".rstrip(), 300) if place else None
 
 
 def _origin(error: BaseException) -> tuple[str, bool]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from torchgrade.i18n import language_tag, translate
+from torchgrade.i18n import translate as _
 from torchgrade.marks import UNREADABLE, Row, Student
 from torchgrade.model import Outcome, Result, short_name
 from torchgrade.policy import Total
@@ -25,6 +27,8 @@ def environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    made.globals["_"] = translate
+    made.globals["lang"] = language_tag
     made.filters["short"] = short_name
     made.filters["plain"] = lambda text: plain(str(text))
     made.filters["line"] = lambda text: plain(str(text), lines=False)
@@ -35,10 +39,10 @@ def environment() -> Environment:
 def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row], mark: Total) -> str:
     """A Markdown document; every text in it is shown as it is, and none becomes markup."""
     seen = learner_result(result)
-    lines = [f"# {markdown(seen.course)}", "", f"**{markdown(student.shown)}**: {_headline(mark)}", ""]
+    lines = [f"# {markdown(_(seen.course))}", "", f"**{markdown(student.shown)}**: {_headline(mark)}", ""]
     for task in seen.tasks:
         row = rows[task.task]
-        lines += [f"## {markdown(task.title)} ({task.task})", "", _task_line(row), ""]
+        lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, markdown), ""]
         lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
     lines += _hidden_note(result)
@@ -47,34 +51,39 @@ def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row],
 
 def _headline(mark: Total) -> str:
     if mark.percent is None:
-        return f"not complete yet; open: {', '.join(mark.open_tasks)}"
-    verdict = {True: ", passed", False: ", not passed", None: ""}[mark.passed]
-    dropped = f"; not counted: {', '.join(mark.dropped)}" if mark.dropped else ""
-    return f"{round(mark.percent, 1):g} % ({points_text(mark.points, mark.max_points)} points){verdict}{dropped}"
+        return _("not complete yet; open: {tasks}").format(tasks=", ".join(mark.open_tasks))
+    verdict = {True: _(", passed"), False: _(", not passed"), None: ""}[mark.passed]
+    dropped = _("; not counted: {tasks}").format(tasks=", ".join(mark.dropped)) if mark.dropped else ""
+    score = _("{percent:g} % ({points} points)").format(
+        percent=round(mark.percent, 1), points=points_text(mark.points, mark.max_points)
+    )
+    return f"{score}{verdict}{dropped}"
 
 
-def _task_line(row: Row) -> str:
+def _task_words(row: Row, clean: Callable[[str], str] = str) -> str:
+    """What the task earned, and what of it was graded; ``clean`` is for what students wrote."""
     if row.points is None:
-        return f"No points yet: {markdown(row.reason or row.status)}. This is not your fault and costs you nothing."
-    parts = [f"{points_text(row.points, row.max_points)} points.", *map(markdown, handed(row))]
-    return " ".join(parts)
+        words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
+        return words.format(reason=clean(row.reason or _(row.status)))
+    score = _("{points} points.").format(points=points_text(row.points, row.max_points))
+    return " ".join([score, *map(clean, handed(row))])
 
 
 def handed(row: Row) -> list[str]:
     """What was graded, in sentences: the file, which attempt, when it came, and whether that was late."""
-    when = f", handed in {row.submitted.replace('T', ' ')}" if row.submitted else ""
-    read = "Came" if row.status == UNREADABLE else "Graded"
-    file = [f"{read}: {row.label}{when}."] if row.label else []
-    several = [f"Attempt {row.attempt} of {row.attempts}."] if row.attempts > 1 else []
-    return [*file, *several, *(["Handed in late."] if row.late else [])]
+    when = _(", handed in {moment}").format(moment=row.submitted.replace("T", " ")) if row.submitted else ""
+    words = _("Came: {file}{when}.") if row.status == UNREADABLE else _("Graded: {file}{when}.")
+    file = [words.format(file=row.label, when=when)] if row.label else []
+    attempt = _("Attempt {number} of {all}.").format(number=row.attempt, all=row.attempts)
+    return [*file, *([attempt] if row.attempts > 1 else []), *([_("Handed in late.")] if row.late else [])]
 
 
 def _check_markdown(check: Outcome) -> list[str]:
     where = "" if check.device == "cpu" else f" [{check.device}]"
-    hidden = " (hidden)" if check.hidden else ""
+    hidden = _(" (hidden)") if check.hidden else ""
     score = points_text(check.points, check.max_points)
-    word = WORDS[check.status].lower()
-    lines = [f"- **{word}** {markdown(check.title)}{where}{hidden}, {check.category}, {score}"]
+    word = _(WORDS[check.status]).lower()
+    lines = [f"- **{word}** {markdown(_(check.title))}{where}{hidden}, {_(check.category)}, {score}"]
     text = "\n".join(_undented(details(check)))
     return [*lines, "", code_block(text), ""] if text else lines
 
@@ -88,7 +97,12 @@ def _hidden_note(result: Result) -> list[str]:
     count = sum(check.hidden for task in result.tasks for check in task.checks)
     if not count:
         return []
-    return ["", f"Hidden checks: {count}; of these you read the sentence, the category and the size of the error."]
+    return ["", _hidden_sentence(count)]
+
+
+def _hidden_sentence(count: int) -> str:
+    words = _("Hidden checks: {count}; of these you read the sentence, the category and the size of the error.")
+    return words.format(count=count)
 
 
 def feedback_html(
@@ -101,11 +115,11 @@ def feedback_html(
         {
             "grade": task,
             "row": rows[task.task],
-            "handed": handed(rows[task.task]),
+            "line": _task_words(rows[task.task]),
             "checks": [
                 {
                     "check": c,
-                    "word": WORDS[c.status].lower(),
+                    "word": _(WORDS[c.status]).lower(),
                     "text": "\n".join(_undented(details(c))),
                 }
                 for c in task.checks
@@ -115,5 +129,10 @@ def feedback_html(
     ]
     template = environment().get_template("feedback.html.j2")
     return template.render(
-        course=seen.course, student=student, headline=_headline(mark), tasks=blocks, hidden=hidden, home=home
+        course=_(seen.course),
+        student=student,
+        headline=_headline(mark),
+        tasks=blocks,
+        hidden=_hidden_sentence(hidden) if hidden else "",
+        home=home,
     )

@@ -53,7 +53,7 @@ def outcome_lines(
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:
         size = [_field(_("got"), outcome.message, width)] if outcome.status is Status.FAILED and outcome.message else []
-        return [*lines, _field(_("category"), outcome.category, width), *size]
+        return [*lines, _field(_("category"), _(outcome.category), width), *size]
     return lines + details(outcome, width, others, whole)
 
 
@@ -72,6 +72,8 @@ def details(outcome: Outcome, width: int = WIDTH, others: int = 0, whole: bool =
     for label, text in fields:
         if text:
             lines.append(_field(_(label), text, width))
+        if label == "got" and outcome.table:
+            lines.append(_labelled(_("values"), outcome.table.split("\n")))
     if others:
         lines.append(_field(_("also"), others_text(others), width))
     if outcome.output.strip():

@@ -14,7 +14,8 @@ def learner_view(outcome: Outcome) -> Outcome:
         return outcome
     return replace(
         outcome,
-        message=_size(outcome), given=None, expected=None, got=None, likely=None, where=None, hint=None, output="",
+        message=_size(outcome), given=None, expected=None, got=None, table="",
+        likely=None, where=None, hint=None, output="",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from torchgrade.course import Task
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import Subjects, entries, first_open
-from torchgrade.report.feedback_text import WORDS, wrap
+from torchgrade.report.feedback_text import WORDS, padded, wrap
 from torchgrade.report.scoreboard import STYLES, entry_lines, next_lines_of, task_lines, titled, to_do, total_line
 from torchgrade.scoring import award, task_status, total
 
@@ -35,6 +35,7 @@ class View:
     lost: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     message: str = ""
+    onward: list[str] = field(default_factory=list)  # what is told once it is complete
     page: list[Text] | None = None  # covers the rest
     offset: int = 0  # rows of the page that lie above the screen
     asking: bool = False  # whether to reset
@@ -145,6 +146,7 @@ def body_rows(view: View, console: Console) -> Iterator[Text]:
         yield from _others(grade, told.outcome)
     if view.complete:
         yield Text(_("everything asked for passed."), style="green")
+        yield from map(Text, view.onward)
 
 
 def _others(grade: TaskGrade, first: Outcome) -> Iterator[Text]:
@@ -153,7 +155,7 @@ def _others(grade: TaskGrade, first: Outcome) -> Iterator[Text]:
         if entry.outcome != first:
             outcome = entry.outcome
             more = f"  +{entry.checks - 1}" if entry.checks > 1 else ""
-            word = f"{_(WORDS[outcome.status]):<5}"
+            word = padded(_(WORDS[outcome.status]), 5)
             line = Text.assemble((word, STYLES[outcome.status]), f" {titled(outcome)}", (more, "dim"))
             yield line
     yield Text()
@@ -191,7 +193,7 @@ def _keys(view: View) -> list[str]:
     if view.page is not None:
         return [_("space, arrows: move"), _("Esc: back"), _("q quit")]
     words = [_("h hint"), _("l list"), _("v all"), _("r run"), _("o open"), _("p pictures"), _("x reset"), _("q quit")]
-    return [_("n next task"), *words] if view.complete else words
+    return [_("n next task"), _("c compare"), *words] if view.complete else words
 
 
 def plain_rows(view: View, console: Console) -> Iterator[Text]:

@@ -98,17 +98,20 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
     """File, line and name of what defines a function, a method, a class or an instance's class, if in ``files``."""
     try:
         target = inspect.unwrap(value) if callable(value) else value
+        owner = getattr(target, "__self__", None)
         target = getattr(target, "__func__", target)
         code = getattr(target, "__code__", None)
         if code is not None and code.co_filename not in files:
-            return None
+            if not isinstance(owner, type):
+                return None
+            target, code = owner, None  # a class method that is inherited, such as Function.apply
         if code is not None:
             return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
         cls = target if isinstance(target, type) else type(target)
         called = ["__init__"] if isinstance(target, type) else []
         for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
-            method = cls.__dict__.get(name)
-            code = getattr(method, "__code__", None)
+            method: Any = cls.__dict__.get(name)
+            code = getattr(inspect.unwrap(method), "__code__", None)
             if code is not None and code.co_filename in files:
                 place = shown_place(code.co_filename, code.co_firstlineno)
                 return [*place, f"{cls.__name__}.{name}()"]

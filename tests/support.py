@@ -36,9 +36,11 @@ def grade_py(
     )
 
 
-def result_of(*arguments: str | Path, cwd: Path, code: int | None = None, **environment: str) -> dict[str, Any]:
+def result_of(
+    *arguments: str | Path, cwd: Path, code: int | None = None, timeout: float = 240, **environment: str
+) -> dict[str, Any]:
     """The JSON document of one run, validated; nothing else may be on standard output."""
-    done = grade_py(*arguments, "--json", "-", cwd=cwd, **environment)
+    done = grade_py(*arguments, "--json", "-", cwd=cwd, timeout=timeout, **environment)
     assert done.stdout.startswith("{"), done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     jsonschema.validate(result, SCHEMA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
@@ -55,6 +56,13 @@ class Terminal:
             if not self.read(0.05):
                 break
         raise AssertionError(f"{words} did not come:\n{self.text}")
+
+    def wait_until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Read until something holds that no screen shows."""
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, f"it did not come to hold:\n{self.text}"
+            self.read(0.05)
 
     def press(self, keys: str) -> None:
         self.process.send(keys)

@@ -20,6 +20,7 @@ LEVELS = {
     "expect": 5, "materials": 5,
     "authoring": 6,
     "grading": 7,
+    "api": 8,
     "batch": 8, "report": 8, "course_tools": 8,
     "classes": 9,
     "commands": 10,

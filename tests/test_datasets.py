@@ -2,13 +2,16 @@
 
 import gzip
 import importlib.util
+import io
 import os
+import pickle
 import struct
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from torchgrade.errors import Unavailable
 
@@ -22,7 +25,8 @@ def load_dataset(name):
     return module
 
 
-wardrobe, faces, fashion_mnist, keypoints = map(load_dataset, ("wardrobe", "faces", "fashion_mnist", "keypoints"))
+NAMES = ("wardrobe", "faces", "snapshots", "fashion_mnist", "keypoints")
+wardrobe, faces, snapshots, fashion_mnist, keypoints = map(load_dataset, NAMES)
 
 
 def write_idx(path, array, pack=False, kind=8):
@@ -35,7 +39,7 @@ def write_idx(path, array, pack=False, kind=8):
 # generated sets
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate, faces.portraits])
+@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate, faces.portraits, snapshots.generate])
 def test_same_seed_same_images_whatever_the_count(draw):
     """A prefix is the same, another seed is not."""
     images, answers = draw(37, 5)
@@ -46,7 +50,7 @@ def test_same_seed_same_images_whatever_the_count(draw):
     assert not np.array_equal(images[:9], draw(9, 6)[0])
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate])
+@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate, snapshots.generate])
 def test_count_may_be_zero_but_not_negative(draw):
     """The empty set has its shape; a negative count is refused."""
     images, answers = draw(0)
@@ -66,6 +70,30 @@ def test_wardrobe_holds_each_class_once_in_ten():
     assert (np.sort(tens, 1) == np.arange(10)).all()
     assert len({tuple(row) for row in tens}) > 15
     assert images.std(axis=(1, 2)).min() > 5, "every image shows something"
+
+
+def test_a_batch_of_snapshots_is_what_python_2_wrote():
+    """It takes an encoding to read it, as the published files do; the planes come back as they were."""
+    images, labels = snapshots.generate(7, 3)
+    content = snapshots.cifar_batch(images, labels)
+
+    with pytest.raises(UnicodeDecodeError):
+        pickle.loads(content)
+    batch = pickle.loads(content, encoding="bytes")
+    assert np.array_equal(batch[b"data"].reshape(-1, 3, 32, 32), images)
+    assert batch[b"labels"] == labels.tolist()
+    assert set(pickle.loads(content, encoding="latin1")) == {"data", "labels", "filenames", "batch_label"}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1"])
+def test_a_snapshot_is_a_file_of_its_mode(mode):
+    """The file has the mode that was asked for, and height and width are not swapped."""
+    image = snapshots.generate(1, 5, size=24)[0][0][:, :16]
+    with Image.open(io.BytesIO(snapshots.encoded(image, "PNG", mode))) as picture:
+        assert picture.mode == mode
+        assert picture.size == (24, 16)
+        shown = np.asarray(picture.convert("RGB"))
+    assert np.array_equal(shown, image.transpose(1, 2, 0)) == (mode in ("RGB", "RGBA"))
 
 
 def linear_accuracy(train, test):
@@ -367,7 +395,7 @@ def test_keypoints_real(real_data):
 
 def test_every_set_has_a_catalogue_entry():
     """The same keys from every module, and a status of the list."""
-    for module in (wardrobe, faces, fashion_mnist, keypoints):
+    for module in (wardrobe, faces, snapshots, fashion_mnist, keypoints):
         entry = module.catalogue()
         assert set(entry) == {"name", "title", "kind", "status", "detail", "where", "get"}
         assert entry["status"] in {"ready", "verified", "unknown", "absent", "damaged"}

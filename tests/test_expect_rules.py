@@ -110,7 +110,9 @@ def test_classes_and_packages(learner):
         """
     )
     assert found(module.Net, names="nn.Conv2d").got.startswith("nn.Conv2d in line 2 of learner_")
-    assert "numpy.linalg in line 4" in found(module.Net(), names="numpy.linalg").got
+    linalg = found(module.Net(), names="numpy.linalg")
+    assert "numpy.linalg in line 4" in linalg.got
+    assert linalg.place == (module.__file__, 4, "import"), "the place to look at is that of the use"
     found(module.f, names="max")
     expect.avoids(module.f, names=("min", "nn.Conv1d", "np.fft", "torch.max"))
 

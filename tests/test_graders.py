@@ -1,4 +1,4 @@
-"""Grader processes: how they are had, kept, lost and ended. With real ones, on the miniature course."""
+"""GraderProcess processes: how they are had, kept, lost and ended. With real ones, on the miniature course."""
 
 import os
 import queue
@@ -13,7 +13,7 @@ from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading import local, run
 from torchgrade.grading.events import Fault, Graded, GraderEnded, Ready, Retried
-from torchgrade.grading.grader import Grader
+from torchgrade.grading.grader import GraderProcess
 from torchgrade.grading.job import Job, Options
 from torchgrade.grading.local import LocalExecutor
 from torchgrade.grading.nursery import Nursery
@@ -167,7 +167,7 @@ def test_a_single_job_starts_its_grader_directly(monkeypatch):
 def test_graders_of_a_nursery_share_it_and_end_each_in_its_own_way():
     nursery, sink = Nursery(MINI), queue.Queue()
     try:
-        graders = [Grader(MINI, sink, job(number, SLEEPS), nursery) for number in range(2)]
+        graders = [GraderProcess(MINI, sink, job(number, SLEEPS), nursery) for number in range(2)]
         ready = [sink.get(timeout=120) for _ in graders]
         assert {type(event) for _, event in ready} >= {Ready}
         assert len(watch.children_of(os.getpid())) == 1
@@ -182,7 +182,7 @@ def test_graders_of_a_nursery_share_it_and_end_each_in_its_own_way():
         while any(os.path.exists(f"/proc/{pid}") for pid in below):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        again = Grader(MINI, sink, job(3), nursery)  # from a new one
+        again = GraderProcess(MINI, sink, job(3), nursery)  # from a new one
         assert isinstance(
             next(e for grader, e in iter(lambda: sink.get(timeout=120), None) if isinstance(e, Graded)), Graded
         )

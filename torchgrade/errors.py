@@ -169,10 +169,14 @@ class Mismatch(AssertionError):
         message: str = "",
         table: str = "",
         within: Sequence[str] = (),
+        place: tuple[str, int, str] | None = None,
     ) -> None:
-        """``within``: the definitions in whose text the mistake stands, where it was found by reading."""
+        """Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
+        its file, line and definition.
+        """
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
+        self.place = place
         self.table = table
         self.message = message
         self.expected = expected

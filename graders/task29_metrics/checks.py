@@ -685,6 +685,21 @@ def test_pr_inputs(submission):
     expect.agrees(submission.average_precision, mean_precision, INPUTS, unchanged=True, slack=LOOSE)
 
 
+@check("scores that differ in float64 alone stay different", points=0.5, category="robustness",
+       after=[test_topk, *CURVES], hidden=True)  # fmt: skip
+def test_fine_scores(submission):
+    scores, labels = 1 + torch.arange(12, dtype=DOUBLE) * 1e-12, torch.arange(12) % 3 // 2
+    expect.close(submission.auc(scores, labels), area(scores, labels), rtol=1e-5, atol=0, given="auc")
+    precision = mean_precision(scores, labels)
+    expect.close(submission.average_precision(scores, labels), precision, rtol=1e-5, atol=0, given="average_precision")
+    for name in ("roc_curve", "pr_curve"):
+        expect.shape(getattr(submission, name)(scores, labels)[0], (13,), given=f"{name} of 12 different scores")
+    table = scores.reshape(3, 4)
+    for k in (1, 3):
+        value = submission.topk_accuracy(table, torch.tensor([3, 0, 2]), k)
+        expect.close(value, in_top(table, torch.tensor([3, 0, 2]), k), rtol=1e-5, atol=0, given=f"topk_accuracy, k={k}")
+
+
 @check("nothing that is returned hangs on a graph", points=0.5, category="robustness", after=CURVES, hidden=True)
 def test_graph(submission):
     labels = torch.arange(12) % 2

@@ -101,7 +101,7 @@ class Gradings:
             sentence = f"{outcome.title}: {told}".splitlines()[0]
             file, _colon, line = (outcome.where or "").split("  ")[0].rpartition(":")
             if not line.isdigit():  # the sentence on a file that cannot be read names the line
-                spoken = re.search(r"\bline (\d+)", told)
+                spoken = re.search(r"(?:\bline |\.py:)(\d+)", told)
                 file, line = f"{stem}.py", spoken[1] if spoken else "1"
             yield f"exercises/{Path(file).name}:{line}: error: {sentence}"
 

@@ -8,10 +8,10 @@ from torchgrade.commands.learner import is_stub
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UnknownTask, UsageError
+from torchgrade.handin.matching import definitions
 from torchgrade.i18n import translate as _
 from torchgrade.progress import Reached, load_progress
 from torchgrade.report.board import Subjects
-from torchgrade.submission import wanted_names
 from torchgrade.suites import chosen_checks, read_suite
 
 
@@ -31,7 +31,7 @@ def select(course: Course, names: Sequence[str]) -> tuple[tuple[Task, ...], tupl
 
 def _checks_named(task: Task, words: Sequence[str]) -> tuple[str, ...]:
     """UsageError where no check fits, unless the words look like another task's name."""
-    names = wanted_names([task])[task.stem]
+    names = names_of(task)
     suite = read_suite(task)
     found = chosen_checks(suite, words, names)
     if not found and not words[0].lower().startswith("task"):
@@ -80,7 +80,12 @@ def _complete(reached: Reached | None) -> bool:
 
 def subjects_of(task: Task) -> Subjects:
     """By check of the task's suite, the definitions that it is about."""
-    return read_suite(task).subjects(wanted_names([task])[task.stem])
+    return read_suite(task).subjects(names_of(task))
+
+
+def names_of(task: Task) -> set[str]:
+    """What the stub has for the learner to define, whatever the learner's file holds by now."""
+    return {name for name in definitions(stub_text(task).encode()) if not name.startswith("_")}
 
 
 def hidden_notes(course: Course, tasks: Sequence[Task]) -> list[str]:

@@ -16,7 +16,7 @@ from torchgrade.errors import CourseError
 from torchgrade.i18n import translate as _
 
 BEGIN, END, STUB = "# BEGIN SOLUTION", "# END SOLUTION", "# STUB: "
-ALLOWED_IMPORTS = ("torch", "numpy")
+ALLOWED_IMPORTS = ("torch", "numpy", "PIL")
 
 
 def stub_text(task: Task) -> str:

@@ -185,12 +185,9 @@ def _folders(course: Course) -> Iterator[str]:
 
 
 def _counts(name: str, suffix: str) -> bool:
-    return (
-        not name.startswith((".", "__"))
-        and not name.endswith(".bak")
-        and (not suffix or name.endswith(suffix))
-        and (bool(suffix) or name != "conftest.py")
-    )
+    """Whether a file or folder of this name is a task's; catalogues and the editor's part are the course's."""
+    ours = name == "conftest.py" or name.endswith((".bak", ".new", ".po", ".mo"))
+    return not name.startswith((".", "__")) and not ours and name.endswith(suffix)
 
 
 def _static_facts(task: Task) -> Iterator[str]:
@@ -202,7 +199,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in {name.split(".")[0] for name in names}:
             if name not in ALLOWED_IMPORTS and name not in sys.stdlib_module_names:
-                yield f"the stub imports {name}; only torch, numpy and the standard library are allowed"
+                yield f"the stub imports {name}; only torch, numpy, PIL and the standard library are allowed"
     checks = read_suite(task).names
     named = {name for mutant in read_mutants(task) for name in mutant.fails}
     for name in checks:

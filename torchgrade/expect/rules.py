@@ -92,6 +92,7 @@ def _avoids_names(fn: Callable[..., Any], rule: Rule, given: str | None) -> None
         given=given,
         message=difference.size,
         within=sorted(within) if within and not unknown else rule.of,
+        place=(row["path"], row["line"], row["within"]),
     )
 
 

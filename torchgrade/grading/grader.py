@@ -23,10 +23,10 @@ from torchgrade.grading.nursery import Nursery, command
 class Sink(Protocol):
     """Where the events of graders go."""
 
-    def put(self, item: tuple[Grader, Event], /) -> None: ...
+    def put(self, item: tuple[GraderProcess, Event], /) -> None: ...
 
 
-class Grader:
+class GraderProcess:
     """Grades one job at a time, the first of them ``job``; forked from ``nursery`` where there is one.
 
     Its events go to ``sink`` from a thread, each with this grader beside it, the last one a ``GraderEnded``.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torchgrade.errors import TorchGradeError
 from torchgrade.grading.events import CheckEnded, Event, Fault, Graded, GraderEnded, GraderFailed, Ready
-from torchgrade.grading.grader import Grader
+from torchgrade.grading.grader import GraderProcess
 from torchgrade.grading.job import Job
 from torchgrade.grading.nursery import CAN_FORK, Nursery
 from torchgrade.grading.usage import usage
@@ -44,9 +44,9 @@ class LocalExecutor:
         self._silence = silence
         self._own_seconds = own_seconds
         self._own_mb = own_mb
-        self._sink: queue.Queue[tuple[Grader, Event]] = queue.Queue()
+        self._sink: queue.Queue[tuple[GraderProcess, Event]] = queue.Queue()
         self._nursery = Nursery(root) if jobs > 1 and CAN_FORK else None
-        self._graders: list[Grader] = []
+        self._graders: list[GraderProcess] = []
         self._looked = 0.0
 
     def room(self, memory_mb: float) -> bool:
@@ -60,7 +60,7 @@ class LocalExecutor:
         if idle:
             min(idle, key=lambda grader: grader.task != job.task).submit(job)
         else:
-            self._graders.append(Grader(self._root, self._sink, job, self._nursery))
+            self._graders.append(GraderProcess(self._root, self._sink, job, self._nursery))
 
     def events(self, timeout: float) -> list[Event]:
         found: list[Event] = []
@@ -73,7 +73,7 @@ class LocalExecutor:
                 wait = 0.0
         return found + self._watch()
 
-    def _hear(self, grader: Grader, event: Event) -> list[Event]:
+    def _hear(self, grader: GraderProcess, event: Event) -> list[Event]:
         grader.heard, grader.spent = time.monotonic(), 0.0
         job = grader.job
         if isinstance(event, Ready):
@@ -92,7 +92,7 @@ class LocalExecutor:
                 self._give_up(grader)
         return [event] if isinstance(event, Ready) or (job is not None and event.job == job.id) else []
 
-    def _give_up(self, grader: Grader) -> None:
+    def _give_up(self, grader: GraderProcess) -> None:
         """Whatever is tried next, a fresh grader tries it."""
         self._graders.remove(grader)
         grader.job = None
@@ -118,7 +118,7 @@ class LocalExecutor:
             self._give_up(grader)
         return found
 
-    def _overrun(self, grader: Grader) -> str | None:
+    def _overrun(self, grader: GraderProcess) -> str | None:
         """What it takes more of than any answer needs, counted from its last word; None when it does not."""
         used = usage(grader.number)
         if used is None:

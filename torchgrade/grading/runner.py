@@ -127,7 +127,7 @@ class CheckRunner:
         if run.submission is not None:
             client = run.submission.torchgrade_client
             seen, ran = client.seen, client.ran() if run.watched[0] or run.blocked else ran
-        where = _where(seen.where)
+        where = _where(getattr(error, "place", None) or seen.where)
         verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
@@ -243,7 +243,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:
-    return shorten(f"{spot(place[0], place[1])}  {place[2]}", 300) if place else None
+    return shorten(f"{spot(place[0], place[1])}  {place[2]}".rstrip(), 300) if place else None
 
 
 def _origin(error: BaseException) -> tuple[str, bool]:

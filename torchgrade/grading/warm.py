@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchgrade.grading.events import Event, Fault, Graded, GraderEnded, GraderFailed, JobEvent
-from torchgrade.grading.grader import Grader
+from torchgrade.grading.grader import GraderProcess
 from torchgrade.grading.job import Job
 from torchgrade.grading.nursery import CAN_FORK, Nursery
 from torchgrade.model import Status
@@ -23,7 +23,7 @@ NO_CHECK = ("",)  # as ``only`` of a job: the grader opens the suite and does no
 class Heard:
     """What a grader said."""
 
-    grader: Grader
+    grader: GraderProcess
     event: Event
 
 
@@ -34,11 +34,11 @@ class Warm:
         self._root = root
         self._tell = tell
         self._nursery = Nursery(root) if CAN_FORK else None
-        self._graders: list[Grader] = []  # all that have not ended
-        self._current: Grader | None = None
-        self._spare: Grader | None = None
+        self._graders: list[GraderProcess] = []  # all that have not ended
+        self._current: GraderProcess | None = None
+        self._spare: GraderProcess | None = None
 
-    def put(self, item: tuple[Grader, Event], /) -> None:
+    def put(self, item: tuple[GraderProcess, Event], /) -> None:
         """A grader's word, from its thread."""
         self._tell(Heard(*item))
 
@@ -91,8 +91,8 @@ class Warm:
                 self._current = None
         return event
 
-    def _grader(self, job: Job) -> Grader:
-        grader = Grader(self._root, self, job, self._nursery)
+    def _grader(self, job: Job) -> GraderProcess:
+        grader = GraderProcess(self._root, self, job, self._nursery)
         self._graders.append(grader)
         return grader
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from torchgrade.commands.compare import show_comparison
 from torchgrade.commands.grade import Gallery
 from torchgrade.commands.learner import is_stub, more_hints, put_stub, show_list
 from torchgrade.commands.record import bases_of, record
-from torchgrade.commands.study import next_task, subjects_of
+from torchgrade.commands.study import hidden_notes, next_task, onward, subjects_of
 from torchgrade.commands.watch import editor
 from torchgrade.commands.watch.display import Display
 from torchgrade.commands.watch.keys import Keys, Lines
@@ -68,7 +68,7 @@ class Watching:
         self._began = 0.0
         self._gallery: Gallery | None = None
         self._page_key = ""
-        self._told_after = ""  # the run that a key led to
+        self._told_after = ""  # what is told when the run that a key led to has ended
         self.view = self._view_of(task)
 
     def run(self) -> None:
@@ -150,6 +150,7 @@ class Watching:
         if self._submission is not None and grade.status is not Status.BROKEN:
             bases = bases_of(self.options, self._submission, [view.task])
             view.message, self._told_after = record(self.course, [grade], bases) or self._told_after, ""
+            self._tell_onward()
             self._warm.prepare(self._job(view.task, self._submission))
         if self._gallery is not None:
             paths = ", ".join(str(path) for path in self._gallery.files)
@@ -200,11 +201,12 @@ class Watching:
             self._grade()
         else:
             self._graded = self._source_hash()
+            self._tell_onward()
             self._warm.prepare(self._job(task, self._submission))
 
     def _view_of(self, task: Task) -> View:
-        points = {check.name: check.points for check in read_suite(task).checks}
-        return View(task, subjects_of(task), points)
+        self._checks = read_suite(task).checks
+        return View(task, subjects_of(task), {check.name: check.points for check in self._checks})
 
     def _grade(self, pictures: bool = False) -> None:
         """Grade the task at hand as its file stands; a run under way is dropped."""
@@ -216,9 +218,13 @@ class Watching:
         self.view.begin()
         self._warm.run(replace(self._job(task, submission), pictures=pictures))
 
+    def _tell_onward(self) -> None:
+        tasks = [self.view.task]
+        self.view.onward = [*hidden_notes(self.course, tasks), *filter(None, [onward(self.course, tasks)])]
+
     def _job(self, task: Task, submission: Submission) -> Job:
         self._jobs += 1
-        order = _order(task, self.view.grade)
+        order = _order(self._checks, task.manifest.check_seconds, self.view.grade)
         memory = task.manifest.memory_mb
         return self.options.job(self._jobs, task.stem, submission.sources[task.stem], memory_mb=memory, order=order)
 
@@ -348,12 +354,11 @@ _KEYS: dict[str, Callable[[Watching], None]] = {
 }
 
 
-def _order(task: Task, grade: TaskGrade | None) -> tuple[str, ...]:
-    """What failed last first, what trains for long last; between them as it is written."""
+def _order(checks: Sequence[WrittenCheck], usual: float, grade: TaskGrade | None) -> tuple[str, ...]:
+    """What failed last first, what trains for long last; between them as it is written. ``usual``: a check's limit."""
     open_now = {out.id for out in grade.checks if out.status is not Status.PASSED} if grade is not None else set()
 
     def rank(check: WrittenCheck) -> tuple[bool, bool]:
-        long = check.category in LONG or (check.seconds or 0.0) > task.manifest.check_seconds
-        return long, check.name not in open_now
+        return check.category in LONG or (check.seconds or 0.0) > usual, check.name not in open_now
 
-    return tuple(check.name for check in sorted(read_suite(task).checks, key=rank))
+    return tuple(check.name for check in sorted(checks, key=rank))

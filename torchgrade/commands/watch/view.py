@@ -35,6 +35,7 @@ class View:
     lost: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     message: str = ""
+    onward: list[str] = field(default_factory=list)  # what is told once it is complete
     page: list[Text] | None = None  # covers the rest
     offset: int = 0  # rows of the page that lie above the screen
     asking: bool = False  # whether to reset
@@ -145,6 +146,7 @@ def body_rows(view: View, console: Console) -> Iterator[Text]:
         yield from _others(grade, told.outcome)
     if view.complete:
         yield Text(_("everything asked for passed."), style="green")
+        yield from map(Text, view.onward)
 
 
 def _others(grade: TaskGrade, first: Outcome) -> Iterator[Text]:

@@ -10,6 +10,7 @@ import __future__
 
 import ast
 import contextlib
+import functools
 import importlib
 import itertools
 import linecache
@@ -31,7 +32,7 @@ import torch
 
 from torchgrade.handin import notebooks
 from torchgrade.handin.names import Refused, reason
-from torchgrade.handin.source import PLACES, Unreadable, decode, explain, spot
+from torchgrade.handin.source import PLACES, Unreadable, decode, explain, shown_place, spot
 from torchgrade.handin.statements import Judge, bound, only_runs
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
@@ -140,8 +141,8 @@ class Submitted:
         kept = _only(source.text.split("\n"), plan)
         self._executed[shown] = "\n".join(kept)
         _remember(module.__file__, kept)
-        if shown in PLACES:
-            PLACES[module.__file__] = PLACES[shown]
+        if module.__file__ != shown:
+            PLACES[module.__file__] = functools.partial(shown_place, shown)
         for node, why in plan:
             if why:
                 place = self._note(self._where(shown, node.lineno), why)

@@ -17,7 +17,8 @@ from torchgrade.isolation.worker.registry import probe
 
 @probe
 def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Every name that the file of ``target`` uses: ``name``, ``same_as``, ``file``, ``line``, ``within``, ``users``.
+    """Every name that the file of ``target`` uses: ``name``, ``same_as``, ``path``, ``file``, ``line``, ``within``,
+    ``users``.
 
     ``F.conv2d`` is named torch.nn.functional.conv2d. ``target`` is a function, class, instance or module.
     ``same_as`` is where the object says that it was defined, "" where that is unknown. ``within`` is the function
@@ -37,8 +38,8 @@ def source_names(target: Any, among: Sequence[str] = ()) -> list[dict[str, Any]]
         reader = _reader_of(_text_of(module), (module.__package__ or "").strip("."))
         for (name, within), number in reader.first_lines.items():
             file, line = shown_place(str(module.__file__), number)
-            place = {"file": Path(file).name, "line": line, "within": within, "users": sorted(reader.users(within))}
-            rows.append({"name": name, "same_as": canonical(name), **place})
+            place = {"path": file, "file": Path(file).name, "line": line, "within": within}
+            rows.append({"name": name, "same_as": canonical(name), **place, "users": sorted(reader.users(within))})
         waiting += _neighbours(package, reader)
     wanted = [(full, canonical(full)) for full in among]
     return [row for row in rows if any(is_use(row, *pair) for pair in wanted)] if among else rows

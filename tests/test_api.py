@@ -1,0 +1,106 @@
+"""For programs: the Python API and ``serve-jsonl``, on the miniature course with real graders."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from support import MINI, ROOT
+
+from torchgrade import Grader
+from torchgrade.api import code_of, points
+from torchgrade.errors import UnknownTask, UsageError
+from torchgrade.isolation.confine import watch
+from torchgrade.model import Status
+
+pytestmark = pytest.mark.timeout(300)
+SOLUTION = (MINI / "solutions" / "task01_scale.py").read_text()
+WRONG = SOLUTION.replace("return x * factor", "return x + factor")
+
+
+@pytest.fixture(scope="module")
+def grader():
+    with Grader(MINI, jobs=2, isolation="process") as made:
+        yield made
+
+
+def test_one_many_from_threads_and_in_a_loop(grader):
+    right = grader.grade(SOLUTION, "task01")
+    assert (right.status, points(right), right.points) == (Status.PASSED, 8.0, 8.0)
+    wrong = grader.grade(WRONG.encode(), "task01", seed=11)
+    assert 0 < points(wrong) < 8 or points(wrong) == 0.0
+    assert any("added, not multiplied" in (check.likely or "") for check in wrong.checks)
+    many = dict(
+        grader.grade_many([(SOLUTION, "task01"), (WRONG, "task01"), (MINI / "solutions" / "task01_scale.py", "task01")])
+    )
+    assert [many[place].points == 8 for place in range(3)] == [True, False, True]
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(grader.grade(SOLUTION, "task01").points)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [8.0] * 4
+
+    async def both():
+        return await asyncio.gather(grader.grade_async(SOLUTION, "task01"), grader.grade_async(WRONG, "task01"))
+
+    assert [grade.points == 8 for grade in asyncio.run(both())] == [True, False]
+
+
+def test_rewards_are_shares_and_none_without_a_verdict(grader):
+    texts = [f"Here it is:\n```python\n{SOLUTION}```\n", [{"role": "assistant", "content": WRONG}], "no code at all ("]
+    dense = grader.reward("task01")(texts, prompts=["?"] * 3)
+    assert dense[0] == 1.0
+    assert 0.0 <= dense[1] < 1.0
+    assert dense[2] == 0.0
+    assert grader.reward("task01", dense=False)(texts)[:2] == [1.0, 0.0]
+    with Grader(MINI, jobs=1, isolation="process", device="mps") as elsewhere:
+        if sys.platform != "darwin":
+            assert elsewhere.reward("task01")([SOLUTION]) == [None]
+    assert code_of("```py\na = 1\n```\ntext\n```\nb = 2\n```") == "b = 2\n"
+
+
+def test_what_cannot_be_graded_is_said_at_once():
+    before = watch.children_of(os.getpid())
+    with Grader(MINI, jobs=1, isolation="process") as made:
+        with pytest.raises(UnknownTask):
+            made.submit("", "task99")
+        with pytest.raises(OSError):
+            made.submit(MINI / "nothing.py", "task01")
+    with pytest.raises(UsageError, match="closed"):
+        made.submit(SOLUTION, "task01")
+    assert watch.children_of(os.getpid()) == before
+
+
+def test_lines_of_json_are_answered_one_by_one():
+    requests = [
+        json.dumps({"id": 1, "task": "task01", "source": SOLUTION}),
+        json.dumps({"id": "two", "task": "task01", "source": WRONG, "seed": 9}),
+        "not JSON",
+        json.dumps([1]),
+        json.dumps({"id": 3, "task": "task77", "source": ""}),
+        json.dumps({"id": 4, "task": "task01"}),
+        json.dumps({"id": 5, "task": "task01", "source": "x" * (9 << 20)}),
+        "",
+        json.dumps({"id": 6, "task": "task01", "source": SOLUTION}),
+    ]
+    command = [sys.executable, str(ROOT / "grade.py"), "serve-jsonl", "--isolation", "process", "--jobs", "2"]
+    environment = {**os.environ, "TORCHGRADE_COURSE": str(MINI)}
+    done = subprocess.run(
+        command, input="\n".join(requests), capture_output=True, text=True, env=environment, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 8
+    graded = {answer["id"]: answer for answer in answers if "points" in answer}
+    assert {number: answer["points"] == 8 for number, answer in graded.items()} == {1: True, "two": False, 6: True}
+    assert graded[1]["checks"][0].keys() >= {"id", "title", "status", "points"}
+    errors = {str(answer["id"]): answer["error"] for answer in answers if "error" in answer}
+    assert "no task 'task77'" in errors["3"]
+    assert '"source"' in errors["4"]
+    assert errors.keys() == {"None", "3", "4"}
+    assert sum("error" in answer for answer in answers) == 5

@@ -7,9 +7,9 @@ which nobody knows before, but "is there still a slope?".
 One example for all: x = (0, 2), y = (1, 5), that is y = 2 x + 1. At w = 0, b = 0 the errors w x + b - y are -1 and
 -5, the loss is (1 + 25) / 2 / 2 = 6.5, and its derivatives are -5 by w and -3 by b.
 
-Try it at a rate of 0.05: of forty noisy lines with slope 2 and intercept 5 the rule "stop when the loss is below 1"
-fires in some 35, long before the line is found, at an intercept of 3 to 4. In the others the loss never gets there, or
-it grows for ever.
+Try it at a rate of 0.05: of forty noisy lines of 20 points with slope 2 and intercept 5 the rule "stop when the loss is
+below 1" fires in some 35, long before the line is found, mostly at an intercept between 2 and 4. In the others the loss
+never gets there, or it grows for ever.
 
 Conventions:
 
@@ -102,8 +102,9 @@ def fit_until_converged(
     lr: a step size for plain gradient descent on x as it is, from w = 0 and b = 0, with the rule of `stop_reason`.
         None: choose what you like, such as `stable_learning_rate`, or descent on a scaled x, and a rule that means
         converged. Then the run has to converge within 20000 steps, whatever the noise is: none, small or large, for
-        two points as for a thousand, as long as the largest curvature is at most 500 times the smallest. Where all x
-        are the same, any of the many best lines will do.
+        two points as for a thousand, as long as the largest curvature is at most 500 times the smallest; w has to be
+        within 0.01 and b within 0.05 of the line of least squares. Where all x are the same, any of the many best lines
+        will do: w x + b has to be within 0.01 of the mean of y.
     max_iter: steps at most. tol: the length of the gradient that counts as none.
 
     Returns a dict: "w" and "b", plain floats for x and y as they came in; "iterations", the int of steps that were

@@ -97,8 +97,8 @@ def fit_until_converged(
 ) -> dict:
     """Fit y = w x + b by gradient descent, until there is no slope left.
 
-    x, y: (n,) or (n, 1), also one of each. x lies within [0, 10). Compute in float64: in float32 the rounding of the
-    loss leaves a slope that never falls below tol.
+    x, y: (n,) or (n, 1), also one of each. x lies within [0, 10). Compute in float64: in float32 rounding
+    may keep the slope above tol for ever.
     lr: a step size for plain gradient descent on x as it is, from w = 0 and b = 0, with the rule of `stop_reason`.
         None: choose what you like, such as `stable_learning_rate`, or descent on a scaled x, and a rule that means
         converged. Then the run has to converge within 20000 steps, whatever the noise is: none, small or large, for

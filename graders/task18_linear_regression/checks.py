@@ -36,7 +36,7 @@ def drawn(submission, *args):
     return pair
 
 
-@check("make_line draws x from 0 to 10, in two columns", points=1, category="shapes")
+@check("make_line draws x from 0 to 10, in two columns", points=1.5, category="shapes")
 def test_points(submission):
     drawn(submission, 2.0, 5.0, 20, any_seed())
     drawn(submission, 2.0, 5.0, 1, any_seed())
@@ -131,7 +131,7 @@ def instead(change):
     return lambda x, y, w, b: change(*slopes(x, y, w, b), x)
 
 
-@check("half_mse is half the mean of the squared errors", points=1.5, category="values", devices="all")
+@check("half_mse is half the mean of the squared errors", points=2, category="values", devices="all")
 def test_loss(submission, device):
     expect.agrees(
         submission.half_mse,
@@ -216,7 +216,7 @@ def in_range(shape, dtype, generator):
 MANY = grid(shape=[(5,), (20,), (4, 1), (12, 1), (2,)], values=[in_range, kit.normal], dtype=[SINGLE, DOUBLE])
 
 
-@check("curvatures are the eigenvalues of the second derivatives", points=2, category="values", devices="all")
+@check("curvatures are the eigenvalues of the second derivatives", points=3, category="values", devices="all")
 def test_curvatures(submission, device):
     expect.agrees(
         submission.curvatures,
@@ -234,7 +234,7 @@ def test_curvatures(submission, device):
     expect.close(result, ((3 - 5**0.5) / 2, (3 + 5**0.5) / 2), rtol=1e-9, atol=1e-9, given="x = (0, 2)")
 
 
-@check("curvatures of one point and of equal points are 0 and 1 + x²", points=0.5, category="robustness",
+@check("curvatures of one point and of equal points are 0 and 1 + x²", points=1, category="robustness",
        after=test_curvatures, hidden=True)  # fmt: skip
 def test_flat_curvatures(submission):
     for values in ([3.0], [7.0] * 6, [0.0, 0.0], [[2.5]] * 4):
@@ -246,7 +246,7 @@ def test_flat_curvatures(submission):
     expect.agrees(submission.curvatures, both, MANY.vary(**AS_GIVEN, grad=RECORDING), unchanged=True)
 
 
-@check("stable_learning_rate keeps below the limit, and not far below", points=1.5, category="values")
+@check("stable_learning_rate keeps below the limit, and not far below", points=2.5, category="values")
 def test_rate(submission):
     spots = [
         torch.tensor([0.0, 2.0]),
@@ -255,7 +255,12 @@ def test_rate(submission):
         10 * torch.rand(20),
         5 + 5 * torch.rand(20, 1),
     ]
-    spots += [torch.randn(7) - 20, 0.01 * torch.randn(9).double()]
+    spots += [
+        torch.randn(7) - 20,
+        0.01 * torch.randn(9).double(),
+        torch.randn(6, 2)[:, :1],
+        torch.randn(5, requires_grad=True),
+    ]
     for x in spots:
         lr = expect.record(submission.stable_learning_rate(x), float, finite=True)
         share = lr * both(x)[1] / 2
@@ -301,7 +306,7 @@ def no_word_of(name):
     return mistaken
 
 
-@check("stop_reason tells a run that converged from one that ran out of steps", points=1.5, category="values")
+@check("stop_reason tells a run that converged from one that ran out of steps", points=2.5, category="values")
 def test_reason(submission):
     expect.agrees(
         submission.stop_reason,
@@ -325,10 +330,10 @@ def test_reason(submission):
     )
 
 
-@check("stop_reason sees a run that diverges", points=1, category="robustness", after=test_reason)
+@check("stop_reason sees a run that diverges", points=2, category="robustness", after=test_reason)
 def test_diverged(submission):
     cases = RUNS.vary(
-        gradient=[5.0, math.inf, -math.inf, math.nan, 1e-9],
+        gradient=[5.0, math.inf, math.nan, 1e-9],
         loss=[2.0, math.inf, math.nan, 3e6, 1.9e6, 2e6, 0.0],
         first_loss=[2.0, 1.0, 0.0],
     )
@@ -384,7 +389,7 @@ def expect_line(fit, x, y, given):
     expect.close(fit["b"], b, rtol=0, atol=0.05, given=f"{given}: b against least squares")
 
 
-@check("fit_until_converged finds the line of least squares", points=3, category="convergence")
+@check("fit_until_converged finds the line of least squares", points=2.5, category="convergence", after=test_slopes)
 def test_fit(submission):
     for slope, intercept in ((20, -5), (-3, 5)):
         # most x are large, where a rate of 0.05 diverges; some are small, so that the curvatures are not too far apart
@@ -395,7 +400,7 @@ def test_fit(submission):
         expect_line(fit, x, y, given)
 
 
-@check("fit_until_converged needs no certain size of noise", points=2, category="convergence", after=test_fit,
+@check("fit_until_converged needs no certain size of noise", points=1, category="convergence", after=test_fit,
        hidden=True)  # fmt: skip
 def test_noises(submission):
     for noise, n in ((0.0, 20), (3.0, 20), (0.4, 300)):
@@ -411,11 +416,11 @@ def test_noises(submission):
 def test_most_steps(submission):
     x, y = a_line(5, -5)
     for most in (0, 1, 3):
-        fit = fitted(submission, x, y, f"max_iter = {most}", max_iter=most)
+        fit = fitted(submission, x, y, f"max_iter = {most}", max_iter=most, tol=1e-9)
         expect.between(fit["iterations"], 0, most, unit="steps", given=f"max_iter = {most}, lr left out")
 
 
-@check("fit_until_converged finds a best line where all x are the same", points=1, category="robustness",
+@check("fit_until_converged finds a best line where all x are the same", points=0.5, category="robustness",
        after=test_fit)  # fmt: skip
 def test_flat(submission):
     for values, targets in (([3.0] * 4, [1.0, 2.0, 4.0, 9.0]), ([0.0, 0.0], [5.0, 7.0]), ([6.0], [-2.0])):
@@ -440,7 +445,9 @@ def descent(x, y, lr, steps):
     return float(w), float(b), losses
 
 
-@check("a given lr means plain descent from 0, of max_iter steps at most", points=2, category="values")
+@check(
+    "a given lr means plain descent from 0, of max_iter steps at most", points=1.5, category="values", after=test_slopes
+)
 def test_descent(submission):
     for rate, steps in ((0.7, 25), (0.05, 12), (1.6, 1)):
         x, y = a_line(2, 5)
@@ -471,7 +478,7 @@ def test_descent(submission):
         )
 
 
-@check("losses holds the loss before each step", points=1, category="values", after=test_descent)
+@check("losses holds the loss before each step", points=0.5, category="values", after=[test_descent, test_loss])
 def test_losses(submission, pictures):
     for rate, steps in ((0.7, 25), (0.05, 12)):
         x, y = a_line(2, 5)
@@ -501,7 +508,7 @@ def test_losses(submission, pictures):
         )
 
 
-@check("a rate that is too large is reported as diverged, and soon", points=1, category="robustness",
+@check("a rate that is too large is reported as diverged, and soon", points=0.5, category="robustness",
        after=test_descent)  # fmt: skip
 def test_too_large(submission):
     for rate, n in ((20.0, 20), (3.0, 20), (40.0, 2)):
@@ -514,7 +521,7 @@ def test_too_large(submission):
         expect.between(fit["iterations"], 1, 60, unit="steps", given=given)
 
 
-@check("tol says how flat it has to be", points=1, category="convergence", after=test_descent, hidden=True)
+@check("tol says how flat it has to be", points=0.5, category="convergence", after=test_descent, hidden=True)
 def test_tol(submission):
     x, y = a_line(2, 5)
     lr = 1 / both(x)[1]
@@ -537,7 +544,7 @@ def test_tol(submission):
                 got=f"{steps[0]}, {steps[1]} and {steps[2]} steps for 1, 0.01 and 0.00001")  # fmt: skip
 
 
-@check("fit_until_converged takes rows, columns and both dtypes, unchanged", points=1, category="robustness",
+@check("fit_until_converged takes rows, columns and both dtypes, unchanged", points=0.5, category="robustness",
        after=test_descent, hidden=True)  # fmt: skip
 def test_fit_inputs(submission):
     x, y = a_line(5, -5, 30)

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -319,18 +320,22 @@ import builtins; builtins.kept = kept
     worker.close()
 
 
-def test_data_sets_are_readable_and_read_only(tmp_path):
-    (tmp_path / "set.txt").write_text("numbers")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path(folder.anchor) and os.access(folder, os.W_OK):
-            folder.chmod(folder.stat().st_mode | 0o055)
-        if folder.parent == Path("/tmp"):
-            break
-    with open_launcher("auto", readable=[tmp_path]) as launcher:
+@pytest.fixture
+def open_folder():
+    """For everybody to read; pytest closes those that lie below its own to others, whenever a session starts."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_data_sets_are_readable_and_read_only(open_folder):
+    (open_folder / "set.txt").write_text("numbers")
+    with open_launcher("auto", readable=[open_folder]) as launcher:
         if launcher.level == 1:
             pytest.skip("nothing is confined here")
         worker = launcher.start(Limits(), serve=SNIPPET)
-        path = str(tmp_path / "set.txt")
+        path = str(open_folder / "set.txt")
         assert snippet.ask(worker.socket, f"answer = open({path!r}).read()") == "numbers"
         assert "raised" in snippet.ask(worker.socket, f"open({path!r}, 'w')")
         worker.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +206,8 @@ def test_messages_are_kept_and_compared_without_their_numbers(mini: Path) -> Non
     assert difference(kept, [(mutant, grade_of(replace(said, expected="1.4e-3")))]) == []
     assert difference(kept, [(mutant, grade_of(replace(said, likely="it is doubled")))]) == ["m"]
     assert without_numbers("-1.5e-07 at [1, 3]") == "# at [#, #]"
+    with tempfile.TemporaryDirectory() as folder:
+        assert without_numbers(f"open({os.path.join(folder, 'set', 'a.png')!r})") == "open('set/a.png')"
 
 
 def git(folder: Path, *arguments: str | Path) -> None:

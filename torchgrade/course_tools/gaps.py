@@ -8,11 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import yaml
-
 from torchgrade.course import Task
 from torchgrade.course_tools.stubs import stub_text
-from torchgrade.course_tools.variants import solution_text
+from torchgrade.course_tools.variants import read_entries, solution_text
 from torchgrade.errors import CourseError
 
 # A kind of input or of broken contract that counts only where a docstring says one of these words.
@@ -125,9 +123,8 @@ class Silent:
 
     @classmethod
     def of(cls, task: Task) -> Silent:
-        place = task.folder / "silent.yaml"
-        found = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
-        if not isinstance(found, dict) or not all(isinstance(why, str) and why.strip() for why in found.values()):
+        found = read_entries(task, "silent.yaml")
+        if not all(isinstance(why, str) and why.strip() for why in found.values()):
             raise CourseError(f"{task.stem}/silent.yaml maps globs over 'function: kind parameter' to reasons")
         return cls(found)
 

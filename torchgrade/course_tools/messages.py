@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,7 @@ SILENT = (Status.PASSED, Status.SKIPPED, Status.HELD)
 LABELS = ("given", "expected", "got", "likely", "where")
 HEAD = "# What a learner reads for each mutant. Written by: python grade.py verify"
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
+TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r"[/\\]+tmp\w+[/\\]+")  # by mkdtemp
 
 
 def told(grade: TaskGrade) -> list[Outcome]:
@@ -52,8 +54,8 @@ def read_golden(task: Task) -> dict[str, str]:
 
 
 def without_numbers(text: str) -> str:
-    """To be compared across machines, whose last digits differ."""
-    return NUMBER.sub("#", text)
+    """To be compared across machines, whose last digits and temporary folders differ."""
+    return NUMBER.sub("#", TEMPORARY.sub("", text))
 
 
 def places(solution: str, mutants: Iterable[tuple[Mutant, TaskGrade]]) -> tuple[Counter[str], list[str]]:

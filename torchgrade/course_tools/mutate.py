@@ -9,11 +9,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-import yaml
-
 from torchgrade.course import Task
 from torchgrade.course_tools.edits import edits
-from torchgrade.course_tools.variants import solution_text
+from torchgrade.course_tools.variants import read_entries, solution_text
 from torchgrade.errors import CourseError
 from torchgrade.grading.events import Graded
 from torchgrade.grading.job import Options
@@ -43,10 +41,8 @@ class Score:
 
 def equivalents(task: Task) -> dict[str, str]:
     """By name of the mutant, why and on which inputs it is the same program; CourseError where that is not said."""
-    path = task.folder / "equivalent.yaml"
-    entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = {}
-    for name, entry in (entries or {}).items():
+    for name, entry in read_entries(task, "equivalent.yaml").items():
         if not isinstance(entry, dict) or set(entry) != {"inputs", "why"} or not all(entry.values()):
             raise CourseError(f"{task.stem}/equivalent.yaml: {name!r} says for which inputs, in words, and why")
         found[name] = f"{entry['inputs']}: {entry['why']}"

@@ -53,15 +53,21 @@ def solution_text(task: Task) -> str:
 
 def read_mutants(task: Task) -> list[Mutant]:
     """The mutants of ``mutants.yaml``, applied to the solution; CourseError names the entry that does not fit."""
-    path = task.folder / "mutants.yaml"
-    if not path.is_file():
-        return []
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise CourseError(f"{task.stem}/mutants.yaml is not YAML: {error}") from None
-    solution = solution_text(task)
+    entries = read_entries(task, "mutants.yaml")
+    solution = solution_text(task) if entries else ""
     return [_mutant(task.stem, name, entry, solution) for name, entry in entries.items()]
+
+
+def read_entries(task: Task, name: str) -> dict[str, Any]:
+    """A YAML file of the task's that maps names to entries; empty where there is none, CourseError where it is none."""
+    path = task.folder / name
+    try:
+        entries = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    except yaml.YAMLError as error:
+        raise CourseError(f"{task.stem}/{name} is not YAML: {error}") from None
+    if not isinstance(entries, dict):
+        raise CourseError(f"{task.stem}/{name} maps names to entries")
+    return entries
 
 
 def _mutant(stem: str, name: str, entry: Mapping[str, Any], text: str) -> Mutant:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from torchgrade.errors import AuthoringError, SubmissionFault
+from torchgrade.expect.behaviour import errors_text
 from torchgrade.expect.contract import Asked, Contract, Near, builds_modules, contract
 from torchgrade.expect.describe import describe
 from torchgrade.expect.differences import difference
@@ -206,10 +207,10 @@ class _Trial:
                 answer.fault.given = given
                 raise answer.fault
             got = str(answer.fault)
-            found = Difference(_(" or ").join(known.asked.refuses), got, _("another error is raised"))
+            found = Difference(errors_text(known.asked.refuses), got, _("another error is raised"))
         elif known.truths[first].outcome is None:
             got = _("no error; the call returned {value}").format(value=describe(answer.value))
-            found = Difference(_(" or ").join(known.asked.refuses), got, _("no error is raised"))
+            found = Difference(errors_text(known.asked.refuses), got, _("no error is raised"))
         else:
             difference = self._difference(first)
             assert difference is not None

@@ -53,7 +53,7 @@ def raises(errors: Any, fn: Callable[..., Any], *args: Any, given: str | None = 
     """
     several = errors if isinstance(errors, (tuple, list)) else (errors,)
     names = [error if isinstance(error, str) else error.__name__ for error in several]
-    expected = _(" or ").join(names)
+    expected = errors_text(names)
     try:
         result = fn(*args, **kwargs)
     except SubmissionRaised as fault:
@@ -68,6 +68,11 @@ def raises(errors: Any, fn: Callable[..., Any], *args: Any, given: str | None = 
         raise
     got = _("no error; the call returned {value}").format(value=describe(result))
     fail(Difference(expected, got, _("no error is raised")), given=given)
+
+
+def errors_text(names: Sequence[str]) -> str:
+    """``ValueError or TypeError``; where every exception is right, an error."""
+    return _("an error") if "Exception" in names else _(" or ").join(names)
 
 
 def not_mutated(submission: Any, fn: Callable[..., Any], *args: Any, given: str | None = None, **kwargs: Any) -> Any:

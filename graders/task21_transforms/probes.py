@@ -1,0 +1,95 @@
+"""Helpers for task 21 that run beside the submission: pictures, many calls of one transform, loaders."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def picture_of(array):
+    """The picture of a uint8 array (H, W, 3), or of a grey one (H, W)."""
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def looked_at(result):
+    """[kind, values] of an image that a transform returned."""
+    if isinstance(result, Image.Image):
+        return [f"picture of mode {result.mode}", np.asarray(result)]
+    if isinstance(result, torch.Tensor):
+        return [f"tensor of {str(result.dtype).removeprefix('torch.')}", result]
+    return [type(result).__name__, result if isinstance(result, np.ndarray) else np.zeros(0)]
+
+
+def of_picture(transform, array):
+    """What a transform makes of the picture of an array, and whether it changed the picture."""
+    picture = picture_of(array)
+    found = looked_at(transform(picture))
+    return [*found, not np.array_equal(np.asarray(picture), array)]
+
+
+def as_function(kind, calls=1):
+    """``kind``, a class of transforms, as a function of an image and the settings; the last of so many calls counts."""
+
+    def function(x, **settings):
+        transform = kind(**settings)
+        for _ in range(calls - 1):
+            transform(x.flip(-1) + 1)
+        return transform(x)
+
+    return function
+
+
+def in_turn(first, second, array):
+    """What two transforms make of the picture of an array, one after the other."""
+    return second(first(picture_of(array)))
+
+
+def chained(build, train, arrays):
+    """What one chain makes of the pictures of several arrays, one after the other."""
+    chain = build(train)
+    return [looked_at(chain(picture_of(array)))[1] for array in arrays]
+
+
+def chained_often(build, train, array, count):
+    """What one chain makes of one picture, in so many calls: (count, ...)."""
+    chain, picture = build(train), picture_of(array)
+    return torch.stack([chain(picture) for _ in range(count)])
+
+
+def half(x):
+    return x / 2
+
+
+def plus_one(x):
+    return x + 1
+
+
+def many(transform, image, count):
+    """The results of so many calls with a tensor, in one tensor."""
+    return torch.stack([transform(image) for _ in range(count)])
+
+
+def many_pictures(transform, array, count):
+    """The results of so many calls with the picture of an array, as tensors in one."""
+    picture = picture_of(array)
+    return torch.stack([torch.as_tensor(np.asarray(transform(picture))) for _ in range(count)])
+
+
+def many_flips(flip, image, keypoints, count):
+    """Images and keypoints of so many calls."""
+    pairs = [flip(image, keypoints) for _ in range(count)]
+    return torch.stack([image for image, _ in pairs]), torch.stack([points for _, points in pairs])
+
+
+def seeded(transform, image, count, seed):
+    """``many`` after torch.manual_seed(seed); the state of before comes back."""
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    np.random.seed(int(np.random.randint(2**31)))
+    found = many(transform, image, count)
+    torch.set_rng_state(state)
+    return found
+
+
+def once(batches, labelled):
+    """A loader that can be gone through once; with labels beside each batch if ``labelled``."""
+    return iter([(images, torch.arange(len(images))) if labelled else images for images in batches])

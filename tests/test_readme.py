@@ -13,7 +13,13 @@ from support import ROOT
 
 PAGES = ("README.md", "docs/learning.md")
 RUN_BY_CI = {"scripts/test"}  # this very run
-RUN_ELSEWHERE = {"python grade.py verify task07"}  # two minutes; test_course.py asks for more than an exit code
+RUN_ELSEWHERE = {
+    "python grade.py verify task07",  # two minutes; test_course.py asks for more than an exit code
+    "python grade.py watch",  # does not end by itself: test_watch.py types and saves
+    "python grade.py watch task07",
+    "python grade.py compare task07",  # opens when a task is complete: test_compare.py completes one
+    "python grade.py compare task07 max_pool2d",
+}
 
 
 def commands(pages: tuple[str, ...] = PAGES) -> list[str]:

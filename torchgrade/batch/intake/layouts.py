@@ -57,6 +57,7 @@ _WRAPPER = re.compile(
     r"|(?:19|20)\d\d(?:[-_/]\d+)*|\d{1,3}",
     re.IGNORECASE,
 )
+_HOMEWORK = re.compile(rf"(?:{_WRAPPER.pattern}|task[\s_-]?\d+)-", re.IGNORECASE)
 _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 
 
@@ -442,7 +443,7 @@ def _assignment(folders: Sequence[str]) -> tuple[str, bool]:
     """
     begins = [folder[: place.end()] for folder in folders for place in re.finditer("-", folder)]
     often = [begin for begin, count in Counter(begins).items() if 2 * count > len(folders) > 1]
-    named = [begin for begin in often if _WRAPPER.fullmatch(begin[:-1]) or same_words([begin[:-1]])]
+    named = [begin for begin in often if _HOMEWORK.fullmatch(begin) or same_words([begin[:-1]])]
     if named:
         return max(named, key=len), True
     return (_common(folders, "-") if len(folders) > 1 else ""), False

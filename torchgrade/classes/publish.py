@@ -33,7 +33,7 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     counted = [row for row in class_rows(book, every) if row.task in titled]
     table = tables.by_student(counted)
     document = environment_of(book, counted)
-    about = _about(course, document, counted)
+    about = about_of(course, document, counted)
     links = _students(out, students, table, tasks, policy, about)
     write(out / "grades.csv", tables.grades_csv(students, table, tasks, policy))
     write(out / "checks.csv", tables.checks_csv(students, every))
@@ -62,7 +62,7 @@ def environment_of(book: Gradebook, counted: Sequence[Row]) -> dict[str, object]
     return dict(book.environment(names[-1])) if names else {}
 
 
-def _about(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
+def about_of(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
     devices = document.get("devices")
     listed = tuple(str(device) for device in devices) if isinstance(devices, list) and devices else ("cpu",)
     seed = next((row.seed for row in counted if row.seed), 0)

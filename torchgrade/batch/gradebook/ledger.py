@@ -11,8 +11,14 @@ from torchgrade.marks import MISSING, OPEN, PENDING, UNREADABLE, Override, Row, 
 from torchgrade.model import Outcome
 
 
-def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None) -> Iterator[Row]:
-    """Every row of the class, by student, task order and attempt. ``targets`` defaults to those in force."""
+def rows(
+    book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None,
+    of: tuple[str, str] | None = None,
+) -> Iterator[Row]:  # fmt: skip
+    """Every row of the class, by student, task order and attempt; or those ``of`` one student and task.
+
+    ``targets`` defaults to those in force.
+    """
     force = book.targets() if targets is None else targets
     overrides = book.overrides()
     handed: dict[tuple[str, str], list[Handin]] = {}
@@ -20,6 +26,8 @@ def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] 
         handed.setdefault((handin.student, handin.task), []).append(handin)
     for student in book.students():
         for task in book.tasks():
+            if of not in (None, (student.key, task.task)):
+                continue
             override = overrides.get((student.key, task.task))
             attempts = handed.get((student.key, task.task), [])
             if not attempts:

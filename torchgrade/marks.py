@@ -15,6 +15,7 @@ MISSING = "missing"  # nothing was handed in
 UNREADABLE = "unreadable"  # something was, and it is not a submission
 PENDING = "pending"  # not graded yet
 
+GROUP = "group"  # among a student's ids: the groups that a platform put them in, separated by commas
 TEST_STUDENT = "test student"  # among a student's ids: the platform's own, who counts in no statistics
 
 # The submission is not to blame and earns neither points nor a zero.
@@ -23,7 +24,10 @@ OPEN = (PENDING, Status.BROKEN.value, Status.UNAVAILABLE.value)
 
 @dataclass(frozen=True)
 class Student:
-    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses."""
+    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses.
+
+    Who shares a ``team`` shares every hand-in.
+    """
 
     key: str
     id: str = ""
@@ -32,6 +36,7 @@ class Student:
     section: str = ""
     listed: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)
+    team: str = ""
 
     @property
     def shown(self) -> str:

@@ -88,14 +88,18 @@ def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[st
     about names and files holds."""
     everybody = book.everybody() if book else []
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
-    listed = submissions.listed or [student for student in (book.students() if book else ()) if student.listed]
-    listed = _as_decided(listed, decided)
+    listed = _as_decided(submissions.listed or listed_before(book), decided)
     with open_files(submissions.path) as files:
         return read_class(
             files, wanted_names(submissions.course.tasks), submissions.opener, listed, keep=keep,
             tasks=[task.stem for task in submissions.asked], pattern=submissions.pattern, attempt=submissions.attempt,
             decided=decided, ignore=submissions.course.ignore,
         )  # fmt: skip
+
+
+def listed_before(book: Gradebook | None) -> list[Student]:
+    """The class list of the last time."""
+    return [student for student in (book.students() if book else ()) if student.listed]
 
 
 def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:

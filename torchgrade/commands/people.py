@@ -25,21 +25,26 @@ def override(options: argparse.Namespace, course: Course) -> int:
     """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
     task = course.find(options.task)
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        row = _row_of(book, options.student, task)
-        points = None if options.points == "none" else _points(options.points, row.max_points)
-        book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
+        chosen = _rows_of(book, options.student, task)
+        points = None if options.points == "none" else _points(options.points, chosen[0].max_points)
+        for row in chosen:
+            book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
         publish(book, course, options.out)
-        text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
-        say(f"{row.student} {task.stem}: {text}")
+        for row in chosen:
+            text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
+            say(f"{row.student} {task.stem}: {text}")
     return int(ExitCode.PASSED)
 
 
-def _row_of(book: Gradebook, said: str, task: Task) -> Row:
-    student = one_student(book.students(), said, book.read_as())
-    for row in class_rows(book):
-        if (row.student, row.task) == (student.key, task.stem):
-            return row
-    raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+def _rows_of(book: Gradebook, said: str, task: Task) -> list[Row]:
+    """The rows of a student, or of every member of a team."""
+    students = book.students()
+    team = {student.key for student in students if said and student.team == said}
+    keys = team or {one_student(students, said, book.read_as()).key}
+    found = [row for row in class_rows(book) if row.student in keys and row.task == task.stem]
+    if not found:
+        raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+    return found
 
 
 def _points(text: str, most: float) -> float:

@@ -39,7 +39,8 @@ def environment() -> Environment:
 def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row], mark: Total) -> str:
     """A Markdown document; every text in it is shown as it is, and none becomes markup."""
     seen = learner_result(result)
-    lines = [f"# {markdown(_(seen.course))}", "", f"**{markdown(student.shown)}**: {_headline(mark)}", ""]
+    who = f"**{markdown(student.shown)}**{markdown(_team(student))}"
+    lines = [f"# {markdown(_(seen.course))}", "", f"{who}: {_headline(mark)}", ""]
     for task in seen.tasks:
         row = rows[task.task]
         lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, markdown), ""]
@@ -47,6 +48,10 @@ def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row],
         lines += [part for check in task.checks for part in _check_markdown(check)]
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _team(student: Student) -> str:
+    return _(", team {team}").format(team=student.team) if student.team else ""
 
 
 def _headline(mark: Total) -> str:
@@ -131,6 +136,7 @@ def feedback_html(
     return template.render(
         course=_(seen.course),
         student=student,
+        team=_team(student),
         headline=_headline(mark),
         tasks=blocks,
         hidden=_hidden_sentence(hidden) if hidden else "",

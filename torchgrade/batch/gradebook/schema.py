@@ -64,7 +64,12 @@ _THIRD = """
 ALTER TABLE gradings ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+# Who works together.
+_FOURTH = """
+ALTER TABLE students ADD COLUMN team TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -67,7 +67,7 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], l
     override.set_defaults(run=lazy("torchgrade.commands.people", "override"))
     explain = commands.add_parser("explain", help=_("everything that led to a mark, and a reply to the student"))
     explain.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
-    explain.add_argument("task", metavar="TASK")
+    explain.add_argument("task", metavar="TASK", nargs="?", help=_("without it: a page of the whole history"))
     _add_out(explain)
     explain.set_defaults(run=lazy("torchgrade.commands.explain", "explain"))
     assign = commands.add_parser("assign", help=_("give a file to a student for a task, and grade it"))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
-from torchgrade.batch.run import Submissions, class_rows, take_in
+from torchgrade.batch.run import Submissions, take_in
 from torchgrade.classes.publish import publish
+from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
@@ -19,27 +20,34 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.report.sum_text import line_words, total_words
 
 
 def override(options: argparse.Namespace, course: Course) -> int:
     """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
     task = course.find(options.task)
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        row = _row_of(book, options.student, task)
+        row = _row_of(book, course, options.student, task)
         points = None if options.points == "none" else _points(options.points, row.max_points)
         book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
-        publish(book, course, options.out)
-        text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
-        say(f"{row.student} {task.stem}: {text}")
+        tell(publish(book, course, options.out), row.student, task)
     return int(ExitCode.PASSED)
 
 
-def _row_of(book: Gradebook, said: str, task: Task) -> Row:
+def tell(found: Standing, student: str, task: Task | None = None) -> None:
+    """What a student's mark is now: the sum of a task, and of the total."""
+    mark = found.marks[student]
+    if task is not None:
+        say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
+    say(f"{student}: {total_words(mark)}")
+
+
+def _row_of(book: Gradebook, course: Course, said: str, task: Task) -> Row:
     student = one_student(book.students(), said, book.read_as())
-    for row in class_rows(book):
-        if (row.student, row.task) == (student.key, task.stem):
-            return row
-    raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+    row = standing(book, course).table[student.key].get(task.stem)
+    if row is None:
+        raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+    return row
 
 
 def _points(text: str, most: float) -> float:
@@ -73,7 +81,7 @@ def assign(options: argparse.Namespace, course: Course) -> int:
         if not place.exists():
             say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
             return int(ExitCode.PASSED)
-        pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
+        pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or ""
         with Openers(isolation(options), course.secret) as openers:
             submissions = Submissions(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, submissions)

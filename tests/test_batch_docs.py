@@ -15,7 +15,18 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python grade.
 def test_the_page_walks_from_download_to_release():
     words = [shlex.split(command)[2] for command in COMMANDS]
     people = ["assign", "rename", "merge", "remove"]
-    assert words == ["batch", "batch", "batch", "batch", *people, "override", "regrade", "similar", "release"]
+    assert words == [
+        "batch",
+        "batch",
+        "batch",
+        "batch",
+        *people,
+        "explain",
+        "override",
+        "regrade",
+        "similar",
+        "release",
+    ]
 
 
 @pytest.mark.timeout(900)
@@ -53,6 +64,17 @@ def test_every_option_that_the_page_names_exists(mini):
     """And every table that the page promises is described by its right name."""
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
     known = set()
-    for name in ("batch", "regrade", "override", "assign", "merge", "rename", "remove", "similar", "release"):
+    for name in (
+        "batch",
+        "regrade",
+        "explain",
+        "override",
+        "assign",
+        "merge",
+        "rename",
+        "remove",
+        "similar",
+        "release",
+    ):
         known |= set(re.findall(r"--[a-z][a-z-]+", grade_py(name, "--help", cwd=mini).stdout))
     assert told <= known

@@ -247,7 +247,7 @@ def test_the_sum_in_words():
         "task    checks  late  points  of  share  weight  share × weight",
         "task01       8    −1       7  10   70 %      10               7",
         "task02       5             5  10   50 %      20              10",
-        "task03       1             1  10   10 %                          left out",
+        "task03       1             1  10   10 %                          not counted",
         "total: 17 of 30 = 56.67 %",
     ]
     assert sum_table(mark(Policy(), row(STEMS[0], 8.0))).head == ("task", "points", "of", "share")

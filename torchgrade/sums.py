@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from torchgrade.marks import Row, TaskInfo
-from torchgrade.policy import LateRule, Policy, extended, moment
+from torchgrade.policy import LateRule, Policy, Rounding, extended, moment
 
 DAY = timedelta(days=1)
 
@@ -140,6 +140,13 @@ def total(rows: Iterable[Row], tasks: Sequence[TaskInfo], policy: Policy) -> Tot
         passed=None if open_tasks else _passed(percent, counted, policy),
         days_left=policy.grace_days - sum(days.values()) if policy.grace_days else None,
     )
+
+
+def of_one(line: TaskSum) -> Total:
+    """What a task would be as the whole of a mark."""
+    line = replace(line, weight=line.max_points, counts="counted")
+    percent = None if line.points is None else Rounding()(100 * line.share)
+    return Total((line,), percent, line.points or 0.0, line.max_points, (line.task,) * (percent is None), None)
 
 
 def task_sum(row: Row, task: TaskInfo, policy: Policy) -> TaskSum:

@@ -29,7 +29,7 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     found = standing(book, course)
     students, tasks, marks = found.students, found.tasks, found.marks
     document = environment_of(book, found.rows)
-    links = _students(out, found, _about(course, document, found.rows))
+    links = _students(out, found, about_of(course, document, found.rows))
     write(out / "grades.csv", tables.grades_csv(students, found.table, tasks, marks))
     write(out / "sums.csv", tables.sums_csv(students, marks))
     write(out / "checks.csv", tables.checks_csv(students, found.every))
@@ -58,7 +58,7 @@ def environment_of(book: Gradebook, counted: Sequence[Row]) -> dict[str, object]
     return dict(book.environment(names[-1])) if names else {}
 
 
-def _about(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
+def about_of(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
     devices = document.get("devices")
     listed = tuple(str(device) for device in devices) if isinstance(devices, list) and devices else ("cpu",)
     seed = next((row.seed for row in counted if row.seed), 0)

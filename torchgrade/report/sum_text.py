@@ -14,7 +14,7 @@ from torchgrade.policy import LateRule, Policy
 from torchgrade.sums import Late, TaskSum, Total
 
 COUNTS = {
-    "counted": "", "dropped": noop("left out"), "bonus": noop("bonus, on top"), "no": noop("does not count"),
+    "counted": "", "dropped": noop("not counted"), "bonus": noop("bonus, on top"), "no": noop("does not count"),
 }  # fmt: skip
 _MINUS = "\N{MINUS SIGN}"
 

@@ -97,6 +97,28 @@ class Grading(NamedTuple):
     notes: tuple[str, ...]
 
 
+class PastGrading(NamedTuple):
+    """A finished grading of one content, whichever suite, environment and seed it was made with."""
+
+    suite: str
+    environment: str
+    seed: Seed
+    status: str
+    points: float
+    max_points: float
+    finished: str
+
+
+class Decision(NamedTuple):
+    """Points set by hand at some time; None where that was withdrawn."""
+
+    points: float | None
+    before: float | None
+    why: str
+    who: str
+    made: str
+
+
 def source_hash(content: bytes) -> str:
     """The identity of a submission's text: sha256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -290,6 +312,14 @@ class Gradebook:
         row = self.db.execute(f"SELECT {columns} FROM gradings WHERE done AND {_OF_KEY}", key).fetchone()
         return Grading(*row)._replace(notes=tuple(json.loads(row[-1]))) if row else None
 
+    def gradings_of(self, task: str, source: str) -> list[PastGrading]:
+        """All finished gradings of this content for this task, the oldest first."""
+        query = (
+            "SELECT suite, environment, seed, status, points, max_points, finished FROM gradings"
+            " WHERE done AND task = ? AND source = ? ORDER BY finished, grading"
+        )
+        return [PastGrading(*row)._replace(seed=Seed.of(row[2])) for row in self.db.execute(query, (task, source))]
+
     def outcomes(self, grading: Grading) -> tuple[Outcome, ...]:
         """Its outcomes in the order of the suite."""
         query = "SELECT document FROM outcomes WHERE grading = ? ORDER BY position"
@@ -390,6 +420,11 @@ class Gradebook:
         query = "SELECT student, what, until FROM extensions ORDER BY extension"
         newest = {(student, what): until for student, what, until in self.db.execute(query)}
         return {key: until for key, until in newest.items() if until}
+
+    def decisions(self, student: str, task: str) -> list[Decision]:
+        """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""
+        query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
+        return [Decision(*row) for row in self.db.execute(query, (student, task))]
 
     def give(self, file: str, student: Student, task: str, *, who: str) -> None:
         """This file is a hand-in of this student for this task, from the next reading on."""

@@ -20,6 +20,7 @@ def test_the_page_walks_from_download_to_release():
         "batch",
         "batch",
         "batch",
+        "batch",
         *people,
         "explain",
         "override",
@@ -44,6 +45,7 @@ def test_every_command_of_the_page_works(tmp_path):
         (course / "submissions" / "week1" / f"{name}.py").write_text(solution)
     (course / "submissions" / "notes.txt").write_text(solution)
     (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\n")
+    (course / "teams.csv").write_text("team,student\nA,bob\nA,cyd\n")
     settings = course / "course.yaml"
     settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
     for command in COMMANDS:

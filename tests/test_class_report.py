@@ -76,7 +76,7 @@ def visible(browser, table):
 def test_it_renders_and_nothing_of_a_student_runs(opened):
     """Every section is there, and the hostile name is text."""
     assert [heading.text for heading in opened.find_elements("css selector", "h2")] == [
-        "Scores", "Students", "Checks", "What stands out", "Our own faults",
+        "Scores", "Students", "What to teach next", "Zeros, by reason", "Checks", "What stands out", "Our own faults",
     ]  # fmt: skip
     assert len(opened.find_elements("css selector", "script")) == 1
     assert len(opened.find_elements("css selector", "#students tbody tr")) == 40
@@ -144,6 +144,23 @@ def test_a_click_leads_to_the_feedback(opened):
     assert opened.title == "feedback of 3"
 
 
+def test_misconceptions_come_with_their_people_and_zeros_with_their_reason(opened):
+    """How many, of how many, whose; a zero set by hand, or one student's own slip, is not among them."""
+    first = opened.find_element("xpath", "//section//details[contains(., 'by N - 1, not by N')]")
+    count, verdicts = re.match(r"(\d+) of (\d+): the mean", first.text).groups()
+    first.find_element("tag name", "summary").click()
+    assert len(first.find_elements("css selector", "p a")) == int(count) <= int(verdicts) < 40
+    groups = {
+        group.text.partition(" ")[2]: int(group.text.partition(" ")[0])
+        for group in opened.find_elements("css selector", "#zeros ~ details summary")
+    }
+    assert groups["Nothing came"] == 1
+    assert groups["Something came that cannot be read"] == 1
+    unreadable = opened.find_element("xpath", "//details[summary[contains(., 'Something came')]]")
+    unreadable.find_element("tag name", "summary").click()
+    assert "damaged" in unreadable.find_element("tag name", "li").text
+
+
 def test_keyboard_and_screen_reader(opened):
     """Every control has a name, tables have captions and scopes, the tab key reaches content in order."""
     from selenium.webdriver.common.keys import Keys
@@ -208,6 +225,7 @@ def test_it_prints_on_pages_without_controls(opened):
     assert opened.execute_script("return getComputedStyle(document.querySelector('.scroll')).overflowY") == "visible"
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert len(opened.print_page(PrintOptions())) > 10_000
+    assert opened.execute_script("return document.querySelectorAll('details:not([open])').length") == 0
 
 
 def test_it_asks_for_nothing_from_outside(page):

@@ -457,8 +457,9 @@ def test_items_count_verdicts_only():
     assert easy.verdicts == len(verdicts) - 1
     assert easy.passes == sum(check.status is Status.PASSED for check in verdicts)
     middle = found["task02_pooling", "test_middle"]
-    assert middle.likely == "the mean divides by N - 1, not by N"
-    assert middle.likely_count == middle.verdicts - middle.passes
+    [one] = middle.misconceptions
+    assert one.sentence == "the mean divides by N - 1, not by N"
+    assert len(one.students) == middle.verdicts - middle.passes
 
 
 def test_outliers_lie_beyond_the_outer_fence():

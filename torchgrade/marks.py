@@ -17,6 +17,7 @@ UNREADABLE = "unreadable"  # something was, and it is not a submission
 PENDING = "pending"  # not graded yet
 UNMARKED = "unmarked"  # graded, but people have not marked all questions
 
+GROUP = "group"  # among a student's ids: the groups that a platform put them in, separated by commas
 TEST_STUDENT = "test student"  # among a student's ids: the platform's own, who counts in no statistics
 
 # The submission is not to blame and earns neither points nor a zero.
@@ -25,7 +26,10 @@ OPEN = (PENDING, UNMARKED, Status.BROKEN.value, Status.UNAVAILABLE.value)
 
 @dataclass(frozen=True)
 class Student:
-    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses."""
+    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses.
+
+    Who shares a ``team`` shares every hand-in.
+    """
 
     key: str
     id: str = ""
@@ -34,6 +38,7 @@ class Student:
     section: str = ""
     listed: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)
+    team: str = ""
 
     @property
     def shown(self) -> str:

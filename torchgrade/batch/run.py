@@ -99,8 +99,7 @@ def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[st
     about names and files holds."""
     everybody = book.everybody() if book else []
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
-    listed = submissions.listed or [student for student in (book.students() if book else ()) if student.listed]
-    listed = _as_decided(listed, decided)
+    listed = _as_decided(submissions.listed or listed_before(book), decided)
     policy = policy_of(submissions.course)
     best = {
         task.stem for task in submissions.asked if not submissions.attempt and policy.attempt_at(task.stem) == "best"
@@ -111,6 +110,11 @@ def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[st
             tasks=[task.stem for task in submissions.asked], pattern=submissions.pattern,
             attempt=submissions.attempt or "last", best=best, decided=decided, ignore=submissions.course.ignore,
         )  # fmt: skip
+
+
+def listed_before(book: Gradebook | None) -> list[Student]:
+    """The class list of the last time."""
+    return [student for student in (book.students() if book else ()) if student.listed]
 
 
 def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:

@@ -16,8 +16,8 @@ from rich.console import Console
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
-from torchgrade.batch.intake.roster_file import read_roster
-from torchgrade.batch.run import BatchSummary, Submissions, grade_class, read_in, take_in
+from torchgrade.batch.intake.roster_file import read_roster, read_teams
+from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -41,11 +41,11 @@ _SHOWN = 40  # lines of a table that a screen bears
 
 def batch(options: argparse.Namespace, course: Course) -> int:
     """Read a class, grade what has no verdict yet, write marks and pages."""
-    listed = read_roster(options.roster) if options.roster else []
     place = options.out / GRADEBOOK
     if options.plan:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
+            listed = _listed(options, known)
             with Openers(isolation(options), course.secret) as openers:
                 intake = read_in(
                     _submissions(options, course, asked, listed, openers), known, lambda name, content: None
@@ -54,6 +54,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
+        listed = _listed(options, book)
         with Openers(isolation(options), course.secret) as openers:
             submissions = _submissions(options, course, asked, listed, openers)
             intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
@@ -63,6 +64,12 @@ def batch(options: argparse.Namespace, course: Course) -> int:
             return int(ExitCode.USAGE)
         tell_intake(intake, followed)
         return grade(book, course, asked, options)
+
+
+def _listed(options: argparse.Namespace, book: Gradebook | None) -> list[Student]:
+    """The class list and the teams of the call; of what it does not name, that of the last time."""
+    listed = read_roster(options.roster) if options.roster else listed_before(book)
+    return read_teams(options.teams, listed) if options.teams else listed
 
 
 def _submissions(
@@ -112,6 +119,8 @@ def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
         layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
+    if teams := {student.team for student in intake.students} - {""}:
+        say(_("teams: {teams}; what one member handed in is everybody's").format(teams=len(teams)))
     for former, present in followed.items():
         say(_("{former} is {present} now; decisions follow").format(former=former, present=present))
     for doubt in intake.doubts:

@@ -42,6 +42,7 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], la
     )
     batch.add_argument("--homework", metavar="NAME", help=_("the tasks that course.yaml lists under this name"))
     batch.add_argument("--roster", type=Path, metavar="FILE", help=_("CSV or .xlsx with id, name, e-mail, section"))
+    batch.add_argument("--teams", type=Path, metavar="FILE", help=_("CSV with team and member: one hand-in for all"))
     batch.add_argument("--plan", action="store_true", help=_("show file, person and task, and end"))
     batch.add_argument("--yes", action="store_true", help=_("grade although people or files are in doubt"))
     batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))
@@ -58,7 +59,7 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], la
 
 def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
     override = commands.add_parser("override", help=_("set a student's points by hand"))
-    override.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
+    override.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name; or a team"))
     override.add_argument("task", metavar="TASK")
     override.add_argument("points", metavar="POINTS", help=_("a number, or `none` to withdraw"))
     override.add_argument("--why", required=True, metavar="TEXT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Gradebook
@@ -33,12 +34,13 @@ def similar(options: argparse.Namespace, course: Course) -> int:
         Reader(launcher) as read,
     ):
         names = {student.key: student.shown for student in book.students()}
+        teams = {student.key: student.team for student in book.students() if student.team}
         known = {info.task for info in book.tasks()}
         for task in course.select(options.tasks or ()):
             if task.stem not in known:
                 continue
             stub = stub_text(task)
-            documents = {student: read(text, stub) for student, text in _texts(book, task.stem).items()}
+            documents = {student: read(text, stub) for student, text in _texts(book, task.stem, teams).items()}
             for student in [student for student, document in documents.items() if document is None]:
                 say(_("{task}: {student} is left out, reading it takes too long").format(
                     task=task.stem, student=plain(names[student])))  # fmt: skip
@@ -52,11 +54,15 @@ def similar(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.PASSED)
 
 
-def _texts(book: Gradebook, task: str) -> dict[str, str]:
-    """The last attempt of each student as text; what is no text cannot be compared."""
+def _texts(book: Gradebook, task: str, teams: Mapping[str, str]) -> dict[str, str]:
+    """The last attempt of each student, and of one for each team, as text; what is no text cannot be compared."""
     texts = {}
+    first: dict[str, str] = {}
     for handin in book.handins():
         if handin.task == task and handin.source is not None:
+            team = teams.get(handin.student, "")
+            if team and first.setdefault(team, handin.student) != handin.student:
+                continue
             try:
                 texts[handin.student] = decode(Bundle.unpack(book.source(handin.source)).main)
             except Unreadable:

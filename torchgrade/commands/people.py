@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import getpass
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,27 +28,37 @@ def override(options: argparse.Namespace, course: Course) -> int:
     """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
     task = course.find(options.task)
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        row = _row_of(book, course, options.student, task)
-        points = None if options.points == "none" else _points(options.points, row.max_points)
-        book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
-        tell(publish(book, course, options.out), row.student, task)
+        chosen = rows_of(book, course, options.student, task)
+        points = None if options.points == "none" else _points(options.points, chosen[0].max_points)
+        for row in chosen:
+            book.override(row.student, task.stem, points, why=options.why, who=user(), before=row.earned)
+        tell(publish(book, course, options.out), [row.student for row in chosen], task)
     return int(ExitCode.PASSED)
 
 
-def tell(found: Standing, student: str, task: Task | None = None) -> None:
-    """What a student's mark is now: the sum of a task, and of the total."""
-    mark = found.marks[student]
-    if task is not None:
-        say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
-    say(f"{student}: {total_words(mark)}")
+def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> None:
+    """What the marks are now: the sum of a task, and of the total."""
+    for student in students:
+        mark = found.marks[student]
+        if task is not None:
+            say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
+        say(f"{student}: {total_words(mark)}")
 
 
-def _row_of(book: Gradebook, course: Course, said: str, task: Task) -> Row:
-    student = one_student(book.students(), said, book.read_as())
-    row = standing(book, course).table[student.key].get(task.stem)
-    if row is None:
+def students_of(book: Gradebook, said: str) -> list[str]:
+    """The key of a student, or of every member of a team."""
+    students = book.students()
+    team = [student.key for student in students if said and student.team == said]
+    return team or [one_student(students, said, book.read_as()).key]
+
+
+def rows_of(book: Gradebook, course: Course, said: str, task: Task) -> list[Row]:
+    """The rows of a student, or of every member of a team."""
+    keys, table = students_of(book, said), standing(book, course).table
+    found = [table[key][task.stem] for key in keys if task.stem in table[key]]
+    if not found:
         raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
-    return row
+    return found
 
 
 def _points(text: str, most: float) -> float:
@@ -60,7 +71,7 @@ def _points(text: str, most: float) -> float:
     return points
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -76,7 +87,7 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
         _demand_file(book, options.file)
         student = _somebody(book, options.student)
-        book.give(options.file, student, task.stem, who=_user())
+        book.give(options.file, student, task.stem, who=user())
         place = Path(book.setting("submissions", "") or "")
         if not place.exists():
             say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
@@ -113,7 +124,7 @@ def merge(options: argparse.Namespace, course: Course) -> int:
         one, other = (one_student(book.students(), said, book.read_as()) for said in (options.student, options.into))
         if one.key == other.key:
             raise UsageError(_("{student} is one entry already").format(student=one.key))
-        book.merge(one.key, other.key, who=_user())
+        book.merge(one.key, other.key, who=user())
         publish(book, course, options.out)
         say(_("{student} is {into} now; hand-ins and decisions follow").format(student=one.key, into=other.key))
     return int(ExitCode.PASSED)
@@ -127,7 +138,7 @@ def rename(options: argparse.Namespace, course: Course) -> int:
         name = student.name if options.name is None else options.name
         if key == student.key and name == student.name:
             raise UsageError(_("give a new id, or --name"))
-        book.rename(student, replace(student, key=key, id=key, name=name), who=_user())
+        book.rename(student, replace(student, key=key, id=key, name=name), who=user())
         publish(book, course, options.out)
         say(_("{student} is {into} now; hand-ins and decisions follow").format(student=student.key, into=key))
     return int(ExitCode.PASSED)
@@ -137,7 +148,7 @@ def remove(options: argparse.Namespace, course: Course) -> int:
     """Take somebody out of the class; the gradebook keeps the history."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
         student = one_student(book.students(), options.student, book.read_as())
-        book.remove(student.key, who=_user())
+        book.remove(student.key, who=user())
         publish(book, course, options.out)
         say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))
     return int(ExitCode.PASSED)

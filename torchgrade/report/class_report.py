@@ -18,6 +18,16 @@ from torchgrade.report.sum_text import late_words, line_words
 from torchgrade.report.tables import Marks, by_student
 from torchgrade.sums import TaskSum, Total
 
+_MOST = 12  # misconceptions: more are not taught in a week
+_ZEROS = {
+    MISSING: "Nothing came",
+    UNREADABLE: "Something came that cannot be read",
+    Status.TODO.value: "Handed in as it was handed out",
+    Status.TIMED_OUT.value: "It ran past the time limit",
+    Status.OUT_OF_MEMORY.value: "It ran past the memory limit",
+    Status.CRASHED.value: "It raised or died before any check passed",
+    Status.FAILED.value: "Graded, and nothing was right",
+}  # why something is worth nothing
 _SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of the zero that they are worth
 
 
@@ -77,7 +87,8 @@ def class_report(
         statuses=_statuses(counted),
         slow=_outliers(counted, "seconds", students),
         big=_outliers(counted, "peak_mb", students),
-        unreadable=[row for row in rows if row.status == UNREADABLE],
+        teach=[{"item": item, "said": said} for item, said in statistics.to_teach(items)[:_MOST]],
+        zeros=_zeros(counted),
         broken=[row for row in rows if row.status == Status.BROKEN.value],
         names={student.key: student.shown for student in students},
         graded=any(mark.passed is not None for mark in marks.values()),
@@ -149,6 +160,12 @@ def _summary(percents: Sequence[float], marks: Iterable[Total]) -> dict[str, Any
         "median": median,
         "passed": sum(mark.passed is True for mark in whole),
     }
+
+
+def _zeros(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The groups of zeros that there are, in the order of ``_ZEROS``."""
+    found = statistics.zeros(rows)
+    return [{"words": words, "rows": found[status]} for status, words in _ZEROS.items() if status in found]
 
 
 def _statuses(rows: Sequence[Row]) -> list[tuple[str, int]]:

@@ -42,7 +42,8 @@ def feedback_markdown(
 ) -> str:
     """A Markdown document; every text in it is shown as it is, and none becomes markup. ``rules`` made the mark."""
     seen = learner_result(result)
-    lines = [f"# {markdown(_(seen.course))}", "", f"**{markdown(student.shown)}**: {_headline(mark)}", ""]
+    who = f"**{markdown(student.shown)}**{markdown(_team(student))}"
+    lines = [f"# {markdown(_(seen.course))}", "", f"{who}: {_headline(mark)}", ""]
     lines += [*_sum_markdown(sum_table(mark)), *(f"{rule}\n" for rule in rules)]
     for task in seen.tasks:
         row, line = rows[task.task], mark.line(task.task)
@@ -57,6 +58,10 @@ def _sum_markdown(table: SumTable) -> list[str]:
     align = ["---", *["---:"] * (len(table.head) - 1)]
     rows = [table.head, align, *table.rows]
     return [*("| " + " | ".join(row) + " |" for row in rows), "", table.foot, ""]
+
+
+def _team(student: Student) -> str:
+    return _(", team {team}").format(team=student.team) if student.team else ""
 
 
 def _headline(mark: Total) -> str:
@@ -138,6 +143,7 @@ def feedback_html(
     return template.render(
         course=_(seen.course),
         student=student,
+        team=_team(student),
         headline=_headline(mark),
         sum=sum_table(mark),
         rules=rules,

@@ -44,13 +44,16 @@ def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
     """
     dated = any(row.late is not None for rows in table.values() for row in rows.values())
     graded = any(mark.passed is not None for mark in marks.values())
-    head = ["id", "name", "email", "section", *(task.task for task in tasks), "points", "max_points", "percent"]
+    teams = any(student.team for student in students)
+    head = ["id", "name", "email", "section", *(["team"] if teams else []), *(task.task for task in tasks)]
+    head += ["points", "max_points", "percent"]
     head += [*(["passed"] if graded else []), "open", "overridden", "not counted", *(["late"] if dated else [])]
     lines = []
     for student in students:
         rows, mark = table[student.key], marks[student.key]
         listed = [rows[task.task] for task in tasks]
         line: list[object] = [student.id or student.key, student.name, student.email, student.section]
+        line += [student.team] if teams else []
         line += [mark.line(task.task).points for task in tasks]
         line += [None if mark.open_tasks else mark.points, mark.max_points, mark.percent]
         line += [mark.passed] if graded else []

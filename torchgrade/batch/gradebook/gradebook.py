@@ -214,10 +214,10 @@ class Gradebook:
         return self._students("")
 
     def _students(self, which: str) -> list[Student]:
-        query = f"SELECT student, id, name, email, section, listed, ids FROM students {which} ORDER BY student"
+        query = f"SELECT student, id, name, email, section, listed, ids, team FROM students {which} ORDER BY student"
         return [
-            Student(key, number, name, email, section, bool(listed), json.loads(ids))
-            for key, number, name, email, section, listed, ids in self.db.execute(query)
+            Student(key, number, name, email, section, bool(listed), json.loads(ids), team)
+            for key, number, name, email, section, listed, ids, team in self.db.execute(query)
         ]
 
     def tasks(self) -> list[TaskInfo]:
@@ -563,12 +563,12 @@ def _newest(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 def _enter(db: sqlite3.Connection, student: Student) -> None:
     """Add a student to the present class, or renew what is known."""
-    key, number, name, email, section, listed, ids = astuple(student)
+    key, number, name, email, section, listed, ids, team = astuple(student)
     db.execute(
-        "INSERT INTO students (student, id, name, email, section, listed, ids) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO students (student, id, name, email, section, listed, ids, team) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (student) DO UPDATE SET id=excluded.id, name=excluded.name, email=excluded.email,"
-        " section=excluded.section, listed=excluded.listed, ids=excluded.ids, present=1",
-        (key, number, name, email, section, listed, json.dumps(dict(ids))),
+        " section=excluded.section, listed=excluded.listed, ids=excluded.ids, team=excluded.team, present=1",
+        (key, number, name, email, section, listed, json.dumps(dict(ids)), team),
     )
 
 

@@ -120,9 +120,14 @@ def read_class(
         with opener() as own:
             settled = {path: task for path, (_, task) in decided.files.items()}
             reading = read_handin(files_given, wanted, own, ignore, settled)
-        keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
+        named = dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys)
+        keys, doubt = _with_team([*named, *roster.members(owner.team)], roster, owner)
+        intake.doubts += doubt
         for answer in reading.answers:
-            for key in [decided.files[answer.path][0]] if answer.path in decided.files else keys:
+            whose = keys
+            if answer.path in decided.files:
+                whose, _ = _with_team([roster.present(decided.files[answer.path][0])], roster, owner)
+            for key in whose:
                 handed.setdefault(roster.present(key), _Handed()).answers.append((answer, owners[answer.given.path]))
         for key in keys:
             work = handed.setdefault(key, _Handed())
@@ -142,8 +147,38 @@ def read_class(
         s.listed and s.key in handed for s in intake.students
     ):
         raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
-    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided)]
+    rivals = _rivals(handed, roster, asked, attempt)
+    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided), *intake.doubts, *rivals]
     return intake
+
+
+def _with_team(keys: Sequence[str], roster: Roster, owner: Owner) -> tuple[list[str], list[str]]:
+    """These students and all who share their team; a doubt instead where they are of several."""
+    teams = {team: key for key in reversed(keys) if (team := roster.team_of(key))}
+    if len(teams) > 1:
+        told = _some(f"{key} of {team}" for team, key in sorted(teams.items()))
+        return [*dict.fromkeys(keys)], [
+            f"{owner.file!r} is one hand-in of members of several teams, {told}; mend the teams, or go on with --yes: "
+            "it counts for those who are named with it"
+        ]
+    return list(dict.fromkeys([*keys, *(member for team in teams for member in roster.members(team))])), []
+
+
+def _rivals(handed: Mapping[str, _Handed], roster: Roster, asked: Sequence[str], attempt: str) -> Iterator[str]:
+    """Where members of one team handed in different work for one task."""
+    told: set[str] = set()
+    for key, work in sorted(handed.items()):
+        team = roster.team_of(key)
+        if not team or team in told:
+            continue
+        told.add(team)
+        for task in asked:
+            order = in_order([answer for answer, _ in work.answers], task)
+            places = {answer.path: owner.owners for answer, owner in work.answers if answer in order}
+            if len({answer.code for answer in order}) > 1 and len(set(places.values())) > 1:
+                counts = "the best of them counts" if attempt == "best" else f"{shown(order[-1].path)!r} counts"
+                yield (f"members of the team {team!r} handed in different work for {task}, {_some(places)}; {counts}; "
+                       "mend it with `assign`, or go on with --yes")  # fmt: skip
 
 
 def _groups(
@@ -225,7 +260,7 @@ def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: 
     for who, found in intake.found.items():
         if found.doubt:
             yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
-        told = who.own or who.team or who.label in decided.labels
+        told = who.own or who.team or found.team or who.label in decided.labels
         for key in found.keys if not told else ():
             claims.setdefault(key, []).append(who.label)
     settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}  # no strangers: somebody said so

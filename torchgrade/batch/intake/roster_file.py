@@ -6,11 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.errors import UsageError
-from torchgrade.marks import TEST_STUDENT, Student
+from torchgrade.marks import GROUP, TEST_STUDENT, Student
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -22,11 +24,15 @@ _COLUMNS = {
     "last": ("last name", "lastname", "surname", "family name", "nachname", "姓"),
     "email": ("email", "e-mail", "email address", "mail", "sis login id", "邮箱", "电子邮箱", "电子邮件",
               "e-mail-adresse"),
-    "section": ("section", "sections", "group", "groups", "team", "班级", "班", "小组", "gruppe", "gruppen"),
+    "section": ("section", "sections", "group", "groups", "班级", "班", "gruppe", "gruppen"),
+    "team": ("team", "teams", "team name", "小组", "组"),
 }  # fmt: skip
 # Kept word for word, for finding people and for the tables that go back to the platform.
-_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github")
-_ALIASES = {"github username": "github", "github account": "github", "github_username": "github"}
+_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github", GROUP)
+_ALIASES = {
+    "github username": "github", "github account": "github", "github_username": "github",
+    "groups": GROUP, "gruppe": GROUP, "gruppen": GROUP,
+}  # fmt: skip
 _STAFF = {"instructor", "teacher", "ta", "reader", "observer", "designer"}  # in a column ``role``
 _HEADING_LINES = 10  # so far down a title may push the headings
 
@@ -120,14 +126,53 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
         student = _student(head, cells, places)
         if not student.key:
             raise UsageError(f"{name}, line {number}: neither id nor e-mail nor name")
-        if student.key in keys:
+        if re.search(r"\S\s*;\s*\S", student.team):
             raise UsageError(
-                f"{name}, line {number}: {student.key} is in line {keys[student.key]} already; "
-                "a column id tells people of one name apart"
+                f"{name}, line {number}: {student.key} is in several teams ({student.team}); one team for a person"
             )
+        if student.key in keys:
+            _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number
         students.append(student)
     return students
+
+
+def _refuse_twice(student: Student, line: int, before: Student, first: int, name: str) -> NoReturn:
+    if student.team and before.team and student.team != before.team:
+        told = f"{student.key} is in the team {student.team!r}, and in {before.team!r} by line {first}"
+        raise UsageError(f"{name}, line {line}: {told}; one team for a person")
+    raise UsageError(
+        f"{name}, line {line}: {student.key} is in line {first} already; a column id tells people of one name apart"
+    )
+
+
+def read_teams(path: Path, listed: Sequence[Student]) -> list[Student]:
+    """The class list with the teams of another file: a line for each member, with a column ``team`` (or ``group``).
+
+    Where nobody is listed, the members are the list. Raises UsageError naming who is in no list or in two teams.
+    """
+    members = [_grouped(member) for member in read_roster(path)]
+    if not any(member.team for member in members):
+        raise UsageError(f"{path} needs a column team")
+    if not listed:
+        return members
+    roster = Roster(listed)
+    teams: dict[str, str] = {}
+    for member in members:
+        who = Identity(member.id or member.name, member.name or member.id, member.email)
+        keys = roster.candidates(who)
+        if len(keys) != 1:
+            several = f"may be several people ({', '.join(keys)})" if keys else "is not on the list"
+            raise UsageError(f"{path}: {who.label!r} of the team {member.team!r} {several}")
+        if teams.setdefault(keys[0], member.team) != member.team:
+            raise UsageError(
+                f"{path}: {keys[0]} is in the teams {teams[keys[0]]!r} and {member.team!r}; one team for a person"
+            )
+    return [replace(student, team=teams.get(student.key, student.team)) for student in listed]
+
+
+def _grouped(member: Student) -> Student:
+    return member if member.team else replace(member, team=member.ids.get(GROUP, ""))
 
 
 def _is_platforms_own(cells: Sequence[str]) -> bool:
@@ -153,4 +198,4 @@ def _student(head: Sequence[str], cells: Sequence[str], places: Mapping[str, int
     person, email = cell("id"), cell("email")
     if name.casefold() == "student, test" and "sis login id" in ids:
         ids[TEST_STUDENT] = "yes"
-    return Student(person or email or name, person, name, email, cell("section"), True, ids)
+    return Student(person or email or name, person, name, email, cell("section"), True, ids, cell("team"))

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Decision, Gradebook, PastGrading
-from torchgrade.batch.gradebook.ledger import rows
-from torchgrade.course import Task
+from torchgrade.classes.standing import standing
+from torchgrade.course import Course, Task
 from torchgrade.i18n import translate as _
-from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Outcome
-from torchgrade.policy import Policy, dated
 from torchgrade.report.feedback_text import outcome_lines, padded, points_text
 from torchgrade.report.history_page import TaskHistory
+from torchgrade.report.sum_text import late_words, line_words
+from torchgrade.sums import TaskSum
 
 
 @dataclass(frozen=True)
 class Account:
-    """One student's work on one task. ``attempts`` are all of its rows, ``row`` is the one that counts.
+    """One student's work on one task. ``attempts`` are all of its rows, ``row`` is the one that counts,
+    ``line`` its sum.
 
     ``earlier`` are the gradings of the same content that are not in force, the oldest first; ``decisions`` all that
     was ever set by hand, with what was withdrawn; ``faults`` our own, (try, reason). ``bundle`` is what was graded,
@@ -29,6 +31,7 @@ class Account:
     student: Student
     task: TaskInfo
     row: Row
+    line: TaskSum
     attempts: tuple[Row, ...]
     rule: str
     environment: Mapping[str, object]
@@ -40,18 +43,18 @@ class Account:
     current: bool
 
 
-def account_of(book: Gradebook, student: Student, task: Task, policy: Policy) -> Account | None:
+def account_of(book: Gradebook, course: Course, student: Student, task: Task) -> Account | None:
     """None where the gradebook does not ask for this task."""
-    info = next((info for info in book.tasks() if info.task == task.stem), None)
-    if info is None:
+    found = standing(book, course, student.key)
+    row = found.table[student.key].get(task.stem)
+    if row is None:
         return None
-    attempts = dated(rows(book, of=(student.key, task.stem)), policy.deadlines)
-    rule = book.setting("attempt", "last") or "last"
-    row = counting(attempts, rule)[0]
+    attempts = [one for one in found.every if one.task == task.stem]
+    info = next(info for info in found.tasks if info.task == task.stem)
     past = book.gradings_of(task.stem, row.submission_hash)
     force = [one for one in past if (one.suite, one.environment, one.seed) == _force(row)]
     return Account(
-        student, info, row, tuple(attempts), rule,
+        student, info, row, found.marks[student.key].line(task.stem), tuple(attempts), found.attempt_at(task.stem),
         environment=book.environment(row.environment),
         finished=force[-1].finished if force else "",
         earlier=tuple(one for one in past if one not in force),
@@ -86,8 +89,7 @@ def account_lines(account: Account, checks: bool = True) -> Iterator[str]:
 
 
 def mark_text(account: Account) -> str:
-    points = "-" if account.row.points is None else f"{account.row.points:g}"
-    return f"{points}/{account.row.max_points:g}, {_(account.row.status)}"
+    return f"{line_words(account.line)}, {_(account.row.status)}"
 
 
 def history(account: Account) -> TaskHistory:
@@ -104,6 +106,8 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
     if row.grader_hash:
         yield _("graded"), _grading(account)
         yield _("seed"), str(row.seed)
+    if account.line.late:
+        yield _("late"), late_words(account.line.late)
     if row.reason:
         yield _("reason"), row.reason
     for past in account.earlier:

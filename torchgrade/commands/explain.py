@@ -18,21 +18,20 @@ from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
-from torchgrade.policy import Policy, total
 from torchgrade.report.escape import folder_name
 from torchgrade.report.feedback import feedback_markdown
 from torchgrade.report.history_page import history_html
 from torchgrade.report.student_result import About, student_result
 from torchgrade.submission import shown
+from torchgrade.sums import of_one
 
 
 def explain(options: argparse.Namespace, course: Course) -> int:
     """Print what led to a student's mark, or to all of them, and keep it below ``explained/`` in the results."""
-    policy = Policy.from_mapping(course.settings.get("marks"), [one.stem for one in course.tasks])
     tasks = [course.find(options.task)] if options.task else list(course.tasks)
     with Gradebook(existing_gradebook(options.out)) as book:
         student = one_student(book.students(), options.student, book.read_as())
-        known = {task: account_of(book, student, task, policy) for task in tasks}
+        known = {task: account_of(book, course, student, task) for task in tasks}
         accounts = {task: account for task, account in known.items() if account is not None}
         if not accounts:
             raise UsageError(_("{task} is not in the gradebook").format(task=tasks[0].stem))
@@ -60,9 +59,8 @@ def _all(course: Course, accounts: Sequence[Account], folder: Path) -> None:
 def _one(task: Task, account: Account, about: About, folder: Path) -> None:
     for line in account_lines(account):
         say(line, spaces=True)
-    student = account.student
-    result = student_result(student, {task.stem: account.row}, [account.task], about)
-    mark = total([account.row], [account.task], Policy())
+    student, mark = account.student, of_one(account.line)
+    result = student_result(student, {task.stem: account.row}, [account.task], mark, about)
     reply = folder / f"{task.short}.md"
     write(reply, feedback_markdown(student, result, {task.stem: account.row}, mark))
     say("")

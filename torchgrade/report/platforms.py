@@ -8,11 +8,10 @@ from typing import Any
 
 from torchgrade.marks import OPEN, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.policy import Policy
 from torchgrade.report.escape import plain
 from torchgrade.report.feedback_text import details
 from torchgrade.report.learner_view import learner_result
-from torchgrade.report.tables import Class, to_csv, totals
+from torchgrade.report.tables import Marks, to_csv
 
 
 def gradescope_json(result: Result) -> str:
@@ -54,7 +53,7 @@ def _test(task: TaskGrade, check: Outcome) -> dict[str, Any]:
     return test
 
 
-def canvas_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo]) -> str:
+def canvas_csv(students: Sequence[Student], tasks: Sequence[TaskInfo], marks: Marks) -> str:
     """Canvas' gradebook import: its five columns, a line of possible points, an assignment for each task.
 
     The ids come from a roster that is Canvas' own export, or from the names of the downloaded files.
@@ -66,13 +65,12 @@ def canvas_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
         number = ids.get("platform") or ids.get("id") or (student.id if student.id.isdigit() else "")
         front = [student.name or student.key, number, ids.get("sis user id", "")]
         front += [ids.get("sis login id", "") or student.email, student.section]
-        lines.append([*front, *(table[student.key][task.task].points for task in tasks)])
+        lines.append([*front, *(marks[student.key].line(task.task).points for task in tasks)])
     return to_csv(head, lines).removeprefix("\ufeff")  # Canvas would read the mark as part of the first heading
 
 
-def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> str:
+def moodle_csv(students: Sequence[Student], tasks: Sequence[TaskInfo], marks: Marks) -> str:
     """Moodle's grade import: people by id number, e-mail or participant number, a column for each task."""
-    marks = totals(table, tasks, policy)
     head = ["Identifier", "ID number", "Full name", "Email address", *(_column(task) for task in tasks), "Total (%)"]
     lines = []
     for student in students:
@@ -81,7 +79,7 @@ def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
         participant = participant or (student.key if student.key.startswith("Participant ") else "")
         number = ids.get("id number") or ("" if participant == student.id else student.id)
         front: list[object] = [participant, number, student.name or student.key, student.email]
-        points = [table[student.key][task.task].points for task in tasks]
+        points = [marks[student.key].line(task.task).points for task in tasks]
         lines.append([*front, *points, marks[student.key].percent])
     return to_csv(head, lines).removeprefix("\ufeff")
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.errors import UsageError
 from torchgrade.marks import GROUP, TEST_STUDENT, Student
+from torchgrade.sheets import Sheet, grade_places
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -39,17 +40,26 @@ _HEADING_LINES = 10  # so far down a title may push the headings
 
 def read_roster(path: Path) -> list[Student]:
     """The students in the order of the file; raises UsageError naming the line to mend."""
+    return _students(_read(path), str(path))
+
+
+def read_sheet(path: Path) -> Sheet | None:
+    """The same file as the gradebook that a platform exported, to be given back with marks; None where it is none."""
+    return Sheet.of(_read(path))
+
+
+def _read(path: Path) -> list[list[str]]:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if data.startswith(b"PK\x03\x04"):
-        return _students(_sheet(data, path), str(path))
+        return _workbook(data, path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return parse_roster(data.decode("utf-16", "replace"), str(path))
+        return _table(data.decode("utf-16", "replace"), str(path))
     for encoding in ("utf-8-sig", "gb18030", "cp1252"):
         try:
-            return parse_roster(data.decode(encoding), str(path))
+            return _table(data.decode(encoding), str(path))
         except UnicodeDecodeError:
             continue
     raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
@@ -57,13 +67,17 @@ def read_roster(path: Path) -> list[Student]:
 
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
+    return _students(_table(text, name), name)
+
+
+def _table(text: str, name: str) -> list[list[str]]:
     try:
-        return _students(_table(text.replace("\r\n", "\n").replace("\r", "\n")), name)
+        return _cells(text.replace("\r\n", "\n").replace("\r", "\n"))
     except (csv.Error, TypeError, ValueError) as error:  # a cell without end, a separator that cannot be one
         raise UsageError(f"{name} is not readable as a table: {error}") from None
 
 
-def _table(text: str) -> list[list[str]]:
+def _cells(text: str) -> list[list[str]]:
     declared = re.match(r"sep=(.)\n", text)
     head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
     delimiter = declared[1] if declared else _delimiter(head)
@@ -78,7 +92,7 @@ def _delimiter(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
-def _sheet(data: bytes, path: Path) -> list[list[str]]:
+def _workbook(data: bytes, path: Path) -> list[list[str]]:
     """The first sheet of a workbook."""
     try:
         import openpyxl
@@ -110,10 +124,13 @@ def _is_heading(cells: Iterable[str]) -> bool:
 
 
 def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
-    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), None)
+    worksheet = bool(table and grade_places(table))
+    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), 0 if worksheet else None)
     if place is None:
         raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
     head = _headings(table[place])
+    if worksheet:
+        head[:2] = "identifier", "full name"  # in whatever language they stand there
     places = {field: _place(head, names) for field, names in _COLUMNS.items()}
     students: list[Student] = []
     keys: dict[str, int] = {}
@@ -130,6 +147,8 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
             raise UsageError(
                 f"{name}, line {number}: {student.key} is in several teams ({student.team}); one team for a person"
             )
+        if student.key in keys and worksheet:  # two people of one name, whom the platform's number tells apart
+            student = replace(student, key=student.ids["identifier"])
         if student.key in keys:
             _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number

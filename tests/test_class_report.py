@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from class_support import EVIL, TASKS, make_class
+from class_support import EVIL, TASKS, make_class, marks_of
 
 from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
@@ -24,7 +24,7 @@ def page_of(size=40):
     students, rows = make_class(size)
     links = {student.key: f"students/{number}/feedback.html" for number, student in enumerate(students)}
     facts = ClassFacts(f"A course {EVIL}", "2025-01-01", {"torch": "2.13"}, links, [("task02_pooling", EVIL)], 3, 2)
-    return class_report(students, rows, TASKS, Policy(passing=0.5, drop_lowest=1), facts)
+    return class_report(students, rows, TASKS, marks_of(rows, Policy(passing=0.5, drop_lowest=1)), facts)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +277,7 @@ def test_five_thousand_students_open_in_three_seconds(browser, tmp_path):
 
 def test_an_empty_class_has_a_page():
     facts = ClassFacts("c", "now", {}, {})
-    text = class_report([], [], [], Policy(), facts)
+    text = class_report([], [], [], {}, facts)
     assert "No totals yet" in text
     assert "<b>0</b> students" in text
     assert "&lt;b&gt;" in histogram_svg([1], ["<b>"])
@@ -287,7 +287,9 @@ def test_each_track_has_a_part_of_the_page():
     """An overview with a column for each track; the tasks stand in the track's own table."""
     students, rows = make_class(12)
     tracks = [TrackPart("Firsts & more", TASKS[:1]), TrackPart("Others", TASKS[1:])]
-    text = class_report(students, rows, TASKS, Policy(), ClassFacts("A course", "2025-01-01", {}, {}), tracks)
+    text = class_report(
+        students, rows, TASKS, marks_of(rows, Policy()), ClassFacts("A course", "2025-01-01", {}, {}), tracks
+    )
     overview = text[text.index('<table id="students">') : text.index('<section aria-labelledby="tracks">')]
     assert "Firsts &amp; more" in overview
     assert "/6<" in overview

@@ -52,7 +52,7 @@ def test_all_that_led_to_a_mark_is_told(course):
     run(course, "override", "ann", "task01", "5", "--why", "on paper")
     run(course, "override", "ann", "task01", "none", "--why", "paper was lost")
     text = run(course, "explain", "Ann Lee", "task01")
-    assert text.splitlines()[0] == "Ann Lee (ann), task01_scale: 4/8, failed"
+    assert text.splitlines()[0] == "Ann Lee (ann), task01_scale: 4 of 8 points (50 %), failed"
     assert re.search(r"handed in +1\. ann/attempt_1/task01\.py: failed, 7/8\n", text)
     assert re.search(r"handed in +2\. ann/attempt_2/task01\.py: failed, 4/8; counts, for it is the last\n", text)
     assert re.search(r"graded +\d{4}-.*, suite \w{12}, torch \S+, python 3\.\S+, ", text)
@@ -85,7 +85,7 @@ def test_the_reply_tells_a_student_no_more_than_feedback(course):
 
 def test_a_mark_without_a_grading_and_wrong_calls(course):
     text = run(course, "explain", "dan", "task01")
-    assert text.splitlines()[0] == "Dan (dan), task01_scale: 0/8, missing"
+    assert text.splitlines()[0] == "Dan (dan), task01_scale: 0 of 8 points (0 %), missing"
     assert "again:" not in text
     assert "task02_train is not in the gradebook" in run(course, "explain", "ann", "task02", code=2)
     assert "nobody" in run(course, "explain", "nobody", "task01", code=2)

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Decision, Gradebook, PastGrading
-from torchgrade.batch.gradebook.ledger import rows
-from torchgrade.course import Task
+from torchgrade.classes.standing import standing
+from torchgrade.course import Course, Task
 from torchgrade.i18n import translate as _
-from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Outcome
-from torchgrade.policy import Policy, dated
 from torchgrade.report.feedback_text import outcome_lines, padded, points_text
+from torchgrade.report.sum_text import late_words, line_words
+from torchgrade.sums import TaskSum
 
 
 @dataclass(frozen=True)
 class Account:
-    """One student's work on one task. ``attempts`` are all of its rows, ``row`` is the one that counts.
+    """One student's work on one task. ``attempts`` are all of its rows, ``row`` is the one that counts,
+    ``line`` its sum.
 
     ``earlier`` are the gradings of the same content that are not in force, the oldest first; ``decisions`` all that
     was ever set by hand, with what was withdrawn; ``faults`` our own, (try, reason). ``bundle`` is what was graded,
@@ -28,6 +30,7 @@ class Account:
     student: Student
     task: TaskInfo
     row: Row
+    line: TaskSum
     attempts: tuple[Row, ...]
     rule: str
     environment: Mapping[str, object]
@@ -39,18 +42,18 @@ class Account:
     current: bool
 
 
-def account_of(book: Gradebook, student: Student, task: Task, policy: Policy) -> Account | None:
+def account_of(book: Gradebook, course: Course, student: Student, task: Task) -> Account | None:
     """None where the gradebook does not ask for this task."""
-    info = next((info for info in book.tasks() if info.task == task.stem), None)
-    if info is None:
+    found = standing(book, course, student.key)
+    row = found.table[student.key].get(task.stem)
+    if row is None:
         return None
-    attempts = dated(rows(book, of=(student.key, task.stem)), policy.deadlines)
-    rule = book.setting("attempt", "last") or "last"
-    row = counting(attempts, rule)[0]
+    attempts = [one for one in found.every if one.task == task.stem]
+    info = next(info for info in found.tasks if info.task == task.stem)
     past = book.gradings_of(task.stem, row.submission_hash)
     force = [one for one in past if (one.suite, one.environment, one.seed) == _force(row)]
     return Account(
-        student, info, row, tuple(attempts), rule,
+        student, info, row, found.marks[student.key].line(task.stem), tuple(attempts), found.attempt_at(task.stem),
         environment=book.environment(row.environment),
         finished=force[-1].finished if force else "",
         earlier=tuple(one for one in past if one not in force),
@@ -77,8 +80,7 @@ def lost(account: Account) -> list[Outcome]:
 def account_lines(account: Account) -> Iterator[str]:
     """For the instructor, as lines of plain text: a label and what it says, then the checks that cost points."""
     row = account.row
-    points = "-" if row.points is None else f"{row.points:g}"
-    yield f"{account.student.called}, {account.task.task}: {points}/{row.max_points:g}, {_(row.status)}"
+    yield f"{account.student.called}, {account.task.task}: {line_words(account.line)}, {_(row.status)}"
     for label, text in _facts(account):
         yield f"  {padded(label, 12)} {text}"
     for check in lost(account):
@@ -93,6 +95,8 @@ def _facts(account: Account) -> Iterator[tuple[str, str]]:
     if row.grader_hash:
         yield _("graded"), _grading(account)
         yield _("seed"), str(row.seed)
+    if account.line.late:
+        yield _("late"), late_words(account.line.late)
     if row.reason:
         yield _("reason"), row.reason
     for past in account.earlier:

@@ -209,7 +209,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             raise TorchGradeError(
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
-    rows = publish(book, course, options.out, graded.changes)
+    rows = publish(book, course, options.out, graded.changes).rows
     _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
     return _code(graded, rows)
 

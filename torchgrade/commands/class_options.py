@@ -51,7 +51,7 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], la
     batch.add_argument("--yes", action="store_true", help=_("grade although people or files are in doubt"))
     batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))
     batch.add_argument(
-        "--attempt", choices=("last", "best", "all"), default="last", help=_("which attempts are graded")
+        "--attempt", choices=("last", "best", "all"), default="", help=_("which attempts are graded, of every task")
     )
     _add_grading(batch)
     batch.set_defaults(run=lazy("torchgrade.commands.batch", "batch"))

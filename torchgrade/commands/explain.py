@@ -17,20 +17,19 @@ from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
-from torchgrade.policy import Policy, total
 from torchgrade.report.escape import folder_name
 from torchgrade.report.feedback import feedback_markdown
 from torchgrade.report.student_result import student_result
 from torchgrade.submission import shown
+from torchgrade.sums import of_one
 
 
 def explain(options: argparse.Namespace, course: Course) -> int:
     """Print the account of one mark; keep what was graded and a reply below ``explained/`` in the results."""
     task = course.find(options.task)
-    policy = Policy.from_mapping(course.settings.get("marks"), [one.stem for one in course.tasks])
     with Gradebook(existing_gradebook(options.out)) as book:
         student = one_student(book.students(), options.student, book.read_as())
-        account = account_of(book, student, task, policy)
+        account = account_of(book, course, student, task)
         if account is None:
             raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
         about = about_of(course, environment_of(book, [account.row]), [account.row])
@@ -38,8 +37,8 @@ def explain(options: argparse.Namespace, course: Course) -> int:
     try_folder(folder, "--out")
     for line in account_lines(account):
         say(line, spaces=True)
-    result = student_result(student, {task.stem: account.row}, [account.task], about)
-    mark = total([account.row], [account.task], Policy())
+    mark = of_one(account.line)
+    result = student_result(student, {task.stem: account.row}, [account.task], mark, about)
     reply = folder / f"{task.short}.md"
     write(reply, feedback_markdown(student, result, {task.stem: account.row}, mark))
     say("")

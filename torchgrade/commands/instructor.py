@@ -9,7 +9,7 @@ from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.classes.fingerprints import Reader
 from torchgrade.classes.publish import write
-from torchgrade.classes.similar import Pair
+from torchgrade.classes.similar import Alike
 from torchgrade.classes.similar import similar as compare
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.course import Course
@@ -26,7 +26,7 @@ from torchgrade.report.similar_page import similar_csv, similar_html
 
 def similar(options: argparse.Namespace, course: Course) -> int:
     """Compare what learners wrote in the gaps; writes similar.html and similar.csv, gives no verdict."""
-    found: dict[str, list[Pair]] = {}
+    found: dict[str, Alike] = {}
     sizes = {}
     with (
         Gradebook(existing_gradebook(options.out)) as book,
@@ -47,8 +47,10 @@ def similar(options: argparse.Namespace, course: Course) -> int:
             readable = {student: document for student, document in documents.items() if document is not None}
             found[task.stem] = compare(readable, options.pairs)
             sizes[task.stem] = len(readable)
-            say(_("{task}: {students} students, {pairs} pairs share something rare").format(
-                task=task.stem, students=len(readable), pairs=len(found[task.stem])))  # fmt: skip
+            words = _("{task}: {students} students, {pairs} pairs share something rare, {groups} groups stand out")
+            alike = found[task.stem]
+            say(words.format(
+                task=task.stem, students=len(readable), pairs=len(alike.pairs), groups=len(alike.groups)))  # fmt: skip
     write(options.out / "similar.html", similar_html(course.title, found, names, sizes))
     write(options.out / "similar.csv", similar_csv(found))
     return int(ExitCode.PASSED)

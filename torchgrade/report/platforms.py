@@ -6,17 +6,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torchgrade.marks import OPEN, Row, Student, TaskInfo
+from torchgrade.marks import OPEN, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.policy import Policy, Total
 from torchgrade.report.escape import harmless, plain
 from torchgrade.report.feedback_text import details
 from torchgrade.report.learner_view import learner_result
-from torchgrade.report.tables import Class, to_csv, totals
+from torchgrade.report.tables import Marks, to_csv
 from torchgrade.sheets import CANVAS, Column, Sheet, grade_places, number, participant
+from torchgrade.sums import Total
 
 
 def gradescope_json(result: Result) -> str:
@@ -58,13 +58,7 @@ def _test(task: TaskGrade, check: Outcome) -> dict[str, Any]:
     return test
 
 
-def canvas_csv(
-    students: Sequence[Student],
-    table: Class,
-    marks: Mapping[str, Total],
-    columns: Sequence[Column],
-    sheet: Sheet | None,
-) -> str:
+def canvas_csv(students: Sequence[Student], marks: Marks, columns: Sequence[Column], sheet: Sheet | None) -> str:
     """Canvas' gradebook import: its own first columns, a line of possible points, the columns that are set.
 
     A blank cell would erase the mark that is there: where there is no verdict, the export's own cell stands, and a
@@ -77,7 +71,7 @@ def canvas_csv(
     if all(column.points is not None for column in columns):
         lines = [["    Points Possible", *[""] * (place - 1), *(column.points for column in columns)]]
     for student, line in people:
-        values = [_value(column, table[student.key], marks[student.key]) for column in columns]
+        values = [_value(column, marks[student.key]) for column in columns]
         if any(value is not None for value in values):
             before = [_cell_of(sheet, line, column.heading) for column in columns]
             shown = [value if value is not None else old for value, old in zip(values, before, strict=True)]
@@ -112,19 +106,17 @@ def _cell_of(sheet: Sheet | None, line: Sequence[str], heading: str) -> str:
     return line[place] if place < len(line) else ""
 
 
-def _value(column: Column, rows: Mapping[str, Row], mark: Total) -> float | None:
+def _value(column: Column, mark: Total) -> float | None:
     """What goes into a column, out of its possible points, two decimals; None without a verdict."""
     if column.task:
-        row = rows[column.task]
-        possible = row.max_points if column.points is None else column.points
-        return None if row.points is None else round(row.share * possible, 2)
+        line = mark.line(column.task)
+        possible = line.max_points if column.points is None else column.points
+        return None if line.points is None else round(line.share * possible, 2)
     possible = mark.max_points if column.points is None else column.points
     return None if mark.percent is None else round(mark.percent / 100 * possible, 2)
 
 
-def blackboard_csv(
-    students: Sequence[Student], table: Class, marks: Mapping[str, Total], columns: Sequence[Column], sheet: Sheet
-) -> str:
+def blackboard_csv(students: Sequence[Student], marks: Marks, columns: Sequence[Column], sheet: Sheet) -> str:
     """Blackboard's upload: the person's columns and those that are set, every cell in quotes, as it wants them.
 
     Only columns with Blackboard's own number: another one would become a new column of text.
@@ -132,7 +124,7 @@ def blackboard_csv(
     known = [column for column in columns if column.heading in sheet.head]
     lines: list[list[object]] = []
     for student, line in _listed(students, sheet, "username", sheet.head.index("Username")):
-        values = [_value(column, table[student.key], marks[student.key]) for column in known]
+        values = [_value(column, marks[student.key]) for column in known]
         before = [_cell_of(sheet, line, column.heading) for column in known]
         shown = [value if value is not None else old for value, old in zip(values, before, strict=True)]
         lines.append([*line[: sheet.front], *shown])
@@ -140,10 +132,10 @@ def blackboard_csv(
     return to_csv(head, lines, quoted=True).removeprefix("\ufeff")
 
 
-def moodle_worksheet(students: Sequence[Student], marks: Mapping[str, Total], sheet: Sheet) -> str:
+def moodle_worksheet(students: Sequence[Student], marks: Marks, sheet: Sheet) -> str:
     """Moodle's grading worksheet as it was downloaded, with the grades in it: all other cells, and their order, stay.
 
-    Where there is no total yet, the grade that stands there stays too.
+    Where there is no total yet, the grade that stands there stays too. Moodle passes over what is above the maximum.
     """
     places = grade_places([sheet.head, *sheet.rows])
     assert places is not None  # that is what makes it a worksheet
@@ -152,7 +144,7 @@ def moodle_worksheet(students: Sequence[Student], marks: Mapping[str, Total], sh
     for student, line in _listed(students, sheet, "identifier", 0):
         percent = marks[student.key].percent
         if percent is not None:
-            filled[line[0]][grade] = f"{round(percent / 100 * (number(line[most]) or 0.0), 2):.2f}"
+            filled[line[0]][grade] = f"{round(min(percent, 100) / 100 * (number(line[most]) or 0.0), 2):.2f}"
     target = io.StringIO()
     writer = csv.writer(target)
     writer.writerow(sheet.head)
@@ -176,9 +168,8 @@ def ilias_folders(paths: Iterable[str]) -> dict[str, str]:
 _ILIAS = re.compile(r"[^_]+_[^_]+_(.+)_\d+")
 
 
-def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> str:
+def moodle_csv(students: Sequence[Student], tasks: Sequence[TaskInfo], marks: Marks) -> str:
     """Moodle's grade import: people by id number, e-mail or participant number, a column for each task."""
-    marks = totals(table, tasks, policy)
     head = ["Identifier", "ID number", "Full name", "Email address", *(_column(task) for task in tasks), "Total (%)"]
     lines = []
     for student in students:
@@ -187,7 +178,7 @@ def moodle_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
         participant = participant or (student.key if student.key.startswith("Participant ") else "")
         number = ids.get("id number") or ("" if participant == student.id else student.id)
         front: list[object] = [participant, number, student.name or student.key, student.email]
-        points = [table[student.key][task.task].points for task in tasks]
+        points = [marks[student.key].line(task.task).points for task in tasks]
         lines.append([*front, *points, marks[student.key].percent])
     return to_csv(head, lines).removeprefix("\ufeff")
 

@@ -121,7 +121,7 @@ def point_biserial(passed: Sequence[bool], rest: Sequence[float]) -> float | Non
 
 
 def outliers(rows: Iterable[Row], field: str) -> list[Outlier]:
-    """Rows whose ``seconds`` or ``peak_mb`` exceeds Tukey's outer fence (upper quartile + 3 IQR) of its task."""
+    """Rows whose ``seconds`` or ``peak_mb`` lies far beyond those of the others of its task; see ``fence``."""
     by_task: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
         value = getattr(row, field)
@@ -129,15 +129,23 @@ def outliers(rows: Iterable[Row], field: str) -> list[Outlier]:
             by_task.setdefault(row.task, []).append((float(value), row.student))
     found = []
     for task, values in by_task.items():
-        numbers = sorted(value for value, _ in values)
-        if len(numbers) < 8:  # quartiles of fewer say nothing
-            continue
-        low, usual, high = statistics.quantiles(numbers, n=4, method="inclusive")
-        fence = high + 3 * (high - low)
-        # Beyond the fence, and also in words a multiple: where all take the same time, the fence is a hair
-        # away.
-        found += [Outlier(who, task, value, usual) for value, who in values if value > max(fence, 2 * usual)]
+        numbers = [value for value, _ in values]
+        limit, usual = fence(numbers), statistics.median(numbers)
+        found += [Outlier(who, task, value, usual) for value, who in values if value > limit]
     return sorted(found, key=lambda outlier: outlier.usual / outlier.value)
+
+
+def fence(values: Sequence[float], reach: float = 3.0) -> float:
+    """What lies beyond stands out: Tukey's fence, upper quartile + ``reach`` IQR (3: outer, 1.5: inner),
+    and twice the median at least.
+
+    Where all are much the same, the fence itself is a hair away. Infinite for fewer than 8 values, whose quartiles say
+    nothing.
+    """
+    if len(values) < 8:
+        return math.inf
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return max(high + reach * (high - low), 2 * middle)
 
 
 def histogram(values: Iterable[float], bins: int = 10, top: float = 100.0) -> list[int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student, TaskInfo
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
+from torchgrade.report.sum_text import late_words
+from torchgrade.sums import TaskSum, Total
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,35 @@ class About:
 
 
 # What has no outcome of the grader's still has a status that a reader of results knows.
-_STATUS = {MISSING: Status.FAILED, UNREADABLE: Status.FAILED, PENDING: Status.UNAVAILABLE}
+_STATUS = {MISSING: Status.FAILED, UNREADABLE: Status.FAILED, PENDING: Status.UNAVAILABLE, UNMARKED: Status.UNAVAILABLE}
 
 
-def student_result(student: Student, rows: Mapping[str, Row], tasks: Sequence[TaskInfo], about: About) -> Result:
-    """The whole class result of one student, hidden checks included; see ``learner_view`` before handing it out."""
-    grades = tuple(task_grade(rows[task.task], task) for task in tasks)
+def student_result(
+    student: Student, rows: Mapping[str, Row], tasks: Sequence[TaskInfo], mark: Total, about: About
+) -> Result:
+    """The whole class result of one student, hidden checks included; see ``learner_view`` before handing it out.
+
+    The points of a task are those of the ``mark``: what being late costs is off.
+    """
+    grades = tuple(task_grade(rows[task.task], task, mark.line(task.task)) for task in tasks)
     name = student.id or student.key
     return Result(about.course, about.engine, about.torch, about.seed, name, about.devices, grades)
 
 
-def task_grade(row: Row, task: TaskInfo) -> TaskGrade:
-    """A row as a grade: what was not graded gets one check that says why, and an override is told in another."""
+def task_grade(row: Row, task: TaskInfo, line: TaskSum) -> TaskGrade:
+    """A row as a grade: what was not graded gets one check that says why; an override and what being late costs are
+    told in others.
+    """
     known = row.status in Status._value2member_map_
     status = Status(row.status) if known else _STATUS[row.status]
     checks = row.checks
     if row.override:
         checks = (*checks, _override_outcome(row, task))
     checks = checks or (_file_outcome(row, task, status),)
-    points = 0.0 if row.points is None else row.points
+    if line.late and line.late.cost:
+        checks = (*checks, _told("late", "it was handed in late", f"{late_words(line.late)} -{line.late.cost:g}"))
     return TaskGrade(
-        task.task, task.title, status, points, row.max_points, row.seconds, row.grader_hash,
+        task.task, task.title, status, line.points or 0.0, line.max_points, row.seconds, row.grader_hash,
         row.submission_hash[:16], checks, row.isolation or "none", row.memory_bound or "none",
         notes=row.notes,
     )  # fmt: skip
@@ -59,5 +69,9 @@ def _override_outcome(row: Row, task: TaskInfo) -> Outcome:
     graded += "" if row.checks or not row.reason else f" ({row.reason})"
     message = f"{decision.points:g} of {row.max_points:g} points instead of {graded}: {decision.why}"
     told = f"{message} ({decision.who}, {decision.made})"
-    title = "the points were set by hand"
-    return Outcome("override", title, "robustness", "cpu", Status.PASSED, 0.0, 0.0, message=told)
+    return _told("override", "the points were set by hand", told)
+
+
+def _told(name: str, title: str, message: str) -> Outcome:
+    """What is no check of the grader's, and says why the points are others than theirs."""
+    return Outcome(name, title, "robustness", "cpu", Status.PASSED, 0.0, 0.0, message=message)

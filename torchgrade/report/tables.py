@@ -7,10 +7,12 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from torchgrade.marks import Row, Student, TaskInfo
-from torchgrade.policy import Policy, Total, total
 from torchgrade.report.escape import cell
+from torchgrade.report.sum_text import COUNTS, late_words
+from torchgrade.sums import Total
 
 Class = Mapping[str, Mapping[str, Row]]
+Marks = Mapping[str, Total]
 
 
 def by_student(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
@@ -19,11 +21,6 @@ def by_student(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
     for row in rows:
         table.setdefault(row.student, {})[row.task] = row
     return table
-
-
-def totals(table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> dict[str, Total]:
-    """Every student's mark."""
-    return {student: total(rows.values(), tasks, policy) for student, rows in table.items()}
 
 
 def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]], *, quoted: bool = False) -> str:
@@ -38,13 +35,13 @@ def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]], *, quoted: bo
     return target.getvalue()
 
 
-def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo], policy: Policy) -> str:
-    """One line for each student: points by task, the total, what is open, overridden, late or left out.
+def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskInfo], marks: Marks) -> str:
+    """One line for each student: points by task (what being late costs is off), the total, what is open, overridden,
+    late or left out.
 
     A task without a verdict (our own fault, a device that is not there) is empty and named under ``open``;
     the total is then empty too. The ``late`` column is there when dates are known.
     """
-    marks = totals(table, tasks, policy)
     dated = any(row.late is not None for rows in table.values() for row in rows.values())
     graded = any(mark.passed is not None for mark in marks.values())
     teams = any(student.team for student in students)
@@ -57,7 +54,7 @@ def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
         listed = [rows[task.task] for task in tasks]
         line: list[object] = [student.id or student.key, student.name, student.email, student.section]
         line += [student.team] if teams else []
-        line += [row.points for row in listed]
+        line += [mark.line(task.task).points for task in tasks]
         line += [None if mark.open_tasks else mark.points, mark.max_points, mark.percent]
         line += [mark.passed] if graded else []
         line.append("; ".join(f"{row.task}: {row.status}" for row in listed if row.open))
@@ -65,6 +62,29 @@ def grades_csv(students: Sequence[Student], table: Class, tasks: Sequence[TaskIn
         line.append("; ".join(mark.dropped))
         line += ["; ".join(row.task for row in listed if row.late)] if dated else []
         lines.append(line)
+    return to_csv(head, lines)
+
+
+def sums_csv(students: Sequence[Student], marks: Marks) -> str:
+    """The sum behind every mark: a line for each student and task, and one (without a task) for the total."""
+    head = ("id", "name", "task", "checks", "by people", "bonus", "set by hand", "late", "points", "of", "percent",
+            "weight", "counts", "why late")  # fmt: skip
+    lines: list[list[object]] = []
+    for student in students:
+        who, mark = [student.id or student.key, student.name], marks[student.key]
+        for line in mark.lines:
+            late, share = line.late, None if line.points is None else round(100 * line.share, 4)
+            terms = [
+                line.checks,
+                line.by_hand,
+                line.bonus or None,
+                line.override,
+                -late.cost if late and late.cost else None,
+            ]
+            counts = [line.weight, COUNTS[line.counts] or line.counts, late_words(late) if late else ""]
+            lines.append([*who, line.task, *terms, line.points, line.max_points, share, *counts])
+        points = None if mark.open_tasks else mark.points
+        lines.append([*who, "", *[None] * 5, points, mark.max_points, mark.percent, mark.weight, "total", ""])
     return to_csv(head, lines)
 
 

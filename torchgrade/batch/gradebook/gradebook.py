@@ -407,6 +407,20 @@ class Gradebook:
         newest = {(row[0], row[1]): row for row in self.db.execute(query)}
         return {key: Override(*row) for key, row in newest.items() if row[2] is not None}
 
+    def extend(self, student: str, what: str, until: str, *, why: str, who: str) -> None:
+        """Give a student more time for a task or homework: ``until`` is a moment or a duration, blank withdraws."""
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO extensions (student, what, until, why, who, made) VALUES (?, ?, ?, ?, ?, ?)",
+                (student, what, until, why, who, now()),
+            )
+
+    def extensions(self) -> dict[tuple[str, str], str]:
+        """Those in force: (student, task or homework) -> until."""
+        query = "SELECT student, what, until FROM extensions ORDER BY extension"
+        newest = {(student, what): until for student, what, until in self.db.execute(query)}
+        return {key: until for key, until in newest.items() if until}
+
     def decisions(self, student: str, task: str) -> list[Decision]:
         """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""
         query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
@@ -479,7 +493,7 @@ class Gradebook:
 
     def _follow(self, student: str, into: str) -> bool:
         moved = 0
-        for table in ("overrides", "given", "people"):
+        for table in ("overrides", "extensions", "remarks", "given", "people"):
             moved += self.db.execute(f"UPDATE {table} SET student = ? WHERE student = ?", (into, student)).rowcount
         return moved > 0
 

@@ -91,14 +91,15 @@ def read_class(
     tasks: Collection[str] | None = None,
     pattern: str | None = None,
     attempt: str = "last",
+    best: Collection[str] = (),
     decided: Decided | None = None,
     ignore: Sequence[str] = (),
 ) -> Intake:
     """Read everything.
 
     ``wanted`` maps each task of the course to the names that it defines; of these ``tasks`` are asked for (default:
-    all), and files of the others are passed over. ``attempt`` is last, best or all. Raises UsageError where nothing
-    is a hand-in.
+    all), and files of the others are passed over. ``attempt`` is last, best or all; of the tasks in ``best``
+    all are kept anyhow. Raises UsageError where nothing is a hand-in.
     """
     decided = decided or Decided()
     place = metadata_path(files.entries)
@@ -140,7 +141,7 @@ def read_class(
             roster.find([Identity(key)])
     asked = [task for task in wanted if tasks is None or task in tasks]
     for key, work in handed.items():
-        _record(intake, key, work, asked, attempt)
+        _record(intake, key, work, asked, {task for task in asked if attempt != "last" or task in best})
     intake.students = roster.class_of()
     if not any(work.answers for work in handed.values()) and not any(
         s.listed and s.key in handed for s in intake.students
@@ -222,14 +223,14 @@ def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
     return task
 
 
-def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attempt: str) -> None:
-    """Number the attempts at each task and keep those that are asked for."""
+def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], whole: Collection[str]) -> None:
+    """Number the attempts at each task and keep the last, or of ``whole`` all."""
     intake.unmatched += [Unmatched(path, key, why) for path, why in work.aside]
     owners = {id(answer): owner for answer, owner in work.answers}
     for task in asked:
         every = [answer for answer, _ in work.answers if answer.task == task]
         attempts = in_order(every, task)
-        chosen = list(enumerate(attempts, 1))[-1 if attempt == "last" else 0 :]
+        chosen = list(enumerate(attempts, 1))[0 if task in whole else -1 :]
         for number, answer in chosen:
             owner = owners[id(answer)]
             row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)

@@ -25,6 +25,7 @@ def test_the_page_walks_from_download_to_release():
         "explain",
         "override",
         "regrade",
+        "batch",
         "similar",
         "release",
     ]
@@ -44,8 +45,11 @@ def test_every_command_of_the_page_works(tmp_path):
     for name in ("ann", "bob", "cyd", "annlee"):
         (course / "submissions" / "week1" / f"{name}.py").write_text(solution)
     (course / "submissions" / "notes.txt").write_text(solution)
-    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\n")
-    (course / "teams.csv").write_text("team,student\nA,bob\nA,cyd\n")
+    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\ndan,Dan,e@x\n")
+    people = "".join(f"{name},{number},{name},A,\n" for number, name in enumerate(("Ann", "Bob", "Cyd"), 101))
+    head = "Student,ID,SIS Login ID,Section,Homework 1 (34567)\n    Points Possible,,,,30\n"
+    (course / "canvas.csv").write_text(head + people)
+    (course / "teams.csv").write_text("team,student\nA,bob\nA,dan\n")
     settings = course / "course.yaml"
     settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
     for command in COMMANDS:

@@ -148,7 +148,7 @@ def moodle_worksheet(students: Sequence[Student], marks: Marks, sheet: Sheet) ->
     target = io.StringIO()
     writer = csv.writer(target)
     writer.writerow(sheet.head)
-    writer.writerows([harmless(text) for text in line] for line in filled.values())
+    writer.writerows([text if text == "-" else harmless(text) for text in line] for line in filled.values())
     return target.getvalue()
 
 

@@ -126,7 +126,7 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
         if key == student.key:
             kept[key] = student
         elif key in past:
-            kept.setdefault(key, replace(past[key], listed=True))
+            kept.setdefault(key, replace(past[key], listed=True, section=student.section, team=student.team))
     return list(kept.values())
 
 

@@ -24,7 +24,9 @@ def test_the_page_walks_from_download_to_release():
         *people,
         "explain",
         "override",
+        *["mark"] * 4,
         "regrade",
+        *["extend"] * 2,
         "similar",
         "release",
     ]
@@ -47,9 +49,12 @@ def test_every_command_of_the_page_works(tmp_path):
     (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\n")
     (course / "teams.csv").write_text("team,student\nA,bob\nA,cyd\n")
     settings = course / "course.yaml"
-    settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
+    settings.write_text(settings.read_text() + "homeworks: {hw2: {tasks: [task01], deadline: 2026-03-01}}\n")
+    facts = course / "graders" / "task01_scale" / "task.yaml"
+    facts.write_text(facts.read_text() + "manual: {explain: {title: A comment says why, points: 2}}\n")
+    (course / "extensions.csv").write_text("student,what,until,why\nann,hw2,3 days,ill\n")
     for command in COMMANDS:
-        arguments = shlex.split(command.replace("task07", "task01"))[2:]
+        arguments = shlex.split(command.replace("task07", "task01").replace("max_pool2d", "scale"))[2:]
         if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
             continue
         if arguments[0] in ("batch", "regrade", "assign"):
@@ -71,6 +76,8 @@ def test_every_option_that_the_page_names_exists(mini):
         "regrade",
         "explain",
         "override",
+        "mark",
+        "extend",
         "assign",
         "merge",
         "rename",

@@ -75,7 +75,7 @@ def _students(out: Path, found: Standing, about: About) -> dict[str, str]:
         rows, mark = found.table[student.key], found.marks[student.key]
         result = student_result(student, rows, found.tasks, mark, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
-        mine = rows, mark, policy_words(found.policy, mark)
+        mine = rows, mark, policy_words(found.policy, mark), found.comments.get(student.key, "")
         write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
         write(folder / "mark.json", json.dumps(mark_json(mark), ensure_ascii=True) + "\n")
         write(folder / "gradescope.json", platforms.gradescope_json(result))

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
+from torchgrade.marking import gone
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import plain
 
@@ -236,6 +238,11 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
           "{graded} graded now").format(
         rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], pending=counts[PENDING],
         broken=counts["broken"], graded=graded.graded))  # fmt: skip
+    if waiting := sum(row.status == UNMARKED for row in rows):
+        say(_("{count} rows wait for people to mark them: mark --write marking.csv").format(count=waiting))
+    for (task, part), count in Counter((row.task, remark.part) for row in rows for remark in gone(row)).items():
+        words = _("{count} marks or comments are about {part} of {task}, which is gone; they are kept and still shown")
+        say(words.format(count=count, part=part, task=task))
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(

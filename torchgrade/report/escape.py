@@ -49,6 +49,11 @@ def cell(value: object) -> str:
     return text
 
 
+def uncelled(text: str) -> str:
+    """What ``cell`` made such a text of."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_FORMULA) else text
+
+
 def markup(text: str) -> str:
     """HTML text or attribute value."""
     return html.escape(plain(text), quote=True)

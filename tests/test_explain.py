@@ -83,6 +83,19 @@ def test_the_reply_tells_a_student_no_more_than_feedback(course):
     assert "seed" not in reply
 
 
+def test_without_a_task_the_whole_history_is_a_page(course):
+    """Each attempt, each decision, each check that cost points; what a student wrote is text."""
+    text = run(course, "explain", "ann")
+    assert "handed in" in text
+    assert "FAIL" not in text
+    page = (course / "results" / "explained" / "ann" / "history.html").read_text()
+    assert "Ann Lee (ann): the whole history" in page
+    assert "<dt>handed in</dt><dd>1. ann/attempt_1/task01.py: failed, 7/8</dd>" in page
+    assert "checks that cost points: 2" in page
+    assert "the factor is added, not multiplied" in page
+    assert "<script" not in page
+
+
 def test_a_mark_without_a_grading_and_wrong_calls(course):
     text = run(course, "explain", "dan", "task01")
     assert text.splitlines()[0] == "Dan (dan), task01_scale: 0 of 8 points (0 %), missing"

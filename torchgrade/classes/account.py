@@ -13,6 +13,7 @@ from torchgrade.i18n import translate as _
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Outcome
 from torchgrade.report.feedback_text import outcome_lines, padded, points_text
+from torchgrade.report.history_page import TaskHistory
 from torchgrade.report.sum_text import late_words, line_words
 from torchgrade.sums import TaskSum
 
@@ -77,18 +78,28 @@ def lost(account: Account) -> list[Outcome]:
     return [check for check in account.row.checks if check.points < check.max_points]
 
 
-def account_lines(account: Account) -> Iterator[str]:
-    """For the instructor, as lines of plain text: a label and what it says, then the checks that cost points."""
-    row = account.row
-    yield f"{account.student.called}, {account.task.task}: {line_words(account.line)}, {_(row.status)}"
-    for label, text in _facts(account):
+def account_lines(account: Account, checks: bool = True) -> Iterator[str]:
+    """For the instructor, as lines of plain text: labels and what they say, then the checks that cost points."""
+    yield f"{account.student.called}, {account.task.task}: {mark_text(account)}"
+    for label, text in facts(account):
         yield f"  {padded(label, 12)} {text}"
-    for check in lost(account):
+    for check in lost(account) if checks else ():
         yield ""
         yield from outcome_lines(check, whole=True)
 
 
-def _facts(account: Account) -> Iterator[tuple[str, str]]:
+def mark_text(account: Account) -> str:
+    return f"{line_words(account.line)}, {_(account.row.status)}"
+
+
+def history(account: Account) -> TaskHistory:
+    """The account as a part of the student's page."""
+    lines = ["\n".join(outcome_lines(check, whole=True)) for check in lost(account)]
+    return TaskHistory(account.task.task, account.task.title, mark_text(account), tuple(facts(account)), lines)
+
+
+def facts(account: Account) -> Iterator[tuple[str, str]]:
+    """A label and what it says, in the order of what happened."""
     row = account.row
     yield from ((_("handed in"), _attempt(account, one)) for one in account.attempts)
     yield from ((_("left out"), note) for note in row.notes)

@@ -15,7 +15,7 @@ from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
 from torchgrade.hardware import DEVICES
-from torchgrade.i18n import LANGUAGE, read_course
+from torchgrade.i18n import LANGUAGE, lend_to_gettext, read_course
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         course: Course | TorchGradeError = here
     except (UsageError, CourseError) as error:
         course = error  # --help and --version need none
+    lend_to_gettext()
     parser = build_parser(for_learners=isinstance(course, Course) and course.for_learners)
     names = command_names(parser)
     implied = not set(arguments[:1]) & {*names, "-h", "--help", "--version"}

@@ -31,7 +31,7 @@ EXTENSION = ("student", "what", "until", "why")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Marking:
     """What is to be given and said: blank points and a comment of None leave what is there."""
 
     students: tuple[str, ...]
@@ -67,7 +67,7 @@ def mark(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.PASSED)
 
 
-def _said(book: Gradebook, course: Course, found: Standing, options: argparse.Namespace) -> Entry:
+def _said(book: Gradebook, course: Course, found: Standing, options: argparse.Namespace) -> Marking:
     """What the call asks for."""
     if not options.student or not options.task:
         raise UsageError(_("say whom and what: mark STUDENT TASK [PART], or --write or --read a sheet"))
@@ -83,7 +83,7 @@ def _said(book: Gradebook, course: Course, found: Standing, options: argparse.Na
         wanted = {answers.key(row, part.name) for row in rows if row.student in students}
         students = [row.student for row in rows if answers.key(row, part.name) in wanted]
         say(_("alike: {students}").format(students=", ".join(students)))
-    return _checked(Entry(tuple(students), task, part, options.points or "", options.comment))
+    return _checked(Marking(tuple(students), task, part, options.points or "", options.comment))
 
 
 def _part(course: Course, found: Standing, said: str, part: str) -> tuple[Task | None, Part]:
@@ -97,7 +97,7 @@ def _part(course: Course, found: Standing, said: str, part: str) -> tuple[Task |
     return task, part_named(part, parts(task, [mine[task.stem] for mine in found.table.values()]))
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: Marking) -> Marking:
     if entry.points and entry.points != NONE:
         most = entry.part.max_points
         if most is None:
@@ -118,7 +118,7 @@ def _number(text: str) -> float:
 Change = tuple[str, Task | None, str, float | None, str]
 
 
-def _changes(book: Gradebook, found: Standing, entry: Entry) -> list[Change]:
+def _changes(book: Gradebook, found: Standing, entry: Marking) -> list[Change]:
     """What the entry changes: student, task, part, points and comment from now on."""
     stem, part, changes = entry.task.stem if entry.task else "", entry.part.name, []
     for student in entry.students:
@@ -184,7 +184,7 @@ def _unread(book: Gradebook, course: Course, found: Standing, place: Path) -> in
     return sum(len(_changes(book, found, entry)) for entry in _read_sheet(book, course, found, place))
 
 
-def _read_sheet(book: Gradebook, course: Course, found: Standing, place: Path) -> list[Entry]:
+def _read_sheet(book: Gradebook, course: Course, found: Standing, place: Path) -> list[Marking]:
     """The lines that say something. UsageError tells every line that cannot be, and then nothing is kept."""
     entries, wrong = [], []
     for number, line in read_records(place, COLUMNS, _READ):
@@ -194,7 +194,7 @@ def _read_sheet(book: Gradebook, course: Course, found: Standing, place: Path) -
         try:
             task, part = _part(course, found, said, name)
             students = [key for one in who.split(";") for key in students_of(book, one.strip())]
-            entries.append(_checked(Entry(tuple(students), task, part, points, comment or None)))
+            entries.append(_checked(Marking(tuple(students), task, part, points, comment or None)))
         except TorchGradeError as error:
             wrong.append(_("{file}, line {number}: {reason}").format(file=place, number=number, reason=error))
     if wrong:

@@ -25,7 +25,7 @@ NONE = "none"  # takes points back
 
 
 @dataclass(frozen=True)
-class Part:
+class Markable:
     """What can be marked by itself: a check, a question or an item of its rubric; without a name the whole task."""
 
     name: str
@@ -33,24 +33,26 @@ class Part:
     max_points: float | None  # None where only a comment is possible
 
 
-def parts(task: Task, rows: Iterable[Row]) -> dict[str, Part]:
+def parts(task: Task, rows: Iterable[Row]) -> dict[str, Markable]:
     """All parts of a task by name: its questions and their items, its checks, and the whole of it."""
     found = {}
     for question in task.manifest.manual:
         most = None if question.rubric else question.points  # a rubric is marked item by item
-        found[question.name] = Part(question.name, question.title, most)
+        found[question.name] = Markable(question.name, question.title, most)
         for title, points in question.rubric:
-            found[f"{question.name}/{title}"] = Part(f"{question.name}/{title}", f"{question.title}: {title}", points)
-    found |= {check.name: Part(check.name, check.title, check.points) for check in read_suite(task).checks}
+            found[f"{question.name}/{title}"] = Markable(
+                f"{question.name}/{title}", f"{question.title}: {title}", points
+            )
+    found |= {check.name: Markable(check.name, check.title, check.points) for check in read_suite(task).checks}
     for row in rows:  # a suite may make checks that its text hides
         for check in row.checks:
             most = sum(other.max_points for other in row.checks if other.id == check.id)
-            found.setdefault(check.id, Part(check.id, check.title, most))
+            found.setdefault(check.id, Markable(check.id, check.title, most))
     most = max((row.max_points for row in rows), default=None)
-    return {**found, "": Part("", _("the whole task"), most)}
+    return {**found, "": Markable("", _("the whole task"), most)}
 
 
-def part_named(said: str, known: Mapping[str, Part]) -> Part:
+def part_named(said: str, known: Mapping[str, Markable]) -> Markable:
     """The part that is meant: by its name, that of the function which a check is about, ``question/2``."""
     question, slash, place = said.partition("/")
     items = [name for name in known if slash and name.startswith(f"{question}/")]
@@ -151,7 +153,7 @@ def sheet(found: Standing, task: Task, answers: HandedIn, *, checks: bool, alike
             }
 
 
-def _is_asked(row: Row, part: Part, task: Task, checks: bool) -> bool:
+def _is_asked(row: Row, part: Markable, task: Task, checks: bool) -> bool:
     if not part.name:
         return True
     mine = [check for check in row.checks if check.id == part.name]

@@ -11,7 +11,7 @@ from pathlib import Path
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.sheets import read_records
 from torchgrade.batch.run import policy_of
-from torchgrade.classes.marking_sheet import COLUMNS, NONE, HandedIn, Part, part_named, parts, sheet, sheet_csv
+from torchgrade.classes.marking_sheet import COLUMNS, NONE, HandedIn, Markable, part_named, parts, sheet, sheet_csv
 from torchgrade.classes.publish import publish, write
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, say
@@ -36,7 +36,7 @@ class Marking:
 
     students: tuple[str, ...]
     task: Task | None
-    part: Part
+    part: Markable
     points: str
     comment: str | None
 
@@ -86,11 +86,11 @@ def _said(book: Gradebook, course: Course, found: Standing, options: argparse.Na
     return _checked(Marking(tuple(students), task, part, options.points or "", options.comment))
 
 
-def _part(course: Course, found: Standing, said: str, part: str) -> tuple[Task | None, Part]:
+def _part(course: Course, found: Standing, said: str, part: str) -> tuple[Task | None, Markable]:
     if said == WHOLE:
         if part:
             raise UsageError(_("a part belongs to one task, not to the whole hand-in"))
-        return None, Part("", _("the whole hand-in"), None)
+        return None, Markable("", _("the whole hand-in"), None)
     task = course.find(said)
     if task.stem not in {info.task for info in found.tasks}:
         raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))

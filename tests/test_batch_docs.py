@@ -25,7 +25,9 @@ def test_the_page_walks_from_download_to_release():
         "batch",
         "explain",
         "override",
+        *["mark"] * 4,
         "regrade",
+        *["extend"] * 2,
         "batch",
         "similar",
         "cohorts",
@@ -57,9 +59,12 @@ def test_every_command_of_the_page_works(tmp_path):
     (course / "canvas.csv").write_text(head + rows)
     (course / "teams.csv").write_text("team,student\nA,bob\nA,dan\n")
     settings = course / "course.yaml"
-    settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
+    settings.write_text(settings.read_text() + "homeworks: {hw2: {tasks: [task01], deadline: 2026-03-01}}\n")
+    facts = course / "graders" / "task01_scale" / "task.yaml"
+    facts.write_text(facts.read_text() + "manual: {explain: {title: A comment says why, points: 2}}\n")
+    (course / "extensions.csv").write_text("student,what,until,why\nann,hw2,3 days,ill\n")
     for command in COMMANDS:
-        arguments = shlex.split(command.replace("task07", "task01"))[2:]
+        arguments = shlex.split(command.replace("task07", "task01").replace("max_pool2d", "scale"))[2:]
         if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
             continue
         if arguments[:2] == ["cohorts", "results-2025"]:
@@ -83,6 +88,8 @@ def test_every_option_that_the_page_names_exists(mini):
         "regrade",
         "explain",
         "override",
+        "mark",
+        "extend",
         "assign",
         "merge",
         "rename",

@@ -23,10 +23,10 @@ import torchgrade.report
 from torchgrade.errors import CourseError
 from torchgrade.marks import Override, Row, Student, TaskInfo, counting
 from torchgrade.model import Outcome, Result, Status
+from torchgrade.platform_sheet import columns_for
 from torchgrade.policy import Policy
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
-from torchgrade.sheets import columns_for
 from torchgrade.sums import dated, total
 
 STUDENTS, ROWS = make_class()

@@ -12,13 +12,13 @@ from handin_support import Direct, write
 from support import MINI, copy_of_mini, grade_py
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.intake.roster_file import parse_roster, read_roster, read_sheet
+from torchgrade.batch.intake.roster_file import parse_roster, read_exported, read_roster
 from torchgrade.batch.run import Submissions, take_in, task_plans
 from torchgrade.classes.publish import publish
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
 from torchgrade.marks import TaskInfo
-from torchgrade.sheets import Sheet, columns_for, grade_places
+from torchgrade.platform_sheet import Sheet, columns_for, grade_places
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_bytes()
 SIZE = 60
@@ -45,7 +45,7 @@ def graded(tmp_path, files, roster, columns=()):
         subs = Submissions(write(tmp_path / "subs", files), course, asked, Direct, read_roster(place))
         intake, _ = take_in(book, subs)
         assert intake.doubts == []
-        sheet = read_sheet(place)
+        sheet = read_exported(place)
         columns_for(sheet, columns, [plan.info for plan in task_plans(asked).values()])
         book.set_setting("sheet", sheet.kept() if sheet else "")
         book.set_setting("columns", json.dumps(list(columns)))

@@ -16,13 +16,13 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
 from torchgrade.marks import Row, TaskInfo
+from torchgrade.platform_sheet import BLACKBOARD, MOODLE, Sheet, columns_for
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.escape import folder_name
 from torchgrade.report.platforms import ilias_folders, moodle_folder
 from torchgrade.report.student_result import About, student_result
 from torchgrade.report.sum_text import mark_json, policy_words
-from torchgrade.sheets import BLACKBOARD, MOODLE, Sheet, columns_for
 
 _DOCUMENTS = ("results.json", "mark.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
 SHOWN: tuple[str, ...] = ("torch", "python", "machine")
@@ -111,7 +111,7 @@ def _students(out: Path, found: Standing, about: About) -> dict[str, str]:
         rows, mark = found.table[student.key], found.marks[student.key]
         result = student_result(student, rows, found.tasks, mark, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
-        mine = rows, mark, policy_words(found.policy, mark)
+        mine = rows, mark, policy_words(found.policy, mark), found.comments.get(student.key, "")
         write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
         write(folder / "mark.json", json.dumps(mark_json(mark), ensure_ascii=True) + "\n")
         write(folder / "gradescope.json", platforms.gradescope_json(result))

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
-from torchgrade.batch.intake.roster_file import read_roster, read_sheet, read_teams
+from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
 from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
@@ -32,10 +33,11 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
+from torchgrade.marking import gone
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
-from torchgrade.sheets import Sheet, columns_for
 
 GRADEBOOK = "gradebook.sqlite"
 _SHOWN = 40  # lines of a table that a screen bears
@@ -77,7 +79,7 @@ def _listed(options: argparse.Namespace, book: Gradebook | None) -> list[Student
 
 def _keep_sheet(options: argparse.Namespace, book: Gradebook, asked: Sequence[Task]) -> None:
     """Keep the platform's own gradebook and the columns to fill; raises UsageError where they do not fit."""
-    sheet = read_sheet(options.roster) if options.roster else Sheet.from_kept(book.setting("sheet") or "")
+    sheet = read_exported(options.roster) if options.roster else Sheet.from_kept(book.setting("sheet") or "")
     columns = json.loads(book.setting("columns") or "[]") if options.columns is None else options.columns
     found = columns_for(sheet, columns, [plan.info for plan in task_plans(asked).values()])
     book.set_setting("sheet", sheet.kept() if sheet else "")
@@ -252,6 +254,11 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
           "{graded} graded now").format(
         rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], pending=counts[PENDING],
         broken=counts["broken"], graded=graded.graded))  # fmt: skip
+    if waiting := sum(row.status == UNMARKED for row in rows):
+        say(_("{count} rows wait for people to mark them: mark --write marking.csv").format(count=waiting))
+    for (task, part), count in Counter((row.task, remark.part) for row in rows for remark in gone(row)).items():
+        words = _("{count} marks or comments are about {part} of {task}, which is gone; they are kept and still shown")
+        say(words.format(count=count, part=part, task=task))
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(

@@ -51,6 +51,11 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
+def uncelled(text: str) -> str:
+    """What ``cell`` made such a text of."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_FORMULA) else text
+
+
 def markup(text: str) -> str:
     """HTML text or attribute value."""
     return html.escape(plain(text), quote=True)

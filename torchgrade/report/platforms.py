@@ -11,11 +11,11 @@ from typing import Any
 
 from torchgrade.marks import OPEN, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
+from torchgrade.platform_sheet import CANVAS, Column, Sheet, grade_places, number, participant
 from torchgrade.report.escape import harmless, plain
 from torchgrade.report.feedback_text import details
 from torchgrade.report.learner_view import learner_result
 from torchgrade.report.tables import Marks, to_csv
-from torchgrade.sheets import CANVAS, Column, Sheet, grade_places, number, participant
 from torchgrade.sums import Total
 
 

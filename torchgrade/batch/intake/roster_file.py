@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from torchgrade.batch.intake.roster import Identity, Roster
+from torchgrade.batch.intake.sheets import parse_sheet, read_sheet
 from torchgrade.errors import UsageError
 from torchgrade.marks import GROUP, TEST_STUDENT, Student
-from torchgrade.sheets import Sheet, grade_places
+from torchgrade.platform_sheet import Sheet, grade_places
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -40,77 +39,17 @@ _HEADING_LINES = 10  # so far down a title may push the headings
 
 def read_roster(path: Path) -> list[Student]:
     """The students in the order of the file; raises UsageError naming the line to mend."""
-    return _students(_read(path), str(path))
+    return _students(read_sheet(path, _is_heading), str(path))
 
 
-def read_sheet(path: Path) -> Sheet | None:
+def read_exported(path: Path) -> Sheet | None:
     """The same file as the gradebook that a platform exported, to be given back with marks; None where it is none."""
-    return Sheet.of(_read(path))
-
-
-def _read(path: Path) -> list[list[str]]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if data.startswith(b"PK\x03\x04"):
-        return _workbook(data, path)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _table(data.decode("utf-16", "replace"), str(path))
-    for encoding in ("utf-8-sig", "gb18030", "cp1252"):
-        try:
-            return _table(data.decode(encoding), str(path))
-        except UnicodeDecodeError:
-            continue
-    raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
+    return Sheet.of(read_sheet(path, _is_heading))
 
 
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
-    return _students(_table(text, name), name)
-
-
-def _table(text: str, name: str) -> list[list[str]]:
-    try:
-        return _cells(text.replace("\r\n", "\n").replace("\r", "\n"))
-    except (csv.Error, TypeError, ValueError) as error:  # a cell without end, a separator that cannot be one
-        raise UsageError(f"{name} is not readable as a table: {error}") from None
-
-
-def _cells(text: str) -> list[list[str]]:
-    declared = re.match(r"sep=(.)\n", text)
-    head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
-    delimiter = declared[1] if declared else _delimiter(head)
-    return list(csv.reader(io.StringIO(text[declared.end() :] if declared else text), delimiter=delimiter))
-
-
-def _split(line: str) -> list[str]:
-    return line.replace('"', "").split(_delimiter(line))
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _workbook(data: bytes, path: Path) -> list[list[str]]:
-    """The first sheet of a workbook."""
-    try:
-        import openpyxl
-    except ImportError:
-        raise UsageError(
-            f"{path} is a workbook, which needs: pip install 'torchgrade[xlsx]'; or save it as CSV"
-        ) from None
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        return [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
-    except Exception as error:  # the reader raises what its many parts raise
-        raise UsageError(f"{path} is not a workbook that can be read: {type(error).__name__}") from None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)
+    return _students(parse_sheet(text, name, _is_heading), name)
 
 
 def _headings(cells: Iterable[str]) -> list[str]:

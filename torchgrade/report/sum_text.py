@@ -9,6 +9,7 @@ from typing import Any
 
 from torchgrade.i18n import noop, plural
 from torchgrade.i18n import translate as _
+from torchgrade.marks import HandPart
 from torchgrade.model import short_name
 from torchgrade.policy import LateRule, Policy
 from torchgrade.sums import Late, TaskSum, Total
@@ -22,6 +23,10 @@ _MINUS = "\N{MINUS SIGN}"
 def number(value: float | None) -> str:
     """As every output prints it; nothing where there is none."""
     return "" if value is None else f"{value:.6g}"
+
+
+def points_of(part: HandPart) -> str:
+    return f"{_('open') if part.points is None else number(part.points)}/{number(part.max_points)}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import torchgrade.report
 from torchgrade.errors import CourseError
 from torchgrade.marks import Override, Row, Student, TaskInfo, counting
 from torchgrade.model import Outcome, Result, Status
+from torchgrade.platform_sheet import columns_for
 from torchgrade.policy import Policy
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
@@ -187,13 +188,13 @@ def test_moodle_and_canvas():
     assert moodle[0]["Identifier"] == "Participant 7"
     assert moodle[1]["Task 01 Numbers & <shapes>"] == ""
     assert moodle[1]["Total (%)"] == ""
-    canvas = read_csv(platforms.canvas_csv(STUDENTS, TASKS, MARKS))
+    canvas = read_csv(platforms.canvas_csv(STUDENTS, MARKS, columns_for(None, [], TASKS), None))
     assert list(canvas[0])[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     assert [canvas[0][name] for name in list(canvas[0])[5:]] == ["6", "6", "6"]
     assert len(canvas) == len(STUDENTS) + 1
     assert canvas[3]["Task 02 Pooling"] == "5.5"
     people = [Student("a", "", "A", ids={"id": "17", "sis login id": "a@x"}), Student("44")]
-    ids = read_csv(platforms.canvas_csv(people, TASKS, whole_marks(people)))
+    ids = read_csv(platforms.canvas_csv(people, whole_marks(people), columns_for(None, [], TASKS), None))
     assert [(line["ID"], line["SIS Login ID"]) for line in ids[1:]] == [("17", "a@x"), ("", "")]
 
 

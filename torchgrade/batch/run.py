@@ -126,7 +126,7 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
         if key == student.key:
             kept[key] = student
         elif key in past:
-            kept.setdefault(key, replace(past[key], listed=True))
+            kept.setdefault(key, replace(past[key], listed=True, section=student.section, team=student.team))
     return list(kept.values())
 
 
@@ -154,6 +154,7 @@ def take_in(
     followed = {former: present for former, present in followed.items() if book.follow(former, present)}
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in submissions.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
+    book.set_setting("layout", intake.layout)
     book.set_setting("attempt", submissions.attempt)
     book.set_setting("submissions", str(submissions.path.absolute()))
     book.set_setting("pattern", submissions.pattern or "")

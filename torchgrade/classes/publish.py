@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade import __version__
@@ -14,9 +16,11 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
 from torchgrade.marks import Row, TaskInfo
+from torchgrade.platform_sheet import BLACKBOARD, MOODLE, Sheet, columns_for
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.escape import folder_name
+from torchgrade.report.platforms import ilias_folders, moodle_folder
 from torchgrade.report.student_result import About, student_result
 from torchgrade.report.sum_text import mark_json, policy_words
 
@@ -33,8 +37,7 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     write(out / "grades.csv", tables.grades_csv(students, found.table, tasks, marks))
     write(out / "sums.csv", tables.sums_csv(students, marks))
     write(out / "checks.csv", tables.checks_csv(students, found.every))
-    write(out / "canvas.csv", platforms.canvas_csv(students, tasks, marks))
-    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
+    _exports(book, out, found)
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))
     if changed:
         write(out / "changes.csv", changes_csv(changed))
@@ -43,6 +46,39 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
     write(out / "report.html", class_report(students, found.rows, tasks, marks, facts, _tracks(course, tasks)))
     return found
+
+
+def _exports(book: Gradebook, out: Path, found: Standing) -> None:
+    """What goes back to the platforms: their own gradebooks with marks in them, and feedback in their folders."""
+    students, tasks, marks = found.students, found.tasks, found.marks
+    sheet = Sheet.from_kept(book.setting("sheet") or "")
+    columns = columns_for(sheet, json.loads(book.setting("columns") or "[]"), tasks)
+    if sheet and sheet.kind == BLACKBOARD:
+        write(out / "blackboard.csv", platforms.blackboard_csv(students, marks, columns, sheet))
+        columns = columns_for(None, [], tasks)
+    if sheet and sheet.kind == MOODLE:
+        write(out / "moodle_worksheet.csv", platforms.moodle_worksheet(students, marks, sheet))
+    write(out / "canvas.csv", platforms.canvas_csv(students, marks, columns, sheet))
+    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
+    _feedback_zip(out, "moodle_feedback.zip", {s.key: folder for s in students if (folder := moodle_folder(s))})
+    if book.setting("layout") == "ILIAS":
+        folders = ilias_folders(
+            [*(handin.label for handin in book.handins()), *(left.origin for left in book.unmatched())]
+        )
+        mine = {key: folders[login] for login, keys in book.read_as().items() if login in folders for key in keys}
+        _feedback_zip(out, "ilias_feedback.zip", {key: f"multi_feedback/{mine[key]}" for key in mine if key in marks})
+
+
+def _feedback_zip(out: Path, name: str, folders: Mapping[str, str]) -> None:
+    """The feedback pages in the folders by which a platform knows people: key -> folder."""
+    if not folders:
+        return
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, folder in sorted(folders.items()):
+            page = out / "students" / folder_name(key) / "feedback.html"
+            archive.writestr(zipfile.ZipInfo(f"{folder}/feedback.html"), page.read_bytes(), zipfile.ZIP_DEFLATED)
+    write(out / name, target.getvalue())
 
 
 def _tracks(course: Course, tasks: Sequence[TaskInfo]) -> list[TrackPart]:
@@ -101,9 +137,9 @@ def changes_csv(changed: Sequence[Change]) -> str:
     return tables.to_csv(head, ([getattr(change, name) for name in head] for change in changed))
 
 
-def write(place: Path, text: str) -> None:
+def write(place: Path, content: str | bytes) -> None:
     """Replace a file in one step. A lone surrogate, which no file can carry, becomes a question mark."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.new")
-    draft.write_bytes(text.encode("utf-8", "replace"))
+    draft.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     os.replace(draft, place)

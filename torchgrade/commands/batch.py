@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -17,8 +18,8 @@ from rich.console import Console
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
-from torchgrade.batch.intake.roster_file import read_roster, read_teams
-from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in
+from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
+from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -35,6 +36,7 @@ from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marking import gone
 from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
@@ -57,6 +59,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
         listed = _listed(options, book)
+        _keep_sheet(options, book, asked)
         with Openers(isolation(options), course.secret) as openers:
             submissions = _submissions(options, course, asked, listed, openers)
             intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
@@ -72,6 +75,19 @@ def _listed(options: argparse.Namespace, book: Gradebook | None) -> list[Student
     """The class list and the teams of the call; of what it does not name, that of the last time."""
     listed = read_roster(options.roster) if options.roster else listed_before(book)
     return read_teams(options.teams, listed) if options.teams else listed
+
+
+def _keep_sheet(options: argparse.Namespace, book: Gradebook, asked: Sequence[Task]) -> None:
+    """Keep the platform's own gradebook and the columns to fill; raises UsageError where they do not fit."""
+    sheet = read_exported(options.roster) if options.roster else Sheet.from_kept(book.setting("sheet") or "")
+    columns = json.loads(book.setting("columns") or "[]") if options.columns is None else options.columns
+    found = columns_for(sheet, columns, [plan.info for plan in task_plans(asked).values()])
+    book.set_setting("sheet", sheet.kept() if sheet else "")
+    book.set_setting("columns", json.dumps(columns))
+    for column in found if columns else ():
+        if column.points is None:
+            say(_("{column}: how many points are possible there is not known; the platform's own export as --roster "
+                  "tells").format(column=column.heading))  # fmt: skip
 
 
 def _submissions(

@@ -47,6 +47,10 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], la
     batch.add_argument("--homework", metavar="NAME", help=_("the tasks that course.yaml lists under this name"))
     batch.add_argument("--roster", type=Path, metavar="FILE", help=_("CSV or .xlsx with id, name, e-mail, section"))
     batch.add_argument("--teams", type=Path, metavar="FILE", help=_("CSV with team and member: one hand-in for all"))
+    batch.add_argument(
+        "--canvas-column", "--blackboard-column", action="append", dest="columns", metavar="HEADING",
+        help=_("where the total goes in the platform's gradebook; `task07=HEADING` for one task; repeatable"),
+    )  # fmt: skip
     batch.add_argument("--plan", action="store_true", help=_("show file, person and task, and end"))
     batch.add_argument("--yes", action="store_true", help=_("grade although people or files are in doubt"))
     batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))

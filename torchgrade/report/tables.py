@@ -23,12 +23,12 @@ def by_student(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
     return table
 
 
-def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """RFC 4180 text, every cell made harmless. Begins with a byte order mark, without which Excel takes UTF-8
-    for Latin 1."""
+def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]], *, quoted: bool = False) -> str:
+    """RFC 4180 text, every cell made harmless, and in quotes if ``quoted``. Begins with a byte order mark, without
+    which Excel takes UTF-8 for Latin 1."""
     target = io.StringIO()
     target.write("\ufeff")
-    writer = csv.writer(target, lineterminator="\r\n")
+    writer = csv.writer(target, lineterminator="\r\n", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
     writer.writerow([cell(name) for name in head])
     for line in lines:
         writer.writerow([cell(value) for value in line])

@@ -12,6 +12,7 @@ from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.batch.intake.sheets import parse_sheet, read_sheet
 from torchgrade.errors import UsageError
 from torchgrade.marks import GROUP, TEST_STUDENT, Student
+from torchgrade.platform_sheet import Sheet, grade_places
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -41,6 +42,11 @@ def read_roster(path: Path) -> list[Student]:
     return _students(read_sheet(path, _is_heading), str(path))
 
 
+def read_exported(path: Path) -> Sheet | None:
+    """The same file as the gradebook that a platform exported, to be given back with marks; None where it is none."""
+    return Sheet.of(read_sheet(path, _is_heading))
+
+
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
     return _students(parse_sheet(text, name, _is_heading), name)
@@ -57,10 +63,13 @@ def _is_heading(cells: Iterable[str]) -> bool:
 
 
 def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
-    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), None)
+    worksheet = bool(table and grade_places(table))
+    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), 0 if worksheet else None)
     if place is None:
         raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
     head = _headings(table[place])
+    if worksheet:
+        head[:2] = "identifier", "full name"  # in whatever language they stand there
     places = {field: _place(head, names) for field, names in _COLUMNS.items()}
     students: list[Student] = []
     keys: dict[str, int] = {}
@@ -77,6 +86,8 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
             raise UsageError(
                 f"{name}, line {number}: {student.key} is in several teams ({student.team}); one team for a person"
             )
+        if student.key in keys and worksheet:  # two people of one name, whom the platform's number tells apart
+            student = replace(student, key=student.ids["identifier"])
         if student.key in keys:
             _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number

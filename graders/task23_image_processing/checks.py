@@ -542,7 +542,7 @@ def test_luma(submission, device):
         )
 
 
-@check("equalize_luma takes greys, one colour and any order in memory", points=0.5, category="robustness",
+@check("equalize_luma takes grey pictures and any order in memory", points=0.5, category="robustness",
        after=test_luma, hidden=True)  # fmt: skip
 def test_luma_inputs(submission):
     img = next(coloured())[0]

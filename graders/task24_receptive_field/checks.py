@@ -420,7 +420,12 @@ def changed(submission, function, net, *arguments, given, likely):
 
 def whole():
     return modules(
-        conv(1, 2, 3, padding=1), layer("BatchNorm2d", 2), layer("ReLU"), layer("Dropout"), layer("MaxPool2d", 2)
+        conv(1, 2, 3, padding=1),
+        layer("BatchNorm2d", 2),
+        layer("ReLU"),
+        layer("Dropout"),
+        conv(2, 2, 1),
+        layer("MaxPool2d", 2),
     )
 
 
@@ -447,9 +452,9 @@ def test_macs_leave_no_traces(submission):
 def test_macs_anywhere(submission):
     net = submission.make(nn.Conv2d, 1, 2, 3, dtype=torch.float64)
     macs_of(submission, net, (1, 5, 6), 216, given="nn.Conv2d(1, 2, 3) in float64, on (1, 5, 6)")
-    large = on_meta(submission.probes.stack, modules(conv(64, 64, 3, padding=1), layer("ReLU")))
-    macs_of(submission, large, (64, 500, 500), 64 * 64 * 9 * 250_000,
-            given="nn.Conv2d(64, 64, 3, padding=1) on the device meta, on (64, 500, 500)")  # fmt: skip
+    large = modules(conv(64, 64, 3, padding=1), layer("AvgPool2d", 500), layer("Flatten"), layer("Linear", 64, 10))
+    macs_of(submission, on_meta(submission.probes.stack, large), (64, 500, 500), 64 * 64 * 9 * 250_000 + 640,
+            given="Conv2d(64, 64, 3), AvgPool2d, Linear(64, 10) on the device meta, on (64, 500, 500)")  # fmt: skip
     empty = submission.probes.stack(modules(layer("AvgPool2d", 2), layer("Flatten")))
     macs_of(submission, empty, (3, 6, 6), 0, given="a network without parameters, on (3, 6, 6)")
 
@@ -676,9 +681,9 @@ def test_measured(submission):
     net = modules(conv(1, 2, 3), layer("AvgPool2d", 2), conv(2, 2, 3))
     measured(submission, submission.probes.stack(net), 8, given="Conv2d 3 x 3, AvgPool2d 2, Conv2d 3 x 3",
              likely={"one pixel too few: from 0 to 7 there are 8": 7})  # fmt: skip
-    net = modules(conv(3, 2, 5, dilation=3), conv(2, 1, 2, stride=2), conv(1, 3, 3))
-    measured(submission, submission.probes.stack(net), field([(5, 1, 0, 3), (2, 2), (3,)])[0],
-             given="Conv2d 5 x 5 with dilation 3, 2 x 2 with stride 2, 3 x 3",
+    net = modules(conv(3, 2, 5, dilation=3, bias=False), conv(2, 1, 2, stride=2), conv(1, 3, 3))
+    measured(submission, submission.probes.stack([net]), field([(5, 1, 0, 3), (2, 2), (3,)])[0],
+             given="Conv2d 5 x 5 with dilation 3 and without a bias, 2 x 2 with stride 2, 3 x 3, nested",
              likely={"the dilation is not seen": 10})  # fmt: skip
     spread = submission.probes.stack(modules(conv(1, 2, 3, dilation=6)))
     measured(submission, spread, 13, given="Conv2d 3 x 3 with dilation 6",

@@ -118,7 +118,7 @@ def test_a_question_is_open_until_it_is_marked_and_nothing_is_owed_for_nothing(c
 def test_points_and_comments_for_a_check_survive_a_regrade_that_loses_it(course, capsys):
     run(capsys, "mark", "cyd", "task01", "scale", "--points", "1", "--comment", "nearly")
     assert sums(course)["cyd"]["checks"] == "7"
-    assert "set by hand: 1: nearly" in feedback(course, "cyd")
+    assert "set by hand: 1; nearly" in feedback(course, "cyd")
     with Gradebook(course / "results" / "gradebook.sqlite", writer=True) as book:
         regrade(book, {handin.student: book.source(handin.source) for handin in book.handins()}, "suite-2")
     run(capsys, "mark", "eve", "all", "--comment", "come and talk to me")
@@ -130,7 +130,7 @@ def test_points_and_comments_for_a_check_survive_a_regrade_that_loses_it(course,
     run(capsys, "mark", "eve", "all", "--comment", "")
     assert sums(course)["cyd"]["checks"] == "6"
     assert "on test_scale, which the task has no more" in feedback(course, "cyd")
-    assert "set by hand: 1: nearly" in feedback(course, "cyd")
+    assert "set by hand: 1; nearly" in feedback(course, "cyd")
     assert "come and talk" not in feedback(course, "eve")
 
 

@@ -110,6 +110,8 @@ def _check_markdown(check: Outcome) -> list[str]:
     word = word_of(check)
     facts = [_(check.category)] * (check.category != PEOPLE) + [score] * bool(check.max_points)
     lines = [", ".join([f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts])]
+    if check.category == PEOPLE:
+        return [*lines, *(f"  - {markdown(line)}" for line in check.message.splitlines())]
     text = "\n".join(_undented(details(check)))
     return [*lines, "", code_block(text), ""] if text else lines
 

@@ -165,7 +165,10 @@ def _literal(value: ast.expr | None, what: str) -> Any:
 
 
 def chosen_checks(suite: Suite, words: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
-    """The checks of the definitions that ``words`` name, or those whose titles hold all of these words; maybe none."""
+    """The checks with these names; else those of the definitions that ``words`` name, else those whose titles hold all
+    of these words; maybe none."""
+    if set(words) <= {check.name for check in suite.checks}:
+        return tuple(check.name for check in suite.checks if check.name in words)
     subjects = suite.subjects(names)
     if set(words) <= set(names):
         alone = [check for check, about in subjects.items() if len(about) == 1 and about[0] in words]

@@ -15,6 +15,8 @@ from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook import schema
 from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Seed, Target, source_hash
 from torchgrade.cli import main
+from torchgrade.course import Course
+from torchgrade.course_tools.release import release
 from torchgrade.errors import CourseError
 from torchgrade.manifest import Question, parse_manifest
 from torchgrade.marking import gone, marked
@@ -362,3 +364,12 @@ def test_a_bonus_that_is_no_check_is_named_before_anything_is_graded(course, cap
     text = run(capsys, "batch", course / "exercises", "--out", "elsewhere", "--yes", code=3)
     assert "marks.bonus names task01_scale/speed, which is no check of the task" in text
     assert not (course / "elsewhere").exists()
+
+
+def test_learners_read_the_questions_and_not_the_rubric(course, tmp_path):
+    release(Course.load(course), tmp_path / "learners")
+    text = (tmp_path / "learners" / "graders" / TASK / "task.yaml").read_text()
+    assert parse_manifest(text, "task.yaml").manual == (
+        Question("explain", "A comment says why the factor is a tensor", 3.0), Question("style", "Names are clear", 2.0),
+    )  # fmt: skip
+    assert "device" not in text

@@ -32,7 +32,7 @@ def test_the_page_walks_from_download_to_release():
         "similar",
         "cohorts",
         "cohorts",
-        "release",
+        *["release"] * 3,
     ]
 
 

@@ -34,8 +34,18 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     serve.set_defaults(run=lazy("torchgrade.commands.serve", "serve"))
     release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
     release.add_argument("folder", type=Path, metavar="DIR")
+    kind = release.add_mutually_exclusive_group()
+    kind.add_argument("--actions", action="store_true", help=_("with a workflow that grades every push on GitHub"))
+    kind.add_argument("--gradescope", action="store_true", help=_("an autograder.zip for Gradescope instead"))
+    asked = release.add_mutually_exclusive_group()
+    asked.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("with --gradescope: only this"))
+    asked.add_argument("--homework", metavar="NAME", help=_("with --gradescope: the tasks of this homework"))
     release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
+    autograde = commands.add_parser("autograde", help=_("grade one hand-in in Gradescope's folders"))
+    autograde.add_argument("root", type=Path, metavar="DIR", help=_("with source/, submission/ and results/"))
+    autograde.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
+    autograde.set_defaults(run=lazy("torchgrade.commands.autograde", "autograde"))
 
 
 def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:

@@ -13,9 +13,12 @@ from torchgrade.classes.similar import Alike
 from torchgrade.classes.similar import similar as compare
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.course import Course
+from torchgrade.course_tools.gradescope import write_autograder
 from torchgrade.course_tools.release import localise
 from torchgrade.course_tools.release import release as write_edition
 from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.workflow import write_workflow
+from torchgrade.errors import UsageError
 from torchgrade.handin.source import Unreadable, decode
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.launcher import open_launcher
@@ -73,10 +76,20 @@ def _texts(book: Gradebook, task: str, teams: Mapping[str, str]) -> dict[str, st
 
 
 def release(options: argparse.Namespace, course: Course) -> int:
-    """Write the learner's edition: stubs, data sets, public checks and the engine."""
+    """Write the learner's edition: stubs, data sets, public checks and the engine; or an autograder."""
+    if options.gradescope:
+        tasks = course.homework(options.homework) if options.homework else course.select(options.tasks or ())
+        place = write_autograder(course, tasks, options.folder)
+        say(_("{place}: {tasks} tasks with their hidden checks and solutions; for Gradescope alone").format(
+            place=place, tasks=len(tasks)))  # fmt: skip
+        return int(ExitCode.PASSED)
+    if options.tasks or options.homework:
+        raise UsageError(_("an edition holds all tasks; --task and --homework are for --gradescope"))
     hidden = write_edition(course, options.folder)
     if options.language:
         localise(options.folder, options.language)
+    if options.actions:
+        write_workflow(options.folder)
     count = sum(hidden.values())
     say(_("{folder}: {tasks} tasks; {count} hidden checks stay here").format(
         folder=options.folder, tasks=len(hidden), count=count))  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import getpass
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
@@ -45,16 +45,27 @@ def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> 
         say(f"{student}: {total_words(mark)}")
 
 
-def students_of(book: Gradebook, said: str) -> list[str]:
-    """The key of a student, or of every member of a team."""
-    students = book.students()
-    team = [student.key for student in students if said and student.team == said]
-    return team or [one_student(students, said, book.read_as()).key]
+@dataclass(frozen=True)
+class People:
+    """Who is in a class, to be named by an instructor. ``labels`` is what the files call them."""
+
+    students: Sequence[Student]
+    labels: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, book: Gradebook) -> People:
+        return cls(book.students(), book.read_as())
+
+    def named(self, said: str) -> list[str]:
+        """The key of a student, or of every member of a team; UsageError where nobody or several are meant."""
+        team = [student.key for student in self.students if said and student.team == said]
+        exact = [student.key for student in self.students if student.key == said]
+        return team or exact or [one_student(self.students, said, self.labels).key]
 
 
 def rows_of(book: Gradebook, course: Course, said: str, task: Task) -> list[Row]:
     """The rows of a student, or of every member of a team."""
-    keys, table = students_of(book, said), standing(book, course).table
+    keys, table = People.of(book).named(said), standing(book, course).table
     found = [table[key][task.stem] for key in keys if task.stem in table[key]]
     if not found:
         raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))

@@ -86,7 +86,7 @@ def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> s
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
         return words.format(reason=clean(_(row.reason or row.status)))
     late = [late_words(line.late)] if line.late else []
-    return " ".join([f"{line_words(line)}.", *map(clean, handed(row)), *late])
+    return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
 
 
 def handed(row: Row) -> list[str]:
@@ -110,6 +110,8 @@ def _check_markdown(check: Outcome) -> list[str]:
     word = word_of(check)
     facts = [_(check.category)] * (check.category != PEOPLE) + [score] * bool(check.max_points)
     lines = [", ".join([f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts])]
+    if check.category == PEOPLE:
+        return [*lines, *(f"  - {markdown(line)}" for line in check.message.splitlines())]
     text = "\n".join(_undented(details(check)))
     return [*lines, "", code_block(text), ""] if text else lines
 

@@ -83,7 +83,7 @@ def _remark(row: Row, check: Outcome) -> list[Outcome]:
 
 def _said(remark: Remark) -> str:
     points = "" if remark.points is None else _("set by hand: {points}").format(points=number(remark.points))
-    return ": ".join(part for part in (points, remark.comment) if part)
+    return "; ".join(part for part in (points, remark.comment) if part)
 
 
 def _answers(row: Row, part: HandPart) -> list[Outcome]:

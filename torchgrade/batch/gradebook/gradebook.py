@@ -426,12 +426,15 @@ class Gradebook:
         query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
         return [Decision(*row) for row in self.db.execute(query, (student, task))]
 
-    def remark(self, student: str, task: str, part: str, *, points: float | None, comment: str, who: str) -> None:
-        """Keep what a person gives and says about a part of a hand-in; it takes the place of what was there."""
+    def remark(self, said: Iterable[tuple[str, str, str, float | None, str]], *, who: str) -> None:
+        """Keep what a person gives and says about parts of hand-ins, in the place of what was there.
+
+        Each is (student, task, part, points, comment); task and part are blank for the whole.
+        """
         with self.transaction() as db:
-            db.execute(
+            db.executemany(
                 "INSERT INTO remarks (student, task, part, points, comment, who, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (student, task, part, points, comment, who, now()),
+                [(*one, who, now()) for one in said],
             )
 
     def remarks(self) -> dict[tuple[str, str], dict[str, Remark]]:

@@ -116,7 +116,7 @@ def test_cifar_labels(submission, dataset):
 
 
 def exported(submission, dataset, count, height, width, names, as_tensor, known=False):
-    """Images, labels, and what the files hold: [folder, ending, kind, colours] of each. ``known``: the folders are there
+    """Images, labels, and what the files hold: [folder, ending, kind, colours] of each. ``known``: the folders exist
     before."""
     images = scenes(dataset, count, height, width)
     labels = np.repeat(np.arange(count)[::-1] % len(names), 2)[::2]

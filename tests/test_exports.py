@@ -27,6 +27,8 @@ from torchgrade.platform_sheet import columns_for
 from torchgrade.policy import Policy
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
+from torchgrade.report.sum_text import mark_json, total_words
+from torchgrade.report.workbook import workbook
 from torchgrade.sums import dated, total
 
 STUDENTS, ROWS = make_class()
@@ -34,6 +36,9 @@ TABLE = tables.by_student(ROWS)
 POLICY = Policy(passing=0.5)
 ABOUT = About("A <course>", "0.1", "2.13", ("cpu",), 4711)
 MARKS = marks_of(ROWS, POLICY)
+
+
+SUMS = tables.sums_csv(STUDENTS, MARKS)
 
 
 def result_of(student):
@@ -161,6 +166,28 @@ def test_grades_csv():
             points = sum(float(line[task.task]) for task in TASKS)
             assert float(line["percent"]) == pytest.approx(100 * points / 18, abs=5e-3)
             assert line["passed"] == ("yes" if points >= 9 else "no")
+
+
+def test_every_table_and_page_prints_the_same_sum():
+    """CSV, workbook, JSON and both kinds of feedback, each read back by a reader that is not ours."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook({"grades": tables.grades_csv(STUDENTS, TABLE, TASKS, MARKS), "sums": SUMS}))
+    )
+    head, *rows = book["grades"].iter_rows(values_only=True)
+    sheet = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    totals = {line["id"]: line for line in read_csv(SUMS) if not line["task"]}
+    for student in STUDENTS:
+        mark = MARKS[student.key]
+        told = json.loads(json.dumps(mark_json(mark)))
+        assert told["percent"] == sheet[student.id]["percent"] == mark.percent
+        assert totals[student.id]["percent"] == ("" if mark.percent is None else f"{mark.percent:g}")
+        pages = [make(student, result_of(student), TABLE[student.key], mark)
+                 for make in (feedback.feedback_markdown, feedback.feedback_html)]  # fmt: skip
+        assert all(total_words(mark) in page for page in pages)
+        assert [line["points"] for line in told["lines"]] == [sheet[student.id][task.task] for task in TASKS]
+    assert sheet["evil"]["section"] == "=A1"
+    assert all(cell.data_type in "sn" for line in book["grades"].iter_rows() for cell in line)  # no formula
 
 
 def test_checks_csv_has_a_line_for_each_check_and_for_each_row_without():

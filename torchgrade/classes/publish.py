@@ -26,6 +26,7 @@ from torchgrade.report.escape import folder_name
 from torchgrade.report.platforms import ilias_folders, moodle_folder
 from torchgrade.report.student_result import About, student_result
 from torchgrade.report.sum_text import mark_json, policy_words
+from torchgrade.report.workbook import workbook
 from torchgrade.sums import Total
 
 _DOCUMENTS = ("results.json", "mark.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
@@ -43,8 +44,14 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     document = environment_of(book, found.rows)
     about = about_of(course, document, found.rows)
     links = _students(out, found, about)
-    write(out / "grades.csv", tables.grades_csv(students, found.table, tasks, marks))
-    write(out / "sums.csv", tables.sums_csv(students, marks))
+    sheets = {
+        "grades": tables.grades_csv(students, found.table, tasks, marks),
+        "sums": tables.sums_csv(students, marks),
+    }
+    for name, text in sheets.items():
+        write(out / f"{name}.csv", text)
+    if both := workbook(sheets):
+        write(out / "grades.xlsx", both)
     write(out / "checks.csv", tables.checks_csv(students, found.every))
     _exports(book, out, named, about)
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))

@@ -214,11 +214,13 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             raise TorchGradeError(
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
-    shown = publish(book, course, options.out, graded.changes)
-    rows = shown.rows
-    names = {student.key: student.called for student in shown.students}
-    _tell(graded, rows, {**{student.key: student.called for student in book.students()}, **shown.pseudonyms, **names},
-          options.out)  # fmt: skip
+    found = publish(book, course, options.out, graded.changes)
+    rows, known = found.rows, {*course.homeworks, *(task.stem for task in course.tasks)}
+    for student, what in sorted(key for key in book.extensions() if key[1] not in known):
+        words = _("the extension of {student} for {what} does nothing: course.yaml has no such task or homework")
+        say(words.format(student=found.pseudonyms.get(student, student), what=what))
+    names = {student.key: student.called for student in (*book.students(), *found.students)}
+    _tell(graded, rows, {**names, **found.pseudonyms}, options.out)
     return _code(graded, rows)
 
 

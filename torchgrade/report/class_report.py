@@ -14,7 +14,7 @@ from torchgrade.model import Status
 from torchgrade.report import statistics
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.feedback import TEMPLATES, environment
-from torchgrade.report.sum_text import late_words, line_words
+from torchgrade.report.sum_text import late_words, line_words, total_words
 from torchgrade.report.tables import Marks, by_student
 from torchgrade.sums import TaskSum, Total
 
@@ -110,6 +110,7 @@ def _student(
         "who": student,
         "link": links.get(student.key, ""),
         "mark": mark,
+        "words": total_words(mark),
         "cells": {task.task: _cell(rows[task.task], mark.line(task.task)) for task in tasks},
         "tracks": [_track_cell(track, [mark.line(task.task) for task in track.tasks]) for track in tracks],
         "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),

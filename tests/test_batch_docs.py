@@ -28,6 +28,7 @@ def test_the_page_walks_from_download_to_release():
         *["mark"] * 4,
         "regrade",
         *["extend"] * 2,
+        *["regrade"] * 2,
         "batch",
         "similar",
         "cohorts",

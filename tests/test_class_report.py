@@ -132,6 +132,11 @@ def test_filters_narrow_and_say_how_much(opened):
     words.clear()
     words.send_keys(" ")
     assert status.text == "40 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("b")
+    assert status.text == "20 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("a")
+    assert status.text == "19 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("b")
     Select(form.find_element("name", "choice")).select_by_value("broken")
     assert status.text == "1 of 40 shown"
     checks = opened.find_element("css selector", "form[data-table=checks]")

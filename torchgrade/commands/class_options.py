@@ -142,6 +142,11 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def _add_grading(parser: argparse.ArgumentParser) -> None:
     _add_out(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--anonymous", action="store_true", default=None, help=_("pseudonyms in all but the platforms' exports")
+    )
+    shown.add_argument("--named", action="store_false", dest="anonymous", help=_("names again"))
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
     parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
     parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.sheets import read_records
 from torchgrade.batch.run import policy_of
+from torchgrade.classes.anonymous import masked, pseudonyms
 from torchgrade.classes.marking_sheet import COLUMNS, NONE, HandedIn, Markable, part_named, parts, sheet, sheet_csv
 from torchgrade.classes.publish import publish, write
 from torchgrade.classes.standing import Standing, standing
@@ -59,6 +60,7 @@ class _Desk:
 
     def __init__(self, book: Gradebook, course: Course) -> None:
         self.book, self.course, self.found = book, course, standing(book, course)
+        self.shown = masked(self.found, pseudonyms(book))
         self.people = People.of(book)
         self.remarks = book.remarks()
         self.overrides = _overrides(self.found)
@@ -163,7 +165,7 @@ def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
         keys = {row.student: answers.key(row, part.name) for row in desk.rows(task)}
         wanted = {keys[student] for student in students}
         students = [student for student, key in keys.items() if key in wanted]
-        say(_("alike: {students}").format(students=", ".join(students)))
+        say(_("alike: {students}").format(students=", ".join(desk.shown.pseudonyms.get(key, key) for key in students)))
     return _checked(Marking(tuple(students), task, part, options.points or "", options.comment))
 
 
@@ -202,8 +204,9 @@ def _write_sheet(desk: _Desk, options: argparse.Namespace) -> int:
     lines: list[dict[str, object]] = []
     for task in asked:
         answers = HandedIn(desk.book, desk.course, task)
-        lines += sheet(desk.found, task, answers, checks=options.checks, alike=options.alike)
-        _write_files(folder, task, answers, desk.rows(task))
+        lines += sheet(desk.shown, task, answers, checks=options.checks, alike=options.alike)
+        rows = [mine[task.stem] for mine in desk.shown.table.values()]
+        _write_files(folder, task, answers, rows)
     content: str | bytes | None = sheet_csv(lines)
     if options.write.suffix.lower() == ".xlsx":
         content = workbook({"marking": sheet_csv(lines)})

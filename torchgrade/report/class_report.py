@@ -78,6 +78,7 @@ def class_report(
         facts=facts,
         tasks=tasks,
         tracks=tracks,
+        sections=sorted({student.section for student in students} - {""}),
         students=[_student(s, table[s.key], marks[s.key], tasks, facts.links, tracks) for s in students],
         items=[_item(item) for item in items],
         everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],

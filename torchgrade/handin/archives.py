@@ -146,7 +146,7 @@ def _packed_members(stream: BinaryIO, kind: str) -> Iterator[tuple[str, str, _Op
     try:
         for name, refusal, content in libarchive_reader.entries(stream):
             yield decode_name(name), refusal, partial(_same, content)
-    except libarchive_reader.Unreadable as error:
+    except libarchive_reader.Unopened as error:
         raise Refused(f"it is a {kind} archive that cannot be read ({reason(error)}); hand in a .zip") from None
 
 

@@ -14,7 +14,7 @@ MARKS = ((b"Rar!\x1a\x07", "RAR"), (b"7z\xbc\xaf\x27\x1c", "7z"))
 HERE = importlib.util.find_spec("libarchive") is not None  # its C library may be missing all the same
 
 
-class Unreadable(OSError):
+class Unopened(OSError):
     """libarchive cannot read on; the text is its reason."""
 
 
@@ -72,5 +72,5 @@ def _own_errors() -> Iterator[None]:
         if type(error).__module__.startswith("libarchive") or isinstance(
             error, (ImportError, AttributeError, TypeError)
         ):
-            raise Unreadable(str(getattr(error, "msg", "") or error)) from None
+            raise Unopened(str(getattr(error, "msg", "") or error)) from None
         raise

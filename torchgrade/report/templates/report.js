@@ -51,7 +51,8 @@ function filter(form) {
     hits += hit ? 1 : 0;
     row.hidden = !hit || hits > limit;
   }
-  form.querySelector("[role=status]").textContent = Math.min(hits, limit) + " of " + rows.length + " shown";
+  form.querySelector("[role=status]").textContent =
+    form.dataset.shown.replace("{count}", Math.min(hits, limit)).replace("{all}", rows.length);
   form.querySelector("button").hidden = hits <= limit;
 }
 for (const form of document.querySelectorAll("form[data-table]")) {

@@ -27,6 +27,8 @@ from torchgrade.platform_sheet import columns_for
 from torchgrade.policy import Policy
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
+from torchgrade.report.sum_text import mark_json, total_words
+from torchgrade.report.workbook import workbook
 from torchgrade.sums import dated, total
 
 STUDENTS, ROWS = make_class()
@@ -34,6 +36,9 @@ TABLE = tables.by_student(ROWS)
 POLICY = Policy(passing=0.5)
 ABOUT = About("A <course>", "0.1", "2.13", ("cpu",), 4711)
 MARKS = marks_of(ROWS, POLICY)
+
+
+SUMS = tables.sums_csv(STUDENTS, MARKS)
 
 
 def result_of(student):
@@ -163,6 +168,28 @@ def test_grades_csv():
             assert line["passed"] == ("yes" if points >= 9 else "no")
 
 
+def test_every_table_and_page_prints_the_same_sum():
+    """CSV, workbook, JSON and both kinds of feedback, each read back by a reader that is not ours."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook({"grades": tables.grades_csv(STUDENTS, TABLE, TASKS, MARKS), "sums": SUMS}))
+    )
+    head, *rows = book["grades"].iter_rows(values_only=True)
+    sheet = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    totals = {line["id"]: line for line in read_csv(SUMS) if not line["task"]}
+    for student in STUDENTS:
+        mark = MARKS[student.key]
+        told = json.loads(json.dumps(mark_json(mark)))
+        assert told["percent"] == sheet[student.id]["percent"] == mark.percent
+        assert totals[student.id]["percent"] == ("" if mark.percent is None else f"{mark.percent:g}")
+        pages = [make(student, result_of(student), TABLE[student.key], mark)
+                 for make in (feedback.feedback_markdown, feedback.feedback_html)]  # fmt: skip
+        assert all(total_words(mark) in page for page in pages)
+        assert [line["points"] for line in told["lines"]] == [sheet[student.id][task.task] for task in TASKS]
+    assert sheet["evil"]["section"] == "=A1"
+    assert all(cell.data_type in "sn" for line in book["grades"].iter_rows() for cell in line)  # no formula
+
+
 def test_checks_csv_has_a_line_for_each_check_and_for_each_row_without():
     lines = read_csv(tables.checks_csv(STUDENTS, ROWS))
 
@@ -236,6 +263,20 @@ def test_points_set_by_hand_stand_alone_where_nothing_was_graded():
     [check] = student_result(STUDENTS[0], rows, TASKS, mark, ABOUT).tasks[0].checks
     assert check.title == "the points were set by hand"
     assert "4 of 6 points instead of 0 (nothing was handed in): on paper" in check.message
+
+
+@pytest.mark.parametrize(("points", "status"), [(4.0, Status.FAILED), (6.0, Status.PASSED)])
+def test_where_a_person_decides_nothing_is_open(points, status):
+    """The grader broke, or has not come to it: the points that were set stand in every export."""
+    decision = Override("evil", TASKS[0].task, points, "by eye", "prof", "2026-03-01")
+    for state in ("broken", "pending"):
+        row = Row("evil", TASKS[0].task, state, None, 6.0, reason="KeyError", override=decision)
+        graded_rows = [graded("evil", task, 1.0, random.Random(1)) for task in TASKS[1:]]
+        rows = {one.task: one for one in [row, *graded_rows]}
+        mark = total(rows.values(), TASKS, POLICY)
+        result = student_result(STUDENTS[0], rows, TASKS, mark, ABOUT)
+        assert (result.tasks[0].status, result.tasks[0].points) == (status, points)
+        assert json.loads(platforms.gradescope_json(result))["score"] == result.points
 
 
 @pytest.mark.parametrize("student", STUDENTS[:4], ids=lambda student: student.key)

@@ -5,13 +5,18 @@ import io
 import json
 
 import pytest
+from handin_support import write
 from support import copy_of_mini
 from test_batch_gradebook import grade, outcome
+from test_batch_intake import ONE, TWO
+from test_batch_people import handed
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook import schema
 from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Seed, Target, source_hash
 from torchgrade.cli import main
+from torchgrade.course import Course
+from torchgrade.course_tools.release import release
 from torchgrade.errors import CourseError
 from torchgrade.manifest import Question, parse_manifest
 from torchgrade.marking import gone, marked
@@ -177,6 +182,44 @@ def test_a_sheet_is_written_filled_in_and_read(course, capsys):
     assert [line["student"] for line in alike if line["part"] == "test_scale"] == ["bob; dan", "cyd"]
 
 
+def test_lines_about_one_part_add_up_and_a_plan_keeps_nothing(course, capsys):
+    (course / "sheet.csv").write_text(
+        "student,task,part,points,comment\nbob; cyd,task01,style,,shorter\nbob,task01,style,1,\nbob,all,,,come\n"
+        "cyd,task01,,9,\ncyd,task01,,,on paper\n"
+    )
+    text = run(capsys, "mark", "--read", "sheet.csv", "--plan")
+    assert text.splitlines() == [
+        "bob task01_scale style shorter", "cyd task01_scale style shorter", "bob task01_scale style 1 shorter",
+        "bob all come", "cyd task01_scale 9", "cyd task01_scale 9 on paper", "these would be new: 6; nothing is kept",
+    ]  # fmt: skip
+    with Gradebook(course / "results" / "gradebook.sqlite") as book:
+        assert book.remarks() == {}
+    run(capsys, "mark", "--read", "sheet.csv")
+    with Gradebook(course / "results" / "gradebook.sqlite") as book:
+        kept = book.remarks()
+        assert [decision.points for decision in book.decisions("cyd", TASK)] == [9.0]
+    assert (kept["bob", TASK]["style"].points, kept["bob", TASK]["style"].comment) == (1.0, "shorter")
+    assert kept["cyd", TASK][""].comment == "on paper"
+    assert (kept["cyd", TASK]["style"].points, kept["bob", ""][""].comment) == (None, "come")
+
+
+def test_a_sheet_may_be_a_workbook(course, capsys):
+    openpyxl = pytest.importorskip("openpyxl")
+    run(capsys, "mark", "--write", "marking.xlsx")
+    book = openpyxl.load_workbook(course / "marking.xlsx")
+    sheet = book["marking"]
+    head = [cell.value for cell in sheet[1]]
+    for line in sheet.iter_rows(min_row=2):
+        if line[head.index("part")].value == "style":
+            line[head.index("points")].value = 1.5
+            line[head.index("comment")].value = "-ish"
+    book.save(course / "filled.xlsx")
+    assert "new marks and comments: 4" in run(capsys, "mark", "--read", "filled.xlsx")
+    assert "- -ish" in feedback(course, "dan")
+    run(capsys, "mark", "--write", "again.csv")
+    assert "new marks and comments: 0" in run(capsys, "mark", "--read", "again.csv")
+
+
 def test_a_sheet_with_mistakes_changes_nothing_and_names_each(course, capsys):
     head = "student,task,part,points,comment\n"
     (course / "sheet.csv").write_text(
@@ -316,3 +359,55 @@ def test_a_wrong_question_names_itself(manual, sentence):
 @pytest.mark.parametrize("text", ["= 1", "-x", "'quoted'", "plain", "@you", "'=1"])
 def test_a_cell_comes_back(text):
     assert uncelled(cell(text)) == text or text == "'=1"
+
+
+# --- which attempt counts
+
+
+def test_the_best_attempt_is_the_one_that_earns_most_after_being_late(course, capsys):
+    """Where a homework says so; a later one with more points may be worth less."""
+    settings = course / "course.yaml"
+    rules = settings.read_text().replace("deadline: 2026-03-01}", "deadline: 2026-03-01, attempt: best}")
+    settings.write_text(rules.replace("late: {cost: 0.1}", "late: {cost: 0.5}"))
+    with Gradebook(course / "results" / "gradebook.sqlite", writer=True) as book:
+        content = {handin.student: handin.source for handin in book.handins()}
+        handins = [
+            Handin("ann", TASK, 1, "first.py", content["bob"], "", "2026-03-01T12:00:00"),
+            Handin("ann", TASK, 2, "second.py", content["ann"], "", "2026-03-02T12:00:00"),
+            Handin("bob", TASK, 1, "first.py", content["bob"], "", "2026-03-01T12:00:00"),
+            Handin("bob", TASK, 2, "second.py", content["ann"], "", "2026-03-01T13:00:00"),
+        ]
+        book.set_handins(handins, [], [TASK])
+    for student in ("ann", "bob"):
+        for part, points in (("explain/1", 2), ("explain/2", 1), ("style", 2)):
+            run(capsys, "mark", student, "task01", part, "--points", points)
+    assert "Graded: first.py" in feedback(course, "ann")  # 6 and 5 of 13, for the other one 13 less 6.5
+    assert "Graded: second.py" in feedback(course, "bob")
+    found = sums(course)
+    assert (found["ann"]["points"], found["bob"]["points"]) == ("11", "13")
+
+
+def test_of_what_is_best_by_homework_all_attempts_are_read(tmp_path):
+    write(tmp_path, {f"ann/attempt_{n}/task0{task}.py": text for n in (1, 2) for task, text in ((1, ONE), (2, TWO))})
+    _, intake = handed(tmp_path, best={"task01_numbers"})
+    found = sorted((handin.task, handin.attempt) for handin in intake.handins)
+    assert found == [("task01_numbers", 1), ("task01_numbers", 2), ("task02_pooling", 2)]
+
+
+def test_a_bonus_that_is_no_check_is_named_before_anything_is_graded(course, capsys):
+    settings = course / "course.yaml"
+    settings.write_text(
+        settings.read_text().replace("late:", "bonus: [task01/style, task01/scale, task01/speed], late:")
+    )
+    text = run(capsys, "batch", course / "exercises", "--out", "elsewhere", "--yes", code=3)
+    assert "marks.bonus names task01_scale/speed, which is no check of the task" in text
+    assert not (course / "elsewhere").exists()
+
+
+def test_learners_read_the_questions_and_not_the_rubric(course, tmp_path):
+    release(Course.load(course), tmp_path / "learners")
+    text = (tmp_path / "learners" / "graders" / TASK / "task.yaml").read_text()
+    assert parse_manifest(text, "task.yaml").manual == (
+        Question("explain", "A comment says why the factor is a tensor", 3.0), Question("style", "Names are clear", 2.0),
+    )  # fmt: skip
+    assert "device" not in text

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import cached_property
 from typing import Any
 
 from torchgrade.errors import CourseError
@@ -129,7 +130,11 @@ class Policy:
 
     def homework(self, task: str) -> Homework | None:
         """The homework that the task is of."""
-        return next((homework for homework in self.homeworks if task in homework.tasks), None)
+        return self._owners.get(task)
+
+    @cached_property
+    def _owners(self) -> dict[str, Homework]:
+        return {task: homework for homework in self.homeworks for task in homework.tasks}
 
     def deadline(self, task: str) -> datetime | None:
         own = self.homework(task)
@@ -206,7 +211,7 @@ def _bonus(table: _Table, tasks: Sequence[str]) -> list[str]:
     names = table.data.get("bonus") or []
     if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
         raise CourseError(
-            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool2d"
+            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool_dilation"
         )
     parts = [name.partition("/") for name in names]
     return [table.task("bonus", task, tasks) + slash + check for task, slash, check in parts]

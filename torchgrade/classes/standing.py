@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import rows
 from torchgrade.batch.run import policy_of
 from torchgrade.course import Course, Task
-from torchgrade.errors import CourseError
 from torchgrade.marking import marked
 from torchgrade.marks import Row, Student, TaskInfo, counting
 from torchgrade.policy import Policy
@@ -22,7 +21,7 @@ class Standing:
     """``every`` attempt has a row; ``table`` holds those that count, by student and task, ``marks`` what they come to.
 
     The points of ``tasks`` are their 100 %. ``asked``: which attempt the last batch asked for, blank for the course's.
-    ``comments`` are those about a student's whole hand-in.
+    ``comments`` are those about a student's whole hand-in. ``pseudonyms``: by which keys it shows people instead.
     """
 
     policy: Policy
@@ -33,6 +32,7 @@ class Standing:
     table: Mapping[str, Mapping[str, Row]]
     marks: Mapping[str, Total]
     comments: Mapping[str, str]
+    pseudonyms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -72,14 +72,9 @@ def standing(book: Gradebook, course: Course, student: str | None = None) -> Sta
 
 
 def _hundred_percent(info: TaskInfo, task: Task, policy: Policy) -> TaskInfo:
-    """The task with the points that are its 100 %: with the questions that people mark, without bonus.
-
-    CourseError where ``bonus`` names what the task lacks.
-    """
+    """The task with the points that are its 100 %: with the questions that people mark, without bonus."""
     asked = {question.name: question.points for question in task.manifest.manual}
-    named = {name.partition("/")[2] for name in policy.bonus if name.startswith(f"{task.stem}/")}
-    checks = {check.name: check.points for check in read_suite(task).checks} if named else {}
-    if strangers := named - {*asked, *checks, *(name.removeprefix("test_") for name in checks)}:
-        raise CourseError(f"course.yaml: marks.bonus names {task.stem}/{min(strangers)}, which is no check of the task")
+    has_bonus = any(name.startswith(f"{task.stem}/") for name in policy.bonus)
+    checks = {check.name: check.points for check in read_suite(task).checks} if has_bonus else {}
     on_top = [points for name, points in {**asked, **checks}.items() if policy.is_bonus(task.stem, name)]
     return replace(info, max_points=info.max_points + sum(asked.values()) - sum(on_top))

@@ -13,7 +13,7 @@ import unicodedata
 
 REPLACEMENT = "\ufffd"
 _FORMULA = tuple("=+-@＝＋－＠")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _TAKEN = re.compile(r".*-[0-9a-f]{12}|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # our own hashes; names of devices
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$:@/])")
 
@@ -48,7 +48,7 @@ def cell(value: object) -> str:
 
 def harmless(text: str) -> str:
     """A text as it is, unless a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def uncelled(text: str) -> str:

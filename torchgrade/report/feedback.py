@@ -86,7 +86,7 @@ def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> s
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
         return words.format(reason=clean(_(row.reason or row.status)))
     late = [late_words(line.late)] if line.late else []
-    return " ".join([f"{line_words(line)}.", *map(clean, handed(row)), *late])
+    return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
 
 
 def handed(row: Row) -> list[str]:

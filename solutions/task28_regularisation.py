@@ -34,7 +34,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-
 # BEGIN SOLUTION
 NORMS = (
     nn.modules.batchnorm._NormBase,  # batch and instance normalisation
@@ -58,13 +57,13 @@ def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tens
 
     Counted are all parameters, wherever they are in the model, frozen ones too; one that several layers share counts
     once. Without ``include_bias`` two kinds are left out: parameters whose own name is ``bias`` (the bias of a layer
-    named ``0`` is called ``0.bias``; in a layer named ``bias`` the parameter ``bias.weight`` counts), and all parameters
-    of batch, instance, layer and group normalisation. Pulling these towards 0 does not make a network simpler.
-    Buffers never count.
+    named ``0`` is called ``0.bias``; in a layer named ``bias`` the parameter ``bias.weight`` counts), and all
+    parameters of batch, instance, layer and group normalisation. Pulling these towards 0 does not make a network
+    simpler. Buffers never count.
 
-    Returns a tensor without dimensions, in the dtype of the parameters or a wider one and on their device, through which
-    gradients reach them. If no parameter is counted it is a tensor 0. What the gradient is at a weight that is exactly 0
-    does not matter.
+    Returns a tensor without dimensions, in the dtype of the parameters or a wider one and on their device, through
+    which gradients reach them. If no parameter is counted it is a tensor 0. What the gradient is at a weight that is
+    exactly 0 does not matter.
     """
     # TODO: which parameters count? Go through the modules, for a parameter does not know where it belongs.
     # BEGIN SOLUTION
@@ -76,8 +75,9 @@ def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tens
 def l2_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tensor:
     """Return lam / 2 times the sum of the squares of the model's weights; else as ``l1_penalty``.
 
-    The half makes its gradient lam · w. So adding it to the loss is what ``torch.optim.SGD(..., weight_decay=lam)`` does
-    to the same parameters: from w = 2, lam = 0.5, lr = 0.1 and no other loss, one step leads to 2 - 0.1 · 0.5 · 2 = 1.9.
+    The half makes its gradient lam · w. So adding it to the loss is what ``torch.optim.SGD(..., weight_decay=lam)``
+    does to the same parameters: from w = 2, lam = 0.5, lr = 0.1 and no other loss, one step leads to
+    2 - 0.1 · 0.5 · 2 = 1.9.
     """
     # TODO: the same parameters, squared.
     # BEGIN SOLUTION
@@ -93,8 +93,9 @@ class Dropout(nn.Module):
     The division keeps the mean: an element x becomes 0 or x / (1 - p), and x on average. So nothing is left to do in
     evaluation mode, where the output is the input. With p = 0 it always is; with p = 1 the output of training is zeros.
 
-    x: finite, of any shape, also empty, of any floating dtype, which the output has, too. The gradient at an element is 0 or
-    1 / (1 - p), as its factor was. A p below 0 or above 1 raises ValueError when the module is made.
+    x: finite, of any shape (also empty, or without axes), of any floating dtype, which the output has, too. The
+    gradient at an element is 0 or 1 / (1 - p), as its factor was. A p below 0 or above 1 raises ValueError when the
+    module is made.
 
     For p = 0.25 the elements 3, 6, 9 may become 4, 0, 12.
     """
@@ -196,12 +197,12 @@ def exponential_lr(epoch: int, base: float, gamma: float) -> float:
 def cosine_with_warmup(step: int, base: float, warmup: int, total: int, min_lr: float = 0.0) -> float:
     """Return the learning rate of a step: up a straight line, then down half a cosine.
 
-    It rises from 0 at step 0 to ``base`` at step ``warmup``: base · step / warmup. From there it falls to ``min_lr`` at
-    step ``total``, as min_lr + (base - min_lr) · (1 + cos(π t)) / 2, where t goes from 0 at ``warmup`` to 1 at ``total``.
-    After ``total`` it stays at min_lr: a cosine that is merely continued would rise again.
+    It rises from 0 at step 0 to ``base`` at step ``warmup``: base · step / warmup. From there it falls to ``min_lr``
+    at step ``total``, as min_lr + (base - min_lr) · (1 + cos(π t)) / 2, where t goes from 0 at ``warmup`` to 1 at
+    ``total``. After ``total`` it stays at min_lr: a cosine that is merely continued would rise again.
 
-    warmup: 0 or more, below total. With warmup = 0 there is no rise, and step 0 has the rate base. min_lr: 0 to base; it
-    is the end of the fall and does not touch the rise.
+    warmup: 0 or more, below total. With warmup = 0 there is no rise, and step 0 has the rate base. min_lr: 0 to base;
+    it is the end of the fall and does not touch the rise.
     """
     # TODO: three pieces; mind the steps warmup and total themselves.
     # BEGIN SOLUTION
@@ -218,8 +219,8 @@ class ReduceOnPlateau:
     ``step(value)`` is called after each epoch with its loss, 0 or more, and returns the rate of the next epoch. It does
     three things in this order:
 
-    1. The value is better if value < best · (1 - threshold); then it is the new best, and the count of bad epochs goes to
-       0. Else the epoch is bad, one more. The first value is better than nothing; NaN is never better.
+    1. The value is better if value < best · (1 - threshold); then it is the new best, and the count of bad epochs
+       goes to 0. Else the epoch is bad, one more. The first value is better than nothing; NaN is never better.
     2. In the ``cooldown`` epochs that follow a reduction no epoch counts as bad: the count stays 0. (A best value is
        noticed nevertheless.)
     3. When the count is larger than ``patience``, lr becomes lr · factor, but not less than ``min_lr``; the count goes

@@ -59,8 +59,7 @@ def nothing():
 
 
 MODELS = {
-    make.__name__: make
-    for make in (linear, Bare, layers, batch_norm, norms, names, shared, frozen, only_norm, nothing)
+    make.__name__: make for make in (linear, Bare, layers, batch_norm, norms, names, shared, frozen, only_norm, nothing)
 }
 
 
@@ -130,7 +129,8 @@ def rates(cls, losses, **settings):
 def in_turn(cls, play, first, second, **settings):
     """Two objects, each with losses of its own, that are used in turn: what ``play`` tells of them."""
     watches = [cls(**settings), cls(**settings)]
-    return [[play(watch, value) for watch, value in zip(watches, pair, strict=True)] for pair in zip(first, second)]
+    pairs = zip(first, second, strict=True)
+    return [[play(watch, value) for watch, value in zip(watches, pair, strict=True)] for pair in pairs]
 
 
 def stop_step(watch, value):
@@ -154,7 +154,7 @@ def marks(state):
 
 
 def watched(cls, losses, **settings):
-    """A model that holds 1 in the first epoch, 2 in the second, ...: what of it is kept, and given back.
+    """A model that holds 11 in the first epoch, 12 in the second, ...: what of it is kept, and given back.
 
     Returns what the model held after each step, the names and numbers that are kept in the end, and the numbers of the
     model after ``restore``, and after it was changed and restored again.
@@ -162,7 +162,7 @@ def watched(cls, losses, **settings):
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     watch = cls(**settings)
     held = []
-    for number, value in enumerate(losses, start=1):
+    for number, value in enumerate(losses, start=11):
         marked(net, number)
         watch.step(value, net)
         held += marks(net.state_dict())
@@ -184,10 +184,10 @@ def state_without_model(cls, losses):
     return watch.best_state
 
 
-def report(function, train, val):
-    """The report, of its keys those that are asked for; with both lists as they are afterwards."""
-    train, val = list(train), list(val)
+def report(function, story):
+    """The report, of its keys those that are asked for; and both lists as they are afterwards."""
+    train, val = (list(losses) for losses in story)
     found = function(train, val)
     if isinstance(found, dict):
         found = {key: found[key] for key in KEYS if key in found}
-    return found, train, val
+    return [found, train, val]

@@ -32,6 +32,7 @@ you write.
 import torch
 from torch import Tensor, nn
 
+
 def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tensor:
     """Return lam times the sum of the absolute values of the model's weights, to be added to a loss.
 

@@ -34,24 +34,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-# BEGIN SOLUTION
-NORMS = (
-    nn.modules.batchnorm._NormBase,  # batch and instance normalisation
-    nn.LayerNorm,
-    nn.GroupNorm,
-)
 
-
-def penalised(model: nn.Module, include_bias: bool) -> list[Tensor]:
-    """The parameters that a penalty counts, each once."""
-    exempt = set()
-    for module in model.modules():
-        own = dict(module.named_parameters(recurse=False))
-        exempt |= {id(p) for name, p in own.items() if name == "bias" or isinstance(module, NORMS)}
-    return [p for p in model.parameters() if include_bias or id(p) not in exempt]
-
-
-# END SOLUTION
 def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tensor:
     """Return lam times the sum of the absolute values of the model's weights, to be added to a loss.
 
@@ -72,6 +55,24 @@ def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tens
     # END SOLUTION
 
 
+# BEGIN SOLUTION
+NORMS = (
+    nn.modules.batchnorm._NormBase,  # batch and instance normalisation
+    nn.LayerNorm,
+    nn.GroupNorm,
+)
+
+
+def penalised(model: nn.Module, include_bias: bool) -> list[Tensor]:
+    """The parameters that a penalty counts, each once."""
+    exempt = set()
+    for module in model.modules():
+        own = dict(module.named_parameters(recurse=False))
+        exempt |= {id(p) for name, p in own.items() if name == "bias" or isinstance(module, NORMS)}
+    return [p for p in model.parameters() if include_bias or id(p) not in exempt]
+
+
+# END SOLUTION
 def l2_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tensor:
     """Return lam / 2 times the sum of the squares of the model's weights; else as ``l1_penalty``.
 

@@ -607,7 +607,7 @@ def test_cosine(submission, pictures):
         submission.cosine_with_warmup, cosine, grid(**CURVES), slack=0.01,
         likely={
             "after total the rate rises again: a cosine does not stop by itself": rising_again,
-            "the warm-up starts at base / warmup: at step 0 the rate is 0": lambda step, base, warmup, total, min_lr=0: (
+            "the warm-up starts at base / warmup: step 0 has the rate 0": lambda step, base, warmup, total, min_lr=0: (
                 base * (step + 1) / warmup if step < warmup else cosine(step, base, warmup, total, min_lr)
             ),
             "the warm-up starts at min_lr, not at 0": lambda step, base, warmup, total, min_lr=0.0: (

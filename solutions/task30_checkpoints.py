@@ -1,10 +1,10 @@
 """Task 30: save, load, resume, infer.
 
-A training that runs for three days will be interrupted on the second. Whoever saved only the weights starts again with
-an optimiser that has forgotten its momentum, a learning rate of the first day and an order of samples that is not the
-one that was interrupted: the run goes on, but it is another run. Here you write a checkpoint from which training goes on
-bit by bit as if nothing had happened, read weights that fit only in part, and turn a trained network into something that
-is given a picture and answers with a word.
+A training that runs for three days will be interrupted on the second. Whoever saved only the weights starts again
+with an optimiser that has forgotten its momentum, a learning rate of the first day and an order of samples that is
+not the one that was interrupted: the run goes on, but it is another run. Here you write a checkpoint from which
+training goes on bit by bit as if nothing had happened, read weights that fit only in part, and turn a trained network
+into something that is given a picture and answers with a word.
 
 An example. Somebody trained with nn.DataParallel, which puts ``module.`` before all names:
 
@@ -70,9 +70,9 @@ def load_matching(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str]
 def save_checkpoint(path, model, optimizer, scheduler=None, epoch=0, rng=None) -> None:
     """Write all that a training needs to go on into one file.
 
-    That is: the states of the model, of the optimiser and of the scheduler (or None), the number of finished epochs, and
-    the states of the random generators: PyTorch's global one, that of Python's module ``random``, and ``rng``, the
-    torch.Generator that shuffles the samples (or None). How the file is laid out is up to you.
+    That is: the states of the model, of the optimiser and of the scheduler (or None), the number of finished epochs,
+    and the states of the random generators: PyTorch's global one, that of Python's module ``random``, and ``rng``,
+    the torch.Generator that shuffles the samples (or None). How the file is laid out is up to you.
 
     The file has to open with ``torch.load(path, weights_only=True)``. That takes tensors, numbers, texts, lists, tuples
     and dicts of them, which are what these states are made of. It refuses NumPy's states and numbers, so they do not
@@ -139,10 +139,10 @@ def load_checkpoint(path, model, optimizer=None, scheduler=None, rng=None, map_l
 def epoch_batches(n: int, batch_size: int, epoch: int, seed: int, start: int = 0) -> list[list[int]]:
     """Return the batches of one epoch as lists of indices, from batch ``start`` on.
 
-    A training that stopped in the middle of an epoch has to see the rest of this epoch: neither samples that it has seen
-    already nor another order. So the order must not be drawn, but follow from ``seed`` and ``epoch`` alone. Each epoch
-    has another one, and so has each seed; seed 1 in epoch 2 is not seed 2 in epoch 1. Every index from 0 to n - 1 is in
-    one batch; the last batch may be smaller. n may be 0: then there is no batch.
+    A training that stopped in the middle of an epoch has to see the rest of this epoch: neither samples that it has
+    seen already nor another order. So the order must not be drawn, but follow from ``seed`` and ``epoch`` alone. Each
+    epoch has another one, and so has each seed; seed 1 in epoch 2 is not seed 2 in epoch 1. Every index from 0 to n -
+    1 is in one batch; the last batch may be smaller. n may be 0: then there is no batch.
 
     ``start`` leaves out the first batches and changes nothing about the others: the result is that of start=0 without
     its first ``start`` lists. If there are not more, it is empty. No global random state is used or changed.

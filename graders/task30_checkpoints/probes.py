@@ -157,10 +157,10 @@ def generators(save, load, seed):
         random.seed(seed)
         torch.rand(3), random.random(), torch.rand(3, generator=rng)
         save(path, net, momentum(net), None, 1, rng)
-        found = [drawn(rng)]
+        found, fresh = [drawn(rng)], network(2)
         torch.manual_seed(seed + 2)
         random.seed(seed + 2)
-        load(path, network(2), rng=other)
+        load(path, fresh, rng=other)
         found.append(drawn(other))
     return found
 
@@ -447,7 +447,7 @@ class Watcher(nn.Module):
         self.recording.append(torch.is_grad_enabled())
         if self.fails:
             raise RuntimeError("the network has no memory left")
-        return self.drop(x.mean((2, 3)) + 0 * self.norm(x).mean((2, 3)) if len(x) > 1 else x.mean((2, 3))) * self.scale
+        return x.mean((2, 3)) * self.scale
 
 
 def to_tensor(picture):
@@ -470,7 +470,9 @@ def predicted(cls, pixels, mode):
     """The answer for a picture in this mode, what the network was given, and what it should have been given."""
     net = Watcher()
     image = picture(pixels, mode)
-    answer = cls(net, to_tensor, list(CLASSES))(image)
+    predictor = cls(net, to_tensor, list(CLASSES))
+    net.train()
+    answer = predictor(image)
     return {"answer": answer, "seen": net.seen, "wanted": to_tensor(image.convert("RGB"))[None],
             "modes": [mode for row in net.modes for mode in row], "recording": net.recording}  # fmt: skip
 
@@ -506,11 +508,12 @@ def two_answers(cls, first, second):
 
 
 def converted(function, tensor):
-    """The array, whether it is contiguous, and whether it keeps its values when the tensor changes."""
+    """The array; whether it is contiguous, keeps its values when the tensor changes, and has left the tensor alone."""
+    before = tensor.detach().clone()
     found = function(tensor)
     if not isinstance(found, np.ndarray):
-        return [found, False, False]
-    copy = found.copy()
+        return [found, False, False, True]
+    copy, alone = found.copy(), torch.equal(before, tensor.detach())
     with torch.no_grad():
         tensor.detach().fill_(1)
-    return [copy, bool(found.flags.c_contiguous), bool(np.array_equal(copy, found))]
+    return [copy, bool(found.flags.c_contiguous), bool(np.array_equal(copy, found)), alone]

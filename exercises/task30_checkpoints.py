@@ -100,8 +100,8 @@ def epoch_batches(n: int, batch_size: int, epoch: int, seed: int, start: int = 0
 
     A training that stopped in the middle of an epoch has to see the rest of this epoch: neither samples that it has
     seen already nor another order. So the order must not be drawn, but follow from ``seed`` and ``epoch`` alone. Each
-    epoch has another one, and so has each seed; seed 1 in epoch 2 is not seed 2 in epoch 1. Every index from 0 to n -
-    1 is in one batch; the last batch may be smaller. n may be 0: then there is no batch.
+    epoch has another one, and so has each seed; seed 1 in epoch 2 is not seed 2 in epoch 1. Every index, 0 to n - 1,
+    is in one batch; the last batch may be smaller. n may be 0: then there is no batch.
 
     ``start`` leaves out the first batches and changes nothing about the others: the result is that of start=0 without
     its first ``start`` lists. If there are not more, it is empty. No global random state is used or changed.

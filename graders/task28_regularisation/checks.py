@@ -50,7 +50,7 @@ def penalty(power, counted=None, factor=None, slope=None):
         if factor is not None:
             scale = factor(values * marks, lam)
             value, gradient = scale * value, scale * gradient
-        return value, gradient if slope is None else slope * gradient
+        return value, gradient if slope is None else slope * gradient, True
 
     return oracle
 
@@ -116,12 +116,12 @@ def counted_again(power):
     """The weight that is shared counts for both layers that have it."""
 
     def oracle(values, model, lam, include_bias=False):
-        value, gradient = penalty(power)(values, model, lam, include_bias)
+        value, gradient, _ = penalty(power)(values, model, lam, include_bias)
         if model == "shared":
             twice = torch.cat([values[:4], torch.zeros_like(values[4:])])
             more = penalty(power)(twice, model, lam, include_bias)
             value, gradient = value + more[0], gradient + more[1]
-        return value, gradient
+        return value, gradient, True
 
     return oracle
 
@@ -475,6 +475,7 @@ def test_stopping_state(submission):
         )  # fmt: skip
         held = [11.0 + number for number in range(len(losses))]
         expect.equal(found["held"], held, because="step leaves the model alone", given=f"{given}; after each step")
+        expect.equal(found["modes"][0], True, given=f"{given}; whether step leaves the modes of all modules alone")
     kept = submission.probes.state_without_model(submission.EarlyStopping, [2.0, 1.0])
     expect.equal(kept, None, given="best_state after two steps without a model", trivial="None is asked for")
 
@@ -489,16 +490,17 @@ def test_restore(submission):
                      likely={"the model is left as it was": [90.0]})  # fmt: skip
         expect.equal(second, [float(best)], given=f"{given}; what it holds when changed to 91 and restored again",
                      likely={"the model has got the kept tensors themselves, and changes them": [91.0]})  # fmt: skip
+        expect.equal(found["modes"][1], True, given=f"{given}; whether restore leaves the modes of all modules alone")
 
 
 @check("two objects of EarlyStopping know nothing of each other", points=0.5, category="robustness",
        after=test_stopping, hidden=True)  # fmt: skip
 def test_stopping_objects(submission):
-    first, second = [3.0, 2.0, 2.5, 1.0], [1.0, 2.0, 0.5, 3.0]
-    found = submission.probes.in_turn(submission.EarlyStopping, submission.probes.stop_step, first, second, patience=3)
-    pairs = zip(history(first, 3), history(second, 3), strict=True)
-    wanted = [[one[:3], other[:3]] for one, other in pairs]
-    expect.equal(found, wanted, given=f"two objects in turn, with the losses {first} and {second}; "
+    first, second, settings = [3.0, 2.0, 2.5, 1.0], [1.0, 0.75, 0.5, 3.0], [{"patience": 3}, {"patience": 1}]
+    found = submission.probes.in_turn(submission.EarlyStopping, submission.probes.stop_step, first, second, settings)
+    pairs = zip(history(first, 3), history(second, 1), strict=True)
+    expect.equal(found, [[one[:3], other[:3]] for one, other in pairs],
+                 given=f"two objects in turn, with patience 3 and 1 and the losses {first} and {second}; "
                  "the answer, best and counter of both after each step")  # fmt: skip
 
 
@@ -783,8 +785,8 @@ def test_plateau_far(submission):
     )  # fmt: skip
 
     # a little better, but not by threshold, in the rest: what is best stays
-    cases = grid(losses=[[2.0, 2.0, 1.9, 1.35, 1.35, 1.35], [3.0, 3.0, 2.5, 2.0, 1.9]], lr=[0.8, 0.4], factor=[0.5],
-                 patience=[0], cooldown=[1, 2], threshold=[0.3])  # fmt: skip
+    cases = grid(losses=[[2.0] * 8, [2.0, 2.0, 1.9, 1.35, 1.35, 1.35], [3.0, 3.0, 2.5, 2.0, 1.9]], lr=[0.8, 0.4],
+                 factor=[0.5], patience=[0], cooldown=[1, 2], threshold=[0.3], min_lr=[0.3, LEFT_OUT])  # fmt: skip
     expect.agrees(submission.probes.rates, library, cases, bound=(submission.ReduceOnPlateau,), name="ReduceOnPlateau")
 
 
@@ -792,11 +794,9 @@ def test_plateau_far(submission):
        after=test_plateau, hidden=True)  # fmt: skip
 def test_plateau_objects(submission):
     first, second = [3.0, 3.0, 3.0, 1.0], [2.0, 1.0, 0.5, 0.5]
-    settings = {"lr": 0.8, "factor": 0.5, "patience": 1}
-    found = submission.probes.in_turn(
-        submission.ReduceOnPlateau, submission.probes.rate_step, first, second, **settings
-    )
-    wanted = [list(pair) for pair in zip(library(first, **settings), library(second, **settings), strict=True)]
+    settings = [{"lr": 0.8, "factor": 0.5, "patience": 1}, {"lr": 0.3, "factor": 0.1, "patience": 0}]
+    found = submission.probes.in_turn(submission.ReduceOnPlateau, submission.probes.rate_step, first, second, settings)
+    wanted = [list(pair) for pair in zip(library(first, **settings[0]), library(second, **settings[1]), strict=True)]
     expect.close(found, wanted, given=f"two objects in turn, with the losses {first} and {second}; "
                  "the answer of step and lr of both after each step")  # fmt: skip
 

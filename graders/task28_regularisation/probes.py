@@ -64,8 +64,10 @@ MODELS = {
 
 
 def penalised(penalty, values, model, lam, **options):
-    """The penalty of a model whose parameters hold ``values``, and three times its gradient at each of them."""
-    net = MODELS[model]().to(values)
+    """The penalty of a model whose parameters hold ``values``, three times its gradient at each of them, and whether
+    all modules have kept their modes."""
+    net = partly_frozen(MODELS[model]().to(values))
+    modes = [module.training for module in net.modules()]
     with torch.no_grad():
         for buffer in net.buffers():
             buffer.fill_(7)
@@ -76,12 +78,20 @@ def penalised(penalty, values, model, lam, **options):
             place += count
     found = penalty(net, lam, **options)
     if not isinstance(found, torch.Tensor):
-        return found, torch.zeros_like(values)
+        return found, torch.zeros_like(values), True
     if found.requires_grad:
         (3 * found).backward()
     slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in net.parameters()]
     flat = torch.cat([slope.reshape(-1) for slope in slopes] or [values[:0]])
-    return found.detach().to(values.dtype), flat
+    return found.detach().to(values.dtype), flat, modes == [module.training for module in net.modules()]
+
+
+def partly_frozen(net):
+    """The network in training mode, its parts in evaluation mode."""
+    net.train()
+    for part in net.children():
+        part.eval()
+    return net
 
 
 def descended(penalty, target, lam, lr, count, **options):
@@ -126,9 +136,9 @@ def rates(cls, losses, **settings):
     return [[plateau.step(value), plateau.lr] for value in losses]
 
 
-def in_turn(cls, play, first, second, **settings):
-    """Two objects, each with losses of its own, that are used in turn: what ``play`` tells of them."""
-    watches = [cls(**settings), cls(**settings)]
+def in_turn(cls, play, first, second, settings):
+    """Two objects, each with losses and settings of its own, used in turn: what ``play`` tells of them."""
+    watches = [cls(**own) for own in settings]
     pairs = zip(first, second, strict=True)
     return [[play(watch, value) for watch, value in zip(watches, pair, strict=True)] for pair in pairs]
 
@@ -156,16 +166,20 @@ def marks(state):
 def watched(cls, losses, **settings):
     """A model that holds 11 in the first epoch, 12 in the second, ...: what of it is kept, and given back.
 
-    Returns what the model held after each step, the names and numbers that are kept in the end, and the numbers of the
-    model after ``restore``, and after it was changed and restored again.
+    Returns what the model held after each step, the names and numbers that are kept in the end, the numbers of the
+    model after ``restore``, and after it was changed and restored again, and whether all modules have kept their modes
+    after the steps and after ``restore``.
     """
-    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    net = partly_frozen(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+    modes = [module.training for module in net.modules()]
     watch = cls(**settings)
     held = []
     for number, value in enumerate(losses, start=11):
         marked(net, number)
         watch.step(value, net)
         held += marks(net.state_dict())
+    left = [modes == [module.training for module in net.modules()]]
+    partly_frozen(net)
     marked(net, 90)
     kept = watch.best_state
     names, numbers = (list(kept), marks(kept)) if isinstance(kept, dict) else ([], [])
@@ -174,7 +188,8 @@ def watched(cls, losses, **settings):
         watch.restore(net)
         given.append(marks(net.state_dict()))
         marked(net, 91)
-    return {"held": held, "names": names, "kept": numbers, "restored": given}
+    left.append(modes == [module.training for module in net.modules()])
+    return {"held": held, "names": names, "kept": numbers, "restored": given, "modes": left}
 
 
 def state_without_model(cls, losses):

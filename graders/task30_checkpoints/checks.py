@@ -377,17 +377,17 @@ def coloured(channel, height=6, width=5):
     return pixels.to(torch.uint8).numpy()
 
 
-def asked(submission, pixels, mode="RGB"):
-    return submission.probes.predicted(submission.Predictor, pixels, mode)
+def asked(submission, pixels, mode="RGB", device="cpu"):
+    return submission.probes.predicted(submission.Predictor, pixels, mode, str(device))
 
 
 NAMES = ["a red thing", "a green thing", "a blue thing"]
 
 
-@check("Predictor answers with the name of the class", points=1, category="values")
-def test_answer(submission):
+@check("Predictor answers with the name of the class", points=1, category="values", devices="all")
+def test_answer(submission, device):
     for channel in (2, 0, 1):
-        found = asked(submission, coloured(channel))
+        found = asked(submission, coloured(channel), device=device)
         expect.equal(found["answer"], NAMES[channel], given=f"a picture in which {NAMES[channel]} is to be seen",
                      likely={"this is the number of the class, not its name": channel})  # fmt: skip
 
@@ -499,8 +499,8 @@ def bgr_agrees(submission, cases, **options):
                   name="to_uint8_hwc_bgr", **options)  # fmt: skip
 
 
-@check("to_uint8_hwc_bgr puts blue first and the channels last", points=1.5, category="values")
-def test_bgr(submission):
+@check("to_uint8_hwc_bgr puts blue first and the channels last", points=1.5, category="values", devices="all")
+def test_bgr(submission, device):
     def channels_first(x):
         picture, *rest = to_bgr(x)
         return [np.ascontiguousarray(picture.transpose(2, 0, 1)), *rest]
@@ -508,7 +508,7 @@ def test_bgr(submission):
     def strided(x):
         return [to_bgr(x)[0], x[0].numel() == 1, True, True]
 
-    bgr_agrees(submission, COLOURS, likely={
+    bgr_agrees(submission, COLOURS, device=device, likely={
         "red is still first": lambda x: to_bgr(x, order=(0, 1, 2)),
         "the colours are moved on, [1, 2, 0], not exchanged": lambda x: to_bgr(x, order=(1, 2, 0)),
         "the channels are still the first axis": channels_first,

@@ -466,9 +466,9 @@ def picture(pixels, mode):
     return image if mode == "RGB" else image.convert(mode)
 
 
-def predicted(cls, pixels, mode):
+def predicted(cls, pixels, mode, device="cpu"):
     """The answer for a picture in this mode, what the network was given, and what it should have been given."""
-    net = Watcher()
+    net = Watcher().to(device)
     image = picture(pixels, mode)
     predictor = cls(net, to_tensor, list(CLASSES))
     net.train()

@@ -81,7 +81,7 @@ def load_checkpoint(path, model, optimizer=None, scheduler=None, rng=None, map_l
 
     The model always; the optimiser, the scheduler and ``rng`` where they are given (who only wants to predict gives the
     model alone); the global states of PyTorch and of ``random`` always. Then training goes on exactly as it would have
-    without the interruption: the same numbers, bit by bit, on the same computer. Modes are left alone.
+    without the interruption: on a CPU the same numbers, bit by bit. Modes are left alone.
 
     A pickled file can run any code when it is opened. So it is opened with ``weights_only=True``, and a file that holds
     anything else raises an error before it can do harm.

@@ -125,9 +125,11 @@ def drawn_alike(layer, x):
 
 
 def stopping(cls, losses, **settings):
-    """Of each epoch: the answer of step, and best, counter and should_stop after it."""
+    """No answer, best, counter and should_stop of a fresh object; then of each epoch the answer of step, and the same
+    three after it."""
     watch = cls(**settings)
-    return [[watch.step(value), watch.best, watch.counter, watch.should_stop] for value in losses]
+    fresh = [False, watch.best, watch.counter, watch.should_stop]
+    return [fresh] + [[watch.step(value), watch.best, watch.counter, watch.should_stop] for value in losses]
 
 
 def rates(cls, losses, **settings):

@@ -84,7 +84,7 @@ def moved(net, optimizer, seed):
     return torch.cat([(p.detach() - b).reshape(-1) for p, b in zip(net.parameters(), before, strict=True)])
 
 
-def optimizers(save, load, kind, steps):
+def optimizers(load, save, kind, steps):
     """The next step of an optimiser that has taken so many, and that of a fresh one that was loaded."""
     net, other, path = network(1), network(1), new_path()
     optimizer = OPTIMIZERS[kind](net)
@@ -111,7 +111,7 @@ def rates(scheduler, optimizer, count):
     return found
 
 
-def schedulers(save, load, epochs):
+def schedulers(load, save, epochs):
     """The next rates of a scheduler after so many epochs, and those of a fresh one that was loaded."""
     pairs = []
     for seed in (1, 2):
@@ -126,7 +126,7 @@ def schedulers(save, load, epochs):
     return [rates(scheduler, optimizer, 6), rates(fresh, other, 6)]
 
 
-def patient(save, load, epochs):
+def patient(load, save, epochs):
     """In which of the next epochs a scheduler that waits lowers the rate, before and after."""
     net, path, found = network(1), new_path(), []
     pairs = []
@@ -148,7 +148,7 @@ def patient(save, load, epochs):
     return found
 
 
-def generators(save, load, seed):
+def generators(load, save, seed):
     """The numbers that follow a save, and those that follow the load: of torch, of random, and of rng."""
     net, path = network(1), new_path()
     rng, other = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
@@ -170,7 +170,7 @@ def drawn(rng):
     return {"torch": torch.rand(4).tolist(), "random": own, "rng": torch.rand(4, generator=rng).tolist()}
 
 
-def epochs(save, load, epoch):
+def epochs(load, save, epoch):
     net, path = network(1), new_path()
     with Undisturbed():
         save(path, net, momentum(net), epoch=epoch)
@@ -200,7 +200,7 @@ def same(one, other):
     return one == other
 
 
-def modes_after_loading(save, load):
+def modes_after_loading(load, save):
     """The modes of a network and its modules before and after it was loaded."""
     net, other, path = network(1), network(2), new_path()
     other.train()
@@ -235,7 +235,7 @@ def trained(parts, rng, first, last):
         scheduler.step()
 
 
-def runs(save, load, epochs, stop):
+def runs(load, save, epochs, stop):
     """What a network holds after so many epochs in one go, and after an interruption behind epoch ``stop``."""
     found = []
     with Undisturbed():
@@ -281,7 +281,7 @@ class Harm:
         return exec, ("import torch\ntorch.harm_of_task30 = True",)
 
 
-def harmed(save, load):
+def harmed(load, save):
     """Whether loading a file with code in it raises, runs the code, and changes the model."""
     net, other, path = network(1), network(2), new_path()
     before = held(other)
@@ -344,23 +344,37 @@ def tagged(storage):
     return "cuda:0" if storage.device.type == "cpu" else None
 
 
-def of_a_gpu(save, load):
-    """What a model held when it was saved with a GPU, and what another holds that loads the file without one."""
+def of_a_gpu(load, save, ways):
+    """What a model held when it was saved with a GPU; for each way what another holds that loads the file without one,
+    and whether a function that is given as map_location was asked."""
+    return [_of_a_gpu(load, save, way) for way in ways]
+
+
+def _of_a_gpu(load, save, way):
+    asked = []
+
+    def stays(storage, location):
+        asked.append(location)
+        return storage
+
+    options = {"left out": {}, "a device": {"map_location": torch.device("cpu")}, "a function": {"map_location": stays}}
     net, other, path = network(1), network(2), new_path()
     registry = torch.serialization._package_registry
     entry = (0, tagged, lambda storage, location: None)
     with Undisturbed():
         registry.insert(0, entry)
         try:
-            save(path, net, momentum(net), rng=torch.Generator())
+            optimizer = momentum(net)
+            save(path, net, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2), rng=torch.Generator())
         finally:
             registry.remove(entry)
         optimizer = momentum(other)
-        load(path, other, optimizer, rng=torch.Generator())
-    return [held(net), held(other)]
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        load(path, other, optimizer, scheduler, rng=torch.Generator(), **options[way])
+    return [held(net), held(other), "cuda:0" in asked]
 
 
-def other_network(save, load):
+def other_network(load, save):
     """Loads a file into a network of other sizes."""
     net, path = network(1), new_path()
     with Undisturbed():

@@ -220,7 +220,7 @@ def test_random(submission):
     same_draws(submission, "random", lambda seed: {})
 
 
-@check("a checkpoint brings back the state of rng", points=0.5, category="values", hidden=True)
+@check("a checkpoint brings back the state of rng", points=0.5, category="values")
 def test_rng(submission):
     def after(seed):
         return {"rng is not brought back": torch.rand(4, generator=torch.Generator().manual_seed(seed + 1)).tolist()}

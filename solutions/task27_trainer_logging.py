@@ -241,8 +241,8 @@ def train_one_epoch(model, loader, loss_fn, optimizer, device, step=0, writer=No
 def evaluate(model, loader, loss_fn, device) -> dict:
     """Measure without training: in evaluation mode, and without gradients being recorded.
 
-    Everything is left as it was: the model's mode (training or evaluation), its parameters, buffers and gradients, what
-    wants gradients, and whether PyTorch records them.
+    Everything is left as it was: the mode of the model and of its layers (they come in training mode or in evaluation
+    mode, all of them), parameters, buffers and gradients, what wants gradients, and whether PyTorch records them.
 
     Returns {"loss": mean over the samples, "accuracy": share of the samples that are right}; both are 0.0 if the
     loader is empty.

@@ -59,6 +59,15 @@ def with_old_gradients(model):
     return model
 
 
+def modes_after(fn, model, loader, loss_fn):
+    """The modes of the model and of each part of it after an evaluation under no_grad, and whether gradients are
+    recorded then."""
+    with torch.no_grad():
+        fn(model, loader, loss_fn, "cpu")
+        recording = torch.is_grad_enabled()
+    return [module.training for module in model.modules()], recording
+
+
 def order(fn, model, loader, loss_fn, *args):
     """What happens while ``fn(model, loader, loss_fn, optimizer, *args)`` runs, in order: "forward" (in training mode),
     "evaluation" (a pass in the other mode), "backward", "step"."""
@@ -72,15 +81,17 @@ def order(fn, model, loader, loss_fn, *args):
 
 
 def schedules(fn, model, train_loader, test_loader, loss_fn, epochs, kind):
-    """The rates in the history of ``fn``, which trains with a schedule; and "step" and "schedule" in the order in which
-    they happened."""
+    """The rates in the history of ``fn``, which trains two groups of parameters with a schedule; and "step" and
+    "schedule" in the order in which they happened."""
     events = []
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.8)
+    groups = [{"params": list(model.parameters())}, {"params": [torch.zeros(1, requires_grad=True)], "lr": 0.1}]
+    optimizer = torch.optim.SGD(groups, lr=0.8)
     optimizer.register_step_post_hook(lambda *_: events.append("step"))
 
     class Noting(SCHEDULES[kind]):
         def step(self, *given, **named):
-            events.append("schedule")
+            told = kind == "step" and (given or named)
+            events.append("schedule with an argument" if told else "schedule")
             return super().step(*given, **named)
 
     settings = {"step": {"step_size": 1, "gamma": 0.5}, "plateau": {"factor": 0.5, "patience": 0}}[kind]

@@ -478,9 +478,6 @@ def averages(values, sizes, truth, *, likely):
             "the means of the batches are added up and divided by the number of samples": sum(values) / sum(sizes),
             "the sum over the samples is not divided": total,
             "only the last batch is counted": values[-1],
-            "only the last batch is counted, and divided by the number of all samples": values[-1]
-            * sizes[-1]
-            / sum(sizes),
         },
     )
     return apart(truth, likely=known | likely)
@@ -664,7 +661,16 @@ def expect_measured(report, scores, labels, size, loss, given, known=None):
             rtol=1e-5,
             atol=1e-6,
             trivial="a perfect model has accuracy 1 and no loss" if truth in (0.0, 1.0) else None,
-            likely=averages(means, sizes, truth, likely=more),
+            likely=averages(
+                means,
+                sizes,
+                truth,
+                likely={
+                    "only the last batch is counted, and divided by the number of all samples": means[-1]
+                    * (sizes[-1] / sum(sizes)),
+                    **more,
+                },
+            ),
             given=f"{name} of {given}",
         )
 

@@ -687,13 +687,13 @@ def test_no_mistakes(submission):
     tries=2,
 )
 def test_digits(submission, device, dataset, calibration, pictures):
-    images, labels = dataset("digits").generate(1800, seed=any_seed())
+    images, labels = dataset("digits").generate(1400, seed=any_seed())
     images, labels = torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
     net = submission.CNN().to(device)
     optimizer = submission.make(torch.optim.Adam, net.parameters(), lr=2e-3)
-    loader = submission.probes.shuffling_loader(images[:1200], labels[:1200], 32)
+    loader = submission.probes.shuffling_loader(images[:1000], labels[:1000], 32)
     losses = submission.train(net, loader, 2, optimizer)
-    unseen, answers = images[1200:], labels[1200:]
+    unseen, answers = images[1000:], labels[1000:]
     classes = submission.probes.guesses(net, (unseen / 255).to(device)).cpu()
     pictures.curves("training", "epoch", {"loss": expect.record(losses, [float])})
     counts = matrix(classes, answers)

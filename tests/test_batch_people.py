@@ -19,11 +19,18 @@ from torchgrade.batch.intake.roster_file import parse_roster, read_roster
 from torchgrade.batch.run import Submissions, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
+from torchgrade.handin import libarchive_reader
 from torchgrade.handin.files import open_files
 from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 from torchgrade.marks import Student
 
 STEMS = ("task01_tensors_numpy", "task03_linear_layer", "task07_pooling_norm")
+
+
+@pytest.fixture(autouse=True)
+def _no_libarchive(monkeypatch):
+    """As on a machine without the extra ``archives``."""
+    monkeypatch.setattr(libarchive_reader, "HERE", False)
 
 
 def people(*paths, roster="", **options):
@@ -283,6 +290,19 @@ def test_clones_are_people_by_their_account():
     found, layout = people("hw-1-ann/task01.py", "hw-1-ann/.git/HEAD", "hw-1-bob/task01.py", "hw-1-bob/.git/HEAD")
     assert layout.name == "clones"
     assert set(found.values()) == {"ann", "bob"}
+
+
+@pytest.mark.parametrize(("folders", "accounts"), [
+    (["hw1-ann", "hw1-bob-stone"], {"ann", "bob-stone"}),
+    (["hw-1-ann", "hw-1-bob", "notes"], {"ann", "bob", "notes"}),
+    (["task-07-ann", "task-07-bob"], {"ann", "bob"}),
+    (["assignment-2-ann", "assignment-2-anna", "assignment-2-anton"], {"ann", "anna", "anton"}),
+    (["lee-ann", "lee-bob"], {"lee-ann", "lee-bob"}),  # a family
+    (["ann-lee", "bob-stone"], {"ann-lee", "bob-stone"}),
+])  # fmt: skip
+def test_clones_without_git_folders_are_told_by_the_homework_that_most_begin_with(folders, accounts):
+    found, _ = people(*(f"{folder}/task01.py" for folder in folders))
+    assert set(found.values()) == accounts
 
 
 def test_results_of_an_earlier_batch_are_no_handins():

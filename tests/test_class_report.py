@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from class_support import EVIL, TASKS, make_class
+from class_support import EVIL, TASKS, make_class, marks_of
 
+from torchgrade import i18n
 from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
@@ -24,7 +25,7 @@ def page_of(size=40):
     students, rows = make_class(size)
     links = {student.key: f"students/{number}/feedback.html" for number, student in enumerate(students)}
     facts = ClassFacts(f"A course {EVIL}", "2025-01-01", {"torch": "2.13"}, links, [("task02_pooling", EVIL)], 3, 2)
-    return class_report(students, rows, TASKS, Policy(passing=0.5, drop_lowest=1), facts)
+    return class_report(students, rows, TASKS, marks_of(rows, Policy(passing=0.5, drop_lowest=1)), facts)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def visible(browser, table):
 def test_it_renders_and_nothing_of_a_student_runs(opened):
     """Every section is there, and the hostile name is text."""
     assert [heading.text for heading in opened.find_elements("css selector", "h2")] == [
-        "Scores", "Students", "Checks", "What stands out", "Our own faults",
+        "Scores", "Students", "What to teach next", "Zeros, by reason", "Checks", "What stands out", "Our own faults",
     ]  # fmt: skip
     assert len(opened.find_elements("css selector", "script")) == 1
     assert len(opened.find_elements("css selector", "#students tbody tr")) == 40
@@ -132,6 +133,11 @@ def test_filters_narrow_and_say_how_much(opened):
     words.clear()
     words.send_keys(" ")
     assert status.text == "40 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("b")
+    assert status.text == "20 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("a")
+    assert status.text == "19 of 40 shown"
+    Select(form.find_element("name", "section")).select_by_value("b")
     Select(form.find_element("name", "choice")).select_by_value("broken")
     assert status.text == "1 of 40 shown"
     checks = opened.find_element("css selector", "form[data-table=checks]")
@@ -142,6 +148,23 @@ def test_filters_narrow_and_say_how_much(opened):
 def test_a_click_leads_to_the_feedback(opened):
     opened.find_element("xpath", "//a[@href='students/3/feedback.html']").click()
     assert opened.title == "feedback of 3"
+
+
+def test_misconceptions_come_with_their_people_and_zeros_with_their_reason(opened):
+    """How many, of how many, whose; a zero set by hand, or one student's own slip, is not among them."""
+    first = opened.find_element("xpath", "//section//details[contains(., 'by N - 1, not by N')]")
+    count, verdicts = re.match(r"(\d+)/(\d+) the mean", first.text).groups()
+    first.find_element("tag name", "summary").click()
+    assert len(first.find_elements("css selector", "p a")) == int(count) <= int(verdicts) < 40
+    groups = {
+        group.text.partition(" ")[2]: int(group.text.partition(" ")[0])
+        for group in opened.find_elements("css selector", "#zeros ~ details summary")
+    }
+    assert groups["Nothing came"] == 1
+    assert groups["Something came that cannot be read"] == 1
+    unreadable = opened.find_element("xpath", "//details[summary[contains(., 'Something came')]]")
+    unreadable.find_element("tag name", "summary").click()
+    assert "damaged" in unreadable.find_element("tag name", "li").text
 
 
 def test_keyboard_and_screen_reader(opened):
@@ -208,6 +231,7 @@ def test_it_prints_on_pages_without_controls(opened):
     assert opened.execute_script("return getComputedStyle(document.querySelector('.scroll')).overflowY") == "visible"
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert len(opened.print_page(PrintOptions())) > 10_000
+    assert opened.execute_script("return document.querySelectorAll('details:not([open])').length") == 0
 
 
 def test_it_asks_for_nothing_from_outside(page):
@@ -259,22 +283,47 @@ def test_five_thousand_students_open_in_three_seconds(browser, tmp_path):
 
 def test_an_empty_class_has_a_page():
     facts = ClassFacts("c", "now", {}, {})
-    text = class_report([], [], [], Policy(), facts)
+    text = class_report([], [], [], {}, facts)
     assert "No totals yet" in text
     assert "<b>0</b> students" in text
     assert "&lt;b&gt;" in histogram_svg([1], ["<b>"])
+
+
+def test_in_another_language_the_whole_page_is(monkeypatch):
+    """Headings, captions, filters, statuses and reasons; what is the course's own comes from its catalogue."""
+    monkeypatch.setenv("TORCHGRADE_LANG", "zh_CN")
+    i18n._catalogue.cache_clear()
+    try:
+        text = page_of(12)
+    finally:
+        i18n._catalogue.cache_clear()
+    assert '<html lang="zh-CN"' in text
+    for word in (
+        "接下来该讲什么",
+        "按原因归类的零分",
+        "什么也没交",
+        "区分度",
+        'data-shown="显示 {count}/{all}"',
+        "缺交",
+    ):
+        assert word in text
+    shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", text, flags=re.S)
+    for word in ("Students", "Checks", "pass rate", "missing", "Nothing came", "stands out", "shown"):
+        assert word not in shown, word
 
 
 def test_each_track_has_a_part_of_the_page():
     """An overview with a column for each track; the tasks stand in the track's own table."""
     students, rows = make_class(12)
     tracks = [TrackPart("Firsts & more", TASKS[:1]), TrackPart("Others", TASKS[1:])]
-    text = class_report(students, rows, TASKS, Policy(), ClassFacts("A course", "2025-01-01", {}, {}), tracks)
+    text = class_report(
+        students, rows, TASKS, marks_of(rows, Policy()), ClassFacts("A course", "2025-01-01", {}, {}), tracks
+    )
     overview = text[text.index('<table id="students">') : text.index('<section aria-labelledby="tracks">')]
     assert "Firsts &amp; more" in overview
     assert "/6<" in overview
     assert "/12<" in overview
-    assert "task01" not in overview
+    assert "task01" not in overview[: overview.index("</thead>")]
     parts = text[
         text.index('<section aria-labelledby="tracks">') : text.index('<section aria-labelledby="checks-title">')
     ]

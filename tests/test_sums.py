@@ -248,6 +248,14 @@ def test_the_sum_in_words():
     assert late_words(line.late) == (
         "Handed in 1 day 2 h late, 1 grace day used: 1 started day × 10 %, 10 % of the possible points."
     )
+    capped = read({"late": {"cost": 0.2, "cap": 0.5, "grace": "2 hours"}, "deadlines": {"task01": "2026-03-01"}})
+    assert late_words(mark(capped, first).line(STEMS[0]).late) == (
+        "Handed in 1 day 2 h late: 1 started day × 20 %, 20 % of the possible points."  # with the grace, as it was
+    )
+    much = replace(first, submitted="2026-03-09T00:00:00")
+    assert late_words(mark(capped, much).line(STEMS[0]).late) == (
+        "Handed in 7 days late: 7 started days × 20 %, at most 50 % of the possible points."
+    )
     assert total_words(found) == "total: 17 of 30 = 56.67 %"
     assert sum_lines(sum_table(found)) == [
         "task    checks  late  points  of  share  weight  share × weight",

@@ -17,7 +17,7 @@ from torchgrade.marks import Student, TaskInfo
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_bytes()
 SECRET = ("Lee", "Ann", "Stone", "Bob", "Cyd", "Poe", "ann1", "bob2", "cyd3", "@x.edu", "Participant", "The Owls")
-NAMED = re.compile(r"(moodle.*|canvas\.csv|unmatched\.csv|gradebook\.sqlite.*)")
+NAMED = re.compile(r"(moodle.*|gradescope\.zip|canvas\.csv|unmatched\.csv|gradebook\.sqlite.*)")
 PSEUDONYM = r"S-[2-9A-Z]{6}"
 ROSTER = """Identifier,Full name,ID number,Email address,team
 Participant 71,Ann Lee,ann1,ann1@x.edu,The Owls

@@ -78,6 +78,9 @@ def _exports(book: Gradebook, out: Path, found: Standing, about: About) -> None:
     write(out / "canvas.csv", platforms.canvas_csv(students, marks, columns, sheet))
     write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
     _feedback_zip(out / "moodle_feedback.zip", found, about, {s.key: moodle_folder(s) for s in students})
+    if book.setting("layout") == "Gradescope":
+        known = {s.email: platforms.gradescope_json(_of_student(found, s, about)[0]) for s in students if s.email}
+        write(out / "gradescope.zip", platforms.gradescope_zip(known))
     if book.setting("layout") == "ILIAS":
         folders = ilias_folders(
             [*(handin.label for handin in book.handins()), *(left.origin for left in book.unmatched())]

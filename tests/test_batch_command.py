@@ -113,7 +113,11 @@ def test_what_it_said(graded):
     assert "17 students, 16 hand-ins" in text
     assert sum(line.startswith(tuple("123456789")) and "/" in line.split()[0] for line in text.splitlines()) == 12
     [told] = [line for line in text.splitlines() if line.startswith(f"written to {results}: ")]
-    every = {place.name for place in results.iterdir() if not place.name.startswith("gradebook.sqlite")}
+    every = {
+        place.name + "/" * place.is_dir()
+        for place in results.iterdir()
+        if not place.name.startswith("gradebook.sqlite")
+    }
     assert set(told.rpartition(": ")[2].split(", ")) == every
 
 

@@ -53,6 +53,7 @@ def account_of(book: Gradebook, course: Course, student: Student, task: Task) ->
         return None
     attempts = [one for one in found.every if one.task == task.stem]
     homework = found.policy.homework(task.stem)
+    names = (task.stem, *([homework.name] if homework else []))
     info = next(info for info in found.tasks if info.task == task.stem)
     past = book.gradings_of(task.stem, row.submission_hash)
     force = [one for one in past if (one.suite, one.environment, one.seed) == _force(row)]
@@ -63,7 +64,7 @@ def account_of(book: Gradebook, course: Course, student: Student, task: Task) ->
         earlier=tuple(one for one in past if one not in force),
         faults=tuple((number, why) for of, source, number, why in book.faults() if (of, source) == _content(row)),
         decisions=tuple(book.decisions(student.key, task.stem)),
-        extensions=tuple(one for one in book.extensions_of(student.key) if one.what in (task.stem, homework and homework.name)),
+        extensions=tuple(one for one in book.extensions_of(student.key) if one.what in names),
         bundle=Bundle.unpack(book.source(row.submission_hash)) if row.submission_hash else None,
         current=row.grader_hash in ("", task.grader_hash),
     )  # fmt: skip

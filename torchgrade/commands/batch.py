@@ -43,7 +43,7 @@ from torchgrade.report.escape import plain
 GRADEBOOK = "gradebook.sqlite"
 _WRITTEN = (
     "report.html", "grades.csv", "grades.xlsx", "sums.csv", "checks.csv", "changes.csv", "unmatched.csv", "canvas.csv",
-    "moodle.csv", "moodle_worksheet.csv", "moodle_feedback.zip", "blackboard.csv", "ilias_feedback.zip", "students",
+    "moodle.csv", "moodle_worksheet.csv", "moodle_feedback.zip", "blackboard.csv", "ilias_feedback.zip", "students/",
 )  # fmt: skip
 _SHOWN = 40  # lines of a table that a screen bears
 

@@ -139,9 +139,6 @@ def test_normalize_kinds(submission):
         x = torch.rand(3, 4, 4)
         given = f"mean and std as {'lists' if isinstance(mean, list) else 'tensors'}"
         expect.close(submission.Normalize(mean, std)(x), normalized(x, MEAN, STD), given=given)
-    x, mean, std = 1000 + torch.rand(1, 3, 4, dtype=torch.float64), (1000.1,), (0.003,)
-    given = "float64 near 1000, mean 1000.1 and std 0.003"
-    expect.close(submission.Normalize(mean, std)(x), normalized(x, mean, std), given=given)
     given = "a picture"
     expect.raises(
         "TypeError", submission.probes.of_picture, submission.Normalize(MEAN, STD), random_picture(3, 3, 3), given=given

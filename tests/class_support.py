@@ -6,6 +6,8 @@ import random
 
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Override, Row, Student, TaskInfo
 from torchgrade.model import Outcome, Status
+from torchgrade.policy import Policy
+from torchgrade.sums import Total, total
 
 TASKS = (
     TaskInfo("task01_numbers", "Numbers & <shapes>", 6.0),
@@ -42,6 +44,12 @@ def graded(student: str, task: TaskInfo, skill: float, rng: random.Random, **mor
         "submission_hash": "f" * 64, "seed": 4711, "isolation": "level 3", "attempt": 1, "attempts": 1, **more,
     }  # fmt: skip
     return Row(student, task.task, str(status), points, task.max_points, checks=checks, **values)  # type: ignore[arg-type]
+
+
+def marks_of(rows: list[Row], policy: Policy) -> dict[str, Total]:
+    """Every student's mark in ``TASKS``."""
+    students = dict.fromkeys(row.student for row in rows)
+    return {key: total([row for row in rows if row.student == key], TASKS, policy) for key in students}
 
 
 def make_class(size: int = 12, seed: int = 1) -> tuple[list[Student], list[Row]]:

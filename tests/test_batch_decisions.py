@@ -81,7 +81,8 @@ def test_people_and_files_are_mended_and_stay_mended(course, tmp_path):
         assert f"Came: {name}/" in feedback
     assert "Graded: ann/task01.py." in (out / "students" / "ann" / "feedback.md").read_text().replace("\\", "")
     report = (out / "report.html").read_text()
-    assert "Handed in, and not readable" in report
+    assert "<b>2</b> Something came that cannot be read" in report
+    assert "<b>1</b> Nothing came" in report
     assert "bob/homework.rar" in report
     assert '<td class="heat hunreadable"' in report
     assert '<td class="heat hmissing"' in report

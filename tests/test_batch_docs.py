@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import zipfile
 
 import pytest
@@ -15,7 +16,24 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python grade.
 def test_the_page_walks_from_download_to_release():
     words = [shlex.split(command)[2] for command in COMMANDS]
     people = ["assign", "rename", "merge", "remove"]
-    assert words == ["batch", "batch", "batch", "batch", *people, "override", "regrade", "similar", "release"]
+    assert words == [
+        "batch",
+        "batch",
+        "batch",
+        "batch",
+        *people,
+        "batch",
+        "explain",
+        "override",
+        *["mark"] * 4,
+        "regrade",
+        *["extend"] * 2,
+        "batch",
+        "similar",
+        "cohorts",
+        "cohorts",
+        *["release"] * 3,
+    ]
 
 
 @pytest.mark.timeout(900)
@@ -32,13 +50,25 @@ def test_every_command_of_the_page_works(tmp_path):
     for name in ("ann", "bob", "cyd", "annlee"):
         (course / "submissions" / "week1" / f"{name}.py").write_text(solution)
     (course / "submissions" / "notes.txt").write_text(solution)
-    (course / "roster.csv").write_text("id,name,email\nann,Ann,a@x\nbob,Bob,b@x\ncyd,Cyd,c@x\nannlee,Ann Lee,d@x\n")
+    (course / "roster.csv").write_text(
+        "id,name,email,section\nann,Ann,a@x,A\nbob,Bob,b@x,B\ncyd,Cyd,c@x,B\nannlee,Ann Lee,d@x,A\ndan,Dan,e@x,B\n"
+    )
+    people = zip(("Ann", "Bob", "Cyd"), "ABB", strict=True)
+    rows = "".join(f"{name},{number},{name},{section},\n" for number, (name, section) in enumerate(people, 101))
+    head = "Student,ID,SIS Login ID,Section,Homework 1 (34567)\n    Points Possible,,,,30\n"
+    (course / "canvas.csv").write_text(head + rows)
+    (course / "teams.csv").write_text("team,student\nA,bob\nA,dan\n")
     settings = course / "course.yaml"
-    settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
+    settings.write_text(settings.read_text() + "homeworks: {hw2: {tasks: [task01], deadline: 2026-03-01}}\n")
+    facts = course / "graders" / "task01_scale" / "task.yaml"
+    facts.write_text(facts.read_text() + "manual: {explain: {title: A comment says why, points: 2}}\n")
+    (course / "extensions.csv").write_text("student,what,until,why\nann,hw2,3 days,ill\n")
     for command in COMMANDS:
-        arguments = shlex.split(command.replace("task07", "task01"))[2:]
+        arguments = shlex.split(command.replace("task07", "task01").replace("max_pool2d", "scale"))[2:]
         if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
             continue
+        if arguments[:2] == ["cohorts", "results-2025"]:
+            shutil.copytree(course / "results", course / "results-2025")
         if arguments[0] in ("batch", "regrade", "assign"):
             arguments += ["--isolation", "standard"]
         done = grade_py(*arguments, cwd=course)
@@ -53,6 +83,20 @@ def test_every_option_that_the_page_names_exists(mini):
     """And every table that the page promises is described by its right name."""
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
     known = set()
-    for name in ("batch", "regrade", "override", "assign", "merge", "rename", "remove", "similar", "release"):
+    for name in (
+        "batch",
+        "regrade",
+        "explain",
+        "override",
+        "mark",
+        "extend",
+        "assign",
+        "merge",
+        "rename",
+        "remove",
+        "similar",
+        "cohorts",
+        "release",
+    ):
         known |= set(re.findall(r"--[a-z][a-z-]+", grade_py(name, "--help", cwd=mini).stdout))
     assert told <= known

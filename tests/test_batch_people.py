@@ -285,6 +285,19 @@ def test_clones_are_people_by_their_account():
     assert set(found.values()) == {"ann", "bob"}
 
 
+@pytest.mark.parametrize(("folders", "accounts"), [
+    (["hw1-ann", "hw1-bob-stone"], {"ann", "bob-stone"}),
+    (["hw-1-ann", "hw-1-bob", "notes"], {"ann", "bob", "notes"}),
+    (["task-07-ann", "task-07-bob"], {"ann", "bob"}),
+    (["assignment-2-ann", "assignment-2-anna", "assignment-2-anton"], {"ann", "anna", "anton"}),
+    (["lee-ann", "lee-bob"], {"lee-ann", "lee-bob"}),  # a family
+    (["ann-lee", "bob-stone"], {"ann-lee", "bob-stone"}),
+])  # fmt: skip
+def test_clones_without_git_folders_are_told_by_the_homework_that_most_begin_with(folders, accounts):
+    found, _ = people(*(f"{folder}/task01.py" for folder in folders))
+    assert set(found.values()) == accounts
+
+
 def test_results_of_an_earlier_batch_are_no_handins():
     """Inside or beside the hand-ins; one file of that name in a student's folder decides nothing."""
     old = ["gradebook.sqlite", "grades.csv", "report.html", "students/ann/feedback.md", "students/ann/task01.py"]

@@ -68,12 +68,12 @@ def test_only_the_gaps_are_compared():
     lines, numbers = own_lines(fill("    return 1", "    return 2"), STUB)
     assert lines == ("    return 1", "    return 2")
     assert numbers == (8, 13)
-    assert similar(read(dict.fromkeys(("a", "b"), STUB))) == []
+    assert similar(read(dict.fromkeys(("a", "b"), STUB))).pairs == ()
 
 
 def test_renamed_work_is_found_and_common_work_is_not():
     """The pair with the odd loop comes first, with its lines side by side; the shared norm weighs nothing."""
-    first, *others = similar(read(CLASS))
+    first, *others = similar(read(CLASS)).pairs
 
     assert (first.left, first.right, first.identical) == ("ann", "bob", False)
     assert all(pair.weight < first.weight for pair in others)
@@ -86,19 +86,39 @@ def test_renamed_work_is_found_and_common_work_is_not():
 
 
 def test_equal_texts_are_told_and_the_number_of_pairs_is_kept():
-    pairs = similar(read({**CLASS, "eve": fill(ODD)}), pairs=2)
+    pairs = similar(read({**CLASS, "eve": fill(ODD)}), pairs=2).pairs
     assert len(pairs) == 2
     assert (pairs[0].left, pairs[0].right, pairs[0].identical) == ("ann", "eve", True)
 
 
+def test_who_stands_out_is_one_group_however_many_pairs_are_shown():
+    """Three with one origin, two with another; the natural answers of the others link nobody."""
+    other = "    rows = [r.max() for r in x.reshape(-1, size)]\n    for spot in range(len(rows)):\n" + (
+        "        rows[spot] = rows[spot] if rows[spot] > -1e9 else rows[0]\n    return torch.tensor(rows)"
+    )
+    twins = {"fay": fill(other), "gil": fill(other.replace("spot", "place"))}
+    norms = [
+        COMMON, COMMON.replace("unbiased", "correction"), COMMON.replace("(0, 2, 3)", "[0, -2, -1]"),
+        "    return F.batch_norm(x, None, None, training=True)", "    return nn.BatchNorm2d(x.shape[1], affine=False)(x)",
+        "    centred = x - x.mean((0, 2, 3), True)\n    return centred / torch.sqrt((centred ** 2).mean((0, 2, 3), True))",
+    ]  # fmt: skip
+    others = {f"t{i}": plain(i).replace(COMMON, norms[i // 4]) for i in range(24)}
+    copied = {"ann": CLASS["ann"], "bob": CLASS["bob"], "eve": fill(ODD), **twins}
+    with open_launcher() as launcher, Reader(launcher) as reader:  # its hashes are the same every time
+        alike = similar({name: reader(text, STUB) for name, text in {**others, **copied}.items()}, pairs=1)
+    assert alike.groups == (("ann", "bob", "eve"), ("fay", "gil"))
+    assert len(alike.pairs) == 1
+    assert similar(read({name: CLASS[name] for name in ("ann", "bob", "s1")})).groups == (), "too few to compare with"
+
+
 @pytest.mark.parametrize("text", ["", "\x00", "def f(:\n  'unclosed", "🙂" * 50, "x" * 100_000, STUB + '"""'])
 def test_odd_texts_do_no_harm(text):
-    assert isinstance(similar(read({"a": text, "b": text, "c": fill(ODD)})), list)
+    assert len(similar(read({"a": text, "b": text, "c": fill(ODD)})).pairs) <= 3
 
 
 def test_the_page_and_the_table_are_harmless_and_give_no_verdict():
     evil = "<script>alert(1)</script>\x1b[31m"
-    found = {"task01_x": similar(read(CLASS)), "task02_y": []}
+    found = {"task01_x": similar(read(CLASS)), "task02_y": similar({})}
     page = similar_html("c " + evil, found, {"ann": evil}, {"task01_x": 14, "task02_y": 0})
     assert "<script" not in page
     assert "\x1b" not in page

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from class_support import EVIL, TASKS, make_class
+from class_support import EVIL, TASKS, make_class, marks_of
 
 from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
@@ -24,7 +24,7 @@ def page_of(size=40):
     students, rows = make_class(size)
     links = {student.key: f"students/{number}/feedback.html" for number, student in enumerate(students)}
     facts = ClassFacts(f"A course {EVIL}", "2025-01-01", {"torch": "2.13"}, links, [("task02_pooling", EVIL)], 3, 2)
-    return class_report(students, rows, TASKS, Policy(passing=0.5, drop_lowest=1), facts)
+    return class_report(students, rows, TASKS, marks_of(rows, Policy(passing=0.5, drop_lowest=1)), facts)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def visible(browser, table):
 def test_it_renders_and_nothing_of_a_student_runs(opened):
     """Every section is there, and the hostile name is text."""
     assert [heading.text for heading in opened.find_elements("css selector", "h2")] == [
-        "Scores", "Students", "Checks", "What stands out", "Our own faults",
+        "Scores", "Students", "What to teach next", "Zeros, by reason", "Checks", "What stands out", "Our own faults",
     ]  # fmt: skip
     assert len(opened.find_elements("css selector", "script")) == 1
     assert len(opened.find_elements("css selector", "#students tbody tr")) == 40
@@ -144,6 +144,23 @@ def test_a_click_leads_to_the_feedback(opened):
     assert opened.title == "feedback of 3"
 
 
+def test_misconceptions_come_with_their_people_and_zeros_with_their_reason(opened):
+    """How many, of how many, whose; a zero set by hand, or one student's own slip, is not among them."""
+    first = opened.find_element("xpath", "//section//details[contains(., 'by N - 1, not by N')]")
+    count, verdicts = re.match(r"(\d+) of (\d+): the mean", first.text).groups()
+    first.find_element("tag name", "summary").click()
+    assert len(first.find_elements("css selector", "p a")) == int(count) <= int(verdicts) < 40
+    groups = {
+        group.text.partition(" ")[2]: int(group.text.partition(" ")[0])
+        for group in opened.find_elements("css selector", "#zeros ~ details summary")
+    }
+    assert groups["Nothing came"] == 1
+    assert groups["Something came that cannot be read"] == 1
+    unreadable = opened.find_element("xpath", "//details[summary[contains(., 'Something came')]]")
+    unreadable.find_element("tag name", "summary").click()
+    assert "damaged" in unreadable.find_element("tag name", "li").text
+
+
 def test_keyboard_and_screen_reader(opened):
     """Every control has a name, tables have captions and scopes, the tab key reaches content in order."""
     from selenium.webdriver.common.keys import Keys
@@ -208,6 +225,7 @@ def test_it_prints_on_pages_without_controls(opened):
     assert opened.execute_script("return getComputedStyle(document.querySelector('.scroll')).overflowY") == "visible"
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert len(opened.print_page(PrintOptions())) > 10_000
+    assert opened.execute_script("return document.querySelectorAll('details:not([open])').length") == 0
 
 
 def test_it_asks_for_nothing_from_outside(page):
@@ -259,7 +277,7 @@ def test_five_thousand_students_open_in_three_seconds(browser, tmp_path):
 
 def test_an_empty_class_has_a_page():
     facts = ClassFacts("c", "now", {}, {})
-    text = class_report([], [], [], Policy(), facts)
+    text = class_report([], [], [], {}, facts)
     assert "No totals yet" in text
     assert "<b>0</b> students" in text
     assert "&lt;b&gt;" in histogram_svg([1], ["<b>"])
@@ -269,7 +287,9 @@ def test_each_track_has_a_part_of_the_page():
     """An overview with a column for each track; the tasks stand in the track's own table."""
     students, rows = make_class(12)
     tracks = [TrackPart("Firsts & more", TASKS[:1]), TrackPart("Others", TASKS[1:])]
-    text = class_report(students, rows, TASKS, Policy(), ClassFacts("A course", "2025-01-01", {}, {}), tracks)
+    text = class_report(
+        students, rows, TASKS, marks_of(rows, Policy()), ClassFacts("A course", "2025-01-01", {}, {}), tracks
+    )
     overview = text[text.index('<table id="students">') : text.index('<section aria-labelledby="tracks">')]
     assert "Firsts &amp; more" in overview
     assert "/6<" in overview

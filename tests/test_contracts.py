@@ -186,6 +186,9 @@ class Sluggish(nn.BatchNorm1d):
 
 
 class NoEval(nn.BatchNorm1d):
+    def __init__(self, num_features, momentum=0.1):
+        super().__init__(num_features, momentum=momentum)
+
     def forward(self, x):
         self.training = True
         return super().forward(x)
@@ -353,7 +356,9 @@ def test_classes_of_modules_are_built_loaded_and_called(worker: RemoteSubmission
     expect.agrees(worker.Norm, nn.BatchNorm1d, cases, of="state")
     expect.agrees(worker.Norm, nn.BatchNorm1d, cases.vary(state=["loaded"]), gradients=True)
     assert "call 3 of 3" in failure(worker.Sluggish, nn.BatchNorm1d, cases.vary(steps=[3]), of="state").given
+    assert worker.torchgrade_client.seen.where[2] == "Sluggish.__init__()"
     assert failure(worker.NoEval, nn.BatchNorm1d, cases).given.endswith("all with eval mode, and no others")
+    assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "its values are wrong, not what it holds"
     shared = failure(worker.Sharing, nn.BatchNorm1d, cases.vary(state=["loaded"], objects=[2, 1]), of="state")
     assert "beside another object of its class" in shared.given
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from class_support import TASKS, make_class
+from class_support import TASKS, make_class, marks_of
 from rich.console import Console
 from support import MINI, ROOT
 
@@ -25,7 +25,7 @@ from torchgrade.course import Course, Task, Track
 from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
 from torchgrade.marks import Row, Student
 from torchgrade.model import Outcome, Result, Status, TaskGrade
-from torchgrade.policy import Policy, total
+from torchgrade.policy import Policy
 from torchgrade.progress import Reached
 from torchgrade.report import scoreboard
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
@@ -33,6 +33,7 @@ from torchgrade.report.feedback import feedback_markdown
 from torchgrade.report.feedback_text import outcome_lines
 from torchgrade.scoring import award, task_status
 from torchgrade.scoring import total as sum_of
+from torchgrade.sums import total
 
 FOLDER = Path(__file__).with_name("golden")
 STEM = "task07_pooling_norm"
@@ -231,7 +232,7 @@ def class_page():
     tracks = [TrackPart("Numbers", TASKS[:1]), TrackPart("Networks", TASKS[1:])]
     facts = ClassFacts("A course", "2026-01-01", {"torch": "2.9"}, {}, [("task02_pooling", "KeyError: 'x'")], 3, 2)
     parser = Text()
-    parser.feed(class_report(students, rows, TASKS, Policy(passing=0.5), facts, tracks))
+    parser.feed(class_report(students, rows, TASKS, marks_of(rows, Policy(passing=0.5)), facts, tracks))
     return "\n".join(line.rstrip(" |") for line in parser.lines if line.strip(" |")) + "\n"
 
 

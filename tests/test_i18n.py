@@ -55,3 +55,16 @@ def test_a_catalogue_translates_what_a_learner_reads(mini: Path, tmp_path: Path)
     assert "不改变输入" in stub
     check = checks_of(result_of("task01", "--solutions", cwd=mini, **language))["test_scale"]
     assert check["title"] == SENTENCES["scale multiplies every element"]
+
+
+def test_the_words_of_argparse_are_translated_too(mini):
+    """Usage, headings and errors, as ``--lang`` says, whatever the locale; in English nothing changes."""
+    done = grade_py("--lang", "zh_CN", "watch", "--help", cwd=mini)
+    assert done.stdout.startswith("用法：grade.py watch")
+    assert "位置参数:" in done.stdout
+    assert "显示帮助并退出" in done.stdout
+    done = grade_py("--lang", "zh_CN", "reset", cwd=mini)
+    assert done.returncode == 2
+    assert "grade.py reset：错误：缺少以下参数：TASK" in done.stderr
+    done = grade_py("--lang", "en", "watch", "--help", cwd=mini, LANGUAGE="zh_CN")
+    assert done.stdout.startswith("usage: grade.py watch")

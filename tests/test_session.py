@@ -9,7 +9,9 @@ from torchgrade.course import Course
 from torchgrade.errors import CourseError
 from torchgrade.grading.events import CheckBegan, CheckEnded, Graded
 from torchgrade.grading.job import Job
+from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.session import Session
+from torchgrade.isolation.launch.launcher import Limits, open_launcher
 from torchgrade.model import Status
 from torchgrade.submission import Source
 
@@ -88,3 +90,24 @@ def test_a_suite_that_cannot_be_used_is_the_authors_fault(told, mini, suite, sen
     place.unlink() if suite is None else place.write_text(suite)
     with pytest.raises(CourseError, match=sentence):
         told(job(1), root=mini)
+
+
+def test_all_that_a_submission_prints_has_one_budget():
+    """Each check keeps so much at most, and all together keep no more than eight of them; the sentence says it."""
+    source = Source("t.py", {"t.py": b"def chat(n):\n    print('\\n'.join(['x' * 99] * n))\n    return n\n"})
+    with open_launcher() as launcher:
+        sandbox = Sandbox(launcher, Limits(), (), source, "t", None, 60.0, lambda steps: None)
+        kept = []
+        for number in range(10):
+            submission = sandbox.submission()
+            submission.torchgrade_client.begin(number, 60.0)
+            submission.chat(500)
+            kept.append(sandbox.output())
+        submission.torchgrade_client.begin(99, 60.0)
+        assert sandbox.output() == "", "who prints nothing is told nothing"
+        sandbox.close()
+    assert all(text.endswith("… the rest is not kept: it printed more than 16000 characters") for text in kept[:7])
+    assert {text.splitlines()[-1] for text in kept[8:]} == {
+        "… not kept: all checks together printed more than 128000 characters"
+    }
+    assert sum(map(len, kept)) <= 128_300

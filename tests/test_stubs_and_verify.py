@@ -284,6 +284,9 @@ def test_a_mutant_must_apply(mini: Path) -> None:
     edit(mini / "graders" / "task01_scale" / "mutants.yaml", '"x * factor", "x + factor"', '"return", "x"')
     said = grade_py("verify", "task01", cwd=mini).stdout
     assert "'return' occurs 3 times in the solution, not once" in said
+    edit(mini / "graders" / "task01_scale" / "mutants.yaml", '"return", "x"', '"x * factor", "x +* factor"')
+    done = grade_py("verify", "task01", cwd=mini)
+    assert "is no Python any more, at line 11: invalid syntax: return x +* factor" in done.stdout + done.stderr
 
 
 def test_stubs_are_checked_and_written(mini: Path) -> None:

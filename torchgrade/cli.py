@@ -15,7 +15,7 @@ from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
 from torchgrade.hardware import DEVICES
-from torchgrade.i18n import LANGUAGE, read_course
+from torchgrade.i18n import LANGUAGE, lend_to_gettext, read_course
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         course: Course | TorchGradeError = here
     except (UsageError, CourseError) as error:
         course = error  # --help and --version need none
+    lend_to_gettext()
     parser = build_parser(for_learners=isinstance(course, Course) and course.for_learners)
     names = command_names(parser)
     implied = not set(arguments[:1]) & {*names, "-h", "--help", "--version"}
@@ -134,6 +135,11 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
     grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
     grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points and generated faces as PNG"))
+    grade.add_argument(
+        "--actions",
+        action="store_true",
+        help=_("annotations and a summary for GitHub Actions; what is begun must pass"),
+    )
     grade.add_argument("--no-color", action="store_true")
     grade.add_argument("-q", "--quiet", action="store_true", help=_("points and next step only"))
     grade.add_argument("-v", "--verbose", action="store_true", help=_("every check in full"))

@@ -154,15 +154,29 @@ class Course:
         wanted = {task.stem for name in names for task in by_track.get(name.lower()) or (self.find(name),)}
         return tuple(task for task in self.tasks if not names or task.stem in wanted)
 
+    @property
+    def homeworks(self) -> dict[str, tuple[tuple[Task, ...], dict[str, Any]]]:
+        """The tasks of each of ``homeworks:``, and the rules that are its own (see ``policy``)."""
+        found = {}
+        homeworks = self.settings.get("homeworks") or {}
+        for name, entry in homeworks.items() if isinstance(homeworks, dict) else [("", None)]:
+            rules = dict(entry) if isinstance(entry, dict) else {"tasks": entry}
+            tasks = rules.pop("tasks", None)
+            if not isinstance(tasks, list) or not tasks:
+                raise CourseError(
+                    "course.yaml: homeworks must map names to lists of tasks, as in hw1: [task01, task02], or to their "
+                    "tasks and rules, as in hw1: {tasks: [task01, task02], deadline: 2026-03-01}"
+                )
+            found[str(name)] = (self.select([str(task) for task in tasks]), rules)
+        return found
+
     def homework(self, name: str) -> tuple[Task, ...]:
         """The tasks that ``homeworks:`` of course.yaml lists under this name; raises UsageError naming the others."""
-        homeworks = self.settings.get("homeworks") or {}
-        if not isinstance(homeworks, dict) or not all(isinstance(names, list) for names in homeworks.values()):
-            raise CourseError("course.yaml: homeworks must map names to lists of tasks, as in hw1: [task01, task02]")
+        homeworks = self.homeworks
         if name not in homeworks:
-            known = ", ".join(str(other) for other in homeworks) or "none"
+            known = ", ".join(homeworks) or "none"
             raise UsageError(f"course.yaml names no homework {name!r}; there are: {known}")
-        return self.select([str(task) for task in homeworks[name]])
+        return homeworks[name][0]
 
 
 def _tracks(root: Path, settings: Mapping[str, Any]) -> tuple[Track, ...]:

@@ -60,6 +60,34 @@ def languages() -> list[str]:
     return list(dict.fromkeys(name for name in wanted if name))
 
 
+def lend_to_gettext() -> None:
+    """From now on the standard library words its own sentences from the engine's catalogue, too (``ARGPARSE``)."""
+    gettext.bindtextdomain(DOMAIN, os.environ.get("TORCHGRADE_LOCALE_DIR") or str(FOLDER))
+    gettext.textdomain(DOMAIN)
+    os.environ["LANGUAGE"] = ":".join(languages()) or "en"  # which is all that it asks for
+
+
+# What argparse says, and looks up by gettext.
+ARGPARSE = (
+    noop("usage: "),
+    noop("positional arguments"),
+    noop("options"),
+    noop("show this help message and exit"),
+    noop("show program's version number and exit"),
+    noop("%(prog)s: error: %(message)s\n"),
+    noop("argument %(argument_name)s: %(message)s"),
+    noop("the following arguments are required: %s"),
+    noop("one of the arguments %s is required"),
+    noop("not allowed with argument %s"),
+    noop("ignored explicit argument %r"),
+    noop("expected one argument"),
+    noop("expected at least one argument"),
+    noop("ambiguous option: %(option)s could match %(matches)s"),
+    noop("invalid %(type)s value: %(value)r"),
+    noop("invalid choice: %(value)r (choose from %(choices)s)"),
+)
+
+
 def language_tag() -> str:
     """For the ``lang`` of a page: ``zh-CN``, or ``en`` where nothing is translated."""
     return _catalogue().info().get("language", "en").replace("_", "-") or "en"

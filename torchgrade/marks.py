@@ -6,24 +6,30 @@ happened to the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from torchgrade.model import Outcome, Status, short_name
 
 MISSING = "missing"  # nothing was handed in
 UNREADABLE = "unreadable"  # something was, and it is not a submission
 PENDING = "pending"  # not graded yet
+UNMARKED = "unmarked"  # graded, but people have not marked all questions
 
+GROUP = "group"  # among a student's ids: the groups that a platform put them in, separated by commas
 TEST_STUDENT = "test student"  # among a student's ids: the platform's own, who counts in no statistics
 
 # The submission is not to blame and earns neither points nor a zero.
-OPEN = (PENDING, Status.BROKEN.value, Status.UNAVAILABLE.value)
+OPEN = (PENDING, UNMARKED, Status.BROKEN.value, Status.UNAVAILABLE.value)
 
 
 @dataclass(frozen=True)
 class Student:
-    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses."""
+    """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses.
+
+    Who shares a ``team`` shares every hand-in.
+    """
 
     key: str
     id: str = ""
@@ -32,6 +38,7 @@ class Student:
     section: str = ""
     listed: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)
+    team: str = ""
 
     @property
     def shown(self) -> str:
@@ -70,8 +77,40 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a person gave and said about a ``part``: the id of a check, a question, ``question/item``, or (blank) all.
+
+    ``points`` are None where only something was said.
+    """
+
+    part: str
+    points: float | None
+    comment: str
+    who: str
+    made: str
+
+
+@dataclass(frozen=True)
+class HandPart:
+    """What one student earned at a question that people mark, and at its rubric's ``items``.
+
+    ``points`` are None while nobody has marked all of it.
+    """
+
+    name: str
+    title: str
+    max_points: float
+    points: float | None = None
+    items: tuple[HandPart, ...] = ()
+
+
+@dataclass(frozen=True)
 class Row:
-    """One student's work on one task. ``earned`` is None where the grader has no verdict (see ``OPEN``)."""
+    """One student's work on one task. ``earned`` is None where the grader has no verdict (see ``OPEN``).
+
+    ``over`` is how long after the deadline it came, where that is known. ``by_hand`` are questions that people mark;
+    their points are part of ``max_points``.
+    """
 
     student: str
     task: str
@@ -84,6 +123,7 @@ class Row:
     reason: str = ""
     submitted: str = ""
     late: bool | None = None
+    over: timedelta | None = None
     seconds: float = 0.0
     peak_mb: float | None = None
     grader_hash: str = ""
@@ -94,12 +134,17 @@ class Row:
     memory_bound: str = ""
     override: Override | None = None
     checks: tuple[Outcome, ...] = ()
+    by_hand: tuple[HandPart, ...] = ()
+    remarks: Mapping[str, Remark] = field(default_factory=dict)  # by part
     notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property
     def points(self) -> float | None:
-        """What counts: the override if there is one, else what the grader gave."""
-        return self.override.points if self.override else self.earned
+        """What counts before being late costs: the override if there is one, else what checks and people gave."""
+        if self.override:
+            return self.override.points
+        given = [self.earned, *(part.points for part in self.by_hand)]
+        return None if None in given else sum(points for points in given if points is not None)
 
     @property
     def open(self) -> bool:
@@ -112,25 +157,23 @@ class Row:
         return (self.points or 0.0) / self.max_points if self.max_points else 0.0
 
 
-def counting(rows: Iterable[Row], attempt: str) -> list[Row]:
-    """One row for each student and task: the ``last`` attempt, or the ``best`` one (the last of equals).
+def counting(rows: Iterable[Row], attempt: Callable[[str], str], worth: Callable[[Row], float]) -> list[Row]:
+    """One row for each student and task: by ``attempt`` of the task the ``last``, or the ``best`` (the last of equals).
 
-    An attempt without a verdict is preferred to a worse one with it, for it may still become the best.
+    ``worth`` is what a row's points are worth. An attempt without a verdict is preferred to a worse one with it, for
+    it may still become the best.
     """
     chosen: dict[tuple[str, str], Row] = {}
     for row in rows:
         key = (row.student, row.task)
         held = chosen.get(key)
-        if held is None or _preferred(row, held, attempt):
+        if held is None or _preferred(row, held, attempt(row.task), worth):
             chosen[key] = row
     return list(chosen.values())
 
 
-def _preferred(row: Row, held: Row, attempt: str) -> bool:
+def _preferred(row: Row, held: Row, attempt: str, worth: Callable[[Row], float]) -> bool:
     if attempt != "best":
         return row.attempt > held.attempt
-    return (_worth(row), row.attempt) > (_worth(held), held.attempt)
-
-
-def _worth(row: Row) -> float:
-    return float("inf") if row.open else (row.points or 0.0)
+    first, second = (float("inf") if one.open else worth(one) for one in (row, held))
+    return (first, row.attempt) > (second, held.attempt)

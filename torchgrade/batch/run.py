@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
+from torchgrade.errors import CourseError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import secret
 from torchgrade.handin.files import open_files
 from torchgrade.handin.opener import Opener
-from torchgrade.marks import Row, Student, TaskInfo, counting
+from torchgrade.marks import Student, TaskInfo
+from torchgrade.policy import Policy
 from torchgrade.submission import wanted_names
 from torchgrade.suites import read_suite
 
@@ -70,9 +72,30 @@ def _gpus() -> list[str]:
     return [line.split(":", 1)[1].strip() for text in texts for line in text.splitlines() if line.startswith("Model")]
 
 
+def policy_of(course: Course) -> Policy:
+    """The rules of the course's marks; CourseError names the entry of course.yaml that cannot be right."""
+    stems = [task.stem for task in course.tasks]
+    homeworks = {name: ([task.stem for task in tasks], rules) for name, (tasks, rules) in course.homeworks.items()}
+    policy = Policy.from_mapping(course.settings.get("marks"), stems, homeworks)
+    for name in policy.bonus:
+        task, _, part = name.partition("/")
+        if part and part not in _parts(course.find(task)):
+            raise CourseError(f"course.yaml: marks.bonus names {name}, which is no check of the task")
+    return policy
+
+
+def _parts(task: Task) -> set[str]:
+    """The names of a task's checks, with and without what every check's begins with, and of its questions."""
+    names = {name for check in read_suite(task).checks for name in (check.name, check.name.removeprefix("test_"))}
+    return names | {question.name for question in task.manifest.manual}
+
+
 @dataclass(frozen=True)
 class Submissions:
-    """Where the class's files lie and how they are read; of the course's tasks those in ``asked`` are graded."""
+    """Where the class's files lie and how they are read; of the course's tasks those in ``asked`` are graded.
+
+    ``attempt`` is last, best or all; blank where the course says it for each homework.
+    """
 
     path: Path
     course: Course
@@ -80,7 +103,7 @@ class Submissions:
     opener: Callable[[], Opener]
     listed: Sequence[Student] = ()
     pattern: str | None = None
-    attempt: str = "last"
+    attempt: str = ""
 
 
 def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[str, bytes], None]) -> Intake:
@@ -88,14 +111,22 @@ def read_in(submissions: Submissions, book: Gradebook | None, keep: Callable[[st
     about names and files holds."""
     everybody = book.everybody() if book else []
     decided = Decided(book.labels(), book.given(), everybody) if book else Decided()
-    listed = submissions.listed or [student for student in (book.students() if book else ()) if student.listed]
-    listed = _as_decided(listed, decided)
+    listed = _as_decided(submissions.listed or listed_before(book), decided)
+    policy = policy_of(submissions.course)
+    best = {
+        task.stem for task in submissions.asked if not submissions.attempt and policy.attempt_at(task.stem) == "best"
+    }
     with open_files(submissions.path) as files:
         return read_class(
             files, wanted_names(submissions.course.tasks), submissions.opener, listed, keep=keep,
-            tasks=[task.stem for task in submissions.asked], pattern=submissions.pattern, attempt=submissions.attempt,
-            decided=decided, ignore=submissions.course.ignore,
+            tasks=[task.stem for task in submissions.asked], pattern=submissions.pattern,
+            attempt=submissions.attempt or "last", best=best, decided=decided, ignore=submissions.course.ignore,
         )  # fmt: skip
+
+
+def listed_before(book: Gradebook | None) -> list[Student]:
+    """The class list of the last time."""
+    return [student for student in (book.students() if book else ()) if student.listed]
 
 
 def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
@@ -107,7 +138,7 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
         if key == student.key:
             kept[key] = student
         elif key in past:
-            kept.setdefault(key, replace(past[key], listed=True))
+            kept.setdefault(key, replace(past[key], listed=True, section=student.section, team=student.team))
     return list(kept.values())
 
 
@@ -135,6 +166,7 @@ def take_in(
     followed = {former: present for former, present in followed.items() if book.follow(former, present)}
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in submissions.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
+    book.set_setting("layout", intake.layout)
     book.set_setting("attempt", submissions.attempt)
     book.set_setting("submissions", str(submissions.path.absolute()))
     book.set_setting("pattern", submissions.pattern or "")
@@ -220,13 +252,3 @@ def grade_class(
     done = book.done()
     graded = sum(work.key in done for work in works)
     return BatchSummary(complete, graded, broken, tuple(changes(old, rows(book))) if complete and old else ())
-
-
-def class_rows(book: Gradebook, every: Iterable[Row] | None = None) -> list[Row]:
-    """One row for each student and task: the attempt that counts, of ``every`` row or of those in the gradebook."""
-    return counting(rows(book) if every is None else every, book.setting("attempt", "last") or "last")
-
-
-def counted_titles(course: Course, infos: Mapping[str, TaskInfo]) -> list[TaskInfo]:
-    """The tasks of the gradebook in the order of the course."""
-    return [infos[task.stem] for task in course.tasks if task.stem in infos]

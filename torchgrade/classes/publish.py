@@ -3,50 +3,89 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchgrade import __version__
 from torchgrade.batch.gradebook.gradebook import Gradebook, now
-from torchgrade.batch.gradebook.ledger import Change, rows
-from torchgrade.batch.run import class_rows, counted_titles
+from torchgrade.batch.gradebook.ledger import Change
+from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
-from torchgrade.marks import Row, Student, TaskInfo
-from torchgrade.policy import Policy, dated
+from torchgrade.marks import Row, TaskInfo
+from torchgrade.platform_sheet import BLACKBOARD, MOODLE, Sheet, columns_for
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.escape import folder_name
+from torchgrade.report.platforms import ilias_folders, moodle_folder
 from torchgrade.report.student_result import About, student_result
+from torchgrade.report.sum_text import mark_json, policy_words
+from torchgrade.report.workbook import workbook
 
-_DOCUMENTS = ("results.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
+_DOCUMENTS = ("results.json", "mark.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
 SHOWN: tuple[str, ...] = ("torch", "python", "machine")
 
 
-def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] = ()) -> list[Row]:
-    """Write all files below ``out``; returns the rows that count. Each file is complete or the old one."""
-    tasks = counted_titles(course, {info.task: info for info in book.tasks()})
-    policy = Policy.from_mapping(course.settings.get("marks"), [task.stem for task in course.tasks])
-    students, every = book.students(), dated(rows(book), policy.deadlines)
-    titled = {task.task for task in tasks}
-    counted = [row for row in class_rows(book, every) if row.task in titled]
-    table = tables.by_student(counted)
-    document = environment_of(book, counted)
-    about = _about(course, document, counted)
-    links = _students(out, students, table, tasks, policy, about)
-    write(out / "grades.csv", tables.grades_csv(students, table, tasks, policy))
-    write(out / "checks.csv", tables.checks_csv(students, every))
-    write(out / "canvas.csv", platforms.canvas_csv(students, table, tasks))
-    write(out / "moodle.csv", platforms.moodle_csv(students, table, tasks, policy))
+def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] = ()) -> Standing:
+    """Write all files below ``out``; returns what they say. Each file is complete or the old one."""
+    found = standing(book, course)
+    students, tasks, marks = found.students, found.tasks, found.marks
+    document = environment_of(book, found.rows)
+    links = _students(out, found, about_of(course, document, found.rows))
+    sheets = {
+        "grades": tables.grades_csv(students, found.table, tasks, marks),
+        "sums": tables.sums_csv(students, marks),
+    }
+    for name, text in sheets.items():
+        write(out / f"{name}.csv", text)
+    if both := workbook(sheets):
+        write(out / "grades.xlsx", both)
+    write(out / "checks.csv", tables.checks_csv(students, found.every))
+    _exports(book, out, found)
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))
     if changed:
         write(out / "changes.csv", changes_csv(changed))
     shown = {key: str(document[key]) for key in SHOWN if key in document}
     faults = [(task, reason) for task, _, _, reason in book.faults()[-200:]]
     facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
-    write(out / "report.html", class_report(students, counted, tasks, policy, facts, _tracks(course, tasks)))
-    return counted
+    write(out / "report.html", class_report(students, found.rows, tasks, marks, facts, _tracks(course, tasks)))
+    return found
+
+
+def _exports(book: Gradebook, out: Path, found: Standing) -> None:
+    """What goes back to the platforms: their own gradebooks with marks in them, and feedback in their folders."""
+    students, tasks, marks = found.students, found.tasks, found.marks
+    sheet = Sheet.from_kept(book.setting("sheet") or "")
+    columns = columns_for(sheet, json.loads(book.setting("columns") or "[]"), tasks)
+    if sheet and sheet.kind == BLACKBOARD:
+        write(out / "blackboard.csv", platforms.blackboard_csv(students, marks, columns, sheet))
+        columns = columns_for(None, [], tasks)
+    if sheet and sheet.kind == MOODLE:
+        write(out / "moodle_worksheet.csv", platforms.moodle_worksheet(students, marks, sheet))
+    write(out / "canvas.csv", platforms.canvas_csv(students, marks, columns, sheet))
+    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
+    _feedback_zip(out, "moodle_feedback.zip", {s.key: folder for s in students if (folder := moodle_folder(s))})
+    if book.setting("layout") == "ILIAS":
+        folders = ilias_folders(
+            [*(handin.label for handin in book.handins()), *(left.origin for left in book.unmatched())]
+        )
+        mine = {key: folders[login] for login, keys in book.read_as().items() if login in folders for key in keys}
+        _feedback_zip(out, "ilias_feedback.zip", {key: f"multi_feedback/{mine[key]}" for key in mine if key in marks})
+
+
+def _feedback_zip(out: Path, name: str, folders: Mapping[str, str]) -> None:
+    """The feedback pages in the folders by which a platform knows people: key -> folder."""
+    if not folders:
+        return
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, folder in sorted(folders.items()):
+            page = out / "students" / folder_name(key) / "feedback.html"
+            archive.writestr(zipfile.ZipInfo(f"{folder}/feedback.html"), page.read_bytes(), zipfile.ZIP_DEFLATED)
+    write(out / name, target.getvalue())
 
 
 def _tracks(course: Course, tasks: Sequence[TaskInfo]) -> list[TrackPart]:
@@ -62,28 +101,26 @@ def environment_of(book: Gradebook, counted: Sequence[Row]) -> dict[str, object]
     return dict(book.environment(names[-1])) if names else {}
 
 
-def _about(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
+def about_of(course: Course, document: dict[str, object], counted: Sequence[Row]) -> About:
     devices = document.get("devices")
     listed = tuple(str(device) for device in devices) if isinstance(devices, list) and devices else ("cpu",)
     seed = next((row.seed for row in counted if row.seed), 0)
     return About(course.title, __version__, str(document.get("torch", "")), listed, seed)
 
 
-def _students(
-    out: Path, students: Sequence[Student], table: tables.Class, tasks: Sequence[TaskInfo], policy: Policy,
-    about: About,
-) -> dict[str, str]:  # fmt: skip
+def _students(out: Path, found: Standing, about: About) -> dict[str, str]:
     """A folder for each student; returns the way from the class's page to each feedback page."""
-    marks = tables.totals(table, tasks, policy)
     links: dict[str, str] = {}
-    _clear(out / "students", {folder_name(student.key) for student in students})
-    for student in students:
+    _clear(out / "students", {folder_name(student.key) for student in found.students})
+    for student in found.students:
         name = folder_name(student.key)
         links[student.key] = f"students/{name}/feedback.html"
-        result = student_result(student, table[student.key], tasks, about)
+        rows, mark = found.table[student.key], found.marks[student.key]
+        result = student_result(student, rows, found.tasks, mark, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
-        mine = table[student.key], marks[student.key]
+        mine = rows, mark, policy_words(found.policy, mark), found.comments.get(student.key, "")
         write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
+        write(folder / "mark.json", json.dumps(mark_json(mark), ensure_ascii=True) + "\n")
         write(folder / "gradescope.json", platforms.gradescope_json(result))
         write(folder / "junit.xml", junit.junit_xml(seen))
         write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
@@ -107,9 +144,9 @@ def changes_csv(changed: Sequence[Change]) -> str:
     return tables.to_csv(head, ([getattr(change, name) for name in head] for change in changed))
 
 
-def write(place: Path, text: str) -> None:
+def write(place: Path, content: str | bytes) -> None:
     """Replace a file in one step. A lone surrogate, which no file can carry, becomes a question mark."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.new")
-    draft.write_bytes(text.encode("utf-8", "replace"))
+    draft.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     os.replace(draft, place)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from torchgrade.classes.fingerprints import Document
+from torchgrade.report.statistics import fence
 
 CROWD = 50  # a fragment that more people share says nothing about two of them
 FRAGMENTS = 5
@@ -38,7 +39,19 @@ class Pair:
     fragments: tuple[Fragment, ...]
 
 
-def similar(documents: Mapping[str, Document], pairs: int = 30) -> list[Pair]:
+@dataclass(frozen=True)
+class Alike:
+    """The most alike pairs of a task, and groups: whoever is linked by pairs more alike than neighbours usually are.
+
+    What is usual is how alike each student of the class is to the one who is nearest, and what lies beyond its inner
+    fence links; where more than a quarter of a class copied, that is the usual, and no group is told.
+    """
+
+    pairs: tuple[Pair, ...]
+    groups: tuple[tuple[str, ...], ...]
+
+
+def similar(documents: Mapping[str, Document], pairs: int = 30) -> Alike:
     """The ``pairs`` most alike pairs of one task, rarest agreement first. ``documents`` maps students to texts."""
     holders: dict[int, list[str]] = {}
     for student, document in documents.items():
@@ -55,14 +68,29 @@ def similar(documents: Mapping[str, Document], pairs: int = 30) -> list[Pair]:
     same = {pair: documents[pair[0]].lines == documents[pair[1]].lines for pair in weights}
     rare = [pair for pair in weights if weights[pair] > 0]
     best = sorted(rare, key=lambda pair: (-weights[pair], not same[pair], pair))[:pairs]
-    return [
+    nearest: dict[str, float] = dict.fromkeys(documents, 0.0)
+    for pair in rare:
+        nearest.update({student: max(nearest[student], weights[pair]) for student in pair})
+    limit = fence(list(nearest.values()), 1.5)
+    found = (
         Pair(
             *pair, round(weights[pair], 2), len(shared[pair]),
             same[pair],
             _fragments(documents[pair[0]], documents[pair[1]], shared[pair], holders),
         )
         for pair in best
-    ]  # fmt: skip
+    )  # fmt: skip
+    return Alike(tuple(found), _groups([pair for pair in rare if weights[pair] > limit]))
+
+
+def _groups(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
+    """The connected components of the graph that the pairs draw, the largest first."""
+    group_of: dict[str, set[str]] = {}
+    for left, right in pairs:
+        joined = group_of.get(left, {left}) | group_of.get(right, {right})
+        group_of.update(dict.fromkeys(joined, joined))
+    different = {id(group): tuple(sorted(group)) for group in group_of.values()}
+    return tuple(sorted(different.values(), key=lambda group: (-len(group), group)))
 
 
 def _fragments(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from rich.console import Console
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
-from torchgrade.batch.intake.roster_file import read_roster
-from torchgrade.batch.run import BatchSummary, Submissions, grade_class, read_in, take_in
+from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
+from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -31,8 +33,10 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
+from torchgrade.marking import gone
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
@@ -41,11 +45,11 @@ _SHOWN = 40  # lines of a table that a screen bears
 
 def batch(options: argparse.Namespace, course: Course) -> int:
     """Read a class, grade what has no verdict yet, write marks and pages."""
-    listed = read_roster(options.roster) if options.roster else []
     place = options.out / GRADEBOOK
     if options.plan:
         with Gradebook(place) if place.is_file() else contextlib.nullcontext() as known:
             asked = _asked(options, course, known)
+            listed = _listed(options, known)
             with Openers(isolation(options), course.secret) as openers:
                 intake = read_in(
                     _submissions(options, course, asked, listed, openers), known, lambda name, content: None
@@ -54,6 +58,8 @@ def batch(options: argparse.Namespace, course: Course) -> int:
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
+        listed = _listed(options, book)
+        _keep_sheet(options, book, asked)
         with Openers(isolation(options), course.secret) as openers:
             submissions = _submissions(options, course, asked, listed, openers)
             intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
@@ -63,6 +69,25 @@ def batch(options: argparse.Namespace, course: Course) -> int:
             return int(ExitCode.USAGE)
         tell_intake(intake, followed)
         return grade(book, course, asked, options)
+
+
+def _listed(options: argparse.Namespace, book: Gradebook | None) -> list[Student]:
+    """The class list and the teams of the call; of what it does not name, that of the last time."""
+    listed = read_roster(options.roster) if options.roster else listed_before(book)
+    return read_teams(options.teams, listed) if options.teams else listed
+
+
+def _keep_sheet(options: argparse.Namespace, book: Gradebook, asked: Sequence[Task]) -> None:
+    """Keep the platform's own gradebook and the columns to fill; raises UsageError where they do not fit."""
+    sheet = read_exported(options.roster) if options.roster else Sheet.from_kept(book.setting("sheet") or "")
+    columns = json.loads(book.setting("columns") or "[]") if options.columns is None else options.columns
+    found = columns_for(sheet, columns, [plan.info for plan in task_plans(asked).values()])
+    book.set_setting("sheet", sheet.kept() if sheet else "")
+    book.set_setting("columns", json.dumps(columns))
+    for column in found if columns else ():
+        if column.points is None:
+            say(_("{column}: how many points are possible there is not known; the platform's own export as --roster "
+                  "tells").format(column=column.heading))  # fmt: skip
 
 
 def _submissions(
@@ -112,6 +137,8 @@ def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
         layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
+    if teams := {student.team for student in intake.students} - {""}:
+        say(_("teams: {teams}; what one member handed in is everybody's").format(teams=len(teams)))
     for former, present in followed.items():
         say(_("{former} is {present} now; decisions follow").format(former=former, present=present))
     for doubt in intake.doubts:
@@ -184,7 +211,11 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             raise TorchGradeError(
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
-    rows = publish(book, course, options.out, graded.changes)
+    found = publish(book, course, options.out, graded.changes)
+    rows, known = found.rows, {*course.homeworks, *(task.stem for task in course.tasks)}
+    for student, what in sorted(key for key in book.extensions() if key[1] not in known):
+        words = _("the extension of {student} for {what} does nothing: course.yaml has no such task or homework")
+        say(words.format(student=student, what=what))
     _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
     return _code(graded, rows)
 
@@ -227,6 +258,11 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
           "{graded} graded now").format(
         rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], pending=counts[PENDING],
         broken=counts["broken"], graded=graded.graded))  # fmt: skip
+    if waiting := sum(row.status == UNMARKED for row in rows):
+        say(_("{count} rows wait for people to mark them: mark --write marking.csv").format(count=waiting))
+    for (task, part), count in Counter((row.task, remark.part) for row in rows for remark in gone(row)).items():
+        words = _("{count} marks or comments are about {part} of {task}, which is gone; they are kept and still shown")
+        say(words.format(count=count, part=part, task=task))
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import getpass
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
-from torchgrade.batch.run import Submissions, class_rows, take_in
+from torchgrade.batch.run import Submissions, take_in
 from torchgrade.classes.publish import publish
+from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
@@ -19,27 +21,55 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.openers import Openers
 from torchgrade.marks import Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.report.sum_text import line_words, total_words
 
 
 def override(options: argparse.Namespace, course: Course) -> int:
     """Set a student's points by hand, or withdraw that; the reason is kept and shown in every output."""
     task = course.find(options.task)
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        row = _row_of(book, options.student, task)
-        points = None if options.points == "none" else _points(options.points, row.max_points)
-        book.override(row.student, task.stem, points, why=options.why, who=_user(), before=row.earned)
-        publish(book, course, options.out)
-        text = _("withdrawn") if points is None else f"{points:g} / {row.max_points:g}"
-        say(f"{row.student} {task.stem}: {text}")
+        chosen = rows_of(book, course, options.student, task)
+        points = None if options.points == "none" else _points(options.points, chosen[0].max_points)
+        for row in chosen:
+            book.override(row.student, task.stem, points, why=options.why, who=user(), before=row.earned)
+        tell(publish(book, course, options.out), [row.student for row in chosen], task)
     return int(ExitCode.PASSED)
 
 
-def _row_of(book: Gradebook, said: str, task: Task) -> Row:
-    student = one_student(book.students(), said, book.read_as())
-    for row in class_rows(book):
-        if (row.student, row.task) == (student.key, task.stem):
-            return row
-    raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> None:
+    """What the marks are now: the sum of a task, and of the total."""
+    for student in students:
+        mark = found.marks[student]
+        if task is not None:
+            say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
+        say(f"{student}: {total_words(mark)}")
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is in a class, to be named by an instructor. ``labels`` is what the files call them."""
+
+    students: Sequence[Student]
+    labels: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, book: Gradebook) -> People:
+        return cls(book.students(), book.read_as())
+
+    def named(self, said: str) -> list[str]:
+        """The key of a student, or of every member of a team; UsageError where nobody or several are meant."""
+        team = [student.key for student in self.students if said and student.team == said]
+        exact = [student.key for student in self.students if student.key == said]
+        return team or exact or [one_student(self.students, said, self.labels).key]
+
+
+def rows_of(book: Gradebook, course: Course, said: str, task: Task) -> list[Row]:
+    """The rows of a student, or of every member of a team."""
+    keys, table = People.of(book).named(said), standing(book, course).table
+    found = [table[key][task.stem] for key in keys if task.stem in table[key]]
+    if not found:
+        raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
+    return found
 
 
 def _points(text: str, most: float) -> float:
@@ -52,7 +82,7 @@ def _points(text: str, most: float) -> float:
     return points
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -68,12 +98,12 @@ def assign(options: argparse.Namespace, course: Course) -> int:
             raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
         _demand_file(book, options.file)
         student = _somebody(book, options.student)
-        book.give(options.file, student, task.stem, who=_user())
+        book.give(options.file, student, task.stem, who=user())
         place = Path(book.setting("submissions", "") or "")
         if not place.exists():
             say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
             return int(ExitCode.PASSED)
-        pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or "last"
+        pattern, attempt = book.setting("pattern") or None, book.setting("attempt") or ""
         with Openers(isolation(options), course.secret) as openers:
             submissions = Submissions(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, submissions)
@@ -105,7 +135,7 @@ def merge(options: argparse.Namespace, course: Course) -> int:
         one, other = (one_student(book.students(), said, book.read_as()) for said in (options.student, options.into))
         if one.key == other.key:
             raise UsageError(_("{student} is one entry already").format(student=one.key))
-        book.merge(one.key, other.key, who=_user())
+        book.merge(one.key, other.key, who=user())
         publish(book, course, options.out)
         say(_("{student} is {into} now; hand-ins and decisions follow").format(student=one.key, into=other.key))
     return int(ExitCode.PASSED)
@@ -119,7 +149,7 @@ def rename(options: argparse.Namespace, course: Course) -> int:
         name = student.name if options.name is None else options.name
         if key == student.key and name == student.name:
             raise UsageError(_("give a new id, or --name"))
-        book.rename(student, replace(student, key=key, id=key, name=name), who=_user())
+        book.rename(student, replace(student, key=key, id=key, name=name), who=user())
         publish(book, course, options.out)
         say(_("{student} is {into} now; hand-ins and decisions follow").format(student=student.key, into=key))
     return int(ExitCode.PASSED)
@@ -129,7 +159,7 @@ def remove(options: argparse.Namespace, course: Course) -> int:
     """Take somebody out of the class; the gradebook keeps the history."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
         student = one_student(book.students(), options.student, book.read_as())
-        book.remove(student.key, who=_user())
+        book.remove(student.key, who=user())
         publish(book, course, options.out)
         say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))
     return int(ExitCode.PASSED)

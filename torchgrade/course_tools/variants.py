@@ -81,6 +81,11 @@ def _mutant(stem: str, name: str, entry: Mapping[str, Any], text: str) -> Mutant
             raise CourseError(f"{where}: {find!r} occurs {text.count(find)} times in the solution, not once")
         text = text.replace(find, new)
     text = f"{text}\n\n{entry['append']}" if entry.get("append") else text
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise CourseError(f"{where} is no Python any more, at line {error.lineno}: {error.msg}: {line}") from None
     return Mutant(
         name=name,
         mistake=entry["mistake"],

@@ -76,6 +76,8 @@ def agrees(
     if is_proving() and (likely or not trial.failing):
         trial.prove(likely or {}, trivial)
     if trial.failing:
+        if of == "output" and getattr(function, "_spec", None) is not None:
+            client.look_at_call(function)
         trial.fail(likely or {})
 
 

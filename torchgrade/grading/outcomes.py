@@ -26,6 +26,7 @@ from torchgrade.model import Status
 
 MAX_TEXT = 1500
 MAX_PRINTED = 16_000  # characters of what the code printed in one check
+MAX_PRINTED_IN_ALL = 128_000  # and in all checks of a submission on a device
 
 
 @dataclass(frozen=True)
@@ -166,11 +167,13 @@ def shorten(text: str, limit: int = MAX_TEXT) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def printed(text: str) -> str:
-    """What the code printed: whole lines, and a sentence where not all of it is kept."""
+def printed(text: str, room: int = MAX_PRINTED) -> str:
+    """What the code printed, ``room`` characters at most: whole lines, and a sentence where not all of it is kept."""
     clean = shorten(text, len(text))
-    if len(clean) <= MAX_PRINTED:
+    if not clean or len(clean) <= min(room, MAX_PRINTED):
         return clean
+    if room < MAX_PRINTED:
+        words = _("… not kept: all checks together printed more than {count} characters")
+        return clean[: clean.rfind("\n", 0, max(room, 0)) + 1] + words.format(count=MAX_PRINTED_IN_ALL)
     kept = clean[: clean.rfind("\n", 0, MAX_PRINTED) + 1] or clean[:MAX_PRINTED] + "\n"
-    rest = _("… the rest is not kept: it printed more than {count} characters").format(count=MAX_PRINTED)
-    return kept + rest
+    return kept + _("… the rest is not kept: it printed more than {count} characters").format(count=MAX_PRINTED)

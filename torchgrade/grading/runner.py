@@ -25,7 +25,7 @@ from torchgrade.grading.calibration import Calibration
 from torchgrade.grading.events import Event, Met, Recorded, Traced
 from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
-from torchgrade.grading.outcomes import PASSED, Verdict, printed, shorten, verdict_of
+from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
 from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.handin.source import spot
@@ -136,7 +136,7 @@ class CheckRunner:
             verdict, again = Verdict(Status.SKIPPED, sentence), 0
         within = getattr(error, "within", ())
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
-        return Attempt(verdict, printed(sandbox.output()), again, frozenset(seen.touched), blamed, ran)
+        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran)
 
     def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""

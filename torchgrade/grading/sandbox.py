@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torchgrade.errors import LoadFailed
+from torchgrade.grading.outcomes import MAX_PRINTED_IN_ALL, printed
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
 from torchgrade.isolation.remote.line import Line, WorkerLine
@@ -40,6 +41,7 @@ class Sandbox:
         self.failed: LoadFailed | None = None
         self.peak_mb = 0.0  # of the workers that have ended
         self.notes: tuple[str, ...] = ()  # what was left out of the file
+        self._room = MAX_PRINTED_IN_ALL  # for what the code prints from now on
 
     def submission(self) -> RemoteSubmission:
         """The loaded submission; raises LoadFailed, the same each time."""
@@ -69,7 +71,10 @@ class Sandbox:
         return WorkerLine(process, self.limits, self.on_steps)
 
     def output(self) -> str:
-        return self.client.line.output() if self.client is not None else ""
+        """What was printed since the check began, as far as there is room for it."""
+        text = printed(self.client.line.output() if self.client is not None else "", self._room)
+        self._room -= len(text)
+        return text
 
     def restart(self) -> None:
         """Forget the worker and what it complained of."""

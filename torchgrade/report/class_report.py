@@ -11,12 +11,23 @@ from typing import Any
 
 from torchgrade.marks import MISSING, OPEN, TEST_STUDENT, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Status
-from torchgrade.policy import Policy, Total
 from torchgrade.report import statistics
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.feedback import TEMPLATES, environment
-from torchgrade.report.tables import by_student, totals
+from torchgrade.report.sum_text import late_words, line_words, total_words
+from torchgrade.report.tables import Marks, by_student
+from torchgrade.sums import TaskSum, Total
 
+_MOST = 12  # misconceptions: more are not taught in a week
+_ZEROS = {
+    MISSING: "Nothing came",
+    UNREADABLE: "Something came that cannot be read",
+    Status.TODO.value: "Handed in as it was handed out",
+    Status.TIMED_OUT.value: "It ran past the time limit",
+    Status.OUT_OF_MEMORY.value: "It ran past the memory limit",
+    Status.CRASHED.value: "It raised or died before any check passed",
+    Status.FAILED.value: "Graded, and nothing was right",
+}  # why something is worth nothing
 _SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of the zero that they are worth
 
 
@@ -50,13 +61,12 @@ def class_report(
     students: Sequence[Student],
     rows: Sequence[Row],
     tasks: Sequence[TaskInfo],
-    policy: Policy,
+    marks: Marks,
     facts: ClassFacts,
     tracks: Sequence[TrackPart] = (),
 ) -> str:
     """The document. ``rows`` hold one row for each student and task; of several ``tracks`` each has a part."""
     table = by_student(rows)
-    marks = totals(table, tasks, policy)
     real = {student.key for student in students if TEST_STUDENT not in student.ids}
     counted = [row for row in rows if row.student in real]
     items = statistics.items(counted)
@@ -77,7 +87,8 @@ def class_report(
         statuses=_statuses(counted),
         slow=_outliers(counted, "seconds", students),
         big=_outliers(counted, "peak_mb", students),
-        unreadable=[row for row in rows if row.status == UNREADABLE],
+        teach=[{"item": item, "said": said} for item, said in statistics.to_teach(items)[:_MOST]],
+        zeros=_zeros(counted),
         broken=[row for row in rows if row.status == Status.BROKEN.value],
         names={student.key: student.shown for student in students},
         graded=any(mark.passed is not None for mark in marks.values()),
@@ -98,38 +109,45 @@ def _student(
         "who": student,
         "link": links.get(student.key, ""),
         "mark": mark,
-        "cells": {task.task: _cell(rows[task.task]) for task in tasks},
-        "tracks": [_track_cell(track, [rows[task.task] for task in track.tasks]) for track in tracks],
+        "words": total_words(mark),
+        "cells": {task.task: _cell(rows[task.task], mark.line(task.task)) for task in tasks},
+        "tracks": [_track_cell(track, [mark.line(task.task) for task in track.tasks]) for track in tracks],
         "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),
     }
 
 
-def _track_cell(track: TrackPart, rows: Sequence[Row]) -> dict[str, Any]:
-    known = [row.points for row in rows if row.points is not None]
-    if len(known) < len(rows):
+def _track_cell(track: TrackPart, lines: Sequence[TaskSum]) -> dict[str, Any]:
+    known = [line.points for line in lines if line.points is not None]
+    if len(known) < len(lines):
         return {"points": None, "level": "open"}
     share = sum(known) / track.max_points if track.max_points else 0.0
-    return {"points": sum(known), "level": str(min(int(share * 10), 10))}
+    return {"points": round(sum(known), 6), "level": _level(share)}
 
 
-def _cell(row: Row) -> dict[str, Any]:
-    level = "open" if row.points is None else str(min(int(row.share * 10), 10))
+def _level(share: float) -> str:
+    return str(min(int(share * 10), 10))
+
+
+def _cell(row: Row, line: TaskSum) -> dict[str, Any]:
+    level = "open" if line.points is None else _level(line.share)
     notes = [row.status.replace("_", " ")]
     if row.override:
         notes.append(f"set by hand: {row.override.why}")
-    if row.late:
-        notes.append("late")
+    if line.late:
+        notes.append(late_words(line.late))
+    if line.points is not None and (row.by_hand or line.bonus or (line.late and line.late.cost)):
+        notes.append(line_words(line))
     if row.reason:
         notes.append(row.reason)
     # Zeros of different kinds look different: nothing came, nothing that can be read came, or it was graded.
-    word = row.status if row.points is None or (row.status in _SAID and not row.override) else ""
-    level = row.status if word and row.points is not None else level
-    return {"row": row, "level": level, "word": word.replace("_", " "), "notes": "; ".join(notes)}
+    word = row.status if line.points is None or (row.status in _SAID and not row.override) else ""
+    level = row.status if word and line.points is not None else level
+    return {"row": row, "line": line, "level": level, "word": word.replace("_", " "), "notes": "; ".join(notes)}
 
 
 def _item(item: statistics.Item) -> dict[str, Any]:
     rate = item.rate
-    return {"item": item, "rate": rate, "level": "open" if rate is None else str(min(int(rate * 10), 10))}
+    return {"item": item, "rate": rate, "level": "open" if rate is None else _level(rate)}
 
 
 def _summary(percents: Sequence[float], marks: Iterable[Total]) -> dict[str, Any]:
@@ -143,6 +161,12 @@ def _summary(percents: Sequence[float], marks: Iterable[Total]) -> dict[str, Any
         "median": median,
         "passed": sum(mark.passed is True for mark in whole),
     }
+
+
+def _zeros(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The groups of zeros that there are, in the order of ``_ZEROS``."""
+    found = statistics.zeros(rows)
+    return [{"words": words, "rows": found[status]} for status, words in _ZEROS.items() if status in found]
 
 
 def _statuses(rows: Sequence[Row]) -> list[tuple[str, int]]:

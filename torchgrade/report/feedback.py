@@ -12,10 +12,12 @@ from torchgrade.i18n import language_tag, translate
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNREADABLE, Row, Student
 from torchgrade.model import Outcome, Result, short_name
-from torchgrade.policy import Total
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
 from torchgrade.report.learner_view import learner_result
+from torchgrade.report.student_result import PEOPLE
+from torchgrade.report.sum_text import SumTable, late_words, line_words, number, sum_table
+from torchgrade.sums import TaskSum, Total
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -32,58 +34,84 @@ def environment() -> Environment:
     made.filters["short"] = short_name
     made.filters["plain"] = lambda text: plain(str(text))
     made.filters["line"] = lambda text: plain(str(text), lines=False)
-    made.filters["number"] = lambda value: "" if value is None else f"{value:g}"
+    made.filters["number"] = number
     return made
 
 
-def feedback_markdown(student: Student, result: Result, rows: Mapping[str, Row], mark: Total) -> str:
-    """A Markdown document; every text in it is shown as it is, and none becomes markup."""
+def feedback_markdown(
+    student: Student,
+    result: Result,
+    rows: Mapping[str, Row],
+    mark: Total,
+    rules: Sequence[str] = (),
+    comment: str = "",
+) -> str:
+    """A Markdown document; every text in it is shown as it is, and none becomes markup. ``rules`` made the mark,
+    ``comment`` is about the whole hand-in.
+    """
     seen = learner_result(result)
-    lines = [f"# {markdown(_(seen.course))}", "", f"**{markdown(student.shown)}**: {_headline(mark)}", ""]
+    who = f"**{markdown(student.shown)}**{markdown(_team(student))}"
+    lines = [f"# {markdown(_(seen.course))}", "", f"{who}: {_headline(mark)}", ""]
+    lines += [*_sum_markdown(sum_table(mark)), *(f"{rule}\n" for rule in rules)]
+    lines += [f"{_('comment')}: {markdown(comment)}", ""] if comment else []
     for task in seen.tasks:
-        row = rows[task.task]
-        lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, markdown), ""]
+        row, line = rows[task.task], mark.line(task.task)
+        lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, line, markdown), ""]
         lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _sum_markdown(table: SumTable) -> list[str]:
+    align = ["---", *["---:"] * (len(table.head) - 1)]
+    rows = [table.head, align, *table.rows]
+    return [*("| " + " | ".join(row) + " |" for row in rows), "", table.foot, ""]
+
+
+def _team(student: Student) -> str:
+    return _(", team {team}").format(team=student.team) if student.team else ""
+
+
 def _headline(mark: Total) -> str:
     if mark.percent is None:
         return _("not complete yet; open: {tasks}").format(tasks=", ".join(mark.open_tasks))
     verdict = {True: _(", passed"), False: _(", not passed"), None: ""}[mark.passed]
-    dropped = _("; not counted: {tasks}").format(tasks=", ".join(mark.dropped)) if mark.dropped else ""
-    score = _("{percent:g} % ({points} points)").format(
-        percent=round(mark.percent, 1), points=points_text(mark.points, mark.max_points)
-    )
-    return f"{score}{verdict}{dropped}"
+    return f"{number(mark.percent)} %{verdict}"
 
 
-def _task_words(row: Row, clean: Callable[[str], str] = str) -> str:
+def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> str:
     """What the task earned, and what of it was graded; ``clean`` is for what students wrote."""
-    if row.points is None:
+    if line.points is None:
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
-        return words.format(reason=clean(row.reason or _(row.status)))
-    score = _("{points} points.").format(points=points_text(row.points, row.max_points))
-    return " ".join([score, *map(clean, handed(row))])
+        return words.format(reason=clean(_(row.reason or row.status)))
+    late = [late_words(line.late)] if line.late else []
+    return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
 
 
 def handed(row: Row) -> list[str]:
-    """What was graded, in sentences: the file, which attempt, when it came, and whether that was late."""
+    """What was graded, in sentences: the file, which attempt, when it came."""
     when = _(", handed in {moment}").format(moment=row.submitted.replace("T", " ")) if row.submitted else ""
     words = _("Came: {file}{when}.") if row.status == UNREADABLE else _("Graded: {file}{when}.")
     file = [words.format(file=row.label, when=when)] if row.label else []
     attempt = _("Attempt {number} of {all}.").format(number=row.attempt, all=row.attempts)
-    return [*file, *([attempt] if row.attempts > 1 else []), *([_("Handed in late.")] if row.late else [])]
+    return [*file, *([attempt] if row.attempts > 1 else [])]
+
+
+def word_of(check: Outcome) -> str:
+    """What became of a check; of what people said and decided there is no verdict."""
+    return _("people") if check.category == PEOPLE else _(WORDS[check.status]).lower()
 
 
 def _check_markdown(check: Outcome) -> list[str]:
     where = "" if check.device == "cpu" else f" [{check.device}]"
     hidden = _(" (hidden)") if check.hidden else ""
     score = points_text(check.points, check.max_points)
-    word = _(WORDS[check.status]).lower()
-    lines = [f"- **{word}** {markdown(_(check.title))}{where}{hidden}, {_(check.category)}, {score}"]
+    word = word_of(check)
+    facts = [_(check.category)] * (check.category != PEOPLE) + [score] * bool(check.max_points)
+    lines = [", ".join([f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts])]
+    if check.category == PEOPLE:
+        return [*lines, *(f"  - {markdown(line)}" for line in check.message.splitlines())]
     text = "\n".join(_undented(details(check)))
     return [*lines, "", code_block(text), ""] if text else lines
 
@@ -106,8 +134,9 @@ def _hidden_sentence(count: int) -> str:
 
 
 def feedback_html(
-    student: Student, result: Result, rows: Mapping[str, Row], mark: Total, home: str = "../../report.html"
-) -> str:
+    student: Student, result: Result, rows: Mapping[str, Row], mark: Total, rules: Sequence[str] = (),
+    comment: str = "", home: str = "../../report.html",
+) -> str:  # fmt: skip
     """One self-contained page. ``home`` leads back to the class's page; empty for a page that is handed out."""
     seen = learner_result(result)
     hidden = sum(check.hidden for task in result.tasks for check in task.checks)
@@ -115,11 +144,11 @@ def feedback_html(
         {
             "grade": task,
             "row": rows[task.task],
-            "line": _task_words(rows[task.task]),
+            "line": _task_words(rows[task.task], mark.line(task.task)),
             "checks": [
                 {
                     "check": c,
-                    "word": _(WORDS[c.status]).lower(),
+                    "word": word_of(c),
                     "text": "\n".join(_undented(details(c))),
                 }
                 for c in task.checks
@@ -131,7 +160,11 @@ def feedback_html(
     return template.render(
         course=_(seen.course),
         student=student,
+        team=_team(student),
         headline=_headline(mark),
+        sum=sum_table(mark),
+        rules=rules,
+        comment=comment,
         tasks=blocks,
         hidden=_hidden_sentence(hidden) if hidden else "",
         home=home,

@@ -44,20 +44,35 @@ class AlikePair(Protocol):
     def fragments(self) -> Sequence[Any]: ...
 
 
+class AlikeWork(Protocol):
+    """What the page shows of a task."""
+
+    @property
+    def pairs(self) -> Sequence[AlikePair]: ...
+
+    @property
+    def groups(self) -> Sequence[Sequence[str]]: ...
+
+
 def similar_html(
-    course: str, found: Mapping[str, Sequence[AlikePair]], names: Mapping[str, str], sizes: Mapping[str, int]
+    course: str, found: Mapping[str, AlikeWork], names: Mapping[str, str], sizes: Mapping[str, int]
 ) -> str:
-    """One self-contained page. ``found`` maps a task to its pairs, ``sizes`` to the number of students compared."""
+    """One self-contained page. ``found`` maps a task to pairs and groups, ``sizes`` to how many are compared."""
     template = environment().get_template("similar.html.j2")
     return template.render(course=course, found=found, names=names, sizes=sizes)
 
 
-def similar_csv(found: Mapping[str, Sequence[AlikePair]]) -> str:
-    """One line for each pair."""
-    head = ("task", "left", "right", "weight", "shared_fingerprints", "identical", "rarest_fragment_shared_by")
+def similar_csv(found: Mapping[str, AlikeWork]) -> str:
+    """One line for each pair; ``group`` is the number of the group that both belong to."""
+    head = (
+        "task", "left", "right", "weight", "shared_fingerprints", "identical", "rarest_fragment_shared_by", "group",
+    )  # fmt: skip
     lines = [
-        (task, p.left, p.right, p.weight, p.shared, p.identical, min((f.people for f in p.fragments), default=None))
-        for task, pairs in found.items()
-        for p in pairs
-    ]
+        (
+            task, p.left, p.right, p.weight, p.shared, p.identical, min((f.people for f in p.fragments), default=None),
+            next((n for n, group in enumerate(alike.groups, 1) if {p.left, p.right} <= set(group)), None),
+        )
+        for task, alike in found.items()
+        for p in alike.pairs
+    ]  # fmt: skip
     return to_csv(head, lines)

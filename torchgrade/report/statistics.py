@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,14 @@ from torchgrade.model import Outcome, Status
 
 # No verdict about the learner: neither a pass nor a failure.
 _NO_VERDICT = (Status.BROKEN, Status.UNAVAILABLE)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A sentence that a check told as likely, and the students whom it was told."""
+
+    sentence: str
+    students: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,7 @@ class Item:
     verdicts: int
     passes: int
     discrimination: float | None
-    likely: str
-    likely_count: int
+    misconceptions: tuple[Misconception, ...]  # the most frequent first
     faults: int
 
     @property
@@ -67,13 +73,40 @@ def _item(task: str, group: Sequence[tuple[str, Outcome]], scores: dict[str, flo
     judged = [(student, check) for student, check in group if check.status not in _NO_VERDICT]
     passed = [check.status is Status.PASSED for _, check in judged]
     rest = [scores[student] - check.points for student, check in judged]
-    sentences = Counter(check.likely for _, check in judged if check.likely)
-    likely, count = sentences.most_common(1)[0] if sentences else ("", 0)
+    told: dict[str, list[str]] = {}
+    for student, check in judged:
+        if check.likely:
+            told.setdefault(check.likely, []).append(student)
+    misconceptions = (Misconception(sentence, tuple(students)) for sentence, students in told.items())
     first = group[0][1]
     return Item(
         task, first.id, first.title, first.category, first.device, first.hidden, len(judged), sum(passed),
-        point_biserial(passed, rest), likely, count, sum(c.status is Status.BROKEN for _, c in group),
+        point_biserial(passed, rest), tuple(sorted(misconceptions, key=lambda one: -len(one.students))),
+        sum(c.status is Status.BROKEN for _, c in group),
     )  # fmt: skip
+
+
+def to_teach(items: Iterable[Item]) -> list[tuple[Item, Misconception]]:
+    """What most students have misunderstood, the most frequent first; what one student alone did is not among it.
+
+    A sentence that several checks of a task tell stands once, with the check that told it to most students.
+    """
+    widest: dict[tuple[str, str], tuple[Item, Misconception]] = {}
+    for item in items:
+        for one in item.misconceptions:
+            held = widest.get((item.task, one.sentence))
+            if held is None or len(one.students) > len(held[1].students):
+                widest[item.task, one.sentence] = item, one
+    return sorted((pair for pair in widest.values() if len(pair[1].students) > 1), key=lambda p: -len(p[1].students))
+
+
+def zeros(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """By status, the rows that are worth nothing, and to which nobody gave points by hand."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.points == 0 and row.override is None:
+            found.setdefault(row.status, []).append(row)
+    return found
 
 
 def point_biserial(passed: Sequence[bool], rest: Sequence[float]) -> float | None:
@@ -88,7 +121,7 @@ def point_biserial(passed: Sequence[bool], rest: Sequence[float]) -> float | Non
 
 
 def outliers(rows: Iterable[Row], field: str) -> list[Outlier]:
-    """Rows whose ``seconds`` or ``peak_mb`` exceeds Tukey's outer fence (upper quartile + 3 IQR) of its task."""
+    """Rows whose ``seconds`` or ``peak_mb`` lies far beyond those of the others of its task; see ``fence``."""
     by_task: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
         value = getattr(row, field)
@@ -96,15 +129,23 @@ def outliers(rows: Iterable[Row], field: str) -> list[Outlier]:
             by_task.setdefault(row.task, []).append((float(value), row.student))
     found = []
     for task, values in by_task.items():
-        numbers = sorted(value for value, _ in values)
-        if len(numbers) < 8:  # quartiles of fewer say nothing
-            continue
-        low, usual, high = statistics.quantiles(numbers, n=4, method="inclusive")
-        fence = high + 3 * (high - low)
-        # Beyond the fence, and also in words a multiple: where all take the same time, the fence is a hair
-        # away.
-        found += [Outlier(who, task, value, usual) for value, who in values if value > max(fence, 2 * usual)]
+        numbers = [value for value, _ in values]
+        limit, usual = fence(numbers), statistics.median(numbers)
+        found += [Outlier(who, task, value, usual) for value, who in values if value > limit]
     return sorted(found, key=lambda outlier: outlier.usual / outlier.value)
+
+
+def fence(values: Sequence[float], reach: float = 3.0) -> float:
+    """What lies beyond stands out: Tukey's fence, upper quartile + ``reach`` IQR (3: outer, 1.5: inner),
+    and twice the median at least.
+
+    Where all are much the same, the fence itself is a hair away. Infinite for fewer than 8 values, whose quartiles say
+    nothing.
+    """
+    if len(values) < 8:
+        return math.inf
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return max(high + reach * (high - low), 2 * middle)
 
 
 def histogram(values: Iterable[float], bins: int = 10, top: float = 100.0) -> list[int]:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from torchgrade.batch.gradebook.lock import WriterLock
 from torchgrade.batch.gradebook.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
 from torchgrade.errors import UsageError
-from torchgrade.marks import Override, Student, TaskInfo
+from torchgrade.marks import Override, Remark, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade, as_json
 
 
@@ -95,6 +95,28 @@ class Grading(NamedTuple):
     memory_bound: str
     reason: str
     notes: tuple[str, ...]
+
+
+class PastGrading(NamedTuple):
+    """A finished grading of one content, whichever suite, environment and seed it was made with."""
+
+    suite: str
+    environment: str
+    seed: Seed
+    status: str
+    points: float
+    max_points: float
+    finished: str
+
+
+class Decision(NamedTuple):
+    """Points set by hand at some time; None where that was withdrawn."""
+
+    points: float | None
+    before: float | None
+    why: str
+    who: str
+    made: str
 
 
 def source_hash(content: bytes) -> str:
@@ -192,10 +214,10 @@ class Gradebook:
         return self._students("")
 
     def _students(self, which: str) -> list[Student]:
-        query = f"SELECT student, id, name, email, section, listed, ids FROM students {which} ORDER BY student"
+        query = f"SELECT student, id, name, email, section, listed, ids, team FROM students {which} ORDER BY student"
         return [
-            Student(key, number, name, email, section, bool(listed), json.loads(ids))
-            for key, number, name, email, section, listed, ids in self.db.execute(query)
+            Student(key, number, name, email, section, bool(listed), json.loads(ids), team)
+            for key, number, name, email, section, listed, ids, team in self.db.execute(query)
         ]
 
     def tasks(self) -> list[TaskInfo]:
@@ -290,6 +312,14 @@ class Gradebook:
         row = self.db.execute(f"SELECT {columns} FROM gradings WHERE done AND {_OF_KEY}", key).fetchone()
         return Grading(*row)._replace(notes=tuple(json.loads(row[-1]))) if row else None
 
+    def gradings_of(self, task: str, source: str) -> list[PastGrading]:
+        """All finished gradings of this content for this task, the oldest first."""
+        query = (
+            "SELECT suite, environment, seed, status, points, max_points, finished FROM gradings"
+            " WHERE done AND task = ? AND source = ? ORDER BY finished, grading"
+        )
+        return [PastGrading(*row)._replace(seed=Seed.of(row[2])) for row in self.db.execute(query, (task, source))]
+
     def outcomes(self, grading: Grading) -> tuple[Outcome, ...]:
         """Its outcomes in the order of the suite."""
         query = "SELECT document FROM outcomes WHERE grading = ? ORDER BY position"
@@ -377,6 +407,44 @@ class Gradebook:
         newest = {(row[0], row[1]): row for row in self.db.execute(query)}
         return {key: Override(*row) for key, row in newest.items() if row[2] is not None}
 
+    def extend(self, student: str, what: str, until: str, *, why: str, who: str) -> None:
+        """Give a student more time for a task or homework: ``until`` is a moment or a duration, blank withdraws."""
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO extensions (student, what, until, why, who, made) VALUES (?, ?, ?, ?, ?, ?)",
+                (student, what, until, why, who, now()),
+            )
+
+    def extensions(self) -> dict[tuple[str, str], str]:
+        """Those in force: (student, task or homework) -> until."""
+        query = "SELECT student, what, until FROM extensions ORDER BY extension"
+        newest = {(student, what): until for student, what, until in self.db.execute(query)}
+        return {key: until for key, until in newest.items() if until}
+
+    def decisions(self, student: str, task: str) -> list[Decision]:
+        """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""
+        query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
+        return [Decision(*row) for row in self.db.execute(query, (student, task))]
+
+    def remark(self, said: Iterable[tuple[str, str, str, float | None, str]], *, who: str) -> None:
+        """Keep what a person gives and says about parts of hand-ins, in the place of what was there.
+
+        Each is (student, task, part, points, comment); task and part are blank for the whole.
+        """
+        with self.transaction() as db:
+            db.executemany(
+                "INSERT INTO remarks (student, task, part, points, comment, who, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(*one, who, now()) for one in said],
+            )
+
+    def remarks(self) -> dict[tuple[str, str], dict[str, Remark]]:
+        """The newest of each part: (student, task) -> part -> remark; task and part are blank for the whole."""
+        query = "SELECT student, task, part, points, comment, who, made FROM remarks ORDER BY remark"
+        found: dict[tuple[str, str], dict[str, Remark]] = {}
+        for row in self.db.execute(query):
+            found.setdefault((row[0], row[1]), {})[row[2]] = Remark(*row[2:])
+        return found
+
     def give(self, file: str, student: Student, task: str, *, who: str) -> None:
         """This file is a hand-in of this student for this task, from the next reading on."""
         with self.transaction() as db:
@@ -444,7 +512,7 @@ class Gradebook:
 
     def _follow(self, student: str, into: str) -> bool:
         moved = 0
-        for table in ("overrides", "given", "people"):
+        for table in ("overrides", "extensions", "remarks", "given", "people"):
             moved += self.db.execute(f"UPDATE {table} SET student = ? WHERE student = ?", (into, student)).rowcount
         return moved > 0
 
@@ -514,12 +582,12 @@ def _newest(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 def _enter(db: sqlite3.Connection, student: Student) -> None:
     """Add a student to the present class, or renew what is known."""
-    key, number, name, email, section, listed, ids = astuple(student)
+    key, number, name, email, section, listed, ids, team = astuple(student)
     db.execute(
-        "INSERT INTO students (student, id, name, email, section, listed, ids) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO students (student, id, name, email, section, listed, ids, team) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (student) DO UPDATE SET id=excluded.id, name=excluded.name, email=excluded.email,"
-        " section=excluded.section, listed=excluded.listed, ids=excluded.ids, present=1",
-        (key, number, name, email, section, listed, json.dumps(dict(ids))),
+        " section=excluded.section, listed=excluded.listed, ids=excluded.ids, team=excluded.team, present=1",
+        (key, number, name, email, section, listed, json.dumps(dict(ids)), team),
     )
 
 

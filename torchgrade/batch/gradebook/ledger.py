@@ -11,19 +11,25 @@ from torchgrade.marks import MISSING, OPEN, PENDING, UNREADABLE, Override, Row, 
 from torchgrade.model import Outcome
 
 
-def rows(book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None) -> Iterator[Row]:
-    """Every row of the class, by student, task order and attempt. ``targets`` defaults to those in force."""
+def rows(
+    book: Gradebook, *, checks: bool = True, targets: Mapping[str, Target] | None = None,
+    student: str | None = None,
+) -> Iterator[Row]:  # fmt: skip
+    """Every row of the class, by student, task order and attempt; or those of one student.
+
+    ``targets`` defaults to those in force.
+    """
     force = book.targets() if targets is None else targets
     overrides = book.overrides()
     handed: dict[tuple[str, str], list[Handin]] = {}
     for handin in book.handins():
         handed.setdefault((handin.student, handin.task), []).append(handin)
-    for student in book.students():
+    for key in [one.key for one in book.students() if student in (None, one.key)]:
         for task in book.tasks():
-            override = overrides.get((student.key, task.task))
-            attempts = handed.get((student.key, task.task), [])
+            override = overrides.get((key, task.task))
+            attempts = handed.get((key, task.task), [])
             if not attempts:
-                yield Row(student.key, task.task, MISSING, 0.0, task.max_points, override=override,
+                yield Row(key, task.task, MISSING, 0.0, task.max_points, override=override,
                           reason="nothing was handed in")  # fmt: skip
             for handin in attempts:
                 yield _row(book, task, handin, len(attempts), override, force.get(task.task), checks)

@@ -64,7 +64,20 @@ _THIRD = """
 ALTER TABLE gradings ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+# Who works together.
+_FOURTH = """
+ALTER TABLE students ADD COLUMN team TEXT NOT NULL DEFAULT '';
+"""
+
+# What people decided about marks: more time (blank: withdrawn), points and comments for parts of a hand-in.
+_FIFTH = """
+CREATE TABLE extensions (extension INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, what TEXT NOT
+    NULL, until TEXT NOT NULL, why TEXT NOT NULL, who TEXT NOT NULL, made TEXT NOT NULL);
+CREATE TABLE remarks (remark INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENCES students, task TEXT NOT NULL,
+    part TEXT NOT NULL, points REAL, comment TEXT NOT NULL, who TEXT NOT NULL, made TEXT NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 
 def version_of(db: sqlite3.Connection) -> int:

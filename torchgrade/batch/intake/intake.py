@@ -91,14 +91,15 @@ def read_class(
     tasks: Collection[str] | None = None,
     pattern: str | None = None,
     attempt: str = "last",
+    best: Collection[str] = (),
     decided: Decided | None = None,
     ignore: Sequence[str] = (),
 ) -> Intake:
     """Read everything.
 
     ``wanted`` maps each task of the course to the names that it defines; of these ``tasks`` are asked for (default:
-    all), and files of the others are passed over. ``attempt`` is last, best or all. Raises UsageError where nothing
-    is a hand-in.
+    all), and files of the others are passed over. ``attempt`` is last, best or all; of the tasks in ``best``
+    all are kept anyhow. Raises UsageError where nothing is a hand-in.
     """
     decided = decided or Decided()
     place = metadata_path(files.entries)
@@ -119,9 +120,14 @@ def read_class(
         with opener() as own:
             settled = {path: task for path, (_, task) in decided.files.items()}
             reading = read_handin(files_given, wanted, own, ignore, settled)
-        keys = list(dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys))
+        named = dict.fromkeys(key for who in owner.owners for key in intake.found[who].keys)
+        keys, doubt = _with_team([*named, *roster.members(owner.team)], roster, owner)
+        intake.doubts += doubt
         for answer in reading.answers:
-            for key in [decided.files[answer.path][0]] if answer.path in decided.files else keys:
+            whose = keys
+            if answer.path in decided.files:
+                whose, _ = _with_team([roster.present(decided.files[answer.path][0])], roster, owner)
+            for key in whose:
                 handed.setdefault(roster.present(key), _Handed()).answers.append((answer, owners[answer.given.path]))
         for key in keys:
             work = handed.setdefault(key, _Handed())
@@ -135,14 +141,44 @@ def read_class(
             roster.find([Identity(key)])
     asked = [task for task in wanted if tasks is None or task in tasks]
     for key, work in handed.items():
-        _record(intake, key, work, asked, attempt)
+        _record(intake, key, work, asked, {task for task in asked if attempt != "last" or task in best})
     intake.students = roster.class_of()
     if not any(work.answers for work in handed.values()) and not any(
         s.listed and s.key in handed for s in intake.students
     ):
         raise UsageError(f"nothing is handed in here: none of the {len(entries)} files fits a task of the course")
-    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided)]
+    rivals = _rivals(handed, roster, asked, attempt)
+    intake.doubts = [*layout.doubts, *_doubts(intake, layout, listed, decided), *intake.doubts, *rivals]
     return intake
+
+
+def _with_team(keys: Sequence[str], roster: Roster, owner: Owner) -> tuple[list[str], list[str]]:
+    """These students and all who share their team; a doubt instead where they are of several."""
+    teams = {team: key for key in reversed(keys) if (team := roster.team_of(key))}
+    if len(teams) > 1:
+        told = _some(f"{key} of {team}" for team, key in sorted(teams.items()))
+        return [*dict.fromkeys(keys)], [
+            f"{owner.file!r} is one hand-in of members of several teams, {told}; mend the teams, or go on with --yes: "
+            "it counts for those who are named with it"
+        ]
+    return list(dict.fromkeys([*keys, *(member for team in teams for member in roster.members(team))])), []
+
+
+def _rivals(handed: Mapping[str, _Handed], roster: Roster, asked: Sequence[str], attempt: str) -> Iterator[str]:
+    """Where members of one team handed in different work for one task."""
+    told: set[str] = set()
+    for key, work in sorted(handed.items()):
+        team = roster.team_of(key)
+        if not team or team in told:
+            continue
+        told.add(team)
+        for task in asked:
+            order = in_order([answer for answer, _ in work.answers], task)
+            places = {answer.path: owner.owners for answer, owner in work.answers if answer in order}
+            if len({answer.code for answer in order}) > 1 and len(set(places.values())) > 1:
+                counts = "the best of them counts" if attempt == "best" else f"{shown(order[-1].path)!r} counts"
+                yield (f"members of the team {team!r} handed in different work for {task}, {_some(places)}; {counts}; "
+                       "mend it with `assign`, or go on with --yes")  # fmt: skip
 
 
 def _groups(
@@ -187,14 +223,14 @@ def _named(owner: Owner, wanted: Mapping[str, frozenset[str]]) -> str:
     return task
 
 
-def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], attempt: str) -> None:
-    """Number the attempts at each task and keep those that are asked for."""
+def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], whole: Collection[str]) -> None:
+    """Number the attempts at each task and keep the last, or of ``whole`` all."""
     intake.unmatched += [Unmatched(path, key, why) for path, why in work.aside]
     owners = {id(answer): owner for answer, owner in work.answers}
     for task in asked:
         every = [answer for answer, _ in work.answers if answer.task == task]
         attempts = in_order(every, task)
-        chosen = list(enumerate(attempts, 1))[-1 if attempt == "last" else 0 :]
+        chosen = list(enumerate(attempts, 1))[0 if task in whole else -1 :]
         for number, answer in chosen:
             owner = owners[id(answer)]
             row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)
@@ -224,7 +260,7 @@ def _doubts(intake: Intake, layout: Layout, listed: Sequence[Student], decided: 
     for who, found in intake.found.items():
         if found.doubt:
             yield f"{found.doubt}; give the list a column that tells them apart, or --pattern"
-        told = who.own or who.team or who.label in decided.labels
+        told = who.own or who.team or found.team or who.label in decided.labels
         for key in found.keys if not told else ():
             claims.setdefault(key, []).append(who.label)
     settled = {*decided.labels.values(), *(key for key, _ in decided.files.values())}  # no strangers: somebody said so

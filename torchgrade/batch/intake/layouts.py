@@ -4,8 +4,8 @@ Gradescope   submission_metadata.yml beside folders submission_<id>/
 Canvas       <lastfirst>[_LATE]_<user id>_<submission id>_<file>, anon_<code>_<submission id>_<file>, …_text.html
 Blackboard   <assignment>_<user>_attempt_<date>[_<file>|.txt]
 Moodle       <full name or group>[_<number>]_assignsubmission_<file|onlinetext>[_/<file>|_<file>]
-ILIAS        <last>_<first>_<login>_<number>/…
-clones       <assignment>-<account>/…, from GitHub Classroom and Classroom 50
+ILIAS        <last>_<first>_<login>_<number>/…, Team <number>/<last>_<first>_<login>_<number>/…
+clones       <assignment>-<account>/…, from GitHub
 folders      <student>/…
 single       <student>_task07….py, task07_<student>.py, <student>.zip, <student>.ipynb
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -42,6 +43,7 @@ _BLACKBOARD = re.compile(
 )
 _MOODLE = re.compile(r"(?P<name>.+?)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>file|onlinetext)(?:_(?P<file>.*))?")
 _ILIAS = re.compile(r"(?P<last>[^_/]+)_(?P<first>[^_/]+)_(?P<login>[^/]+)_(?P<number>\d+)")
+_ILIAS_TEAM = re.compile(r"(?:team|gruppe|équipe|équipo|group)[ _]\d+", re.IGNORECASE)
 _STAMP = re.compile(r"(20\d{6})(\d{6})_(?=.)")
 _COURSE = {"exercises", "solutions", "graders", "torchgrade", "datasets"}  # the parts of one hand-in of a whole course
 _PARTS = re.compile(
@@ -55,12 +57,14 @@ _WRAPPER = re.compile(
     r"|(?:19|20)\d\d(?:[-_/]\d+)*|\d{1,3}",
     re.IGNORECASE,
 )
+_HOMEWORK = re.compile(rf"(?:{_WRAPPER.pattern}|task[\s_-]?\d+)-", re.IGNORECASE)
 _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 
 
 class Owner(NamedTuple):
-    """Whose file it is: ``owners`` has several for group work. ``file`` is the path inside the hand-in.
+    """Whose file it is: ``owners`` has several for group work, ``team`` is its name where the platform tells it.
 
+    ``file`` is the path inside the hand-in.
     ``order`` is the attempt number of a platform or of an archive (0 without one), ``task`` what a pattern says.
     ``note`` says why the file can be no submission whatever is in it.
     """
@@ -72,6 +76,7 @@ class Owner(NamedTuple):
     late: bool | None = None
     task: str = ""
     note: str = ""
+    team: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,11 +204,12 @@ def _levels(names: Sequence[str]) -> list[Level]:
 def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
     """The platform whose names most entries of this level have, and more than half of those that may be hand-ins."""
     tops = {name.split("/")[0]: "/" in name for name in level.inner}
+    teams = _ilias_teams(level)
     fits = {
         "Canvas": {top for top, folder in tops.items() if not folder and _CANVAS.fullmatch(top)},
         "Blackboard": {top for top, folder in tops.items() if not folder and _BLACKBOARD.fullmatch(top)},
         "Moodle": {top for top, folder in tops.items() if _is_moodle(top, folder)},
-        "ILIAS": {top for top, folder in tops.items() if folder and _ILIAS.fullmatch(top)},
+        "ILIAS": {top for top, folder in tops.items() if folder and (_ILIAS.fullmatch(top) or top in teams)},
     }
     either = set().union(*fits.values())
     count = sum(folder or top in either or is_code(top) or may_hold_anything(top) for top, folder in tops.items())
@@ -216,7 +222,7 @@ def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
         "Canvas": lambda path: _canvas(path, tasks),
         "Blackboard": lambda path: _blackboard(path, common, tasks),
         "Moodle": lambda path: _moodle(path, tasks),
-        "ILIAS": lambda path: _ilias(path, tasks),
+        "ILIAS": lambda path: _ilias(path, tasks, teams),
     }
     return _each(name, level, read[name])
 
@@ -247,7 +253,7 @@ def _canvas(path: str, tasks: Sequence[str]) -> Owner | None:
         who = Identity(f"anon_{found['anon']}", own=True)
     else:
         file = found["file"] or f"{found['online']}.html"
-        who = Identity(found["id"], found["name"], own=True)
+        who = Identity(found["id"], found["name"], own=True, team=True)
     note = {"text": "text typed into the platform came, and no file", "link": "a link came, and no file"}
     return Owner((who,), without_attempt(file, tasks), attempt_number(file, tasks), late=late,
                  note=note.get(found["online"] or "", ""))  # fmt: skip
@@ -289,16 +295,35 @@ def _moodle(path: str, tasks: Sequence[str]) -> Owner | None:
     return Owner((who,), file, _order(file, tasks), note=note)
 
 
-def _ilias(path: str, tasks: Sequence[str]) -> Owner | None:
-    top, _, file = path.partition("/")
-    found = _ILIAS.fullmatch(top)
-    if not found or not file:
+def _ilias_teams(level: Level) -> dict[str, tuple[str, ...]]:
+    """Team folder -> the folders of its members, where it holds nothing else."""
+    inside: dict[str, set[str]] = {}
+    for name in level.inner:
+        top, *rest = name.split("/")
+        if _ILIAS_TEAM.fullmatch(top) and rest:
+            inside.setdefault(top, set()).add(rest[0] if len(rest) > 1 else "")
+    return {top: tuple(sorted(below)) for top, below in inside.items() if all(map(_ILIAS.fullmatch, below))}
+
+
+def _ilias_person(folder: str) -> Identity | None:
+    found = _ILIAS.fullmatch(folder)
+    if not found:
+        return None
+    return Identity(found["login"], f"{found['first']} {found['last']}", others=(found["number"],))
+
+
+def _ilias(path: str, tasks: Sequence[str], teams: Mapping[str, Sequence[str]]) -> Owner | None:
+    top = path.split("/")[0]
+    team = top if top in teams else ""
+    folders = teams.get(top, (top,))
+    file = path.split("/", 2 if team else 1)[-1]
+    people = tuple(who for folder in folders if (who := _ilias_person(folder)))
+    if not people or file == path:
         return None
     stamp = _STAMP.match(posixpath.basename(file))
     when = moment_text("-".join(stamp.groups())) if stamp else ""
-    who = Identity(found["login"], f"{found['first']} {found['last']}", others=(found["number"],))
     bare = posixpath.join(posixpath.dirname(file), _STAMP.sub("", posixpath.basename(file), count=1))
-    return Owner((who,), bare, _order(bare, tasks), when)
+    return Owner(people, bare, _order(bare, tasks), when, team=team)
 
 
 def _order(file: str, tasks: Sequence[str]) -> int:
@@ -387,10 +412,10 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
 def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], known: Known | None) -> Layout:
     folders, kind = level.folders, "folders"
     cloned = [folder for folder in folders if level.prefix + folder in clones]
-    common = _common(folders, "-") if len(folders) > 1 else ""
+    common, shared = _assignment(folders)
     if not folders:
         kind = "single files"
-    elif 2 * len(cloned) > len(folders) or re.fullmatch(r".+-submissions/", level.prefix):
+    elif shared or 2 * len(cloned) > len(folders) or re.fullmatch(r".+-submissions/", level.prefix):
         kind = "clones"
 
     def read(path: str) -> Owner | None:
@@ -411,12 +436,25 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], kno
     return Layout(kind, layout.owners, unmatched)
 
 
+def _assignment(folders: Sequence[str]) -> tuple[str, bool]:
+    """What stands before the accounts, up to a minus sign, and whether it is an assignment's name for sure.
+
+    It is where most folders begin with the words or the number of a homework.
+    """
+    begins = [folder[: place.end()] for folder in folders for place in re.finditer("-", folder)]
+    often = [begin for begin, count in Counter(begins).items() if 2 * count > len(folders) > 1]
+    named = [begin for begin in often if _HOMEWORK.fullmatch(begin) or same_words([begin[:-1]])]
+    if named:
+        return max(named, key=len), True
+    return (_common(folders, "-") if len(folders) > 1 else ""), False
+
+
 def _folder(top: str, common: str, kind: str) -> Identity:
     """A folder's person; behind a minus sign may stand the account of a cloned assignment."""
     accounts = tuple(top[place.end() :] for place in re.finditer("-", top))
     behind = tuple(account for account in accounts if common and len(account) >= len(top) - len(common))
     name = top
-    if kind == "clones" and common and top[len(common) :]:
+    if kind == "clones" and common and top.startswith(common) and top[len(common) :]:
         name, behind = top[len(common) :], (top, *behind)
     return Identity(name, others=behind, accounts=accounts)
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from torchgrade.errors import UsageError
-from torchgrade.marks import TEST_STUDENT, Student
+from torchgrade.marks import GROUP, TEST_STUDENT, Student
 
 
 class Identity(NamedTuple):
     """What a file name or an export says about a person; any part may be empty.
 
     ``others`` are further ways to read the name, ``accounts`` what may be an account of a code platform. ``own``: the
-    id is the platform's, so that another id is another person. ``team``: it may be the name of a group.
+    id is the platform's, so that another id is another person. ``team``: the platform names groups in this place.
     """
 
     id: str = ""
@@ -34,10 +34,14 @@ class Identity(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The keys of the students that an identity means, and a sentence where that is not certain."""
+    """The keys of the students that an identity means, and a sentence where that is not certain.
+
+    ``team``: it is the name of theirs.
+    """
 
     keys: tuple[str, ...]
     doubt: str = ""
+    team: bool = False
 
 
 class Roster:
@@ -56,10 +60,8 @@ class Roster:
         self._exact = _index(listed, _signs)
         self._names = _index(listed, _names)
         self._accounts = _index(listed, lambda student: {_folded(student.ids.get("github", ""))} - {""})
-        self._teams: dict[str, list[str]] = {}
-        for student in listed:
-            for team in re.split(r"[,;]", student.section):
-                self._teams.setdefault(_folded(team) or "defaultgroup", []).append(student.key)
+        self._teams = _index(listed, lambda student: {_folded(student.team)} - {""})
+        self._groups = _index(listed, _groups)
 
     def knows(self, who: Identity) -> bool:
         """Whether somebody on the list is meant; nothing is remembered."""
@@ -87,7 +89,7 @@ class Roster:
             key = self._decided[who.label]
             return Found((self._enter(self.present(key), who),) if key else ())
         if team := self._team(who):
-            return Found(tuple(team))
+            return Found(tuple(team), team=True)
         keys = strong or weak
         rivals = [other for key in keys for other in claims[key] if _are_two(who, other)]
         if len(keys) == 1 and (not rivals or who.id == keys[0]):
@@ -142,13 +144,26 @@ class Roster:
     def _behind_team(self, who: Identity) -> str:
         """The person of ``Group A-Ann Lee``, which is how Moodle names each member's copy."""
         for place in re.finditer("-", who.name) if who.team else ():
-            if _folded(who.name[: place.start()]) in self._teams:
+            if _folded(who.name[: place.start()]) in {**self._teams, **self._groups}:
                 return who.name[place.end() :]
         return ""
 
     def _team(self, who: Identity) -> list[str]:
-        """The members of the group of this name; Moodle's default group has those without one."""
-        return self._teams.get(_folded(who.name), []) if who.team and not self._weak(who) else []
+        """The members of the team of this name; of a platform's group too, where it names groups."""
+        if who.team:
+            name = _folded(who.name)
+            return [] if self._weak(who) else self._teams.get(name) or self._groups.get(name, [])
+        known = [name for sign in (who.id, *who.others) if (name := _folded(sign)) in self._teams]
+        return self._teams[known[0]] if known and not self.candidates(who) else []
+
+    def team_of(self, key: str) -> str:
+        """The name of a student's team; empty without one."""
+        return self.students[key].team if key in self.students else ""
+
+    def members(self, team: str) -> list[str]:
+        """The keys of a team, which a list may also call by its number alone."""
+        number = re.sub(r"\D", "", team)
+        return self._teams.get(_folded(team)) or self._teams.get(number, [])
 
     def class_of(self) -> list[Student]:
         """Everybody on the list and everybody who was found; the platform's test student only if it handed in."""
@@ -189,9 +204,15 @@ def _index(students: Sequence[Student], signs: Callable[[Student], set[str]]) ->
 def _signs(student: Student) -> set[str]:
     mail = student.email
     exact = {student.key, student.id, mail, mail.split("@")[0]}
-    exact |= {value for name, value in student.ids.items() if name not in ("github", TEST_STUDENT)}
+    exact |= {value for name, value in student.ids.items() if name not in ("github", GROUP, TEST_STUDENT)}
     number = re.search(r"\d+$", student.ids.get("identifier", ""))  # "Participant 71" in the site's language
     return {_folded(sign) for sign in exact if sign} | ({f"participant{number[0]}"} if number else set())
+
+
+def _groups(student: Student) -> set[str]:
+    """The names of a platform's groups; Moodle's default group has those without one."""
+    names = re.split(r"[,;]", student.ids.get(GROUP) or student.section)
+    return {_folded(name) for name in names if name.strip()} or {"defaultgroup"}
 
 
 def _names(student: Student) -> set[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
+from torchgrade.batch.intake.roster import Identity, Roster
+from torchgrade.batch.intake.sheets import parse_sheet, read_sheet
 from torchgrade.errors import UsageError
-from torchgrade.marks import TEST_STUDENT, Student
+from torchgrade.marks import GROUP, TEST_STUDENT, Student
+from torchgrade.platform_sheet import Sheet, grade_places
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -22,75 +24,32 @@ _COLUMNS = {
     "last": ("last name", "lastname", "surname", "family name", "nachname", "姓"),
     "email": ("email", "e-mail", "email address", "mail", "sis login id", "邮箱", "电子邮箱", "电子邮件",
               "e-mail-adresse"),
-    "section": ("section", "sections", "group", "groups", "team", "班级", "班", "小组", "gruppe", "gruppen"),
+    "section": ("section", "sections", "group", "groups", "班级", "班", "gruppe", "gruppen"),
+    "team": ("team", "teams", "team name", "小组", "组"),
 }  # fmt: skip
 # Kept word for word, for finding people and for the tables that go back to the platform.
-_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github")
-_ALIASES = {"github username": "github", "github account": "github", "github_username": "github"}
+_PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github", GROUP)
+_ALIASES = {
+    "github username": "github", "github account": "github", "github_username": "github",
+    "groups": GROUP, "gruppe": GROUP, "gruppen": GROUP,
+}  # fmt: skip
 _STAFF = {"instructor", "teacher", "ta", "reader", "observer", "designer"}  # in a column ``role``
 _HEADING_LINES = 10  # so far down a title may push the headings
 
 
 def read_roster(path: Path) -> list[Student]:
     """The students in the order of the file; raises UsageError naming the line to mend."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if data.startswith(b"PK\x03\x04"):
-        return _students(_sheet(data, path), str(path))
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return parse_roster(data.decode("utf-16", "replace"), str(path))
-    for encoding in ("utf-8-sig", "gb18030", "cp1252"):
-        try:
-            return parse_roster(data.decode(encoding), str(path))
-        except UnicodeDecodeError:
-            continue
-    raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
+    return _students(read_sheet(path, _is_heading), str(path))
+
+
+def read_exported(path: Path) -> Sheet | None:
+    """The same file as the gradebook that a platform exported, to be given back with marks; None where it is none."""
+    return Sheet.of(read_sheet(path, _is_heading))
 
 
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
-    try:
-        return _students(_table(text.replace("\r\n", "\n").replace("\r", "\n")), name)
-    except (csv.Error, TypeError, ValueError) as error:  # a cell without end, a separator that cannot be one
-        raise UsageError(f"{name} is not readable as a table: {error}") from None
-
-
-def _table(text: str) -> list[list[str]]:
-    declared = re.match(r"sep=(.)\n", text)
-    head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
-    delimiter = declared[1] if declared else _delimiter(head)
-    return list(csv.reader(io.StringIO(text[declared.end() :] if declared else text), delimiter=delimiter))
-
-
-def _split(line: str) -> list[str]:
-    return line.replace('"', "").split(_delimiter(line))
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _sheet(data: bytes, path: Path) -> list[list[str]]:
-    """The first sheet of a workbook."""
-    try:
-        import openpyxl
-    except ImportError:
-        raise UsageError(
-            f"{path} is a workbook, which needs: pip install 'torchgrade[xlsx]'; or save it as CSV"
-        ) from None
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        return [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
-    except Exception as error:  # the reader raises what its many parts raise
-        raise UsageError(f"{path} is not a workbook that can be read: {type(error).__name__}") from None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)
+    return _students(parse_sheet(text, name, _is_heading), name)
 
 
 def _headings(cells: Iterable[str]) -> list[str]:
@@ -104,10 +63,13 @@ def _is_heading(cells: Iterable[str]) -> bool:
 
 
 def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
-    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), None)
+    worksheet = bool(table and grade_places(table))
+    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), 0 if worksheet else None)
     if place is None:
         raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
     head = _headings(table[place])
+    if worksheet:
+        head[:2] = "identifier", "full name"  # in whatever language they stand there
     places = {field: _place(head, names) for field, names in _COLUMNS.items()}
     students: list[Student] = []
     keys: dict[str, int] = {}
@@ -120,14 +82,55 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
         student = _student(head, cells, places)
         if not student.key:
             raise UsageError(f"{name}, line {number}: neither id nor e-mail nor name")
-        if student.key in keys:
+        if re.search(r"\S\s*;\s*\S", student.team):
             raise UsageError(
-                f"{name}, line {number}: {student.key} is in line {keys[student.key]} already; "
-                "a column id tells people of one name apart"
+                f"{name}, line {number}: {student.key} is in several teams ({student.team}); one team for a person"
             )
+        if student.key in keys and worksheet:  # two people of one name, whom the platform's number tells apart
+            student = replace(student, key=student.ids["identifier"])
+        if student.key in keys:
+            _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number
         students.append(student)
     return students
+
+
+def _refuse_twice(student: Student, line: int, before: Student, first: int, name: str) -> NoReturn:
+    if student.team and before.team and student.team != before.team:
+        told = f"{student.key} is in the team {student.team!r}, and in {before.team!r} by line {first}"
+        raise UsageError(f"{name}, line {line}: {told}; one team for a person")
+    raise UsageError(
+        f"{name}, line {line}: {student.key} is in line {first} already; a column id tells people of one name apart"
+    )
+
+
+def read_teams(path: Path, listed: Sequence[Student]) -> list[Student]:
+    """The class list with the teams of another file: a line for each member, with a column ``team`` (or ``group``).
+
+    Where nobody is listed, the members are the list. Raises UsageError naming who is in no list or in two teams.
+    """
+    members = [_grouped(member) for member in read_roster(path)]
+    if not any(member.team for member in members):
+        raise UsageError(f"{path} needs a column team")
+    if not listed:
+        return members
+    roster = Roster(listed)
+    teams: dict[str, str] = {}
+    for member in members:
+        who = Identity(member.id or member.name, member.name or member.id, member.email)
+        keys = roster.candidates(who)
+        if len(keys) != 1:
+            several = f"may be several people ({', '.join(keys)})" if keys else "is not on the list"
+            raise UsageError(f"{path}: {who.label!r} of the team {member.team!r} {several}")
+        if teams.setdefault(keys[0], member.team) != member.team:
+            raise UsageError(
+                f"{path}: {keys[0]} is in the teams {teams[keys[0]]!r} and {member.team!r}; one team for a person"
+            )
+    return [replace(student, team=teams.get(student.key, student.team)) for student in listed]
+
+
+def _grouped(member: Student) -> Student:
+    return member if member.team else replace(member, team=member.ids.get(GROUP, ""))
 
 
 def _is_platforms_own(cells: Sequence[str]) -> bool:
@@ -153,4 +156,4 @@ def _student(head: Sequence[str], cells: Sequence[str], places: Mapping[str, int
     person, email = cell("id"), cell("email")
     if name.casefold() == "student, test" and "sis login id" in ids:
         ids[TEST_STUDENT] = "yes"
-    return Student(person or email or name, person, name, email, cell("section"), True, ids)
+    return Student(person or email or name, person, name, email, cell("section"), True, ids, cell("team"))

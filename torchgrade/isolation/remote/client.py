@@ -38,6 +38,7 @@ from torchgrade.isolation.wire.protocol import CAPS, Caps, Encoded, ObjectSpec, 
 from torchgrade.submission import Source
 
 WHAT_WAS_BUILT = ("parameter_count", "registered_parameters", "buffers")  # probes that ask nothing else
+WHAT_COMPUTES = ("forward", "step", "__call__", "__getitem__")  # methods of a class, when its values are wrong
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
 MOST_NOTES, MOST_NOTE = 20, 300  # lines, and characters of one
 
@@ -147,6 +148,18 @@ class Client:
             return _ran(self.request("report")) if not self._begin else Ran()
         except SubmissionFault:
             return Ran()
+
+    def look_at_call(self, kind: Any) -> None:
+        """Where a constructor would be looked at: the method of the class ``kind`` that computes, if it wrote one."""
+        place = kind._spec.where
+        for name in WHAT_COMPUTES if place and place[2].endswith(".__init__()") else ():
+            try:
+                method = self.request("get", on=kind, name=name)
+            except SubmissionFault:
+                continue
+            if getattr(method, "_spec", None) is not None and method._spec.where:
+                self.seen.where = method._spec.where
+                return
 
     def probe(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an engine probe or one of the task's ``probes.py`` beside the submission.

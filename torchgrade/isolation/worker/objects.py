@@ -106,7 +106,8 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
                 return None
             target, code = owner, None  # a class method that is inherited, such as Function.apply
         if code is not None:
-            return [*shown_place(code.co_filename, code.co_firstlineno), f"{target.__name__}()"]
+            name = target.__qualname__.rpartition("<locals>.")[2]  # a method with its class
+            return [*shown_place(code.co_filename, code.co_firstlineno), f"{name}()"]
         cls = target if isinstance(target, type) else type(target)
         called = ["__init__"] if isinstance(target, type) else []
         for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:

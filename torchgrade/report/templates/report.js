@@ -65,4 +65,7 @@ for (const form of document.querySelectorAll("form[data-table]")) {
   document.getElementById(form.dataset.table).addEventListener("sorted", () => filter(form));
   filter(form);
 }
+window.addEventListener("beforeprint", () => {  // on paper nothing can be opened
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});
 document.documentElement.classList.add("ready");

@@ -182,6 +182,44 @@ def test_a_sheet_is_written_filled_in_and_read(course, capsys):
     assert [line["student"] for line in alike if line["part"] == "test_scale"] == ["bob; dan", "cyd"]
 
 
+def test_lines_about_one_part_add_up_and_a_plan_keeps_nothing(course, capsys):
+    (course / "sheet.csv").write_text(
+        "student,task,part,points,comment\nbob; cyd,task01,style,,shorter\nbob,task01,style,1,\nbob,all,,,come\n"
+        "cyd,task01,,9,\ncyd,task01,,,on paper\n"
+    )
+    text = run(capsys, "mark", "--read", "sheet.csv", "--plan")
+    assert text.splitlines() == [
+        "bob task01_scale style shorter", "cyd task01_scale style shorter", "bob task01_scale style 1 shorter",
+        "bob all come", "cyd task01_scale 9", "cyd task01_scale 9 on paper", "these would be new: 6; nothing is kept",
+    ]  # fmt: skip
+    with Gradebook(course / "results" / "gradebook.sqlite") as book:
+        assert book.remarks() == {}
+    run(capsys, "mark", "--read", "sheet.csv")
+    with Gradebook(course / "results" / "gradebook.sqlite") as book:
+        kept = book.remarks()
+        assert [decision.points for decision in book.decisions("cyd", TASK)] == [9.0]
+    assert (kept["bob", TASK]["style"].points, kept["bob", TASK]["style"].comment) == (1.0, "shorter")
+    assert kept["cyd", TASK][""].comment == "on paper"
+    assert (kept["cyd", TASK]["style"].points, kept["bob", ""][""].comment) == (None, "come")
+
+
+def test_a_sheet_may_be_a_workbook(course, capsys):
+    openpyxl = pytest.importorskip("openpyxl")
+    run(capsys, "mark", "--write", "marking.xlsx")
+    book = openpyxl.load_workbook(course / "marking.xlsx")
+    sheet = book["marking"]
+    head = [cell.value for cell in sheet[1]]
+    for line in sheet.iter_rows(min_row=2):
+        if line[head.index("part")].value == "style":
+            line[head.index("points")].value = 1.5
+            line[head.index("comment")].value = "-ish"
+    book.save(course / "filled.xlsx")
+    assert "new marks and comments: 4" in run(capsys, "mark", "--read", "filled.xlsx")
+    assert "- -ish" in feedback(course, "dan")
+    run(capsys, "mark", "--write", "again.csv")
+    assert "new marks and comments: 0" in run(capsys, "mark", "--read", "again.csv")
+
+
 def test_a_sheet_with_mistakes_changes_nothing_and_names_each(course, capsys):
     head = "student,task,part,points,comment\n"
     (course / "sheet.csv").write_text(

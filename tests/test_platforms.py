@@ -4,7 +4,11 @@ making that hold to what the platforms' importers say and do."""
 import csv
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -321,6 +325,31 @@ def test_ilias_gets_feedback_in_the_folders_that_it_made(tmp_path):
             found[int(folder.split("_")[-1])] = archive.read(name).decode()
     assert set(found) == {1000 + i for i in range(SIZE) if i != MISSING}
     assert "First9 Last9" in found[1009]
+
+
+def test_gradescope_gets_every_result_by_an_autograder_that_only_answers(tmp_path):
+    """One upload, one regrading there, and all marks are in; who is not known gets none, and no zero."""
+    first, last, login, number = PEOPLE[OPEN]  # the others' points were set by hand
+    people = f"  - :name: {first} {last}\n    :sid: {login}\n    :email: {login}@X.edu\n"
+    files = {"submission_metadata.yml": f"submission_{number}:\n  :submitters:\n{people}".encode(),
+             f"submission_{number}/task01.py": SOLUTION}  # fmt: skip
+    roster = "sid,name,email\n" + "".join(f"{login},{first},{login}@x.edu\n" for first, _, login, _ in PEOPLE)
+    out = graded(tmp_path, files, ("r.csv", roster))
+    root = tmp_path / "autograder"
+    with zipfile.ZipFile(out / "gradescope.zip") as archive:
+        assert all(archive.getinfo(name).external_attr >> 16 & 0o111 for name in ("setup.sh", "run_autograder"))
+        archive.extractall(root / "source")
+
+    def score(email):
+        shutil.rmtree(root / "results", ignore_errors=True)
+        (root / "submission_metadata.json").write_text(json.dumps({"users": [{"email": email, "name": "x", "id": 1}]}))
+        done = subprocess.run([sys.executable, root / "source" / "run_autograder"], check=False, text=True,
+                              capture_output=True, env={**os.environ, "AUTOGRADER": str(root)})  # fmt: skip
+        place = root / "results" / "results.json"
+        return json.loads(place.read_text()).get("score", "open") if place.is_file() else (done.returncode, done.stderr)
+
+    assert [score(f"{PEOPLE[i][2]}@x.EDU") for i in (8, 9, OPEN, MISSING)] == [8.0, 0.0, "open", 0.0]
+    assert score("eve@x.edu") == (1, "there is no result for eve@x.edu\n")
 
 
 @pytest.mark.timeout(900)

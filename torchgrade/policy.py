@@ -211,7 +211,7 @@ def _bonus(table: _Table, tasks: Sequence[str]) -> list[str]:
     names = table.data.get("bonus") or []
     if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
         raise CourseError(
-            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool2d"
+            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool_dilation"
         )
     parts = [name.partition("/") for name in names]
     return [table.task("bonus", task, tasks) + slash + check for task, slash, check in parts]

@@ -129,7 +129,7 @@ def sheet(found: Standing, task: Task, answers: HandedIn, *, checks: bool, alike
     names = {student.key: student.shown for student in found.students}
 
     def same(row: Row, part: str) -> object:
-        return answers.key(row, part) if alike else teams[row.student] or row.student
+        return answers.key(row, part) if alike else (teams[row.student], teams[row.student] or row.student)
 
     for part in parts(task, rows).values():
         asked = [row for row in rows if _is_asked(row, part, task, checks)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import rows
@@ -21,7 +21,7 @@ class Standing:
     """``every`` attempt has a row; ``table`` holds those that count, by student and task, ``marks`` what they come to.
 
     The points of ``tasks`` are their 100 %. ``asked``: which attempt the last batch asked for, blank for the course's.
-    ``comments`` are those about a student's whole hand-in.
+    ``comments`` are those about a student's whole hand-in. ``pseudonyms``: by which keys it shows people instead.
     """
 
     policy: Policy
@@ -32,6 +32,7 @@ class Standing:
     table: Mapping[str, Mapping[str, Row]]
     marks: Mapping[str, Total]
     comments: Mapping[str, str]
+    pseudonyms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:

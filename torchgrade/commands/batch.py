@@ -20,6 +20,7 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
 from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
 from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
+from torchgrade.classes.anonymous import pseudonyms, set_anonymous
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -183,6 +184,8 @@ def existing_gradebook(out: Path) -> Path:
 
 def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
     need_open_files()
+    if options.anonymous is not None:
+        set_anonymous(book, options.anonymous)
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
@@ -197,7 +200,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
 
         def watcher(total: int) -> BatchProgress:
             say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
-            return stack.enter_context(BatchProgress(console, total))
+            return stack.enter_context(BatchProgress(console, total, pseudonyms(book)))
 
         def pool(works: int) -> Pool:
             _demand(settings, course)
@@ -215,8 +218,9 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
     rows, known = found.rows, {*course.homeworks, *(task.stem for task in course.tasks)}
     for student, what in sorted(key for key in book.extensions() if key[1] not in known):
         words = _("the extension of {student} for {what} does nothing: course.yaml has no such task or homework")
-        say(words.format(student=student, what=what))
-    _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
+        say(words.format(student=found.pseudonyms.get(student, student), what=what))
+    names = {student.key: student.called for student in (*book.students(), *found.students)}
+    _tell(graded, rows, {**names, **found.pseudonyms}, options.out)
     return _code(graded, rows)
 
 

@@ -94,6 +94,7 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], l
     sheets.add_argument("--write", type=Path, metavar="FILE", help=_("a sheet to fill in: marking.csv"))
     sheets.add_argument("--read", type=Path, metavar="FILE", help=_("take what a sheet says; a blank changes nothing"))
     mark.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("in the sheet; repeatable"))
+    mark.add_argument("--plan", action="store_true", help=_("show what would be new, and end"))
     mark.add_argument("--checks", action="store_true", help=_("in the sheet: also checks that cost points"))
     _add_out(mark)
     mark.set_defaults(run=lazy("torchgrade.commands.marking", "mark"))
@@ -141,6 +142,11 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def _add_grading(parser: argparse.ArgumentParser) -> None:
     _add_out(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--anonymous", action="store_true", default=None, help=_("pseudonyms in all but the platforms' exports")
+    )
+    shown.add_argument("--named", action="store_false", dest="anonymous", help=_("names again"))
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
     parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
     parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.classes.anonymous import pseudonyms
 from torchgrade.classes.fingerprints import Reader
 from torchgrade.classes.publish import write
 from torchgrade.classes.similar import Alike
@@ -36,7 +37,9 @@ def similar(options: argparse.Namespace, course: Course) -> int:
         open_launcher(hidden=course.secret, torch=False) as launcher,
         Reader(launcher) as read,
     ):
-        names = {student.key: student.shown for student in book.students()}
+        hidden = pseudonyms(book)
+        names = {key: hidden.get(key, shown) for key, shown in ((s.key, s.shown) for s in book.students())}
+        names |= {name: name for name in hidden.values()}
         teams = {student.key: student.team for student in book.students() if student.team}
         known = {info.task for info in book.tasks()}
         for task in course.select(options.tasks or ()):
@@ -44,6 +47,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
                 continue
             stub = stub_text(task)
             documents = {student: read(text, stub) for student, text in _texts(book, task.stem, teams).items()}
+            documents = {hidden.get(student, student): document for student, document in documents.items()}
             for student in [student for student, document in documents.items() if document is None]:
                 say(_("{task}: {student} is left out, reading it takes too long").format(
                     task=task.stem, student=plain(names[student])))  # fmt: skip

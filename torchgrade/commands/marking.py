@@ -12,9 +12,10 @@ from typing import NamedTuple
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.sheets import read_records
 from torchgrade.batch.run import policy_of
+from torchgrade.classes.anonymous import masked, pseudonyms
 from torchgrade.classes.marking_sheet import COLUMNS, NONE, HandedIn, Markable, part_named, parts, sheet, sheet_csv
 from torchgrade.classes.publish import publish, write
-from torchgrade.classes.standing import standing
+from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.commands.people import People, tell, user
 from torchgrade.course import Course, Task
@@ -25,8 +26,10 @@ from torchgrade.marks import UNMARKED, Remark, Row
 from torchgrade.model import ExitCode
 from torchgrade.policy import duration, extended, moment, past
 from torchgrade.report.escape import folder_name, uncelled
+from torchgrade.report.workbook import workbook
 
 WHOLE = "all"  # in place of a task: the whole hand-in
+_SHOWN = 40  # lines that a screen bears
 _READ = ("student", "task", "part", "points", "comment")
 EXTENSION = ("student", "what", "until", "why")
 
@@ -57,8 +60,10 @@ class _Desk:
 
     def __init__(self, book: Gradebook, course: Course) -> None:
         self.book, self.course, self.found = book, course, standing(book, course)
+        self.shown = masked(self.found, pseudonyms(book))
         self.people = People.of(book)
         self.remarks = book.remarks()
+        self.overrides = _overrides(self.found)
         self._parts: dict[str, dict[str, Markable]] = {}
 
     def rows(self, task: Task) -> list[Row]:
@@ -78,32 +83,39 @@ class _Desk:
         return task, part_named(part, self._parts[task.stem])
 
     def changes(self, entry: Marking) -> list[HandMark]:
-        """What the entry changes."""
+        """What the entry changes, after the entries before it."""
         stem, part, changes = entry.task.stem if entry.task else "", entry.part.name, []
         for student in entry.students:
             held = self.remarks.get((student, stem), {}).get(part) or Remark(part, None, "", "", "")
             before = held.points
             if entry.task and not part:
-                override = self.found.table[student][stem].override
-                before = override.points if override else None
+                before = self.overrides.get((student, stem))
             points = before if not entry.points else None if entry.points == NONE else _number(entry.points)
             comment = held.comment if entry.comment is None else " ".join(entry.comment.split())
             if (points, comment) != (before, held.comment):
                 changes.append(HandMark(student, stem, part, points, comment))
+                mine = self.remarks.setdefault((student, stem), {})
+                mine[part] = Remark(part, points if part else None, comment, "", "")
+                if entry.task and not part:
+                    self.overrides[student, stem] = points
         return changes
 
     def keep(self, changes: Sequence[HandMark]) -> None:
         """The points of a whole task are an override; everything else is a remark."""
-        who, remarks = user(), []
+        who, remarks, held = user(), [], _overrides(self.found)
         for student, task, part, points, comment in changes:
             if task and not part:
-                row = self.found.table[student][task]
-                if points != (row.override.points if row.override else None):
-                    why = comment or _("marked by hand")
-                    self.book.override(student, task, points, why=why, who=who, before=row.earned)
+                if points != held.get((student, task)):
+                    before, why = self.found.table[student][task].earned, comment or _("marked by hand")
+                    self.book.override(student, task, points, why=why, who=who, before=before)
+                held[student, task] = points
                 points = None
             remarks.append((student, task, part, points, comment))
         self.book.remark(remarks, who=who)
+
+
+def _overrides(found: Standing) -> dict[tuple[str, str], float | None]:
+    return {(row.student, row.task): row.override.points for row in found.rows if row.override}
 
 
 # mark
@@ -117,6 +129,11 @@ def mark(options: argparse.Namespace, course: Course) -> int:
             return _write_sheet(desk, options)
         entries = _read_sheet(desk, options.read) if options.read else [_said(desk, options)]
         changed = [change for entry in entries for change in desk.changes(entry)]
+        if options.plan:
+            for change in changed[:_SHOWN]:
+                say(_told(change))
+            say(_("these would be new: {count}; nothing is kept").format(count=len(changed)))
+            return int(ExitCode.PASSED)
         desk.keep(changed)
         found = publish(book, course, options.out)
         students = list(dict.fromkeys(change.student for change in changed))
@@ -126,6 +143,11 @@ def mark(options: argparse.Namespace, course: Course) -> int:
         say(_("new marks and comments: {count}, of students: {students}; still to be marked: {waiting}").format(
             count=len(changed), students=len(students), waiting=waiting))  # fmt: skip
     return int(ExitCode.PASSED)
+
+
+def _told(change: HandMark) -> str:
+    points = "" if change.points is None else f" {change.points:g}"
+    return f"{change.student} {change.task or WHOLE} {change.part}{points} {change.comment}"
 
 
 def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
@@ -143,7 +165,7 @@ def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
         keys = {row.student: answers.key(row, part.name) for row in desk.rows(task)}
         wanted = {keys[student] for student in students}
         students = [student for student, key in keys.items() if key in wanted]
-        say(_("alike: {students}").format(students=", ".join(students)))
+        say(_("alike: {students}").format(students=", ".join(desk.shown.pseudonyms.get(key, key) for key in students)))
     return _checked(Marking(tuple(students), task, part, options.points or "", options.comment))
 
 
@@ -178,14 +200,21 @@ def _write_sheet(desk: _Desk, options: argparse.Namespace) -> int:
     if unread:
         words = _("{file} holds {count} marks that are not read yet: --read it first, or give another name")
         raise UsageError(words.format(file=options.write, count=unread))
+    folder = options.write.with_name(options.write.stem if options.write.suffix else f"{options.write.name}_answers")
     lines: list[dict[str, object]] = []
     for task in asked:
         answers = HandedIn(desk.book, desk.course, task)
-        lines += sheet(desk.found, task, answers, checks=options.checks, alike=options.alike)
-        _write_files(options.write.with_suffix(""), task, answers, desk.rows(task))
-    write(options.write, sheet_csv(lines))
+        lines += sheet(desk.shown, task, answers, checks=options.checks, alike=options.alike)
+        rows = [mine[task.stem] for mine in desk.shown.table.values()]
+        _write_files(folder, task, answers, rows)
+    content: str | bytes | None = sheet_csv(lines)
+    if options.write.suffix.lower() == ".xlsx":
+        content = workbook({"marking": sheet_csv(lines)})
+    if content is None:
+        raise UsageError(_("a workbook needs: pip install 'torchgrade[xlsx]'; or write a .csv"))
+    write(options.write, content)
     words = _("{file}: {lines} lines; fill in points and comment, then `mark --read {file}`; answers are in {folder}")
-    say(words.format(file=options.write, lines=len(lines), folder=options.write.with_suffix("")))
+    say(words.format(file=options.write, lines=len(lines), folder=folder))
     return int(ExitCode.PASSED)
 
 

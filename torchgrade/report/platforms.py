@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torchgrade.marks import OPEN, Student, TaskInfo
@@ -39,6 +41,40 @@ def gradescope_json(result: Result) -> str:
     if not is_open:
         document["score"] = seen.points
     return json.dumps(document, ensure_ascii=False)
+
+
+_ANSWER = '''\
+#!/usr/bin/env python3
+"""Gives a hand-in the result that was graded before, by the address of whoever handed it in; runs nothing of it."""
+import hashlib, json, os, pathlib, shutil, sys
+
+root = pathlib.Path(os.environ.get("AUTOGRADER", "/autograder"))
+people = json.loads((root / "submission_metadata.json").read_text(encoding="utf-8")).get("users", [])
+names = [hashlib.sha256(who.get("email", "").strip().lower().encode()).hexdigest() for who in people]
+found = [place for name in names if (place := root / "source" / "results" / f"{name}.json").is_file()]
+if not found:
+    sys.exit("there is no result for " + ", ".join(who.get("email", "?") for who in people))
+(root / "results").mkdir(exist_ok=True)
+shutil.copy(found[0], root / "results" / "results.json")
+'''
+
+
+def gradescope_zip(results: Mapping[str, str]) -> bytes:
+    """An autograder that gives everybody the result that is known: e-mail address -> ``gradescope_json``.
+
+    Who is not in it gets no result, and no zero.
+    """
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in (("setup.sh", "#!/usr/bin/env bash\n"), ("run_autograder", _ANSWER)):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o100755 << 16
+            archive.writestr(info, text)
+        for email, text in sorted(results.items()):
+            name = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
+            info = zipfile.ZipInfo(f"results/{name}.json")
+            archive.writestr(info, text.encode("utf-8", "replace"), zipfile.ZIP_DEFLATED)
+    return target.getvalue()
 
 
 def _test(task: TaskGrade, check: Outcome) -> dict[str, Any]:

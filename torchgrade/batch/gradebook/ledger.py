@@ -104,7 +104,7 @@ def _check_changes(held: Row, row: Row) -> list[Change]:
         if (old, earned) != (new, earns):
             either = b or a
             title = either.title if either else ""
-            of = (a and a.max_points, b and b.max_points)
+            of = tuple(check.max_points if check else None for check in (a, b))
             found.append(Change(row.student, row.task, key[0], title, old, new, earned, earns, *of))
     return found
 

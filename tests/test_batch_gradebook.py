@@ -255,8 +255,9 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path):
     db = sqlite3.connect(newer)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(UsageError, match="written by a newer TorchGrade"):
-        Gradebook(newer, writer=True)
+    for writer in (True, False):
+        with pytest.raises(UsageError, match="written by a newer TorchGrade"):
+            Gradebook(newer, writer=writer)
 
 
 def test_an_older_file_is_copied_and_migrated_in_one_step(tmp_path):

@@ -265,8 +265,12 @@ def extend(options: argparse.Namespace, course: Course) -> int:
         students = list(dict.fromkeys(student for keys, *_rest in given for student in keys))
         if not options.read:
             tell(found, students)
-        count = sum(len(keys) for keys, *_rest in given)
-        say(plural("{count} extension is kept", "{count} extensions are kept", count))
+        given_now = sum(len(keys) for keys, _what, until, _why in given if until)
+        withdrawn = sum(len(keys) for keys, _what, until, _why in given if not until)
+        if given_now:
+            say(plural("{count} extension is kept", "{count} extensions are kept", given_now))
+        if withdrawn:
+            say(plural("{count} extension is withdrawn", "{count} extensions are withdrawn", withdrawn))
     return int(ExitCode.PASSED)
 
 

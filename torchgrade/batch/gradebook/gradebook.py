@@ -119,6 +119,16 @@ class Decision(NamedTuple):
     made: str
 
 
+class Extension(NamedTuple):
+    """More time for a task or homework, given at some time; ``until`` is blank where that was withdrawn."""
+
+    what: str
+    until: str
+    why: str
+    who: str
+    made: str
+
+
 def source_hash(content: bytes) -> str:
     """The identity of a submission's text: sha256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -420,6 +430,11 @@ class Gradebook:
         query = "SELECT student, what, until FROM extensions ORDER BY extension"
         newest = {(student, what): until for student, what, until in self.db.execute(query)}
         return {key: until for key, until in newest.items() if until}
+
+    def extensions_of(self, student: str) -> list[Extension]:
+        """All that this student was given, the oldest first, with what was withdrawn."""
+        query = "SELECT what, until, why, who, made FROM extensions WHERE student = ? ORDER BY extension"
+        return [Extension(*row) for row in self.db.execute(query, (student,))]
 
     def decisions(self, student: str, task: str) -> list[Decision]:
         """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""

@@ -64,7 +64,9 @@ def _words() -> Words:
 def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], words: Words) -> Any:
     """One panel for each line, so that lines of different units stay readable."""
     series = picture["series"]
-    figure, panels = pyplot.subplots(1, len(series), figsize=(4.5 * len(series), 3.4), squeeze=False)
+    figure, panels = pyplot.subplots(
+        1, len(series), figsize=(4.5 * len(series), 3.4), squeeze=False, layout="constrained"
+    )
     for panel, (label, values) in zip(panels[0], series.items(), strict=True):
         steps = range(1, len(values) + 1)
         if label in band:

@@ -68,7 +68,8 @@ class LeNet5(nn.Module):
 
     The convolutions are 5×5, to 6 and to 16 channels, with stride 1 and without padding; the poolings are 2×2 with
     stride 2. Then the maps are flattened, channel by channel, and the fully connected layers lead to 120, 84 and
-    num_classes numbers. Every one of the five layers has a bias.
+    num_classes numbers. Every one of the five layers has a bias. (In the paper the layer of 120 is a convolution over
+    whole maps, which computes the same. Here it is an nn.Linear.)
 
     You choose three things: the non-linearity, ReLU or tanh, the same behind each layer but the last; the pooling, mean
     or largest value, both times the same; and whether the non-linearity of a convolution comes before its pooling or
@@ -143,8 +144,8 @@ class MnistResNet(nn.Module):
     num_blocks is a list or tuple of three numbers, each at least 1, which is not changed. Raises ValueError when there
     are not three. The images may have any size from 4×4 on, and need not be square.
 
-    MnistResNet(BasicBlock, [1, 1, 1]) has 77,754 parameters, or 77,770 with a bias in the stem; [2, 2, 2] makes 174,970
-    of the 77,754.
+    MnistResNet(BasicBlock, [1, 1, 1]) has 77,754 parameters, or 77,770 with a bias in the stem; for [2, 2, 2] they are
+    174,970, or 174,986.
     """
 
     def __init__(self, block, num_blocks: list[int], num_classes: int = 10) -> None:

@@ -61,39 +61,61 @@ def scaled(images):
 
 @check("prepare_images makes (N, 1, H, W) of every form of grey images", points=0.5, category="shapes")
 def test_prepare_shapes(submission):
+    images = torch.zeros(3, 5, 7, dtype=torch.uint8)
+    expect.shape(
+        submission.prepare_images(images),
+        (3, 1, 5, 7),
+        given="a tensor of shape (3, 5, 7)",
+        likely={"the channel axis is missing": (3, 5, 7), "the channel axis stands last": (3, 5, 7, 1)},
+    )
+    expect.shape(
+        submission.prepare_images(images[0]),
+        (1, 1, 5, 7),
+        given="a tensor of shape (5, 7)",
+        likely={"a single image has no axis of samples": (1, 5, 7)},
+    )
     for shape, wanted in (((3, 5, 7), (3, 1, 5, 7)), ((3, 1, 5, 7), (3, 1, 5, 7)), ((5, 7), (1, 1, 5, 7)),
                           ((1, 4, 4), (1, 1, 4, 4)), ((1, 1, 6, 1), (1, 1, 6, 1)), ((0, 5, 7), (0, 1, 5, 7)),
                           ((0, 1, 4, 4), (0, 1, 4, 4))):  # fmt: skip
-        likely = {"the channel axis is missing": shape} if len(shape) == 3 else None
-        likely = {"a single image has no axis of samples": (1, *shape)} if len(shape) == 2 else likely
         images = torch.zeros(shape, dtype=torch.uint8)
         given = f"a tensor of shape {shape}"
-        expect.shape(submission.prepare_images(images), wanted, likely=likely, given=given)
+        expect.shape(submission.prepare_images(images), wanted, given=given)
         given = f"an array of shape {shape}"
-        expect.shape(submission.prepare_images(images.numpy()), wanted, likely=likely, given=given)
+        expect.shape(submission.prepare_images(images.numpy()), wanted, given=given)
 
 
 @check("prepare_images divides every grey level by 255", points=1, category="values", devices="all")
 def test_prepare_values(submission, device):
     example = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8)
-    dark = grey(3, 4, 5) // 4
     for images, given in (
         (example[None], "one image of [[0, 51], [102, 255]]"),
         (grey(2, 4, 5), "two images with grey levels from 0 to 255"),
-        (dark, "three dark images"),
     ):
         truth = scaled(images).unsqueeze(1)
-        likely = {
-            "the images are not scaled": truth * 255,
-            "it is divided by 256": truth * 255 / 256,
-            "it is divided by 255 twice": truth / 255,
-            "the values lie between -1 and 1, not between 0 and 1": 2 * truth - 1,
-            "the images are standardised with the mean and the deviation of MNIST": (truth - 0.1307) / 0.3081,
-        }
-        if images is dark:
-            likely["it is divided by the largest level that is there"] = truth * 255 / int(dark.max())
-        found = submission.prepare_images(images.to(device))
-        expect.close(found, truth.to(device), rtol=0, atol=1e-6, likely=likely, given=given)
+        expect.close(
+            submission.prepare_images(images.to(device)),
+            truth.to(device),
+            rtol=0,
+            atol=1e-6,
+            given=given,
+            likely={
+                "the images are not scaled": truth * 255,
+                "it is divided by 256": truth * 255 / 256,
+                "it is divided by 255 twice": truth / 255,
+                "the values lie between -1 and 1, not between 0 and 1": 2 * truth - 1,
+                "the images are standardised with the mean and the deviation of MNIST": (truth - 0.1307) / 0.3081,
+            },
+        )
+    dark = grey(3, 4, 5) // 4
+    truth = scaled(dark).unsqueeze(1)
+    expect.close(
+        submission.prepare_images(dark.to(device)),
+        truth.to(device),
+        rtol=0,
+        atol=1e-6,
+        given="three dark images",
+        likely={"it is divided by the largest level that is there": truth * 255 / int(dark.max())},
+    )
     faint = torch.tensor([[[0, 1], [1, 0]]], dtype=torch.uint8)
     given = "one image of [[0, 1], [1, 0]]"
     expect.close(submission.prepare_images(faint), scaled(faint).unsqueeze(1), rtol=0, atol=1e-6, given=given)
@@ -120,6 +142,7 @@ def test_prepare_inputs(submission):
         given = f"an array, {form}"
         expect.close(found, truth, rtol=0, atol=1e-6, given=given)
         expect.equal(kept, True, because="the images that were passed stay as they are", given=given)
+    expect.portable(submission.prepare_images, images, given="a tensor on another device")
     turned = images.transpose(1, 2).contiguous().transpose(1, 2)
     found = expect.not_mutated(submission, submission.prepare_images, turned, given="a transposed tensor")
     expect.close(found, truth, rtol=0, atol=1e-6, given="a transposed tensor")
@@ -189,32 +212,40 @@ def total(shapes):
 
 @check("LeNet5 has 61,706 parameters", points=1.5, category="parameters")
 def test_lenet_parameters(submission):
-    for args, shapes in (
-        ((), lenet_shapes()),
-        ((1, 28), lenet_shapes(flattened=256)),
-        ((3,), lenet_shapes(3)),
-        ((2, 33, 7), lenet_shapes(2, 400, 7)),
-        ((1, 16, 3), lenet_shapes(1, 16, 3)),
-    ):
+    count = total(lenet_shapes())
+    expect.parameters(
+        on_meta(submission.LeNet5),
+        count,
+        shapes=lenet_shapes(),
+        given="LeNet5()",
+        likely={
+            "no layer has a bias": count - 236,
+            "the convolutions have no bias": count - 22,
+            "the second convolution does not pad: 16 maps of 5×5 are left, not of 7×7": total(lenet_shapes(1, 784)),
+            "the layer of 84 is missing": count - 84 * 121 - 850 + 1210,
+            "each convolution pads by 2": total(lenet_shapes(1, 1024)),
+            "the first fully connected layer expects one pixel of each map": total(lenet_shapes(1, 16)),
+        },
+    )
+    for args, shapes in (((1, 28), lenet_shapes(1, 256)), ((1, 16, 3), lenet_shapes(1, 16, 3))):
         net = on_meta(submission.LeNet5, *args)
-        if args == (1, 28) and parameter_count(net) == total(lenet_shapes()):
+        if args == (1, 28) and parameter_count(net) == count:
             shapes = lenet_shapes()  # the first convolution pads
-        count = total(shapes)
-        likely = {}
-        if args == ():
-            likely = {
-                "no layer has a bias": count - 236,
-                "the convolutions have no bias": count - 22,
-                "the second convolution does not pad: 16 maps of 5×5 are left, not of 7×7": total(lenet_shapes(1, 784)),
-                "the layer of 84 is missing": count - 84 * 121 - 850 + 1210,
-                "each convolution pads by 2": total(lenet_shapes(1, 1024)),
-                "the first fully connected layer expects one pixel of each map": total(lenet_shapes(1, 16)),
-            }
-        if args == (3,):
-            likely = {"in_channels is ignored": count - 300}
-        if args == (2, 33, 7):
-            likely = {"num_classes is ignored": count + 3 * 85}
-        expect.parameters(net, count, shapes=shapes, likely=likely, given=f"LeNet5{args}")
+        expect.parameters(net, total(shapes), shapes=shapes, given=f"LeNet5{args}")
+    expect.parameters(
+        on_meta(submission.LeNet5, 3),
+        count + 300,
+        shapes=lenet_shapes(3),
+        given="LeNet5(3)",
+        likely={"in_channels is ignored": count},
+    )
+    expect.parameters(
+        on_meta(submission.LeNet5, 2, 33, 7),
+        count + 150 - 255,
+        shapes=lenet_shapes(2, 400, 7),
+        given="LeNet5(2, 33, 7)",
+        likely={"num_classes is ignored": count + 150},
+    )
     facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(on_meta(submission.LeNet5))})
     expect.equal(facts, [("float32", True)], given="dtype and requires_grad of the parameters of LeNet5()")
 
@@ -247,8 +278,7 @@ def test_lenet_maps(submission):
     expect.shape(out, (1, 10), given="one image", likely={"the axis of the samples is lost": (10,)})
 
 
-VARIANTS = list(itertools.product((F.relu, torch.tanh), (F.max_pool2d, F.avg_pool2d), (True, False), (0, 2)))
-BENDS = ("after the first convolution", "after the second convolution", "after the layer of 120", "after that of 84")
+VARIANTS = list(itertools.product((F.relu, torch.tanh), (F.max_pool2d, F.avg_pool2d), (True, False)))
 
 
 def lenet(x, bend, pool, early, padding, *, without=(), turned=False, end=None, num_classes=10):
@@ -267,28 +297,17 @@ def lenet(x, bend, pool, early, padding, *, without=(), turned=False, end=None, 
     return end(x) if end else x
 
 
-SLIPS = {
-    "no non-linearity follows the first convolution": {"without": (0,)},
-    "no non-linearity follows the second convolution": {"without": (1,)},
-    "no non-linearity follows the convolutions": {"without": (0, 1)},
-    "no non-linearity follows the layer of 120": {"without": (2,)},
-    "no non-linearity follows the layer of 84": {"without": (3,)},
-    "no non-linearity follows the fully connected layers": {"without": (2, 3)},
-    "there is no non-linearity at all": {"without": (0, 1, 2, 3)},
-    "the maps are flattened pixel by pixel, not channel by channel": {"turned": True},
-    "a softmax stands at the end": {"end": lambda x: x.softmax(1)},
-    "a log-softmax stands at the end": {"end": lambda x: x.log_softmax(1)},
-    "a ReLU stands at the end": {"end": F.relu},
-    "a tanh stands at the end": {"end": torch.tanh},
-}
-
-
-def nearest(answer, variants):
-    """Of the variants, each (truth, likely), the one of which the answer is, by its truth or by one of its slips."""
+def nearest(answer, x, padding, num_classes, likely):
+    """Of the networks that are right, the one of which the answer is, by its truth or by one of its slips."""
+    variants = []
+    for bend, pool, early in VARIANTS:
+        what = x, bend, pool, early, padding
+        slips = {name: lenet(*what, num_classes=num_classes, **slip) for name, slip in likely.items()}
+        variants.append((lenet(*what, num_classes=num_classes), slips))
 
     def distance(variant):
-        truth, likely = variant
-        return min(float((answer - other).abs().max()) for other in (truth, *likely.values()))
+        truth, slips = variant
+        return min(float((answer - other).abs().max()) for other in (truth, *slips.values()))
 
     return min(variants, key=distance)
 
@@ -303,13 +322,26 @@ def test_lenet_values(submission, device):
         answer = net.to(device)(x.to(device)).detach().cpu()
         given = f"LeNet5{args} in {'training' if mode else 'evaluation'} mode, every parameter filled by its shape"
         expect.shape(answer, (5, classes), given=given)
-        variants = []
-        for bend, pool, early, pad in VARIANTS:
-            if pad == padding:
-                what = bend, pool, early, padding
-                slips = {name: lenet(x, *what, num_classes=classes, **slip) for name, slip in SLIPS.items()}
-                variants.append((lenet(x, *what, num_classes=classes), slips))
-        truth, likely = nearest(answer, variants)
+        truth, likely = nearest(
+            answer,
+            x,
+            padding,
+            classes,
+            likely={
+                "no non-linearity follows the first convolution": {"without": (0,)},
+                "no non-linearity follows the second convolution": {"without": (1,)},
+                "no non-linearity follows the convolutions": {"without": (0, 1)},
+                "no non-linearity follows the layer of 120": {"without": (2,)},
+                "no non-linearity follows the layer of 84": {"without": (3,)},
+                "no non-linearity follows the fully connected layers": {"without": (2, 3)},
+                "there is no non-linearity at all": {"without": (0, 1, 2, 3)},
+                "the maps are flattened pixel by pixel, not channel by channel": {"turned": True},
+                "a softmax stands at the end": {"end": lambda x: x.softmax(1)},
+                "a log-softmax stands at the end": {"end": lambda x: x.log_softmax(1)},
+                "a ReLU stands at the end": {"end": F.relu},
+                "a tanh stands at the end": {"end": torch.tanh},
+            },
+        )
         expect.close(answer, truth, scale=1e-6, given=given, likely=likely if mode and not args else None)
 
 
@@ -483,27 +515,36 @@ def block_shapes(inner, outer, projected):
 
 @check("BasicBlock has the parameters of two convolutions and a shortcut", points=1, category="parameters")
 def test_block_parameters(submission):
-    for args, projected in (((6, 6), False), ((6, 8, 2), True), ((6, 6, 2), True), ((6, 8), True)):
+    count = total(block_shapes(6, 6, False))
+    expect.parameters(
+        on_meta(submission.BasicBlock, 6, 6),
+        count,
+        shapes=block_shapes(6, 6, False),
+        given="BasicBlock(6, 6)",
+        likely={
+            "the convolutions have biases, which the batch norms make useless": count + 12,
+            "one batch norm serves both convolutions": count - 12,
+            "a projection stands where x itself would do": count + 48,
+        },
+    )
+    for args in ((6, 8, 2), (6, 6, 2), (6, 8)):
         inner, outer, *_ = args
-        shapes = block_shapes(inner, outer, projected)
+        shapes = block_shapes(inner, outer, True)
         count = total(shapes)
-        likely = {
-            "the convolutions have biases, which the batch norms make useless": count + 2 * outer,
-            "one batch norm serves both convolutions": count - 2 * outer,
-            "a projection stands where x itself would do": count + inner * outer + 2 * outer,
-        }
-        if projected:
-            likely = {
+        expect.parameters(
+            on_meta(submission.BasicBlock, *args),
+            count,
+            shapes=shapes,
+            given=f"BasicBlock{args}",
+            likely={
                 "the projection is a 3×3 convolution": count + 8 * inner * outer,
                 "the projection is a 3×3 convolution with a bias": count + 8 * inner * outer + outer,
                 "the projection has a bias": count + outer,
                 "the projection has no batch norm": count - 2 * outer,
                 "the projection has a bias and no batch norm": count - outer,
                 "there is no projection where the shapes differ": count - inner * outer - 2 * outer,
-                "every convolution has a bias, which the batch norms make useless": count + 3 * outer,
-            }
-        net = on_meta(submission.BasicBlock, *args)
-        expect.parameters(net, count, shapes=shapes, likely=likely, given=f"BasicBlock{args}")
+            },
+        )
 
 
 @check("BasicBlock with parameters of 0 computes relu(x)", points=0.5, category="values")
@@ -513,14 +554,17 @@ def test_block_zero(submission):
         net = submission.BasicBlock(4, 4).double().train(mode)
         rows = registered_parameters(net)
         set_parameters(net, {row["name"]: torch.zeros(row["shape"], dtype=torch.float64) for row in rows})
-        likely = {
-            "the block gives x itself: the last ReLU is missing": x,
-            "there is no shortcut": torch.zeros_like(x),
-            "the shortcut is added twice": 2 * F.relu(x),
-            "the sum of branch and shortcut is halved": F.relu(x) / 2,
-        }
-        given = f"BasicBlock(4, 4) in {'training' if mode else 'evaluation'} mode"
-        expect.close(net(x), F.relu(x), likely=likely, given=given)
+        expect.close(
+            net(x),
+            F.relu(x),
+            given=f"BasicBlock(4, 4) in {'training' if mode else 'evaluation'} mode",
+            likely={
+                "the block gives x itself: the last ReLU is missing": x,
+                "there is no shortcut": torch.zeros_like(x),
+                "the shortcut is added twice": 2 * F.relu(x),
+                "the sum of branch and shortcut is halved": F.relu(x) / 2,
+            },
+        )
 
 
 @check("BasicBlock adds branch and shortcut before the last ReLU", points=1.5, category="values", devices="all")
@@ -625,25 +669,25 @@ def table(rows):
 
 @check("MnistResNet asks for the blocks that num_blocks says", points=1, category="values")
 def test_blocks(submission):
-    for num_blocks in ([1, 1, 1], [1, 2, 3], [3, 1, 2], (2, 2, 1)):
-        likely = {
-            "the second stage has stride 1": table(asked(num_blocks, (1, 1, 2))),
-            "the first stage has stride 2, too": table(asked(num_blocks, (2, 2, 2))),
-            "the third stage is missing": table(asked([*num_blocks[:2], 0])),
-        }
-        if max(num_blocks) > 1:
-            likely["num_blocks is ignored: every stage has one block"] = table(asked([1, 1, 1]))
-            likely["every stage has as many blocks as the first entry says"] = table(asked([num_blocks[0]] * 3))
-        if list(num_blocks) != list(num_blocks)[::-1]:
-            likely["num_blocks is used from last to first"] = table(asked(num_blocks[::-1]))
-        if max(num_blocks[1:]) > 1:
-            likely["all blocks of a stage have its stride"] = table(asked(num_blocks, all_alike=True))
+    for num_blocks in ([1, 2, 3], [1, 1, 1], [3, 1, 2], (2, 2, 1)):
+        found = table(submission.probes.blocks_asked(submission.MnistResNet, num_blocks))
+        given = f"num_blocks={num_blocks}"
+        if num_blocks != [1, 2, 3]:
+            expect.equal(found, table(asked(num_blocks)), given=given)
+            continue
         expect.equal(
-            table(submission.probes.blocks_asked(submission.MnistResNet, num_blocks)),
+            found,
             table(asked(num_blocks)),
             because="in_channels → out_channels / stride of each block",
-            given=f"num_blocks={num_blocks}",
-            likely=likely,
+            given=given,
+            likely={
+                "the second stage has stride 1": table(asked(num_blocks, (1, 1, 2))),
+                "the first stage has stride 2, too": table(asked(num_blocks, (2, 2, 2))),
+                "the third stage is missing": table(asked([1, 2, 0])),
+                "num_blocks is ignored: every stage has one block": table(asked([1, 1, 1])),
+                "num_blocks is used from last to first": table(asked([3, 2, 1])),
+                "all blocks of a stage have its stride": table(asked(num_blocks, all_alike=True)),
+            },
         )
     kept = submission.probes.list_kept(submission.MnistResNet, [1, 2, 3])
     expect.equal(kept, [1, 2, 3], given="the list that was handed to MnistResNet, after the call")
@@ -669,20 +713,22 @@ def with_stem(net, shapes):
 
 @check("MnistResNet has a stem and one last layer", points=1, category="parameters")
 def test_resnet_parameters(submission):
-    for num_blocks, args in (([1, 1, 1], ()), ([1, 2, 1], (7,)), ([2, 1, 1], (3,))):
+    for num_blocks, args in (([1, 2, 1], (7,)), ([1, 1, 1], (3,)), ([2, 1, 1], (12,))):
         net = on_meta(submission.probes.plain_net, submission.MnistResNet, num_blocks, *args)
         shapes = with_stem(net, plain_shapes(num_blocks, *args))
         count, classes = total(shapes), (*args, 10)[0]
-        likely = {
-            "the last layer has no bias": count - classes,
-            "no batch norm follows the stem's convolution": count - 32,
-            "the stem takes images of three channels": count + 2 * 144,
-            "the last layer expects maps of 7×7": count + 48 * 64 * classes,
-        }
-        if args:
-            likely["num_classes is ignored"] = count + (10 - classes) * 65
         expect.parameters(
-            net, count, shapes=shapes, likely=likely, given=f"plain blocks, {num_blocks}, {classes} classes"
+            net,
+            count,
+            shapes=shapes,
+            given=f"plain blocks, {num_blocks}, {classes} classes",
+            likely={
+                "the last layer has no bias": count - classes,
+                "no batch norm follows the stem's convolution": count - 32,
+                "the stem takes images of three channels": count + 2 * 144,
+                "the last layer expects maps of 7×7": count + 48 * 64 * classes,
+                "num_classes is ignored": count + (10 - classes) * 65,
+            },
         )
 
 
@@ -710,6 +756,10 @@ def test_resnet_maps(submission):
         found = feature_maps(net, torch.zeros(2, 1, height, width))[0]["shape"]
         given = f"the shape of the logits for 2 images of {height} × {width}"
         expect.equal(tuple(found or ()), (2, 10), given=given)
+    net.eval()
+    found = feature_maps(net, torch.zeros(1, 1, 28, 28))[0]["shape"]
+    given = "the shape of the logits for one image in evaluation mode"
+    expect.equal(tuple(found or ()), (1, 10), given=given, likely={"the axis of the samples is lost": (10,)})
 
 
 def stem(x, net, bend=F.relu, training=True, pool=False):
@@ -795,17 +845,20 @@ def test_classify_values(submission):
     model = submission.probes.toy("Linear", weight, bias)
     scores = linear_scores(scaled(images), weight, bias)
     truth = scores.argmax(1)
-    likely = {
-        "the images are not scaled": linear_scores(images, weight, bias).argmax(1),
-        "the images are scaled twice": linear_scores(scaled(images) / 255, weight, bias).argmax(1),
-        "the smallest logit is taken": scores.argmin(1),
-        "the largest logits are returned, not their places": scores.amax(1).float(),
-        "the last, smaller batch is left out": truth[:200],
-        "only the first batch is asked": truth[:100],
-    }
     for kind, batch in (("a tensor", images), ("an array", images.numpy())):
-        found = submission.classify(model, batch)
-        expect.close(found, truth, likely=likely, given=f"a linear model of 6 classes, 230 images as {kind}")
+        expect.close(
+            submission.classify(model, batch),
+            truth,
+            given=f"a linear model of 6 classes, 230 images as {kind}",
+            likely={
+                "the images are not scaled": linear_scores(images, weight, bias).argmax(1),
+                "the images are scaled twice": linear_scores(scaled(images) / 255, weight, bias).argmax(1),
+                "the smallest logit is taken": scores.argmin(1),
+                "the largest logits are returned, not their places": scores.amax(1).float(),
+                "the last, smaller batch is left out": truth[:200],
+                "only the first batch is asked": truth[:100],
+            },
+        )
     found = submission.classify(model, images[:, None], 7)
     expect.close(found, truth, given="the images as (N, 1, H, W), batch_size=7")
 
@@ -815,8 +868,8 @@ def test_classify_mode(submission):
     images = grey(40, 4, 4)
     model = submission.probes.toy("Pixels", moody=True)
     call = submission.classify, model, images, 16
-    likely = {"the network was in training mode": [True] * 3}
-    expect.restores_mode(model, *call, ran=False, likely=likely, given="40 images in batches of 16")
+    given = "40 images in batches of 16"
+    expect.restores_mode(model, *call, ran=False, given=given, likely={"the network was in training mode": [True] * 3})
     expect.moves_only(model, *call, given="classify")
     expect.not_mutated(submission, *call, given="classify")
     recorded = [row["gradients"] for row in passes_seen(model, *call)]
@@ -846,6 +899,7 @@ def test_classify_few(submission):
     image = grey(3, 3)
     truth = linear_scores(scaled(image)[None], weight, bias).argmax(1)
     expect.close(submission.classify(model, image), truth, given="one image (H, W)")
+    expect.close(submission.classify(model, image, 2), truth, given="one image (H, W), batch_size=2")
 
 
 @check("classify moves the images to the network's device", points=0.5, category="devices", hidden=True)

@@ -91,7 +91,8 @@ def join(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Lay tensors one behind the other along an axis that they have.
 
     tensors: a list or tuple of at least one; their sizes are equal but along dim, where a size may be 0. Others are
-    refused. Returns memory of its own: who writes into the result changes none of the tensors.
+    refused, empty ones, too (not graded: one of shape (0,), which torch lets pass). Returns memory of its own: who
+    writes into the result changes none of the tensors.
 
     [[1, 2]] and [[3, 4]] -> [[1, 2], [3, 4]] for dim 0, [[1, 2, 3, 4]] for dim 1.
     """
@@ -200,7 +201,7 @@ def fft_magnitude(x: Tensor) -> Tensor:
 
     x (..., L), float32 or float64, L at least 1. Returns (..., L), real, of the dtype of x: for k = 0, ..., L - 1 the
     magnitude of the sum over n of x[n] * exp(-2 pi i k n / L). Neither scaled nor shifted, so the first number is the
-    magnitude of the sum of x.
+    magnitude of the sum of x. The gradient where a magnitude is 0 is not graded.
 
     [1, 0, 0, 0] -> [1, 1, 1, 1]; [1, 2, 3, 4] -> [10, 2.8284, 2, 2.8284].
     """

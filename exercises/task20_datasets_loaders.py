@@ -8,7 +8,8 @@ calls.
 
 Conventions
 - A picture is a file whose name ends in .png, .jpg, .jpeg or .bmp, in capitals or not (CAT.JPG is one). Files and
-  folders whose names begin with a dot are hidden: they do not count, nor does any other file that is no picture.
+  folders below the root whose names begin with a dot are hidden: they do not count, nor does any other file that is no
+  picture.
 - A data set is made from ``root``, the path of a folder, and ``transform=None``. Item i is (picture, label): a
   ``PIL.Image.Image`` of mode RGB, whatever the mode of the file (grey, with a palette, with transparency:
   ``convert("RGB")``), and a Python int. Where there is a transform, ``transform(picture)`` takes the picture's place.
@@ -61,7 +62,8 @@ def export_to_folders(images, labels, class_names, out_dir):
     """Write pictures as files, each in the folder of its class: ``out_dir/<class name>/<any name>.png``.
 
     images: uint8 (N, 3, H, W), red, green, blue, an array or a tensor. labels: N integers (array, tensor or list);
-    label k belongs to ``class_names[k]``. ``out_dir`` and what lies above it is made where it does not exist.
+    label k belongs to ``class_names[k]``. ``out_dir`` and what lies above it is made where it does not exist; it
+    and the folders of the classes may exist.
 
     Each picture is one PNG file, H high and W wide; who opens it sees exactly the colours of the array. (Some libraries
     write blue first.) The arguments are not changed, and nothing is returned.
@@ -155,9 +157,9 @@ class MiniLoader:
     dataset: has ``len(dataset)`` and ``dataset[i]``.
     batch_size: items in a batch; the last one may be smaller, or is left out with ``drop_last``.
     shuffle: every pass has a new random order.
-    sampler: an iterable with a length, such as a list, which says the indices of a pass, in its order; it is gone
-    through anew for each pass. Shuffling a sampler's order makes no sense: both together raise ValueError, in the
-    constructor.
+    sampler: an iterable with a length, such as a list (it may be empty), which says the indices of a pass, in its
+    order; it is gone through anew for each pass, as its order may be another each time. Shuffling a sampler's order
+    makes no sense: both together raise ValueError, in the constructor.
     collate_fn: makes a batch of a list of items; None stands for ``default_collate``, which is imported above.
     seed: what shuffling draws from. Two loaders with one seed give the same series of orders, whatever else draws
     random numbers in between; the orders within a series differ. None: every loader draws its own.

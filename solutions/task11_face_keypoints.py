@@ -224,11 +224,11 @@ def train_regressor(model, loader, epochs, lr, device):
     """Train on encoded points, ``epochs`` passes over the loader.
 
     Optimiser and schedule are free, ``lr`` is meant for Adam (1e-3 is usual). So is the loss, as long as NaN
-    coordinates do not count. Before each step the gradients of all parameters together are clipped to a norm of at
-    most 1. Parameters that do not require gradients stay as they are.
+    coordinates do not count; a batch may hold nothing else. Before each step the gradients of all parameters together
+    are clipped to a norm of at most 1. Parameters that do not require gradients stay as they are.
 
-    Returns a list with the mean loss of each epoch. The model is trained in place, in training mode, and left on
-    ``device`` in evaluation mode.
+    Returns a list with the mean loss of each epoch; neither a longer epoch nor larger batches make it larger. The
+    model is trained in place, in training mode, and left on ``device`` in evaluation mode.
     """
     # TODO: for each batch: encode, loss, backward, clip, step.
     # BEGIN SOLUTION

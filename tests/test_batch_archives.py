@@ -11,16 +11,20 @@ import tarfile
 import tracemalloc
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from torchgrade.errors import UsageError
 from torchgrade.handin.archives import members
+from torchgrade.handin.files import open_files
 from torchgrade.handin.kinds import is_archive
 from torchgrade.handin.limits import ArchiveLimits
 from torchgrade.handin.names import Refused, clean_path, decode_name
+from torchgrade.isolation.launch.openers import Openers
 
 
 class Unpacked(NamedTuple):
@@ -262,6 +266,77 @@ def test_a_dictionary_of_gigabytes_is_refused_before_it_is_made():
 
 def test_what_counts_as_an_archive():
     assert all(is_archive(name) for name in ("a.zip", "A.ZIP", "b.tar.gz", "c.tgz", "d.tar.xz", "e.tar"))
-    assert not any(is_archive(name) for name in ("a.py", "a.ipynb", "zip", "a.rar"))
+    assert not any(is_archive(name) for name in ("a.py", "a.ipynb", "zip", "a.gz"))
     with pytest.raises(Refused, match="empty"):
         clean_path("./.")
+
+
+# --- 7z and RAR, where libarchive is
+
+
+def seven_zip(files, place):
+    libarchive = pytest.importorskip("libarchive")
+    with libarchive.file_writer(str(place), "7zip") as archive:
+        for name, content in files.items():
+            archive.add_file_from_memory(name, len(content), content)
+    return place.read_bytes()
+
+
+def rar(files):
+    """A RAR 5 archive of stored files, by its published layout."""
+
+    def number(value):
+        parts = []
+        while value > 127:
+            parts.append(value & 127 | 128)
+            value >>= 7
+        return bytes([*parts, value])
+
+    def block(kind, flags, body, data=b""):
+        inner = number(kind) + number(flags | (2 if data else 0)) + (number(len(data)) if data else b"") + body
+        head = number(len(inner)) + inner
+        return zlib.crc32(head).to_bytes(4, "little") + head + data
+
+    made = b"Rar!\x1a\x07\x01\x00" + block(1, 0, number(0))
+    for name, content in files.items():
+        body = number(4) + number(len(content)) + number(0o100644) + zlib.crc32(content).to_bytes(4, "little")
+        made += block(2, 0, body + number(0) + number(1) + number(len(name.encode())) + name.encode(), content)
+    return made + block(5, 0, number(0))
+
+
+CONFINED = ArchiveLimits(confined=True)
+
+
+@pytest.mark.parametrize("kind", ["7z", "rar"])
+def test_7z_and_rar_are_read_within_the_same_limits(tmp_path, kind):
+    """Names, contents and Chinese as they are; links and climbing paths are refused, bombs end the reading."""
+    pytest.importorskip("libarchive")
+    make = rar if kind == "rar" else lambda files: seven_zip(files, tmp_path / "a.7z")
+    files = {"hw/task01.py": b"x = 1\n" * 5000, "作业/笔记.py": b"y = 2\n"}
+    assert {m.path: m.content for m in members(io.BytesIO(make(files)), CONFINED)} == files
+    [refused] = list(members(io.BytesIO(make({"../evil.py": b"x"})), CONFINED))
+    assert refused.content is None
+    small = replace(CONFINED, member=1000, total=5000)
+    with pytest.raises(Refused, match="a file in the archive is larger than"):
+        list(members(io.BytesIO(make({"big.py": bytes(2000)})), small))
+    with pytest.raises(Refused, match=r"it is a .* archive that cannot be read .*; hand in a \.zip"):
+        list(members(io.BytesIO(make(files)[:-100]), CONFINED))
+
+
+def test_outside_of_a_confined_process_they_stay_closed(tmp_path):
+    """A class's own archive is read by the command: no C library sees it there."""
+    with pytest.raises(Refused, match=r"it is a RAR archive, whatever its name says; hand in a \.zip"):
+        list(members(io.BytesIO(rar({"task01.py": b"x"})), ArchiveLimits()))
+    (tmp_path / "class.rar").write_bytes(rar({"ann/task01.py": b"x"}))
+    with pytest.raises(UsageError, match=r"hand in a .zip|neither a folder nor an archive"):
+        open_files(tmp_path / "class.rar")
+
+
+def test_a_confined_worker_opens_them(tmp_path):
+    """With all that confinement takes away: the library is loaded before."""
+    pytest.importorskip("libarchive")
+    with Openers("auto") as openers, openers() as opener:
+        opened = opener.open("homework.rar", rar({"task01.py": b"x = 1\n", "笔记.txt": b"n"}))
+        assert (opened.files, opened.others, opened.error) == ({"task01.py": b"x = 1\n"}, ("笔记.txt",), "")
+        opened = opener.open("homework.7z", seven_zip({"task01.py": b"x = 2\n"}, tmp_path / "a.7z"))
+        assert opened.files == {"task01.py": b"x = 2\n"}

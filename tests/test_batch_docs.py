@@ -21,15 +21,19 @@ def test_the_page_walks_from_download_to_release():
         "batch",
         "batch",
         "batch",
-        "batch",
         *people,
+        "batch",
         "explain",
         "override",
+        *["mark"] * 4,
         "regrade",
+        *["extend"] * 2,
+        *["regrade"] * 2,
+        "batch",
         "similar",
         "cohorts",
         "cohorts",
-        "release",
+        *["release"] * 3,
     ]
 
 
@@ -48,13 +52,20 @@ def test_every_command_of_the_page_works(tmp_path):
         (course / "submissions" / "week1" / f"{name}.py").write_text(solution)
     (course / "submissions" / "notes.txt").write_text(solution)
     (course / "roster.csv").write_text(
-        "id,name,email,section\nann,Ann,a@x,A\nbob,Bob,b@x,B\ncyd,Cyd,c@x,B\nannlee,Ann Lee,d@x,A\n"
+        "id,name,email,section\nann,Ann,a@x,A\nbob,Bob,b@x,B\ncyd,Cyd,c@x,B\nannlee,Ann Lee,d@x,A\ndan,Dan,e@x,B\n"
     )
-    (course / "teams.csv").write_text("team,student\nA,bob\nA,cyd\n")
+    people = zip(("Ann", "Bob", "Cyd"), "ABB", strict=True)
+    rows = "".join(f"{name},{number},{name},{section},\n" for number, (name, section) in enumerate(people, 101))
+    head = "Student,ID,SIS Login ID,Section,Homework 1 (34567)\n    Points Possible,,,,30\n"
+    (course / "canvas.csv").write_text(head + rows)
+    (course / "teams.csv").write_text("team,student\nA,bob\nA,dan\n")
     settings = course / "course.yaml"
-    settings.write_text(settings.read_text() + "homeworks: {hw2: [task01]}\n")
+    settings.write_text(settings.read_text() + "homeworks: {hw2: {tasks: [task01], deadline: 2026-03-01}}\n")
+    facts = course / "graders" / "task01_scale" / "task.yaml"
+    facts.write_text(facts.read_text() + "manual: {explain: {title: A comment says why, points: 2}}\n")
+    (course / "extensions.csv").write_text("student,what,until,why\nann,hw2,3 days,ill\n")
     for command in COMMANDS:
-        arguments = shlex.split(command.replace("task07", "task01"))[2:]
+        arguments = shlex.split(command.replace("task07", "task01").replace("max_pool_padding", "scale"))[2:]
         if arguments[0] == "similar" and importlib.util.find_spec("copydetect") is None:
             continue
         if arguments[:2] == ["cohorts", "results-2025"]:
@@ -78,6 +89,8 @@ def test_every_option_that_the_page_names_exists(mini):
         "regrade",
         "explain",
         "override",
+        "mark",
+        "extend",
         "assign",
         "merge",
         "rename",

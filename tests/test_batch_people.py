@@ -19,11 +19,18 @@ from torchgrade.batch.intake.roster_file import parse_roster, read_roster
 from torchgrade.batch.run import Submissions, take_in
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
+from torchgrade.handin import libarchive_reader
 from torchgrade.handin.files import open_files
 from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
 from torchgrade.marks import Student
 
 STEMS = ("task01_tensors_numpy", "task03_linear_layer", "task07_pooling_norm")
+
+
+@pytest.fixture(autouse=True)
+def _no_libarchive(monkeypatch):
+    """As on a machine without the extra ``archives``."""
+    monkeypatch.setattr(libarchive_reader, "HERE", False)
 
 
 def people(*paths, roster="", **options):

@@ -23,9 +23,12 @@ import torchgrade.report
 from torchgrade.errors import CourseError
 from torchgrade.marks import Override, Row, Student, TaskInfo, counting
 from torchgrade.model import Outcome, Result, Status
+from torchgrade.platform_sheet import columns_for
 from torchgrade.policy import Policy
 from torchgrade.report import escape, feedback, junit, learner_view, platforms, statistics, tables
 from torchgrade.report.student_result import About, student_result
+from torchgrade.report.sum_text import mark_json, total_words
+from torchgrade.report.workbook import workbook
 from torchgrade.sums import dated, total
 
 STUDENTS, ROWS = make_class()
@@ -33,6 +36,9 @@ TABLE = tables.by_student(ROWS)
 POLICY = Policy(passing=0.5)
 ABOUT = About("A <course>", "0.1", "2.13", ("cpu",), 4711)
 MARKS = marks_of(ROWS, POLICY)
+
+
+SUMS = tables.sums_csv(STUDENTS, MARKS)
 
 
 def result_of(student):
@@ -162,6 +168,28 @@ def test_grades_csv():
             assert line["passed"] == ("yes" if points >= 9 else "no")
 
 
+def test_every_table_and_page_prints_the_same_sum():
+    """CSV, workbook, JSON and both kinds of feedback, each read back by a reader that is not ours."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook({"grades": tables.grades_csv(STUDENTS, TABLE, TASKS, MARKS), "sums": SUMS}))
+    )
+    head, *rows = book["grades"].iter_rows(values_only=True)
+    sheet = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    totals = {line["id"]: line for line in read_csv(SUMS) if not line["task"]}
+    for student in STUDENTS:
+        mark = MARKS[student.key]
+        told = json.loads(json.dumps(mark_json(mark)))
+        assert told["percent"] == sheet[student.id]["percent"] == mark.percent
+        assert totals[student.id]["percent"] == ("" if mark.percent is None else f"{mark.percent:g}")
+        pages = [make(student, result_of(student), TABLE[student.key], mark)
+                 for make in (feedback.feedback_markdown, feedback.feedback_html)]  # fmt: skip
+        assert all(total_words(mark) in page for page in pages)
+        assert [line["points"] for line in told["lines"]] == [sheet[student.id][task.task] for task in TASKS]
+    assert sheet["evil"]["section"] == "=A1"
+    assert all(cell.data_type in "sn" for line in book["grades"].iter_rows() for cell in line)  # no formula
+
+
 def test_checks_csv_has_a_line_for_each_check_and_for_each_row_without():
     lines = read_csv(tables.checks_csv(STUDENTS, ROWS))
 
@@ -187,13 +215,13 @@ def test_moodle_and_canvas():
     assert moodle[0]["Identifier"] == "Participant 7"
     assert moodle[1]["Task 01 Numbers & <shapes>"] == ""
     assert moodle[1]["Total (%)"] == ""
-    canvas = read_csv(platforms.canvas_csv(STUDENTS, TASKS, MARKS))
+    canvas = read_csv(platforms.canvas_csv(STUDENTS, MARKS, columns_for(None, [], TASKS), None))
     assert list(canvas[0])[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     assert [canvas[0][name] for name in list(canvas[0])[5:]] == ["6", "6", "6"]
     assert len(canvas) == len(STUDENTS) + 1
     assert canvas[3]["Task 02 Pooling"] == "5.5"
     people = [Student("a", "", "A", ids={"id": "17", "sis login id": "a@x"}), Student("44")]
-    ids = read_csv(platforms.canvas_csv(people, TASKS, whole_marks(people)))
+    ids = read_csv(platforms.canvas_csv(people, whole_marks(people), columns_for(None, [], TASKS), None))
     assert [(line["ID"], line["SIS Login ID"]) for line in ids[1:]] == [("17", "a@x"), ("", "")]
 
 
@@ -346,7 +374,7 @@ def test_feedback_pages_hold_no_script_and_no_link_outside():
     reader = Reader()
     reader.feed(page)
     assert set(reader.tags) <= {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "strong",
-                                "section", "span", "ul", "li", "pre", "table", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
+                                "section", "span", "ul", "li", "pre", "div", "table", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
     assert reader.links == []
     assert "<script>alert" in reader.text
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", page)

@@ -1,4 +1,5 @@
-"""Frames of every kind of nonsense over a real socket: each is read or refused, in time, and nothing grows.
+"""Frames of every kind of nonsense over a real socket, and valid ones that cost as much as a valid one can: each is
+read or refused, in time, and nothing grows.
 
 The same million frames run behind the marker ``slow``; docs/measured.md has what was seen.
 """
@@ -10,6 +11,7 @@ import random
 import socket
 import struct
 import time
+import tracemalloc
 
 import msgpack
 import pytest
@@ -21,8 +23,9 @@ from torchgrade.isolation.confine.watch import own_anonymous_mb
 from torchgrade.isolation.wire.channel import PLAIN, PREFIX, SHARED, WANT, Channel
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
-from torchgrade.isolation.wire.protocol import Violation
+from torchgrade.isolation.wire.protocol import CAPS, Violation, unpack_header
 
+MEMORY_PER_BYTE = 150.0  # a list of nothing is one byte there and some hundred here with its place in a list
 SECONDS = 10.0  # for one frame, on a machine that is busy with something else
 GROWTH_MB = 20.0
 
@@ -107,6 +110,81 @@ def receive(data: bytes) -> bool:
         except (Violation, EOFError, BrokenPipeError):
             return False
         return True
+
+
+def many(draw: random.Random, most: int) -> int:
+    """A count up to ``most``, small ones as likely as large ones."""
+    return int(most ** draw.random())
+
+
+def nest(item: object, depth: int) -> object:
+    for _ in range(depth):
+        item = ["l", item]
+    return item
+
+
+def costly(draw: random.Random) -> tuple[object, list[list[object]], bytes]:
+    """Body, specs and buffers of a frame by the grammar of the protocol, of one kind of part and as many as fit."""
+    way = draw.randrange(9)
+    depth = draw.randrange(CAPS.depth - 2)
+    if way == 0:  # one byte there, a list here
+        return nest(["l", *[["l"]] * many(draw, 190_000)], depth), [], b""
+    if way == 1:
+        keys = [k * (2**61 - 1) + step for step in range(many(draw, 11_000)) for k in (-4, -3, -2, -1, 0, 1, 2, 3)]
+        return ["d", *[part for key in dict.fromkeys(keys) for part in (key, None)]], [], b""
+    if way == 2:
+        return ["d", *[part for n in range(many(draw, 95_000)) for part in (f"k{n}", 0.5)]], [], b""
+    if way == 3:
+        return ["x", "set", [n * 0.5 for n in range(many(draw, 190_000))]], [], b""
+    if way == 4:
+        return ["l", *[["x", "int", "f" * many(draw, 900)] for _ in range(many(draw, 3000))]], [], b""
+    if way == 5:  # no bytes at all behind a shape
+        shape: list[object] = [draw.choice((1, 2**30, 2**39)), 0, *[1] * draw.randrange(14)]
+        count = many(draw, 8000)
+        return ["l", *[["T", n, "int8", shape, None, "cpu", True] for n in range(count)]], [["int8", 0]] * count, b""
+    if way == 6:
+        meta = ["T", -1, "float64", [2**20, 2**20], None, "meta", False]
+        return ["l", *[meta] * many(draw, 20_000)], [], b""
+    if way == 7:
+        count = many(draw, 8000)
+        scalars = [["S", n, "<c16", [], None, 0, True] for n in range(count)]
+        return ["l", *scalars], [["bytes", 16]] * count, bytes(16 * count)
+    count = many(draw, 8000)  # a byte each, which has to be looked through
+    return (
+        ["l", *[["T", n, "bool", [1], None, "cpu", False] for n in range(count)]],
+        [["bool", 1]] * count,
+        bytes(count),
+    )
+
+
+def weigh(draw: random.Random) -> tuple[int, float, int]:
+    """Bytes of a costly frame, and what it takes to read it: processor seconds, and bytes of memory at the most.
+
+    Sockets hold less than such a frame: its bytes are decoded as they are.
+    """
+    body, specs, raw = costly(draw)
+    packed = msgpack.packb([["l", 7, "ok", body], specs])
+    tracemalloc.start()
+    started = time.process_time()
+    found, sizes = unpack_header(packed)
+    each = sizes[0] if sizes else 0  # all buffers of a costly frame are of one size
+    buffers = [bytearray(raw[n * each : (n + 1) * each]) for n in range(len(sizes))]
+    Decoder(buffers, lambda rest: None).decode(found)
+    spent, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return len(packed) + len(raw), spent, peak
+
+
+def test_a_valid_frame_costs_no_more_than_its_bytes_allow() -> None:
+    """By the grammar of the protocol, of every kind of part: all are read, and memory stays within a factor."""
+    draw = random.Random(5)
+    worst = 0.0
+    for _ in range(120):
+        size, spent, peak = weigh(draw)
+        assert spent < SECONDS
+        worst = max(worst, (peak - 200_000) / size)
+    print(f"{worst:.0f} bytes of memory for a byte of a frame")
+    assert worst < MEMORY_PER_BYTE
 
 
 def bombard(seed: int, frames: int) -> int:

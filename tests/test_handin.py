@@ -11,6 +11,7 @@ from support import MINI, grade_py
 
 from torchgrade.course import Course
 from torchgrade.errors import CourseError, SubmissionError
+from torchgrade.handin import libarchive_reader
 from torchgrade.handin.limits import DEPTH, FILE, MODULE
 from torchgrade.handin.reading import Given, in_order, instead, read_handin
 from torchgrade.submission import read_exercises, read_submission, wanted_names
@@ -20,6 +21,12 @@ TWO = (MINI / "solutions" / "task02_train.py").read_bytes()
 STUB = (MINI / "exercises" / "task01_scale.py").read_bytes()
 COURSE = Course.load(MINI)
 FIRST, SECOND = (task.stem for task in COURSE.tasks)
+
+
+@pytest.fixture(autouse=True)
+def _no_libarchive(monkeypatch):
+    """As on a machine without the extra ``archives``."""
+    monkeypatch.setattr(libarchive_reader, "HERE", False)
 
 
 def read(files, ignore=(), order=None):

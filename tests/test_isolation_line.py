@@ -67,6 +67,12 @@ def pretend(x):
     from torchgrade.errors import Mismatch
     raise Mismatch("the answer of the hidden check", str(x), message=str(x))
 
+class Chain(list):
+    def __call__(self, x):
+        for step in self:
+            x = step(x)
+        return x
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -109,6 +115,12 @@ def test_plain_values_come_back_as_they_went(submission: RemoteSubmission, value
     back = submission.echo(value)
     assert back == value
     assert type(back) is type(value)
+
+
+def test_a_list_that_can_be_called_stays_there_as_an_object(submission: RemoteSubmission) -> None:
+    chain = submission.Chain([submission.twice, submission.square])
+    assert isinstance(chain, Handle)
+    assert torch.equal(chain(torch.tensor([3.0])), torch.tensor([36.0]))
 
 
 def test_an_error_of_the_engine_raised_by_a_submission_is_an_exception_like_any(submission: RemoteSubmission) -> None:

@@ -87,3 +87,22 @@ def test_a_task_is_listed_once(mini: Path) -> None:
     place.write_text(place.read_text() + "  - task01_scale\n")
     with pytest.raises(CourseError, match=r"course\.yaml lists task01_scale 2 times"):
         Course.load(mini)
+
+
+def test_sentences_in_variables_are_found_for_translation():
+    """However a table of likely mistakes is put together, its keys are known; other dicts are none of it."""
+    suite = parse_suite(
+        """
+@check("t", points=1, category="values")
+def test_t(submission):
+    slips = {"a whole table": 1} if submission else {}
+    slips["one more"] = 2
+    slips |= {"joined on": 3}
+    other = {"not a sentence": 4}
+    expect.equal(1, 2, likely=slips)
+    helper(slips={"by keyword": 5}, other=other)
+""",
+        "checks.py",
+    )
+    assert suite.sentences_by_name == {"a whole table", "one more", "joined on", "by keyword"}
+    assert suite.sentences == set()

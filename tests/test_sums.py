@@ -1,13 +1,19 @@
 """The sum behind a mark: policies from course.yaml, and each step from points to the total."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ROOT
 
+from torchgrade.batch.run import policy_of
+from torchgrade.course import Course
 from torchgrade.errors import CourseError
+from torchgrade.manifest import parse_manifest
 from torchgrade.marks import HandPart, Override, Row, TaskInfo
 from torchgrade.model import Outcome, Status
 from torchgrade.policy import Homework, LateRule, Policy, Rounding, duration
@@ -291,3 +297,21 @@ def test_durations():
     assert duration("36 hours") == timedelta(hours=36)
     assert duration("1 day") == timedelta(days=1)
     assert [duration(text) for text in ("tomorrow", "-1 day", "1 week", "")] == [None] * 4
+
+
+@pytest.mark.parametrize("page", ["docs/grading-a-class.md", "docs/zh-CN/grading-a-class.md"])
+def test_what_the_page_shows_of_course_yaml_is_right(page):
+    """Every entry of the examples is one, for the course as it is."""
+    course = Course.load(ROOT)
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+    shown = [block for block in blocks if block.startswith(("marks:", "homeworks:"))]
+    assert len(shown) == 3
+    settings = dict(course.settings)
+    for block in shown:
+        settings |= yaml.safe_load(block)
+        if "homeworks" in settings:
+            assert policy_of(replace(course, settings=settings)).homeworks
+    assert policy_of(replace(course, settings=settings)).late == LateRule(0.1, "day", 0.5, timedelta(minutes=30))
+    [manual] = [block for block in blocks if block.startswith("manual:")]
+    facts = parse_manifest(f"title: T\nsummary: S\nhints: [h]\n{manual}", "task.yaml")
+    assert facts.manual[0].points == 3

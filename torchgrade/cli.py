@@ -135,6 +135,11 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
     grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
     grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points and generated faces as PNG"))
+    grade.add_argument(
+        "--actions",
+        action="store_true",
+        help=_("annotations and a summary for GitHub Actions; what is begun must pass"),
+    )
     grade.add_argument("--no-color", action="store_true")
     grade.add_argument("-q", "--quiet", action="store_true", help=_("points and next step only"))
     grade.add_argument("-v", "--verbose", action="store_true", help=_("every check in full"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,6 +24,16 @@ class Hint:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What people mark. The ``rubric`` are (title, points) of its items; the points of the question are their sum."""
+
+    name: str
+    title: str
+    points: float
+    rubric: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One task's facts. ``builds_on`` are the stems of tasks whose work this one takes for granted.
 
@@ -39,6 +50,7 @@ class Manifest:
     memory_mb: int = 2048
     preload: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    manual: tuple[Question, ...] = ()
 
 
 def parse_manifest(text: str, name: str) -> Manifest:
@@ -58,6 +70,7 @@ def parse_manifest(text: str, name: str) -> Manifest:
             raise CourseError(f"{name}: {key} must be a sentence")
     values = {**data, **{key: _texts(data, key, name) for key in ("preload", "data", "builds_on")}}
     values["hints"] = _hints(data, name)
+    values["manual"] = _questions(data, name)
     if not values["hints"]:
         raise CourseError(f"{name}: hints must hold at least one sentence")
     if values.get("difficulty", "middle") not in DIFFICULTIES:
@@ -85,3 +98,33 @@ def _hints(data: Mapping[str, Any], name: str) -> tuple[Hint, ...]:
             raise CourseError(f"{name}: a hint is a text, or a mapping with hint (a text) and for (a list of checks)")
         found.append(Hint(entry["hint"].strip(), _texts(entry, "for", f"{name}: hints")))
     return tuple(found)
+
+
+def _questions(data: Mapping[str, Any], name: str) -> tuple[Question, ...]:
+    """Each name leads to a title and points, or to a rubric that maps items to points."""
+    entries = data.get("manual", {})
+    if not isinstance(entries, dict):
+        raise CourseError(f"{name}: manual must map names of questions to a title and points")
+    return tuple(_question(str(key), entry, f"{name}: manual.{key}") for key, entry in entries.items())
+
+
+def _question(key: str, entry: Any, place: str) -> Question:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", key) or key.startswith("test_"):
+        raise CourseError(f"{place} needs a name of small letters that does not begin like a check's")
+    if not isinstance(entry, dict) or not {"title"} <= set(entry) <= {"title", "points", "rubric"}:
+        raise CourseError(f"{place} must hold a title, and points or a rubric, and nothing else")
+    if not isinstance(entry["title"], str) or not entry["title"].strip():
+        raise CourseError(f"{place}.title must be a sentence")
+    rubric = entry.get("rubric", {})
+    if not isinstance(rubric, dict) or any(not isinstance(title, str) or "/" in title for title in rubric):
+        raise CourseError(f"{place}.rubric must map its items (texts without a slash) to points")
+    for points in [*rubric.values(), *([entry["points"]] if "points" in entry else [])]:
+        if not isinstance(points, (int, float)) or isinstance(points, bool) or points <= 0:
+            raise CourseError(f"{place}: points must be a positive number, not {points!r}")
+    total = sum(rubric.values()) if rubric else entry.get("points")
+    if total is None:
+        raise CourseError(f"{place} needs points, or a rubric that has them")
+    if "points" in entry and entry["points"] != total:
+        raise CourseError(f"{place} says {entry['points']:g} points, and its rubric adds up to {total:g}")
+    items = tuple((title.strip(), float(points)) for title, points in rubric.items())
+    return Question(key, entry["title"].strip(), float(total), items)

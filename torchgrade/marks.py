@@ -77,13 +77,31 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a person gave and said about a ``part``: the id of a check, a question, ``question/item``, or (blank) all.
+
+    ``points`` are None where only something was said.
+    """
+
+    part: str
+    points: float | None
+    comment: str
+    who: str
+    made: str
+
+
+@dataclass(frozen=True)
 class HandPart:
-    """What one student earned at a question that people mark; ``points`` are None while nobody has."""
+    """What one student earned at a question that people mark, and at its rubric's ``items``.
+
+    ``points`` are None while nobody has marked all of it.
+    """
 
     name: str
     title: str
     max_points: float
     points: float | None = None
+    items: tuple[HandPart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,7 @@ class Row:
     override: Override | None = None
     checks: tuple[Outcome, ...] = ()
     by_hand: tuple[HandPart, ...] = ()
+    remarks: Mapping[str, Remark] = field(default_factory=dict)  # by part
     notes: tuple[str, ...] = ()  # what was left out of the file, and why
 
     @property

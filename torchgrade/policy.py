@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import cached_property
 from typing import Any
 
 from torchgrade.errors import CourseError
@@ -129,7 +130,11 @@ class Policy:
 
     def homework(self, task: str) -> Homework | None:
         """The homework that the task is of."""
-        return next((homework for homework in self.homeworks if task in homework.tasks), None)
+        return self._owners.get(task)
+
+    @cached_property
+    def _owners(self) -> dict[str, Homework]:
+        return {task: homework for homework in self.homeworks for task in homework.tasks}
 
     def deadline(self, task: str) -> datetime | None:
         own = self.homework(task)
@@ -206,7 +211,7 @@ def _bonus(table: _Table, tasks: Sequence[str]) -> list[str]:
     names = table.data.get("bonus") or []
     if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
         raise CourseError(
-            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool2d"
+            f"course.yaml: {table.place}.bonus is a list of tasks, and of checks such as task07/max_pool_dilation"
         )
     parts = [name.partition("/") for name in names]
     return [table.task("bonus", task, tasks) + slash + check for task, slash, check in parts]
@@ -274,21 +279,29 @@ class _Table:
         return found
 
 
-def moment(text: str) -> datetime | None:
-    """A date (its last second) or time in ISO 8601; None when it is neither."""
+def moment(text: str, *, begins: bool = False) -> datetime | None:
+    """A time or date in ISO 8601, of a date its last second, or where it ``begins``; None when it is neither."""
     text = re.sub(r"\s*(?:Z|UTC)$", "+00:00", text.strip())
     text = re.sub(r"\s+(?=[+-]\d\d:?\d\d$)", "", text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.replace(hour=23, minute=59, second=59) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else found
+    is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
+    return found.replace(hour=23, minute=59, second=59) if is_date and not begins else found
 
 
 def duration(text: str) -> timedelta | None:
     """``2 days``, ``36 hours``, ``30 minutes``; None when it is nothing of that kind."""
     found = re.fullmatch(r"(\d{1,5}(?:\.\d{1,3})?)\s*(minute|hour|day)s?", text.strip().lower())
     return timedelta(**{f"{found[2]}s": float(found[1])}) if found else None
+
+
+def past(when: datetime, deadline: datetime) -> timedelta:
+    """How long after it; where one of them says no zone the other's is meant."""
+    if when.tzinfo is None or deadline.tzinfo is None:
+        when, deadline = when.replace(tzinfo=None), deadline.replace(tzinfo=None)
+    return when - deadline
 
 
 def extended(deadline: datetime, until: str) -> datetime:

@@ -62,6 +62,27 @@ class Suite:
         keys = (key for mapping in mappings if isinstance(mapping, ast.Dict) for key in mapping.keys)
         return frozenset(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
+    @cached_property
+    def sentences_by_name(self) -> frozenset[str]:
+        """Those in variables that are passed as ``likely``: what is assigned to such a name, anywhere in the suite."""
+        passed = {
+            node.value.id
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.keyword) and node.arg == "likely" and isinstance(node.value, ast.Name)
+        }
+        keys: list[ast.expr | None] = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.Assign, ast.AugAssign)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    table = target.value if isinstance(target, ast.Subscript) else target
+                    if isinstance(table, ast.Name) and table.id in passed:
+                        keys += [target.slice] if isinstance(target, ast.Subscript) else _keys(node.value)
+            elif isinstance(node, ast.keyword) and node.arg in passed:
+                keys += _keys(node.value)
+        texts = (part for key in keys if key is not None for part in ast.walk(key))
+        return frozenset(text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
+
     def subjects(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
         """By check, which of the ``names`` that a learner defines it is about: one, or several together.
 
@@ -97,6 +118,11 @@ class Suite:
             elif isinstance(node, ast.Assign):
                 found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
         return found
+
+
+def _keys(value: ast.expr) -> list[ast.expr | None]:
+    """The keys of the dicts that ``value`` is made of."""
+    return [key for node in ast.walk(value) if isinstance(node, ast.Dict) for key in node.keys]
 
 
 def _subject(title: str, taken: Collection[str]) -> tuple[str, ...]:

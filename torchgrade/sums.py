@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from torchgrade.marks import Row, TaskInfo
-from torchgrade.policy import LateRule, Policy, Rounding, extended, moment
+from torchgrade.policy import LateRule, Policy, Rounding, extended, moment, past
 
 DAY = timedelta(days=1)
 
@@ -95,23 +95,16 @@ def dated(rows: Iterable[Row], policy: Policy, extensions: Mapping[tuple[str, st
 
 def _dated(row: Row, policy: Policy, extensions: Mapping[tuple[str, str], str]) -> Row:
     deadline = policy.deadline(row.task)
-    when = moment(row.submitted) if row.submitted else None
+    when = moment(row.submitted, begins=True) if row.submitted else None  # in doubt for the student
     if row.late is False or deadline is None or when is None:
         return row
     homework, rule = policy.homework(row.task), policy.late_rule(row.task)
     names = [row.task, *([homework.name] if homework else [])]
     later = [extended(deadline, extensions[row.student, name]) for name in names if (row.student, name) in extensions]
-    over = min(_past(when, until) for until in (deadline, *later)) - (rule.grace if rule else timedelta())
+    over = min(past(when, until) for until in (deadline, *later)) - (rule.grace if rule else timedelta())
     if over > timedelta():
         return replace(row, late=True, over=over)
     return replace(row, late=row.late is True and not later, over=None)
-
-
-def _past(when: datetime, deadline: datetime) -> timedelta:
-    """How long after it; where one of them says no zone the other's is meant."""
-    if when.tzinfo is None or deadline.tzinfo is None:
-        when, deadline = when.replace(tzinfo=None), deadline.replace(tzinfo=None)
-    return when - deadline
 
 
 def total(rows: Iterable[Row], tasks: Sequence[TaskInfo], policy: Policy) -> Total:

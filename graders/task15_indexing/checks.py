@@ -419,6 +419,8 @@ def test_joining_refuses(submission):
     expect.raises(REFUSED, submission.join, other, dim=0, given="join of (2, 3) and (2, 4), dim=0")
     expect.raises(REFUSED, submission.join, [torch.randn(1, 3), torch.randn(2, 3)], dim=1,
                   given="join of (1, 3) and (2, 3), dim=1")  # fmt: skip
+    expect.raises(REFUSED, submission.join, [torch.randn(0, 5), torch.randn(2, 3)], dim=0,
+                  given="join of (0, 5) and (2, 3), dim=0")  # fmt: skip
     expect.raises(REFUSED, submission.pile, other, dim=0, given="pile of (2, 3) and (2, 4), dim=0")
     expect.raises(REFUSED, submission.pile, [torch.randn(1, 3), torch.randn(2, 3)], dim=0,
                   given="pile of (1, 3) and (2, 3), dim=0")  # fmt: skip
@@ -699,6 +701,8 @@ def test_unpatchify_refuses(submission):
         ((3, 1, 2, 2), 4, 4),
         ((4, 1, 2, 2), 1, 16),
         ((4, 1, 2, 2), 16, 1),
+        ((4, 1, 2, 2), 4, 2),
+        ((2, 6, 2, 2), 4, 6),
     ):
         given = f"patches {shape}, height {height}, width {width}"
         expect.raises(REFUSED, submission.unpatchify, torch.randn(shape), height, width, given=given)

@@ -51,6 +51,14 @@ def weighted(x):
     return WEIGHT * x**3
 
 
+def weighted_line(x):
+    return WEIGHT * x
+
+
+def weight_everywhere(x):
+    return WEIGHT * torch.ones_like(x)
+
+
 def running(x):
     return x.reshape(-1).cumsum(0).sin()
 
@@ -83,6 +91,10 @@ def tilt(x):
     return 3 * x.sum()
 
 
+def weighted_tilt(x):
+    return (WEIGHT * x).sum()
+
+
 def constant(x):
     return torch.full((), 7.0, dtype=x.dtype, device=x.device)
 
@@ -101,6 +113,8 @@ TEXTS = {
     line: "3 x + 1",
     seven: "7, whatever x is",
     weighted: "weight · x³",
+    weighted_line: "weight · x",
+    weight_everywhere: "the weight, whatever x is",
     running: "sin of the running sums of x",
     pairs: "x · (x turned round), stacked on x²",
     weight_alone: "three times the weight, without x",
@@ -109,6 +123,7 @@ TEXTS = {
     example: "3 x₀² + x₁",
     corner: "x₀² · x₁",
     tilt: "3 · sum of x",
+    weighted_tilt: "sum of weight · x",
     constant: "7, whatever x is",
     weight_number: "the weight, without x",
     weighted_number: "sum of weight · x³",
@@ -341,6 +356,7 @@ def test_middle_inputs(submission):
         (seven, bowl),
         (line, constant),
         (weight_alone, bowl),
+        (line, weight_number),
     ):
         expect.agrees(
             submission.middle_gradient,
@@ -454,7 +470,7 @@ def test_derivatives(submission, device):
 @check("first_and_second_derivative knows straight lines and constants", points=0.5, category="values",
        after=test_derivatives)  # fmt: skip
 def test_straight(submission):
-    for f in (line, seven):
+    for f in (line, seven, weighted_line, weight_everywhere):
         expect.agrees(
             submission.first_and_second_derivative,
             both_derivatives(f),
@@ -619,7 +635,7 @@ def test_hessian_shapes(submission):
 @check("hessian takes any x, knows zeros and leaves no traces", points=0.5, category="robustness",
        after=test_hessian, hidden=True)  # fmt: skip
 def test_hessian_inputs(submission):
-    for f in (mixed, weighted_number, tilt, constant, weight_number):
+    for f in (mixed, weighted_number, tilt, weighted_tilt, constant, weight_number):
         expect.agrees(
             submission.hessian,
             all_second(f),

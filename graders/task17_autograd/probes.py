@@ -28,6 +28,14 @@ def weighted(x):
     return WEIGHT * x**3
 
 
+def weighted_line(x):
+    return WEIGHT * x
+
+
+def weight_everywhere(x):
+    return WEIGHT * torch.ones_like(x)
+
+
 # To a tensor of another shape.
 
 
@@ -64,6 +72,10 @@ def corner(x):
 
 def tilt(x):
     return 3 * x.sum()
+
+
+def weighted_tilt(x):
+    return (WEIGHT * x).sum()
 
 
 def constant(x):

@@ -115,11 +115,14 @@ def test_cifar_labels(submission, dataset):
         expect.equal(found, labels.tolist(), given=f"the labels of a file of {count} pictures")
 
 
-def exported(submission, dataset, count, height, width, names, as_tensor):
-    """Images, labels, and what the files hold: [folder, ending, kind, colours] of each."""
+def exported(submission, dataset, count, height, width, names, as_tensor, known=False):
+    """Images, labels, and what the files hold: [folder, ending, kind, colours] of each. ``known``: the folders exist
+    before."""
     images = scenes(dataset, count, height, width)
     labels = np.repeat(np.arange(count)[::-1] % len(names), 2)[::2]
     folder = submission.probes.fresh_path("new", "out")
+    if known:
+        submission.probes.make_folders(folder, names)
     given = (torch.from_numpy(images), torch.from_numpy(labels)) if as_tensor else (images, labels)
     expect.not_mutated(submission, submission.export_to_folders, *given, names, folder)
     return images, labels, submission.probes.read_tree(folder)
@@ -146,16 +149,21 @@ def test_export_colours(submission, dataset):
 @check("export_to_folders sorts the files into the folders of their classes", points=1, category="values", hidden=True)
 def test_export_folders(submission, dataset):
     names = ["warm box", "cold", "third"]
-    for as_tensor in (True, False):
-        images, labels, files = exported(submission, dataset, 7, 8, 8, names, as_tensor)
-        given = f"7 pictures as {'tensors' if as_tensor else 'arrays'}, out_dir does not exist yet"
-        expect.equal([file[1] for file in files], ["png"] * 7, because="one PNG file each", given=given)
+    for as_tensor, count in ((True, 7), (False, 41)):
+        images, labels, files = exported(submission, dataset, count, 8, 8, names, as_tensor, known=not as_tensor)
+        where = "out_dir does not exist yet" if as_tensor else "out_dir and its folders exist, and are empty"
+        given = f"{count} pictures as {'tensors' if as_tensor else 'arrays'}, {where}"
+        tens = {(int(label), number % 10) for number, label in enumerate(labels)}
+        likely = {"a name is used again after ten pictures": len(tens)} if count > 10 else {}
+        likely["a name is used again within a class"] = len(names)
+        expect.equal(len(files), count, because="one file each", likely=likely, given=given)
+        expect.equal([file[1] for file in files], ["png"] * count, because="one PNG file each", given=given)
         wanted = sorted([names[label], image.tobytes()] for image, label in zip(images, labels, strict=True))
         found = sorted([file[0], np.ascontiguousarray(file[3].transpose(2, 0, 1)).tobytes()] for file in files)
         given += "; the folder of each file, sorted"
         expect.equal([name for name, _ in found], [name for name, _ in wanted], given=given)
         right = sum(one == other for one, other in zip(found, wanted, strict=True))
-        expect.equal(right, 7, because="pictures that lie in the folder of their class", given=given)
+        expect.equal(right, count, because="pictures that lie in the folder of their class", given=given)
 
 
 # Three data sets
@@ -182,8 +190,8 @@ def expect_files(submission, dataset, kind, good, labels, junk, slips):
     files = tree(dataset, good)
     files.update({name: dataset("snapshots").encoded(scenes(dataset, 1)[0]) for name in junk if name.endswith(".png")})
     files.update({name: b"no picture" for name in junk if not name.endswith(".png")})
-    data = kind(submission.probes.write_tree(files))
-    given = f"the files {', '.join(files)}"
+    data = kind(submission.probes.write_tree(files, ".cache/set"))
+    given = f"the files {', '.join(files)} in the folder .cache/set, which is the root"
     expect.equal(len(data), len(good), because="the number of pictures", likely=slips, given=given)
     expect.equal(submission.probes.labels_of(data), labels, given=f"{given}; the labels in order")
     empty = submission.probes.write_tree({junk[0]: b"no picture"})
@@ -551,6 +559,14 @@ def test_loader_sampler(submission):
         likely = {"the sampler is ignored": [cut(list(range(9)), 2)[: 4 if drop else None]] * 2}
         expect.equal(submission.probes.passes(loader, 2), [wanted] * 2, given=given, likely=likely)
         expect.equal(len(loader), len(wanted), given=f"{given}; its length")
+    loader = submission.MiniLoader(data, batch_size=2, sampler=[])
+    likely = {"an empty sampler is taken for none": [cut(list(range(9)), 2)]}
+    given = "9 items, sampler=[], which asks for none of them"
+    expect.equal(submission.probes.passes(loader, 1), [[]], given=given, likely=likely)
+    loader = submission.MiniLoader(data, batch_size=2, sampler=submission.probes.turning([5, 3, 8]))
+    given = "9 items, batch_size=2, a sampler that gives 5, 3, 8 and the next time 8, 3, 5; two passes"
+    likely = {"the sampler is gone through once, not for each pass": [[[5, 3], [8]]] * 2}
+    expect.equal(submission.probes.passes(loader, 2), [[[5, 3], [8]], [[8, 3], [5]]], given=given, likely=likely)
     given = "shuffle=True and a sampler"
     expect.raises("ValueError", submission.MiniLoader, data, 2, shuffle=True, sampler=[0, 1], given=given)
 
@@ -587,6 +603,8 @@ def test_loader_lazy(submission):
 @check("MiniLoader works without PyTorch's DataLoader", points=1, category="rules", gates=LOADER)
 def test_loader_rule(submission):
     expect.avoids(submission.MiniLoader, submission.probes.numbered(4), rule=LOADER)
+    called = submission.probes.of_dataloader(submission.MiniLoader, 4)
+    expect.equal(called, [], because="no code of torch.utils.data.DataLoader", given="what runs in a pass over 4 items")
 
 
 # What a loader calls

@@ -63,6 +63,11 @@ def fresh_path(*parts):
     return os.path.join(new_folder(), *parts)
 
 
+def make_folders(folder, names):
+    for name in names:
+        os.makedirs(os.path.join(folder, name))
+
+
 def looked_at(item):
     """[kind of the picture, its colours, label] of an item of a data set."""
     picture, label = item
@@ -177,6 +182,42 @@ def pile(batch):
 def how_many(batch):
     """A collate_fn: how many items."""
     return len(batch)
+
+
+class Turning:
+    """A sampler that goes through its indices forwards, then backwards, and so on."""
+
+    def __init__(self, indices):
+        self.indices = list(indices)
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __iter__(self):
+        now = list(self.indices)
+        self.indices.reverse()
+        return iter(now)
+
+
+def turning(indices):
+    return Turning(indices)
+
+
+def of_dataloader(kind, count):
+    """The functions of PyTorch's DataLoader that run while a loader of ``kind`` is made and gone through."""
+    called = []
+
+    def see(frame, event, arg):
+        if event == "call" and frame.f_globals.get("__name__") == "torch.utils.data.dataloader":
+            called.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        list(kind(Numbered(count), batch_size=2))
+    finally:
+        sys.setprofile(before)
+    return sorted(set(called))
 
 
 def passes(loader, count, draws=1):

@@ -18,6 +18,7 @@ from torchgrade.batch.intake.intake import Decided, Intake, read_class
 from torchgrade.batch.intake.roster import Identity, Roster
 from torchgrade.batch.scheduler import Scheduler, TaskPlan, Watcher, plan
 from torchgrade.course import Course, Task
+from torchgrade.errors import CourseError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import secret
@@ -75,7 +76,18 @@ def policy_of(course: Course) -> Policy:
     """The rules of the course's marks; CourseError names the entry of course.yaml that cannot be right."""
     stems = [task.stem for task in course.tasks]
     homeworks = {name: ([task.stem for task in tasks], rules) for name, (tasks, rules) in course.homeworks.items()}
-    return Policy.from_mapping(course.settings.get("marks"), stems, homeworks)
+    policy = Policy.from_mapping(course.settings.get("marks"), stems, homeworks)
+    for name in policy.bonus:
+        task, _, part = name.partition("/")
+        if part and part not in _parts(course.find(task)):
+            raise CourseError(f"course.yaml: marks.bonus names {name}, which is no check of the task")
+    return policy
+
+
+def _parts(task: Task) -> set[str]:
+    """The names of a task's checks, with and without what every check's begins with, and of its questions."""
+    names = {name for check in read_suite(task).checks for name in (check.name, check.name.removeprefix("test_"))}
+    return names | {question.name for question in task.manifest.manual}
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,7 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
         if key == student.key:
             kept[key] = student
         elif key in past:
-            kept.setdefault(key, replace(past[key], listed=True))
+            kept.setdefault(key, replace(past[key], listed=True, section=student.section, team=student.team))
     return list(kept.values())
 
 
@@ -154,6 +166,7 @@ def take_in(
     followed = {former: present for former, present in followed.items() if book.follow(former, present)}
     book.set_handins(intake.handins, intake.unmatched, [task.stem for task in submissions.asked])
     book.set_read_as({who.label: found.keys for who, found in intake.found.items()})
+    book.set_setting("layout", intake.layout)
     book.set_setting("attempt", submissions.attempt)
     book.set_setting("submissions", str(submissions.path.absolute()))
     book.set_setting("pattern", submissions.pattern or "")

@@ -24,8 +24,9 @@ class Account:
     ``line`` its sum.
 
     ``earlier`` are the gradings of the same content that are not in force, the oldest first; ``decisions`` all that
-    was ever set by hand, with what was withdrawn; ``faults`` our own, (try, reason). ``bundle`` is what was graded,
-    None where nothing readable came. ``current``: the suite is still the one that graded.
+    was ever set by hand, with what was withdrawn; ``extensions`` the student's, by task or homework; ``faults`` our
+    own, (try, reason). ``bundle`` is what was graded, None where nothing readable came. ``current``: the suite is
+    still the one that graded.
     """
 
     student: Student
@@ -39,6 +40,7 @@ class Account:
     earlier: tuple[PastGrading, ...]
     faults: tuple[tuple[int, str], ...]
     decisions: tuple[Decision, ...]
+    extensions: Mapping[str, str]
     bundle: Bundle | None
     current: bool
 
@@ -60,6 +62,7 @@ def account_of(book: Gradebook, course: Course, student: Student, task: Task) ->
         earlier=tuple(one for one in past if one not in force),
         faults=tuple((number, why) for of, source, number, why in book.faults() if (of, source) == _content(row)),
         decisions=tuple(book.decisions(student.key, task.stem)),
+        extensions={what: until for (who, what), until in book.extensions().items() if who == student.key},
         bundle=Bundle.unpack(book.source(row.submission_hash)) if row.submission_hash else None,
         current=row.grader_hash in ("", task.grader_hash),
     )  # fmt: skip
@@ -117,6 +120,14 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
             points=points_text(past.points, past.max_points))  # fmt: skip
     for number, why in account.faults:
         yield _("our fault"), _("try {number}: {reason}").format(number=number, reason=why)
+    for remark in account.row.remarks.values():
+        points = "" if remark.points is None else f" {remark.points:g}"
+        yield (
+            _("by people"),
+            f"{remark.made} {remark.who}: {remark.part or _('the whole task')}{points} {remark.comment}",
+        )
+    for what, until in account.extensions.items():
+        yield _("extension"), f"{what}: {until}"
     for decision in account.decisions:
         yield _("decided"), _decision(decision)
 

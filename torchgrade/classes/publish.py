@@ -3,46 +3,114 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torchgrade import __version__
 from torchgrade.batch.gradebook.gradebook import Gradebook, now
 from torchgrade.batch.gradebook.ledger import Change
+from torchgrade.classes.anonymous import masked, pseudonyms
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
-from torchgrade.marks import Row, TaskInfo
+from torchgrade.marks import Row, Student, TaskInfo
+from torchgrade.model import Result
+from torchgrade.platform_sheet import BLACKBOARD, MOODLE, Sheet, columns_for
 from torchgrade.report import feedback, junit, learner_view, platforms, tables
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
 from torchgrade.report.escape import folder_name
+from torchgrade.report.platforms import ilias_folders, moodle_folder
 from torchgrade.report.student_result import About, student_result
 from torchgrade.report.sum_text import mark_json, policy_words
+from torchgrade.report.workbook import workbook
+from torchgrade.sums import Total
 
 _DOCUMENTS = ("results.json", "mark.json", "gradescope.json", "junit.xml", "feedback.md", "feedback.html")
 SHOWN: tuple[str, ...] = ("torch", "python", "machine")
 
 
 def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] = ()) -> Standing:
-    """Write all files below ``out``; returns what they say. Each file is complete or the old one."""
-    found = standing(book, course)
+    """Write all files below ``out``; returns what they say. Each file is complete or the old one.
+
+    Where the class is anonymous, only what goes back to a platform knows names.
+    """
+    named = standing(book, course)
+    found = masked(named, pseudonyms(book))
     students, tasks, marks = found.students, found.tasks, found.marks
     document = environment_of(book, found.rows)
-    links = _students(out, found, about_of(course, document, found.rows))
-    write(out / "grades.csv", tables.grades_csv(students, found.table, tasks, marks))
-    write(out / "sums.csv", tables.sums_csv(students, marks))
+    about = about_of(course, document, found.rows)
+    links = _students(out, found, about)
+    sheets = {
+        "grades": tables.grades_csv(students, found.table, tasks, marks),
+        "sums": tables.sums_csv(students, marks),
+    }
+    for name, text in sheets.items():
+        write(out / f"{name}.csv", text)
+    if both := workbook(sheets):
+        write(out / "grades.xlsx", both)
     write(out / "checks.csv", tables.checks_csv(students, found.every))
-    write(out / "canvas.csv", platforms.canvas_csv(students, tasks, marks))
-    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
+    _exports(book, out, named, about)
     write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))
     if changed:
-        write(out / "changes.csv", changes_csv(changed))
+        shown_as = [replace(one, student=found.pseudonyms.get(one.student, one.student)) for one in changed]
+        write(out / "changes.csv", changes_csv(shown_as))
     shown = {key: str(document[key]) for key in SHOWN if key in document}
     faults = [(task, reason) for task, _, _, reason in book.faults()[-200:]]
     facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
     write(out / "report.html", class_report(students, found.rows, tasks, marks, facts, _tracks(course, tasks)))
     return found
+
+
+def _exports(book: Gradebook, out: Path, found: Standing, about: About) -> None:
+    """What goes back to the platforms: their own gradebooks with marks in them, and feedback in their folders."""
+    students, tasks, marks = found.students, found.tasks, found.marks
+    sheet = Sheet.from_kept(book.setting("sheet") or "")
+    columns = columns_for(sheet, json.loads(book.setting("columns") or "[]"), tasks)
+    if sheet and sheet.kind == BLACKBOARD:
+        write(out / "blackboard.csv", platforms.blackboard_csv(students, marks, columns, sheet))
+        columns = columns_for(None, [], tasks)
+    if sheet and sheet.kind == MOODLE:
+        write(out / "moodle_worksheet.csv", platforms.moodle_worksheet(students, marks, sheet))
+    write(out / "canvas.csv", platforms.canvas_csv(students, marks, columns, sheet))
+    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
+    _feedback_zip(out / "moodle_feedback.zip", found, about, {s.key: moodle_folder(s) for s in students})
+    if book.setting("layout") == "Gradescope":
+        known = {s.email: platforms.gradescope_json(_of_student(found, s, about)[0]) for s in students if s.email}
+        write(out / "gradescope.zip", platforms.gradescope_zip(known))
+    if book.setting("layout") == "ILIAS":
+        folders = ilias_folders(
+            [*(handin.label for handin in book.handins()), *(left.origin for left in book.unmatched())]
+        )
+        mine = {key: folders[login] for login, keys in book.read_as().items() if login in folders for key in keys}
+        _feedback_zip(out / "ilias_feedback.zip", found, about, {key: f"multi_feedback/{mine[key]}" for key in mine})
+
+
+def _feedback_zip(place: Path, found: Standing, about: About, folders: Mapping[str, str]) -> None:
+    """The feedback pages in the folders by which a platform knows people: key -> folder, blank for nobody."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student in found.students:
+            if folder := folders.get(student.key):
+                result, mine = _of_student(found, student, about)
+                page = feedback.feedback_html(student, result, *mine, home="")
+                info = zipfile.ZipInfo(f"{folder}/feedback.html")
+                archive.writestr(info, page.encode("utf-8", "replace"), zipfile.ZIP_DEFLATED)
+        empty = not archive.namelist()
+    if not empty:
+        write(place, target.getvalue())
+
+
+def _of_student(
+    found: Standing, student: Student, about: About
+) -> tuple[Result, tuple[Mapping[str, Row], Total, Sequence[str], str]]:
+    """One student's result, and what their feedback says besides."""
+    rows, mark = found.table[student.key], found.marks[student.key]
+    result = student_result(student, rows, found.tasks, mark, about)
+    return result, (rows, mark, policy_words(found.policy, mark), found.comments.get(student.key, ""))
 
 
 def _tracks(course: Course, tasks: Sequence[TaskInfo]) -> list[TrackPart]:
@@ -72,12 +140,10 @@ def _students(out: Path, found: Standing, about: About) -> dict[str, str]:
     for student in found.students:
         name = folder_name(student.key)
         links[student.key] = f"students/{name}/feedback.html"
-        rows, mark = found.table[student.key], found.marks[student.key]
-        result = student_result(student, rows, found.tasks, mark, about)
+        result, mine = _of_student(found, student, about)
         seen, folder = learner_view.learner_result(result), out / "students" / name
-        mine = rows, mark, policy_words(found.policy, mark)
         write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
-        write(folder / "mark.json", json.dumps(mark_json(mark), ensure_ascii=True) + "\n")
+        write(folder / "mark.json", json.dumps(mark_json(found.marks[student.key]), ensure_ascii=True) + "\n")
         write(folder / "gradescope.json", platforms.gradescope_json(result))
         write(folder / "junit.xml", junit.junit_xml(seen))
         write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
@@ -101,9 +167,9 @@ def changes_csv(changed: Sequence[Change]) -> str:
     return tables.to_csv(head, ([getattr(change, name) for name in head] for change in changed))
 
 
-def write(place: Path, text: str) -> None:
+def write(place: Path, content: str | bytes) -> None:
     """Replace a file in one step. A lone surrogate, which no file can carry, becomes a question mark."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.new")
-    draft.write_bytes(text.encode("utf-8", "replace"))
+    draft.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     os.replace(draft, place)

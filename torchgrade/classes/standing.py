@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import rows
 from torchgrade.batch.run import policy_of
 from torchgrade.course import Course, Task
-from torchgrade.errors import CourseError
+from torchgrade.marking import marked
 from torchgrade.marks import Row, Student, TaskInfo, counting
 from torchgrade.policy import Policy
 from torchgrade.suites import read_suite
@@ -21,6 +21,7 @@ class Standing:
     """``every`` attempt has a row; ``table`` holds those that count, by student and task, ``marks`` what they come to.
 
     The points of ``tasks`` are their 100 %. ``asked``: which attempt the last batch asked for, blank for the course's.
+    ``comments`` are those about a student's whole hand-in. ``pseudonyms``: by which keys it shows people instead.
     """
 
     policy: Policy
@@ -30,6 +31,8 @@ class Standing:
     every: Sequence[Row]
     table: Mapping[str, Mapping[str, Row]]
     marks: Mapping[str, Total]
+    comments: Mapping[str, str]
+    pseudonyms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -45,10 +48,19 @@ def standing(book: Gradebook, course: Course, student: str | None = None) -> Sta
     """Everything that a gradebook and the rules of its course come to, for the class or for one ``student``."""
     policy = policy_of(course)
     kept = {info.task: info for info in book.tasks()}
-    tasks = [_without_bonus(kept[task.stem], task, policy) for task in course.tasks if task.stem in kept]
+    present = [task for task in course.tasks if task.stem in kept]
+    questions = {task.stem: task.manifest.manual for task in present}
+    remarks = book.remarks()
+    tasks = [_hundred_percent(kept[task.stem], task, policy) for task in present]
     infos = {info.task: info for info in tasks}
-    every = dated((row for row in rows(book, student=student) if row.task in infos), policy, book.extensions())
-    found = Standing(policy, book.setting("attempt") or "", book.students(), tasks, every, {}, {})
+    marked_rows = [
+        marked(row, questions[row.task], remarks.get((row.student, row.task), {}))
+        for row in rows(book, student=student)
+        if row.task in infos
+    ]
+    every = dated(marked_rows, policy, book.extensions())
+    comments = {who: said[""].comment for (who, task), said in remarks.items() if not task}
+    found = Standing(policy, book.setting("attempt") or "", book.students(), tasks, every, {}, {}, comments)
 
     def worth(row: Row) -> float:
         return task_sum(row, infos[row.task], policy).points or 0.0
@@ -59,12 +71,10 @@ def standing(book: Gradebook, course: Course, student: str | None = None) -> Sta
     return replace(found, table=table, marks={key: total(mine.values(), tasks, policy) for key, mine in table.items()})
 
 
-def _without_bonus(info: TaskInfo, task: Task, policy: Policy) -> TaskInfo:
-    """The task with the points that are its 100 %; CourseError where ``bonus`` names a check that it lacks."""
-    named = {name.partition("/")[2] for name in policy.bonus if name.startswith(f"{task.stem}/")}
-    if not named:
-        return info
-    checks = [check for check in read_suite(task).checks if policy.is_bonus(task.stem, check.name)]
-    if strangers := named - {name for check in checks for name in (check.name, check.name.removeprefix("test_"))}:
-        raise CourseError(f"course.yaml: marks.bonus names {task.stem}/{min(strangers)}, which is no check of the task")
-    return replace(info, max_points=info.max_points - sum(check.points for check in checks))
+def _hundred_percent(info: TaskInfo, task: Task, policy: Policy) -> TaskInfo:
+    """The task with the points that are its 100 %: with the questions that people mark, without bonus."""
+    asked = {question.name: question.points for question in task.manifest.manual}
+    has_bonus = any(name.startswith(f"{task.stem}/") for name in policy.bonus)
+    checks = {check.name: check.points for check in read_suite(task).checks} if has_bonus else {}
+    on_top = [points for name, points in {**asked, **checks}.items() if policy.is_bonus(task.stem, name)]
+    return replace(info, max_points=info.max_points + sum(asked.values()) - sum(on_top))

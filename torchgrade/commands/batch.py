@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from rich.console import Console
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
-from torchgrade.batch.intake.roster_file import read_roster, read_teams
-from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in
+from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
+from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
+from torchgrade.classes.anonymous import pseudonyms, set_anonymous
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -31,8 +34,10 @@ from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.isolation.launch.openers import Openers
-from torchgrade.marks import MISSING, PENDING, UNREADABLE, Row, Student
+from torchgrade.marking import gone
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, Row, Student
 from torchgrade.model import ExitCode
+from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
@@ -55,6 +60,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
         listed = _listed(options, book)
+        _keep_sheet(options, book, asked)
         with Openers(isolation(options), course.secret) as openers:
             submissions = _submissions(options, course, asked, listed, openers)
             intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
@@ -70,6 +76,19 @@ def _listed(options: argparse.Namespace, book: Gradebook | None) -> list[Student
     """The class list and the teams of the call; of what it does not name, that of the last time."""
     listed = read_roster(options.roster) if options.roster else listed_before(book)
     return read_teams(options.teams, listed) if options.teams else listed
+
+
+def _keep_sheet(options: argparse.Namespace, book: Gradebook, asked: Sequence[Task]) -> None:
+    """Keep the platform's own gradebook and the columns to fill; raises UsageError where they do not fit."""
+    sheet = read_exported(options.roster) if options.roster else Sheet.from_kept(book.setting("sheet") or "")
+    columns = json.loads(book.setting("columns") or "[]") if options.columns is None else options.columns
+    found = columns_for(sheet, columns, [plan.info for plan in task_plans(asked).values()])
+    book.set_setting("sheet", sheet.kept() if sheet else "")
+    book.set_setting("columns", json.dumps(columns))
+    for column in found if columns else ():
+        if column.points is None:
+            say(_("{column}: how many points are possible there is not known; the platform's own export as --roster "
+                  "tells").format(column=column.heading))  # fmt: skip
 
 
 def _submissions(
@@ -165,6 +184,8 @@ def existing_gradebook(out: Path) -> Path:
 
 def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
     need_open_files()
+    if options.anonymous is not None:
+        set_anonymous(book, options.anonymous)
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
@@ -179,7 +200,7 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
 
         def watcher(total: int) -> BatchProgress:
             say(_("to grade: {total} submissions; equal and known ones are not graded again").format(total=total))
-            return stack.enter_context(BatchProgress(console, total))
+            return stack.enter_context(BatchProgress(console, total, pseudonyms(book)))
 
         def pool(works: int) -> Pool:
             _demand(settings, course)
@@ -193,8 +214,13 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             raise TorchGradeError(
                 _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
                     error=error)) from None  # fmt: skip
-    rows = publish(book, course, options.out, graded.changes).rows
-    _tell(graded, rows, {student.key: student.called for student in book.students()}, options.out)
+    found = publish(book, course, options.out, graded.changes)
+    rows, known = found.rows, {*course.homeworks, *(task.stem for task in course.tasks)}
+    for student, what in sorted(key for key in book.extensions() if key[1] not in known):
+        words = _("the extension of {student} for {what} does nothing: course.yaml has no such task or homework")
+        say(words.format(student=found.pseudonyms.get(student, student), what=what))
+    names = {student.key: student.called for student in (*book.students(), *found.students)}
+    _tell(graded, rows, {**names, **found.pseudonyms}, options.out)
     return _code(graded, rows)
 
 
@@ -236,6 +262,11 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
           "{graded} graded now").format(
         rows=len(rows), missing=counts[MISSING], unreadable=counts[UNREADABLE], pending=counts[PENDING],
         broken=counts["broken"], graded=graded.graded))  # fmt: skip
+    if waiting := sum(row.status == UNMARKED for row in rows):
+        say(_("{count} rows wait for people to mark them: mark --write marking.csv").format(count=waiting))
+    for (task, part), count in Counter((row.task, remark.part) for row in rows for remark in gone(row)).items():
+        words = _("{count} marks or comments are about {part} of {task}, which is gone; they are kept and still shown")
+        say(words.format(count=count, part=part, task=task))
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -15,10 +16,14 @@ from torchgrade.report.feedback_text import WORDS
 
 
 class BatchProgress:
-    """Counts what is done, running, failed and broken, and estimates the rest. A context manager."""
+    """Counts what is done, running, failed and broken, and estimates the rest. A context manager.
 
-    def __init__(self, console: Console, total: int) -> None:
+    ``names`` are those to be shown in place of students' keys.
+    """
+
+    def __init__(self, console: Console, total: int, names: Mapping[str, str]) -> None:
         self.console = console
+        self.names = names
         self.total = total
         self.done = self.failed = self.broken = self.running = 0
         self.began: dict[int, float] = {}
@@ -52,15 +57,19 @@ class BatchProgress:
             took = time.monotonic() - self.began.pop(id(work), time.monotonic())
             also = f" (+{work.people - 1})" if work.people > 1 else ""
             score = f"{WORDS[grade.status].lower():<6} {grade.points:g}/{grade.max_points:g}"
-            name = plain(work.label, lines=False)
+            name = self._called(work)
             print(f"{self.done}/{self.total}  {score}  {took:.1f} s  {name}{also}", file=self.console.file, flush=True)
         self._show()
 
     def retried(self, work: Work, reason: str) -> None:
         self.running -= 1
         self.console.print(_("our own fault, tried again: {name}: {reason}").format(
-            name=plain(work.label, lines=False), reason=plain(reason, lines=False)))  # fmt: skip
+            name=self._called(work), reason=plain(reason, lines=False)))  # fmt: skip
         self._show()
+
+    def _called(self, work: Work) -> str:
+        student, _space, task = work.label.rpartition(" ")
+        return plain(f"{self.names.get(student, student)} {task}", lines=False)
 
     def _show(self) -> None:
         if not self.live:

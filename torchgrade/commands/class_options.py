@@ -34,8 +34,18 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     serve.set_defaults(run=lazy("torchgrade.commands.serve", "serve"))
     release = commands.add_parser("release", help=_("write the learner's edition: no solutions, no hidden checks"))
     release.add_argument("folder", type=Path, metavar="DIR")
+    kind = release.add_mutually_exclusive_group()
+    kind.add_argument("--actions", action="store_true", help=_("with a workflow that grades every push on GitHub"))
+    kind.add_argument("--gradescope", action="store_true", help=_("an autograder.zip for Gradescope instead"))
+    asked = release.add_mutually_exclusive_group()
+    asked.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("with --gradescope: only this"))
+    asked.add_argument("--homework", metavar="NAME", help=_("with --gradescope: the tasks of this homework"))
     release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
+    autograde = commands.add_parser("autograde", help=_("grade one hand-in in Gradescope's folders"))
+    autograde.add_argument("root", type=Path, metavar="DIR", help=_("with source/, submission/ and results/"))
+    autograde.add_argument("--isolation", choices=("auto", "strict", "standard", "process"), default="auto")
+    autograde.set_defaults(run=lazy("torchgrade.commands.autograde", "autograde"))
 
 
 def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], lazy: Lazy) -> None:
@@ -47,6 +57,10 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser], la
     batch.add_argument("--homework", metavar="NAME", help=_("the tasks that course.yaml lists under this name"))
     batch.add_argument("--roster", type=Path, metavar="FILE", help=_("CSV or .xlsx with id, name, e-mail, section"))
     batch.add_argument("--teams", type=Path, metavar="FILE", help=_("CSV with team and member: one hand-in for all"))
+    batch.add_argument(
+        "--canvas-column", "--blackboard-column", action="append", dest="columns", metavar="HEADING",
+        help=_("where the total goes in the platform's gradebook; `task07=HEADING` for one task; repeatable"),
+    )  # fmt: skip
     batch.add_argument("--plan", action="store_true", help=_("show file, person and task, and end"))
     batch.add_argument("--yes", action="store_true", help=_("grade although people or files are in doubt"))
     batch.add_argument("--pattern", metavar="REGEX", help=_("path to (?P<student>…), also task, attempt, date, file"))
@@ -69,6 +83,29 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], l
     override.add_argument("--why", required=True, metavar="TEXT")
     _add_out(override)
     override.set_defaults(run=lazy("torchgrade.commands.people", "override"))
+    mark = commands.add_parser("mark", help=_("points and comments by hand, for one part or by a sheet for many"))
+    mark.add_argument("student", metavar="STUDENT", nargs="?", help=_("key, id, e-mail or name; or a team"))
+    mark.add_argument("task", metavar="TASK", nargs="?", help=_("or `all`: a comment on the whole hand-in"))
+    mark.add_argument("part", metavar="PART", nargs="?", help=_("a question, question/2 of its rubric, or a check"))
+    mark.add_argument("--points", metavar="POINTS", help=_("a number, or `none` to withdraw"))
+    mark.add_argument("--comment", metavar="TEXT", help=_("the student reads it"))
+    mark.add_argument("--alike", action="store_true", help=_("all whose answers are equal, together"))
+    sheets = mark.add_mutually_exclusive_group()
+    sheets.add_argument("--write", type=Path, metavar="FILE", help=_("a sheet to fill in: marking.csv"))
+    sheets.add_argument("--read", type=Path, metavar="FILE", help=_("take what a sheet says; a blank changes nothing"))
+    mark.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("in the sheet; repeatable"))
+    mark.add_argument("--plan", action="store_true", help=_("show what would be new, and end"))
+    mark.add_argument("--checks", action="store_true", help=_("in the sheet: also checks that cost points"))
+    _add_out(mark)
+    mark.set_defaults(run=lazy("torchgrade.commands.marking", "mark"))
+    extend = commands.add_parser("extend", help=_("more time for a student"))
+    extend.add_argument("student", metavar="STUDENT", nargs="?", help=_("key, id, e-mail or name; or a team"))
+    extend.add_argument("what", metavar="TASK", nargs="?", help=_("a task or a homework that has a deadline"))
+    extend.add_argument("until", metavar="UNTIL", nargs="?", help=_("a date, a time, `2 days`, or `none` to withdraw"))
+    extend.add_argument("--why", default="", metavar="TEXT")
+    extend.add_argument("--read", type=Path, metavar="FILE", help=_("CSV with student, what, until and why"))
+    _add_out(extend)
+    extend.set_defaults(run=lazy("torchgrade.commands.marking", "extend"))
     explain = commands.add_parser("explain", help=_("everything that led to a mark, and a reply to the student"))
     explain.add_argument("student", metavar="STUDENT", help=_("key, id, e-mail or name"))
     explain.add_argument("task", metavar="TASK", nargs="?", help=_("without it: a page of the whole history"))
@@ -105,6 +142,11 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def _add_grading(parser: argparse.ArgumentParser) -> None:
     _add_out(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--anonymous", action="store_true", default=None, help=_("pseudonyms in all but the platforms' exports")
+    )
+    shown.add_argument("--named", action="store_false", dest="anonymous", help=_("names again"))
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help=_("side by side (default: the cores)"))
     parser.add_argument("--gpu-jobs", type=int, default=1, metavar="N", help=_("side by side on one GPU (default 1)"))
     parser.add_argument("--device", choices=(*DEVICES, "all"), default="cpu")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
-from torchgrade.batch.intake.roster import one_student
 from torchgrade.classes.account import Account, account_lines, account_of, history, lost
 from torchgrade.classes.publish import about_of, environment_of, write
 from torchgrade.commands.batch import existing_gradebook, say
+from torchgrade.commands.people import People
 from torchgrade.commands.places import try_folder
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
@@ -30,7 +30,7 @@ def explain(options: argparse.Namespace, course: Course) -> int:
     """Print what led to a student's mark, or to all of them, and keep it below ``explained/`` in the results."""
     tasks = [course.find(options.task)] if options.task else list(course.tasks)
     with Gradebook(existing_gradebook(options.out)) as book:
-        student = one_student(book.students(), options.student, book.read_as())
+        student = People.of(book).one(options.student)
         known = {task: account_of(book, course, student, task) for task in tasks}
         accounts = {task: account for task, account in known.items() if account is not None}
         if not accounts:

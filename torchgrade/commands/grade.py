@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,8 +22,8 @@ from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.openers import Openers
 from torchgrade.last_run import last_grades
-from torchgrade.model import Result
-from torchgrade.report import scoreboard
+from torchgrade.model import ExitCode, Result, Status
+from torchgrade.report import actions, scoreboard
 from torchgrade.report.pictures import demand, draw
 from torchgrade.submission import Submission, read_exercises, read_submission
 
@@ -80,8 +81,22 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             onward=onward(course, tasks, only) if own_work else "",
         )
     _write(options, result)
+    code = _tell_actions(result) if options.actions else result.exit_code
     sys.stdout.flush()
-    return int(result.exit_code)
+    return int(code)
+
+
+def _tell_actions(result: Result) -> ExitCode:
+    """Annotations and the run's summary; tasks that are not begun fail nobody."""
+    for line in actions.annotated(result):
+        print(line)
+    if place := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(place).open("a", encoding="utf-8", errors="replace") as page:
+            page.write(actions.summary(result))
+    if result.exit_code is ExitCode.BROKEN:
+        return ExitCode.BROKEN
+    passed = all(task.status is Status.PASSED for task in actions.begun(result))
+    return ExitCode.PASSED if passed else ExitCode.NOT_YET
 
 
 class Gallery:

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 
 from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.classes.anonymous import pseudonyms
 from torchgrade.classes.fingerprints import Reader
 from torchgrade.classes.publish import write
 from torchgrade.classes.similar import Alike
 from torchgrade.classes.similar import similar as compare
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.course import Course
+from torchgrade.course_tools.gradescope import write_autograder
 from torchgrade.course_tools.release import localise
 from torchgrade.course_tools.release import release as write_edition
 from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.workflow import write_workflow
+from torchgrade.errors import UsageError
 from torchgrade.handin.source import Unreadable, decode
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.launch.launcher import open_launcher
@@ -33,7 +37,9 @@ def similar(options: argparse.Namespace, course: Course) -> int:
         open_launcher(hidden=course.secret, torch=False) as launcher,
         Reader(launcher) as read,
     ):
-        names = {student.key: student.shown for student in book.students()}
+        hidden = pseudonyms(book)
+        names = {key: hidden.get(key, shown) for key, shown in ((s.key, s.shown) for s in book.students())}
+        names |= {name: name for name in hidden.values()}
         teams = {student.key: student.team for student in book.students() if student.team}
         known = {info.task for info in book.tasks()}
         for task in course.select(options.tasks or ()):
@@ -41,6 +47,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
                 continue
             stub = stub_text(task)
             documents = {student: read(text, stub) for student, text in _texts(book, task.stem, teams).items()}
+            documents = {hidden.get(student, student): document for student, document in documents.items()}
             for student in [student for student, document in documents.items() if document is None]:
                 say(_("{task}: {student} is left out, reading it takes too long").format(
                     task=task.stem, student=plain(names[student])))  # fmt: skip
@@ -73,10 +80,20 @@ def _texts(book: Gradebook, task: str, teams: Mapping[str, str]) -> dict[str, st
 
 
 def release(options: argparse.Namespace, course: Course) -> int:
-    """Write the learner's edition: stubs, data sets, public checks and the engine."""
+    """Write the learner's edition: stubs, data sets, public checks and the engine; or an autograder."""
+    if options.gradescope:
+        tasks = course.homework(options.homework) if options.homework else course.select(options.tasks or ())
+        place = write_autograder(course, tasks, options.folder)
+        say(_("{place}: {tasks} tasks with their hidden checks and solutions; for Gradescope alone").format(
+            place=place, tasks=len(tasks)))  # fmt: skip
+        return int(ExitCode.PASSED)
+    if options.tasks or options.homework:
+        raise UsageError(_("an edition holds all tasks; --task and --homework are for --gradescope"))
     hidden = write_edition(course, options.folder)
     if options.language:
         localise(options.folder, options.language)
+    if options.actions:
+        write_workflow(options.folder)
     count = sum(hidden.values())
     say(_("{folder}: {tasks} tasks; {count} hidden checks stay here").format(
         folder=options.folder, tasks=len(hidden), count=count))  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import getpass
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
 from torchgrade.batch.run import Submissions, take_in
+from torchgrade.classes.anonymous import pseudonyms
 from torchgrade.classes.publish import publish
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
@@ -38,23 +39,39 @@ def override(options: argparse.Namespace, course: Course) -> int:
 
 def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> None:
     """What the marks are now: the sum of a task, and of the total."""
-    for student in students:
+    for student in [found.pseudonyms.get(student, student) for student in students]:
         mark = found.marks[student]
         if task is not None:
             say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
         say(f"{student}: {total_words(mark)}")
 
 
-def students_of(book: Gradebook, said: str) -> list[str]:
-    """The key of a student, or of every member of a team."""
-    students = book.students()
-    team = [student.key for student in students if said and student.team == said]
-    return team or [one_student(students, said, book.read_as()).key]
+@dataclass(frozen=True)
+class People:
+    """Who is in a class, to be named by an instructor. ``labels`` is what the files call them."""
+
+    students: Sequence[Student]
+    labels: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, book: Gradebook) -> People:
+        hidden = {name: [key] for key, name in pseudonyms(book).items()}
+        return cls(book.students(), {**book.read_as(), **hidden})
+
+    def named(self, said: str) -> list[str]:
+        """The key of a student, or of every member of a team; UsageError where nobody or several are meant."""
+        team = [student.key for student in self.students if said and student.team == said]
+        exact = [student.key for student in self.students if student.key == said]
+        return team or exact or [self.one(said).key]
+
+    def one(self, said: str) -> Student:
+        """The student that is meant; UsageError where that is nobody or several."""
+        return one_student(self.students, said, self.labels)
 
 
 def rows_of(book: Gradebook, course: Course, said: str, task: Task) -> list[Row]:
     """The rows of a student, or of every member of a team."""
-    keys, table = students_of(book, said), standing(book, course).table
+    keys, table = People.of(book).named(said), standing(book, course).table
     found = [table[key][task.stem] for key in keys if task.stem in table[key]]
     if not found:
         raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
@@ -114,14 +131,14 @@ def _somebody(book: Gradebook, said: str) -> Student:
     """A student of the class; a new one where no list says who belongs to it."""
     students = book.students()
     if any(student.listed for student in students) or any(said in (s.key, s.name, s.email) for s in students):
-        return one_student(students, said, book.read_as())
+        return People.of(book).one(said)
     return Student(said, said)
 
 
 def merge(options: argparse.Namespace, course: Course) -> int:
     """Two entries of one person become one, now and in every reading to come."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        one, other = (one_student(book.students(), said, book.read_as()) for said in (options.student, options.into))
+        one, other = (People.of(book).one(said) for said in (options.student, options.into))
         if one.key == other.key:
             raise UsageError(_("{student} is one entry already").format(student=one.key))
         book.merge(one.key, other.key, who=user())
@@ -133,7 +150,7 @@ def merge(options: argparse.Namespace, course: Course) -> int:
 def rename(options: argparse.Namespace, course: Course) -> int:
     """The same person under another id, or with another name."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        student = one_student(book.students(), options.student, book.read_as())
+        student = People.of(book).one(options.student)
         key = options.new or student.key
         name = student.name if options.name is None else options.name
         if key == student.key and name == student.name:
@@ -147,7 +164,7 @@ def rename(options: argparse.Namespace, course: Course) -> int:
 def remove(options: argparse.Namespace, course: Course) -> int:
     """Take somebody out of the class; the gradebook keeps the history."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
-        student = one_student(book.students(), options.student, book.read_as())
+        student = People.of(book).one(options.student)
         book.remove(student.key, who=user())
         publish(book, course, options.out)
         say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))

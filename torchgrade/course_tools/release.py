@@ -141,7 +141,7 @@ def _write_task(task: Task, target: Path) -> int:
     (target / "exercises").mkdir(exist_ok=True)
     (target / "exercises" / f"{task.stem}.py").write_text(stub, encoding="utf-8")
     (folder / "stub.py").write_text(stub, encoding="utf-8")
-    shutil.copy2(task.folder / "task.yaml", folder / "task.yaml")
+    (folder / "task.yaml").write_text(_without_rubrics(task), encoding="utf-8")
     suite, hidden = public_text(task.suite.read_text(encoding="utf-8"), f"graders/{task.stem}/checks.py")
     (folder / "checks.py").write_text(suite, encoding="utf-8")
     if task.probes.is_file():
@@ -164,3 +164,13 @@ def _write_floors(source: Path, target: Path, suite: str) -> None:
         if isinstance(entry, dict) and f'"{name}"' in suite:
             public[name] = {key: entry[key] for key in floors if key in entry}
     target.write_text(json.dumps(public, indent=1) + "\n", encoding="utf-8")
+
+
+def _without_rubrics(task: Task) -> str:
+    """The manifest as it stands; where people mark questions, without what they look for."""
+    text = (task.folder / "task.yaml").read_text(encoding="utf-8")
+    if not any(question.rubric for question in task.manifest.manual):
+        return text
+    data = yaml.safe_load(text)
+    data["manual"] = {one.name: {"title": one.title, "points": one.points} for one in task.manifest.manual}
+    return str(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))

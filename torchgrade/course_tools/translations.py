@@ -20,14 +20,14 @@ from babel.messages.catalog import Catalog, Message
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, todo_sentences
 from torchgrade.i18n import DOMAIN, FOLDER
-from torchgrade.marks import MISSING, PENDING, UNREADABLE
+from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE
 from torchgrade.model import CATEGORIES, Status
 from torchgrade.suites import Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
 MARKS = ("_", "noop", "plural")  # the functions whose text is translated
 SAID = ("hint", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
-OPEN_WORDS = (MISSING, PENDING, UNREADABLE)  # of a row without a grade
+OPEN_WORDS = (MISSING, PENDING, UNMARKED, UNREADABLE)  # of a row without a grade
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
 KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
 
@@ -91,12 +91,13 @@ def task_texts(task: Task) -> Iterator[str]:
     facts = task.manifest
     suite = suite_texts(read_suite(task))
     hints = (hint.text for hint in facts.hints)
-    yield from dict.fromkeys([facts.title, facts.summary, *hints, *suite, *stub_texts(stub_text(task))])
+    asked = (text for question in facts.manual for text in (question.title, *(item for item, _ in question.rubric)))
+    yield from dict.fromkeys([facts.title, facts.summary, *hints, *asked, *suite, *stub_texts(stub_text(task))])
 
 
 def suite_texts(suite: Suite) -> Iterator[str]:
     yield from (check.title for check in suite.checks)
-    yield from sorted(suite.sentences)
+    yield from sorted(text for text in suite.sentences | suite.sentences_by_name if " " in text)
     yield from value_texts(suite.tree)
     for node in ast.walk(suite.tree):
         if isinstance(node, ast.Call):

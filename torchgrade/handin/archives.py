@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import IO, BinaryIO, NamedTuple, cast
 
+from torchgrade.handin import libarchive_reader
 from torchgrade.handin.inflate import Bomb, Metered, Plain, megabytes
 from torchgrade.handin.kinds import is_archive
 from torchgrade.handin.limits import ArchiveLimits
@@ -128,15 +129,29 @@ def _open(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tupl
     """(name, reason to refuse it, what opens it) of each member."""
     magic = stream.read(6)
     stream.seek(0)
-    for mark, kind in ((b"Rar!", "RAR"), (b"7z\xbc\xaf", "7z")):
-        if magic.startswith(mark):
-            raise Refused(f"it is a {kind} archive, whatever its name says; hand in a .zip")
+    for mark, kind in libarchive_reader.MARKS:
+        if magic.startswith(mark[: len(magic)]) and magic:
+            if not (libarchive_reader.HERE and limits.confined):
+                raise Refused(f"it is a {kind} archive, whatever its name says; hand in a .zip")
+            return _packed_members(stream, kind)
     if magic.startswith(b"PK"):
         return _zip_members(stream, packed, limits)
     # Headers and padding come on top of the files.
     most = limits.total + 2048 * limits.count
     plain = Plain.of(stream, magic)
     return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio))
+
+
+def _packed_members(stream: BinaryIO, kind: str) -> Iterator[tuple[str, str, _Opener]]:
+    try:
+        for name, refusal, content in libarchive_reader.entries(stream):
+            yield decode_name(name), refusal, partial(_same, content)
+    except libarchive_reader.Unopened as error:
+        raise Refused(f"it is a {kind} archive that cannot be read ({reason(error)}); hand in a .zip") from None
+
+
+def _same(content: libarchive_reader.Blocks) -> AbstractContextManager[IO[bytes]]:
+    return cast("AbstractContextManager[IO[bytes]]", content)  # it only ever reads
 
 
 def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 
+from torchgrade.handin import libarchive_reader
+
 CODE = (".py", ".ipynb", ".py.txt", ".ipynb.txt", ".ipynb.json")  # editors and browsers add the second suffix
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _OTHER_ARCHIVES = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst", ".lz", ".lzma", ".cab", ".iso", ".dmg", ".arj")
@@ -27,7 +29,7 @@ def is_notebook(name: str) -> bool:
 
 def is_archive(name: str) -> bool:
     """An archive that can be opened."""
-    return name.lower().endswith(ARCHIVES)
+    return name.lower().endswith((*ARCHIVES, *(libarchive_reader.SUFFIXES if libarchive_reader.HERE else ())))
 
 
 def may_hold_anything(name: str) -> bool:
@@ -38,7 +40,7 @@ def may_hold_anything(name: str) -> bool:
 def split_suffix(name: str) -> tuple[str, str]:
     """Name and suffix; ``.tar.gz`` and ``.py.txt`` are one suffix."""
     lower = name.lower()
-    double = max((s for s in (*ARCHIVES, *CODE) if lower.endswith(s)), key=len, default="")
+    double = max((s for s in (*ARCHIVES, *libarchive_reader.SUFFIXES, *CODE) if lower.endswith(s)), key=len, default="")
     cut = len(name) - len(double) if double else len(posixpath.splitext(name)[0])
     return name[:cut], name[cut:]
 

@@ -14,7 +14,10 @@ SECONDS = 60.0  # to open one hand-in, waiting included
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may contain. ``ratio`` is unpacked size to packed size."""
+    """What an archive may contain. ``ratio`` is unpacked size to packed size.
+
+    ``confined``: it is read where a fault of a library harms nobody.
+    """
 
     total: int = 256 << 20
     member: int = FILE
@@ -22,6 +25,7 @@ class ArchiveLimits:
     ratio: int = 200
     nesting: int = 1
     small: int = 4 << 20  # below this total any ratio is harmless
+    confined: bool = False
 
 
 # The instructor's one archive of a whole class; the archives in it stay closed.

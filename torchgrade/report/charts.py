@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from torchgrade.i18n import translate as _
+
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 640, 180, 22, 18
 
 
@@ -15,8 +17,8 @@ def histogram_svg(counts: Sequence[int], labels: Sequence[str]) -> Markup:
     most = max(counts, default=0) or 1
     told = ", ".join(f"{label} %: {count}" for label, count in zip(labels, counts, strict=True) if count)
     parts = [
-        Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="Students by total. {}" class="histogram">').format(
-            _WIDTH, _HEIGHT + _FOOT, told or "No totals yet"
+        Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{} {}" class="histogram">').format(
+            _WIDTH, _HEIGHT + _FOOT, _("Students by total."), told or _("No totals yet")
         )
     ]
     for place, (count, label) in enumerate(zip(counts, labels, strict=True)):
@@ -30,8 +32,6 @@ def histogram_svg(counts: Sequence[int], labels: Sequence[str]) -> Markup:
         if count:
             parts.append(Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x + step / 2, y - 4, count))
         parts.append(
-            Markup('<text x="{:.1f}" y="{}">{}</text>').format(
-                x + step / 2, _HEIGHT + _FOOT - 5, escape(label.replace(" to ", "\u2013"))
-            )
+            Markup('<text x="{:.1f}" y="{}">{}</text>').format(x + step / 2, _HEIGHT + _FOOT - 5, escape(label))
         )
     return Markup("").join([*parts, Markup("</svg>")])

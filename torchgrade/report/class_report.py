@@ -9,24 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torchgrade.i18n import noop
+from torchgrade.i18n import translate as _
 from torchgrade.marks import MISSING, OPEN, TEST_STUDENT, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Status
 from torchgrade.report import statistics
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.feedback import TEMPLATES, environment
-from torchgrade.report.sum_text import late_words, line_words
+from torchgrade.report.sum_text import late_words, line_words, total_words
 from torchgrade.report.tables import Marks, by_student
 from torchgrade.sums import TaskSum, Total
 
 _MOST = 12  # misconceptions: more are not taught in a week
 _ZEROS = {
-    MISSING: "Nothing came",
-    UNREADABLE: "Something came that cannot be read",
-    Status.TODO.value: "Handed in as it was handed out",
-    Status.TIMED_OUT.value: "It ran past the time limit",
-    Status.OUT_OF_MEMORY.value: "It ran past the memory limit",
-    Status.CRASHED.value: "It raised or died before any check passed",
-    Status.FAILED.value: "Graded, and nothing was right",
+    MISSING: noop("Nothing came"),
+    UNREADABLE: noop("Something came that cannot be read"),
+    Status.TODO.value: noop("Handed in as it was handed out"),
+    Status.TIMED_OUT.value: noop("It ran past the time limit"),
+    Status.OUT_OF_MEMORY.value: noop("It ran past the memory limit"),
+    Status.CRASHED.value: noop("It raised or died before any check passed"),
+    Status.FAILED.value: noop("Graded, and nothing was right"),
 }  # why something is worth nothing
 _SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of the zero that they are worth
 
@@ -78,11 +80,12 @@ def class_report(
         facts=facts,
         tasks=tasks,
         tracks=tracks,
+        sections=sorted({student.section for student in students} - {""}),
         students=[_student(s, table[s.key], marks[s.key], tasks, facts.links, tracks) for s in students],
         items=[_item(item) for item in items],
         everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],
         nobody=[item for item in items if item.verdicts and item.passes == 0],
-        histogram=histogram_svg(statistics.histogram(percents), [f"{10 * i} to {10 * i + 10}" for i in range(10)]),
+        histogram=histogram_svg(statistics.histogram(percents), [f"{10 * i}\u2013{10 * i + 10}" for i in range(10)]),
         summary=_summary(percents, people),
         statuses=_statuses(counted),
         slow=_outliers(counted, "seconds", students),
@@ -109,6 +112,7 @@ def _student(
         "who": student,
         "link": links.get(student.key, ""),
         "mark": mark,
+        "words": total_words(mark),
         "cells": {task.task: _cell(rows[task.task], mark.line(task.task)) for task in tasks},
         "tracks": [_track_cell(track, [mark.line(task.task) for task in track.tasks]) for track in tracks],
         "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),
@@ -129,9 +133,9 @@ def _level(share: float) -> str:
 
 def _cell(row: Row, line: TaskSum) -> dict[str, Any]:
     level = "open" if line.points is None else _level(line.share)
-    notes = [row.status.replace("_", " ")]
+    notes = [_(row.status).replace("_", " ")]
     if row.override:
-        notes.append(f"set by hand: {row.override.why}")
+        notes.append(_("set by hand: {why}").format(why=row.override.why))
     if line.late:
         notes.append(late_words(line.late))
     if line.points is not None and (row.by_hand or line.bonus or (line.late and line.late.cost)):
@@ -141,7 +145,7 @@ def _cell(row: Row, line: TaskSum) -> dict[str, Any]:
     # Zeros of different kinds look different: nothing came, nothing that can be read came, or it was graded.
     word = row.status if line.points is None or (row.status in _SAID and not row.override) else ""
     level = row.status if word and line.points is not None else level
-    return {"row": row, "line": line, "level": level, "word": word.replace("_", " "), "notes": "; ".join(notes)}
+    return {"row": row, "line": line, "level": level, "word": _(word).replace("_", " "), "notes": "; ".join(notes)}
 
 
 def _item(item: statistics.Item) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import unicodedata
 
 REPLACEMENT = "\ufffd"
 _FORMULA = tuple("=+-@＝＋－＠")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _TAKEN = re.compile(r".*-[0-9a-f]{12}|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # our own hashes; names of devices
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$:@/])")
 
@@ -43,10 +43,17 @@ def cell(value: object) -> str:
         return str(int(value))
     if isinstance(value, float):
         return f"{value:.12g}"
-    text = plain(str(value), lines=False)
-    if text.lstrip().startswith(_FORMULA):
-        return text if _NUMBER.fullmatch(text) else "'" + text
-    return text
+    return harmless(plain(str(value), lines=False))
+
+
+def harmless(text: str) -> str:
+    """A text as it is, unless a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not NUMBER.fullmatch(text) else text
+
+
+def uncelled(text: str) -> str:
+    """What ``cell`` made such a text of."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_FORMULA) else text
 
 
 def markup(text: str) -> str:

@@ -15,6 +15,7 @@ from torchgrade.model import Outcome, Result, short_name
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
 from torchgrade.report.learner_view import learner_result
+from torchgrade.report.student_result import PEOPLE
 from torchgrade.report.sum_text import SumTable, late_words, line_words, number, sum_table
 from torchgrade.sums import TaskSum, Total
 
@@ -38,13 +39,21 @@ def environment() -> Environment:
 
 
 def feedback_markdown(
-    student: Student, result: Result, rows: Mapping[str, Row], mark: Total, rules: Sequence[str] = ()
+    student: Student,
+    result: Result,
+    rows: Mapping[str, Row],
+    mark: Total,
+    rules: Sequence[str] = (),
+    comment: str = "",
 ) -> str:
-    """A Markdown document; every text in it is shown as it is, and none becomes markup. ``rules`` made the mark."""
+    """A Markdown document; every text in it is shown as it is, and none becomes markup. ``rules`` made the mark,
+    ``comment`` is about the whole hand-in.
+    """
     seen = learner_result(result)
     who = f"**{markdown(student.shown)}**{markdown(_team(student))}"
     lines = [f"# {markdown(_(seen.course))}", "", f"{who}: {_headline(mark)}", ""]
     lines += [*_sum_markdown(sum_table(mark)), *(f"{rule}\n" for rule in rules)]
+    lines += [f"{_('comment')}: {markdown(comment)}", ""] if comment else []
     for task in seen.tasks:
         row, line = rows[task.task], mark.line(task.task)
         lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, line, markdown), ""]
@@ -75,9 +84,9 @@ def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> s
     """What the task earned, and what of it was graded; ``clean`` is for what students wrote."""
     if line.points is None:
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
-        return words.format(reason=clean(row.reason or _(row.status)))
+        return words.format(reason=clean(_(row.reason or row.status)))
     late = [late_words(line.late)] if line.late else []
-    return " ".join([f"{line_words(line)}.", *map(clean, handed(row)), *late])
+    return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
 
 
 def handed(row: Row) -> list[str]:
@@ -89,12 +98,20 @@ def handed(row: Row) -> list[str]:
     return [*file, *([attempt] if row.attempts > 1 else [])]
 
 
+def word_of(check: Outcome) -> str:
+    """What became of a check; of what people said and decided there is no verdict."""
+    return _("people") if check.category == PEOPLE else _(WORDS[check.status]).lower()
+
+
 def _check_markdown(check: Outcome) -> list[str]:
     where = "" if check.device == "cpu" else f" [{check.device}]"
     hidden = _(" (hidden)") if check.hidden else ""
     score = points_text(check.points, check.max_points)
-    word = _(WORDS[check.status]).lower()
-    lines = [f"- **{word}** {markdown(_(check.title))}{where}{hidden}, {_(check.category)}, {score}"]
+    word = word_of(check)
+    facts = [_(check.category)] * (check.category != PEOPLE) + [score] * bool(check.max_points)
+    lines = [", ".join([f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts])]
+    if check.category == PEOPLE:
+        return [*lines, *(f"  - {markdown(line)}" for line in check.message.splitlines())]
     text = "\n".join(_undented(details(check)))
     return [*lines, "", code_block(text), ""] if text else lines
 
@@ -118,7 +135,7 @@ def _hidden_sentence(count: int) -> str:
 
 def feedback_html(
     student: Student, result: Result, rows: Mapping[str, Row], mark: Total, rules: Sequence[str] = (),
-    home: str = "../../report.html",
+    comment: str = "", home: str = "../../report.html",
 ) -> str:  # fmt: skip
     """One self-contained page. ``home`` leads back to the class's page; empty for a page that is handed out."""
     seen = learner_result(result)
@@ -131,7 +148,7 @@ def feedback_html(
             "checks": [
                 {
                     "check": c,
-                    "word": _(WORDS[c.status]).lower(),
+                    "word": word_of(c),
                     "text": "\n".join(_undented(details(c))),
                 }
                 for c in task.checks
@@ -147,6 +164,7 @@ def feedback_html(
         headline=_headline(mark),
         sum=sum_table(mark),
         rules=rules,
+        comment=comment,
         tasks=blocks,
         hidden=_hidden_sentence(hidden) if hidden else "",
         home=home,

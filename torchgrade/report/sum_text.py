@@ -9,6 +9,7 @@ from typing import Any
 
 from torchgrade.i18n import noop, plural
 from torchgrade.i18n import translate as _
+from torchgrade.marks import HandPart
 from torchgrade.model import short_name
 from torchgrade.policy import LateRule, Policy
 from torchgrade.sums import Late, TaskSum, Total
@@ -22,6 +23,10 @@ _MINUS = "\N{MINUS SIGN}"
 def number(value: float | None) -> str:
     """As every output prints it; nothing where there is none."""
     return "" if value is None else f"{value:.6g}"
+
+
+def points_of(part: HandPart) -> str:
+    return f"{_('open') if part.points is None else number(part.points)}/{number(part.max_points)}"
 
 
 @dataclass(frozen=True)
@@ -140,10 +145,15 @@ def policy_words(policy: Policy, mark: Total) -> list[str]:
     if mark.days_left is not None:
         told = _("Of {days} grace days {left} are left; they are used in order of the deadlines, where they help.")
         words.append(told.format(days=policy.grace_days, left=mark.days_left))
-    if policy.best_of is not None:
-        words.append(_("The best {count} tasks count.").format(count=policy.best_of))
-    if policy.drop_lowest:
-        words.append(_("The worst are left out: {count}.").format(count=policy.drop_lowest))
+    for name, best_of, drop in [("", policy.best_of, policy.drop_lowest),
+                                *((one.name, one.best_of, one.drop_lowest) for one in policy.homeworks)]:  # fmt: skip
+        place = f"{name}: " if name else ""
+        if best_of is not None:
+            words.append(place + _("The best {count} tasks count.").format(count=best_of))
+        if drop:
+            words.append(place + _("The worst tasks are left out: {count}.").format(count=drop))
+    if policy.drop_homeworks:
+        words.append(_("The worst homeworks are left out: {count}.").format(count=policy.drop_homeworks))
     return words
 
 

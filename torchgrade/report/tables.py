@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.report.escape import cell
-from torchgrade.report.sum_text import COUNTS, late_words
+from torchgrade.report.sum_text import COUNTS, late_words, points_of
 from torchgrade.sums import Total
 
 Class = Mapping[str, Mapping[str, Row]]
@@ -23,12 +23,12 @@ def by_student(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
     return table
 
 
-def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """RFC 4180 text, every cell made harmless. Begins with a byte order mark, without which Excel takes UTF-8
-    for Latin 1."""
+def to_csv(head: Sequence[str], lines: Iterable[Sequence[object]], *, quoted: bool = False) -> str:
+    """RFC 4180 text, every cell made harmless, and in quotes if ``quoted``. Begins with a byte order mark, without
+    which Excel takes UTF-8 for Latin 1."""
     target = io.StringIO()
     target.write("\ufeff")
-    writer = csv.writer(target, lineterminator="\r\n")
+    writer = csv.writer(target, lineterminator="\r\n", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
     writer.writerow([cell(name) for name in head])
     for line in lines:
         writer.writerow([cell(value) for value in line])
@@ -90,8 +90,8 @@ def sums_csv(students: Sequence[Student], marks: Marks) -> str:
 
 _CHECK_HEAD = (
     "id", "name", "task", "attempt", "task_status", "check", "title", "category", "device", "hidden", "status",
-    "points", "max_points", "seconds", "message", "given", "expected", "got", "likely", "where", "reason", "override",
-    "late", "file", "submitted", "submission_hash", "grader_hash", "seed", "isolation",
+    "points", "max_points", "seconds", "message", "given", "expected", "got", "likely", "where", "comment", "reason",
+    "override", "late", "file", "submitted", "submission_hash", "grader_hash", "seed", "isolation",
 )  # fmt: skip
 
 
@@ -107,11 +107,20 @@ def checks_csv(students: Sequence[Student], rows: Iterable[Row]) -> str:
             row.reason, decided, row.late, row.label, row.submitted, row.submission_hash[:16], row.grader_hash,
             row.seed or None, row.isolation,
         ]  # fmt: skip
+        comments = {part: remark.comment for part, remark in row.remarks.items()}
         if not row.checks:
-            lines.append([*front, *[None] * 6, row.earned, row.max_points, row.seconds, *[None] * 6, *back])
+            lines.append([*front, *[None] * 6, row.earned, row.max_points, row.seconds, *[None] * 6, None, *back])
         for c in row.checks:
             middle = [c.id, c.title, c.category, c.device, c.hidden, str(c.status), c.points, c.max_points, c.seconds]
-            lines.append([*front, *middle, c.message, c.given, c.expected, c.got, c.likely, c.where, *back])
+            evidence = [c.message, c.given, c.expected, c.got, c.likely, c.where]
+            lines.append([*front, *middle, *evidence, comments.get(c.id), *back])
+        for part in row.by_hand:
+            middle = [part.name, part.title, "people", None, False, None, part.points, part.max_points, None]
+            said = "; ".join(comments[one.name] for one in (part, *part.items) if comments.get(one.name))
+            told = "; ".join(f"{item.title}: {points_of(item)}" for item in part.items)
+            lines.append([*front, *middle, told, *[None] * 5, said, *back])
+        if comments.get(""):
+            lines.append([*front, *[None] * 15, comments[""], *back])
     return to_csv(_CHECK_HEAD, lines)
 
 

@@ -26,7 +26,7 @@ def export_to_folders(images, labels, class_names, out_dir):
         of_class[class_names[label]].append(place)
     for name, places in of_class.items():
         folder = os.path.join(out_dir, name)
-        os.makedirs(folder)
+        os.makedirs(folder, exist_ok=True)
         for number, place in enumerate(places):
             image = torch.as_tensor(images[place])
             channels_last = torch.stack([image[0], image[1], image[2]], dim=-1)

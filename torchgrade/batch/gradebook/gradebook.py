@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from torchgrade.batch.gradebook.lock import WriterLock
 from torchgrade.batch.gradebook.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
 from torchgrade.errors import UsageError
-from torchgrade.marks import Override, Student, TaskInfo
+from torchgrade.marks import Override, Remark, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade, as_json
 
 
@@ -425,6 +425,25 @@ class Gradebook:
         """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""
         query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
         return [Decision(*row) for row in self.db.execute(query, (student, task))]
+
+    def remark(self, said: Iterable[tuple[str, str, str, float | None, str]], *, who: str) -> None:
+        """Keep what a person gives and says about parts of hand-ins, in the place of what was there.
+
+        Each is (student, task, part, points, comment); task and part are blank for the whole.
+        """
+        with self.transaction() as db:
+            db.executemany(
+                "INSERT INTO remarks (student, task, part, points, comment, who, made) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(*one, who, now()) for one in said],
+            )
+
+    def remarks(self) -> dict[tuple[str, str], dict[str, Remark]]:
+        """The newest of each part: (student, task) -> part -> remark; task and part are blank for the whole."""
+        query = "SELECT student, task, part, points, comment, who, made FROM remarks ORDER BY remark"
+        found: dict[tuple[str, str], dict[str, Remark]] = {}
+        for row in self.db.execute(query):
+            found.setdefault((row[0], row[1]), {})[row[2]] = Remark(*row[2:])
+        return found
 
     def give(self, file: str, student: Student, task: str, *, who: str) -> None:
         """This file is a hand-in of this student for this task, from the next reading on."""

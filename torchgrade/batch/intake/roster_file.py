@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from torchgrade.batch.intake.roster import Identity, Roster
+from torchgrade.batch.intake.sheets import parse_sheet, read_sheet
 from torchgrade.errors import UsageError
 from torchgrade.marks import GROUP, TEST_STUDENT, Student
+from torchgrade.platform_sheet import Sheet, grade_places
 
 # Column names, lower case, of plain lists and of the exports of Canvas, Moodle, Gradescope and Blackboard.
 _COLUMNS = {
@@ -39,64 +39,17 @@ _HEADING_LINES = 10  # so far down a title may push the headings
 
 def read_roster(path: Path) -> list[Student]:
     """The students in the order of the file; raises UsageError naming the line to mend."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if data.startswith(b"PK\x03\x04"):
-        return _students(_sheet(data, path), str(path))
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return parse_roster(data.decode("utf-16", "replace"), str(path))
-    for encoding in ("utf-8-sig", "gb18030", "cp1252"):
-        try:
-            return parse_roster(data.decode(encoding), str(path))
-        except UnicodeDecodeError:
-            continue
-    raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
+    return _students(read_sheet(path, _is_heading), str(path))
+
+
+def read_exported(path: Path) -> Sheet | None:
+    """The same file as the gradebook that a platform exported, to be given back with marks; None where it is none."""
+    return Sheet.of(read_sheet(path, _is_heading))
 
 
 def parse_roster(text: str, name: str) -> list[Student]:
     """The students of a roster's text."""
-    try:
-        return _students(_table(text.replace("\r\n", "\n").replace("\r", "\n")), name)
-    except (csv.Error, TypeError, ValueError) as error:  # a cell without end, a separator that cannot be one
-        raise UsageError(f"{name} is not readable as a table: {error}") from None
-
-
-def _table(text: str) -> list[list[str]]:
-    declared = re.match(r"sep=(.)\n", text)
-    head = next((line for line in text[:8192].splitlines() if _is_heading(_split(line))), "")
-    delimiter = declared[1] if declared else _delimiter(head)
-    return list(csv.reader(io.StringIO(text[declared.end() :] if declared else text), delimiter=delimiter))
-
-
-def _split(line: str) -> list[str]:
-    return line.replace('"', "").split(_delimiter(line))
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _sheet(data: bytes, path: Path) -> list[list[str]]:
-    """The first sheet of a workbook."""
-    try:
-        import openpyxl
-    except ImportError:
-        raise UsageError(
-            f"{path} is a workbook, which needs: pip install 'torchgrade[xlsx]'; or save it as CSV"
-        ) from None
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        return [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
-    except Exception as error:  # the reader raises what its many parts raise
-        raise UsageError(f"{path} is not a workbook that can be read: {type(error).__name__}") from None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)
+    return _students(parse_sheet(text, name, _is_heading), name)
 
 
 def _headings(cells: Iterable[str]) -> list[str]:
@@ -110,10 +63,13 @@ def _is_heading(cells: Iterable[str]) -> bool:
 
 
 def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
-    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), None)
+    worksheet = bool(table and grade_places(table))
+    place = next((i for i, cells in enumerate(table[:_HEADING_LINES]) if _is_heading(cells)), 0 if worksheet else None)
     if place is None:
         raise UsageError(f"{name} needs a heading line with at least one of id, name, email")
     head = _headings(table[place])
+    if worksheet:
+        head[:2] = "identifier", "full name"  # in whatever language they stand there
     places = {field: _place(head, names) for field, names in _COLUMNS.items()}
     students: list[Student] = []
     keys: dict[str, int] = {}
@@ -130,6 +86,8 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
             raise UsageError(
                 f"{name}, line {number}: {student.key} is in several teams ({student.team}); one team for a person"
             )
+        if student.key in keys and worksheet:  # two people of one name, whom the platform's number tells apart
+            student = replace(student, key=student.ids["identifier"])
         if student.key in keys:
             _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number

@@ -9,6 +9,7 @@ from torchgrade.handin.limits import SECONDS
 from torchgrade.handin.opener import Opener
 from torchgrade.isolation.launch.launcher import Launcher, Limits, WorkerProcess, open_launcher
 
+UNPACKER = "torchgrade.isolation.worker.unpacker"
 LIMITS = Limits(memory_mb=1024, wall_seconds=SECONDS, file_mb=1, processes=4)
 
 
@@ -26,7 +27,7 @@ class Openers:
 
     def _start(self) -> WorkerProcess:
         self._launcher = self._launcher or open_launcher(self._isolation, hidden=self._hidden, torch=False)
-        return self._launcher.start(LIMITS, serve="torchgrade.isolation.worker.unpacker:serve")
+        return self._launcher.start(LIMITS, preload=[UNPACKER], serve=f"{UNPACKER}:serve")
 
     def __enter__(self) -> Openers:
         return self

@@ -54,6 +54,8 @@ class Encoder:
             if len(value) > self.caps.text:
                 raise Unsendable(f"a bytes object of {len(value):,} bytes")
             return value
+        if isinstance(value, (list, tuple, dict)) and callable(value):  # an object that happens to be a list
+            return ["o", *self.refer(value)]
         if isinstance(value, (list, tuple)):
             return ["t" if isinstance(value, tuple) else "l", *self._parts(list(value), depth)]
         if isinstance(value, dict):

@@ -40,16 +40,19 @@ function filter(form) {
   const table = document.getElementById(form.dataset.table);
   const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const chosen = form.elements.choice.value;
+  const section = form.elements.section ? form.elements.section.value : "";
   const rows = table.tBodies[0].rows;
   const limit = form.dataset.all ? Infinity : LIMIT;
   let hits = 0;
   for (const row of rows) {
     const text = row.dataset.text;
-    const hit = words.every((word) => text.includes(word)) && (!chosen || row.dataset.choice.split(" ").includes(chosen));
+    const hit = words.every((word) => text.includes(word)) && (!chosen || row.dataset.choice.split(" ").includes(chosen))
+      && (!section || row.dataset.section === section);
     hits += hit ? 1 : 0;
     row.hidden = !hit || hits > limit;
   }
-  form.querySelector("[role=status]").textContent = Math.min(hits, limit) + " of " + rows.length + " shown";
+  form.querySelector("[role=status]").textContent =
+    form.dataset.shown.replace("{count}", Math.min(hits, limit)).replace("{all}", rows.length);
   form.querySelector("button").hidden = hits <= limit;
 }
 for (const form of document.querySelectorAll("form[data-table]")) {

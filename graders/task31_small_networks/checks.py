@@ -354,7 +354,7 @@ def test_lenet_values(submission, device):
     expect.close(answer, truth, scale=1e-6, given=given, likely=likely)
     for args, mode in (((), False), ((2, 21, 3), True), ((1, 28), True)):
         channels, size, classes = args if len(args) == 3 else (1, args[-1] if args else 32, 10)
-        x = normal(5, channels, size, size)
+        x = normal(5, channels, size, size).transpose(2, 3)
         net = filled_net(submission.LeNet5, *args, mode=mode)
         padding = 2 * (args == (1, 28) and pads(on_meta(submission.LeNet5, 1, 28)))
         answer = net.to(device)(x.to(device)).detach().cpu()
@@ -649,6 +649,8 @@ def test_block_modes(submission):
         x, given = normal(3, 4, 7, 6), f"BasicBlock{args} in evaluation mode, filled by shape"
         net = filled_net(submission.BasicBlock, *args, mode=False)
         expect.close(net(x), block(x, *args, training=False), scale=1e-6, given=given)
+        single = submission.BasicBlock(*args)
+        expect.dtype(single(x.float()), torch.float32)
         expect.moves_only(net, net, x, given=f"a pass of BasicBlock{args} in evaluation mode")
         net.train()
         _, kept = moved(net, net, x)
@@ -829,8 +831,10 @@ def test_resnet_values(submission):
         },
     )
     net = filled_net(submission.probes.plain_net, submission.MnistResNet, num_blocks, mode=False)
+    x = x[:1].transpose(2, 3)
     truth = head(stages(stem(x, net, training=False), num_blocks).mean((2, 3)))
-    expect.close(net(x), truth, scale=1e-6, given=given.replace("training", "evaluation"))
+    given = given.replace("training", "evaluation") + ", one image whose rows and columns are swapped in memory"
+    expect.close(net(x), truth, scale=1e-6, given=given)
     draws = operator_trace(net, x, among=("random",))
     expect.equal(len(draws), 0, because="there is no dropout", given="draws of one pass in evaluation mode")
 
@@ -883,6 +887,9 @@ def test_classify_values(submission):
         )
     found = submission.classify(model, images[:, None], 7)
     expect.close(found, truth, given="the images as (N, 1, H, W), batch_size=7")
+    turned = images.transpose(1, 2).contiguous().transpose(1, 2)
+    given = "images whose rows and columns are swapped in memory"
+    expect.close(submission.classify(model, turned), truth, given=given)
 
 
 @check("classify runs in evaluation mode and changes nothing", points=1, category="values", after=test_classify_values)

@@ -24,7 +24,7 @@ Conventions:
   else behind the last layer.
 * Layers are those of torch.nn with their default settings where nothing else is said; the names of the attributes are
   yours, and what has no parameters may be a function. Nothing is drawn at random in a pass: there is no dropout. The
-  weights start with values from which the network learns, as those of PyTorch do.
+  weights start with values at which gradients reach every parameter, as those of PyTorch do; zeros do not.
 * What is given is not changed.
 
 Forbidden: ``torchvision`` and other libraries that have the networks or the transforms ready-made.

@@ -1,4 +1,4 @@
-"""Helpers of task 31 that run beside the submission: plain blocks, a short training, and images in other forms."""
+"""Helpers of task 31 that run beside the submission: plain blocks, and images in other forms."""
 
 import numpy as np
 import torch
@@ -54,20 +54,3 @@ def as_array(prepare, images, form):
         array = np.ascontiguousarray(array.swapaxes(-1, -2)).swapaxes(-1, -2)
     result = prepare(array)
     return result, bool((array == images.numpy()).all())
-
-
-def trained(net, images, labels, unseen, epochs=6, lr=3e-3, batch_size=20):
-    """Train by Adam with a rate that rises and falls; returns the scores of the unseen images in evaluation mode."""
-    optimizer = torch.optim.Adam(net.parameters(), lr)
-    steps = epochs * -(-len(images) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    net.train()
-    for _ in range(epochs):
-        for chosen in torch.randperm(len(images)).split(batch_size):
-            optimizer.zero_grad()
-            F.cross_entropy(net(images[chosen]), labels[chosen]).backward()
-            optimizer.step()
-            schedule.step()
-    net.eval()
-    with torch.no_grad():
-        return net(unseen)

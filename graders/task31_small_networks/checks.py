@@ -916,7 +916,8 @@ def test_classify_mode(submission):
     "classify takes few images, and none", points=0.5, category="robustness", hidden=True, after=test_classify_values
 )
 def test_classify_few(submission):
-    weight, bias = torch.randn(4, 5), torch.randn(4)
+    weight, bias = torch.randn(6, 5), torch.randn(6)
+    bias[:2] -= 100  # never 0 nor 1, which an empty answer may hold
     model = submission.probes.toy("Linear", weight, bias)
     for count, batch_size in ((1, 100), (3, 1), (4, 2), (5, 5), (0, 100)):
         images = grey(6, 3, 3)[:count]

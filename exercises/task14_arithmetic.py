@@ -80,8 +80,8 @@ def round_all(x: Tensor) -> dict[str, Tensor]:
 def python_mod(x: Tensor, m: Tensor | float) -> Tensor:
     """Return the remainder of x divided by m as Python's % does it: x - m * floor(x / m), with the sign of m.
 
-    x: floating numbers or integers. m: a number, or a tensor of the dtype of x that broadcasts with it; never 0.
-    -2.5 modulo 2 is 1.5, and 7 modulo -3 is -2.
+    x: floating numbers or integers, which are exact, large ones, too. m: a number, a whole one where x holds integers,
+    or a tensor of the dtype of x that broadcasts with it; never 0. -2.5 modulo 2 is 1.5, and 7 modulo -3 is -2.
     """
     # TODO: torch has two functions for remainders.
     raise NotImplementedError
@@ -190,7 +190,7 @@ def pairwise_distance_matrix(a: Tensor, b: Tensor) -> Tensor:
 
     a: (n, d), b: (m, d), float32 or float64, d >= 1.
     Returns (n, m): row i, column j holds the root of the sum of (a[i] - b[j]) ** 2. (0, 0) and (3, 4) are 5 apart.
-    Graded with a tolerance of 1e-4 in float32.
+    Graded with a tolerance of 1e-4 in float32, on numbers below 10, where the expanded square will do as well.
     """
     # TODO: give a and b an axis of length 1 each, so that their difference has the shape (n, m, d).
     raise NotImplementedError

@@ -25,8 +25,8 @@ def load_dataset(name):
     return module
 
 
-NAMES = ("wardrobe", "faces", "snapshots", "fashion_mnist", "keypoints")
-wardrobe, faces, snapshots, fashion_mnist, keypoints = map(load_dataset, NAMES)
+NAMES = ("wardrobe", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
+wardrobe, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
 
 
 def write_idx(path, array, pack=False, kind=8):
@@ -70,6 +70,22 @@ def test_wardrobe_holds_each_class_once_in_ten():
     assert (np.sort(tens, 1) == np.arange(10)).all()
     assert len({tuple(row) for row in tens}) > 15
     assert images.std(axis=(1, 2)).min() > 5, "every image shows something"
+
+
+def test_housing_is_a_table_in_order_that_lines_fit_well_but_not_wholly():
+    """506 rows of 14 numbers of very different scales; the price falls; least squares explains most of it."""
+    rows = [[float(word) for word in line.split()] for line in housing.generate(3).splitlines()]
+    table = housing.numbers(3)
+
+    assert np.shape(rows) == table.shape == (506, 14)
+    assert np.allclose(np.array(rows)[:, [2, 5, 13]], table[:, [2, 5, 13]], atol=6e-3)
+    assert housing.generate(3) != housing.generate(4)
+    assert (np.diff(table[:, 13]) <= 0).all()
+    assert table.std(0).min() < 0.3
+    assert table.std(0).max() > 100
+    x = np.column_stack([table[:, :13], np.ones(506)])
+    left = table[:, 13] - x @ np.linalg.lstsq(x, table[:, 13], rcond=None)[0]
+    assert 0.7 < 1 - left.var() / table[:, 13].var() < 0.95
 
 
 def test_a_batch_of_snapshots_is_what_python_2_wrote():
@@ -395,7 +411,7 @@ def test_keypoints_real(real_data):
 
 def test_every_set_has_a_catalogue_entry():
     """The same keys from every module, and a status of the list."""
-    for module in (wardrobe, faces, snapshots, fashion_mnist, keypoints):
+    for module in (wardrobe, faces, snapshots, housing, fashion_mnist, keypoints):
         entry = module.catalogue()
         assert set(entry) == {"name", "title", "kind", "status", "detail", "where", "get"}
         assert entry["status"] in {"ready", "verified", "unknown", "absent", "damaged"}

@@ -265,6 +265,20 @@ def test_points_set_by_hand_stand_alone_where_nothing_was_graded():
     assert "4 of 6 points instead of 0 (nothing was handed in): on paper" in check.message
 
 
+@pytest.mark.parametrize(("points", "status"), [(4.0, Status.FAILED), (6.0, Status.PASSED)])
+def test_where_a_person_decides_nothing_is_open(points, status):
+    """The grader broke, or has not come to it: the points that were set stand in every export."""
+    decision = Override("evil", TASKS[0].task, points, "by eye", "prof", "2026-03-01")
+    for state in ("broken", "pending"):
+        row = Row("evil", TASKS[0].task, state, None, 6.0, reason="KeyError", override=decision)
+        graded_rows = [graded("evil", task, 1.0, random.Random(1)) for task in TASKS[1:]]
+        rows = {one.task: one for one in [row, *graded_rows]}
+        mark = total(rows.values(), TASKS, POLICY)
+        result = student_result(STUDENTS[0], rows, TASKS, mark, ABOUT)
+        assert (result.tasks[0].status, result.tasks[0].points) == (status, points)
+        assert json.loads(platforms.gradescope_json(result))["score"] == result.points
+
+
 @pytest.mark.parametrize("student", STUDENTS[:4], ids=lambda student: student.key)
 def test_results_follow_the_schema_and_come_back(student):
     schema = json.loads((Path(torchgrade.report.__file__).parent / "result.schema.json").read_text())

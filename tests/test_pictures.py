@@ -54,6 +54,25 @@ def test_every_kind_is_drawn(tmp_path):
         assert min(size_of(path)) > 50
 
 
+@pytest.mark.filterwarnings("error:Glyph")
+@pytest.mark.parametrize("installed", [True, False])
+def test_chinese_words_have_a_font_or_stay_english(installed, tmp_path, monkeypatch):
+    """Never boxes: where no installed family is known to have Chinese characters, the picture speaks English."""
+    font_manager = pytest.importorskip(
+        "matplotlib.font_manager", reason="the extra torchgrade[pictures] is not installed"
+    )
+    monkeypatch.setattr(pictures, "_", lambda text: {"yours": "你的", "reference": "参考"}.get(text, text))
+    names = {font.name for font in font_manager.fontManager.ttflist}
+    here = [name for name in pictures.HAN_FONTS if name in names]
+    if installed and not here:
+        pytest.skip("no font with Chinese characters is installed (Debian: fonts-wqy-zenhei)")
+    monkeypatch.setattr(pictures, "HAN_FONTS", here if installed else ())
+    shown = []
+    Pictures(shown.append).curves("loss", "epoch", {"train": [1.0, 2.0]})
+    pictures.draw(shown[0], "yours", tmp_path / "a.png", {"train": [[1.0, 2.0], [2.0, 3.0]]})
+    assert min(size_of(tmp_path / "a.png")) > 50
+
+
 def test_where_nobody_looks_nothing_is_told():
     Pictures().curves("loss", "epoch", {"train": [1.0]})  # would raise if it were sent anywhere
 

@@ -13,6 +13,16 @@ def linear(in_features, out_features, bias=True):
     return nn.Linear(in_features, out_features, bias=bias, dtype=torch.float64)
 
 
+def is_library_layer(module):
+    """Whether it is an ``nn.Linear``, or of a class that inherits from it."""
+    return isinstance(module, nn.Linear)
+
+
+def frozen(module):
+    """A copy whose parameters do not require gradients."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
 def widths_after(build, in_features, hidden, out_features):
     """The list ``hidden`` after a network was built with it."""
     build(in_features, hidden, out_features)

@@ -482,6 +482,11 @@ def test_uniform_even(submission):
             share = float(((unit >= number / 10) & (unit < (number + 1) / 10)).double().mean())
             inside = f"{low + (high - low) * number / 10:.4g} to {low + (high - low) * (number + 1) / 10:.4g}"
             near(share, 0.1, math.sqrt(0.09 / MANY), f"a share of numbers from {inside}", given)
+    found = drawn_between(submission, 0, 1, (MANY,))
+    likely = {"only some numbers can be drawn, such as whole ones or hundredths": True}
+    different = len(torch.unique(found))  # of 2 ** 20 possible numbers some 190 would come twice
+    expect.true(different >= 0.99 * MANY, f"nearly {MANY} different ones", f"{different} different ones", likely=likely,
+                given=f"uniform(0, 1, ({MANY},)), the numbers that are drawn")  # fmt: skip
 
 
 @check("uniform draws every number by itself", points=1, category="values", after=test_uniform_range, hidden=True)

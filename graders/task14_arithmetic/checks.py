@@ -375,11 +375,15 @@ def test_c_mod(submission, device):
     )
 
 
-@check("both remainders take a tensor m that broadcasts", points=0.5, category="robustness",
+@check("both remainders take a tensor m that broadcasts, and large integers", points=0.5, category="robustness",
        after=[test_python_mod, test_c_mod], hidden=True)  # fmt: skip
 def test_mod_tensors(submission):
     expect.agrees(submission.python_mod, remainder, TENSOR_REMAINDERS, unchanged=True)
     expect.agrees(submission.c_mod, fmod, TENSOR_REMAINDERS, unchanged=True)
+    large = torch.tensor([2**24 + 1, -(2**24) - 1, 2**53 + 1, -(2**53) - 1, 2**62 + 3])
+    for m in (3, -10):
+        for function, oracle in ((submission.python_mod, remainder), (submission.c_mod, fmod)):
+            expect.close(function(large, m), oracle(large, m), given=f"{large.tolist()} modulo {m}")
 
 
 # --- order -------------------------------------------------------------------------------------------------

@@ -450,6 +450,8 @@ def test_resize_shapes(submission):
         (200, 400, 256, [256, 512]),
         (12, 17, 10, [10, 14]),
         (19, 12, 10, [15, 10]),
+        (55, 22, 6, [15, 6]),
+        (22, 30, 11, [11, 15]),
         (16, 16, 24, [24, 24]),
         (20, 30, (12, 40), [12, 40]),
         (12, 19, 12, [12, 19]),
@@ -578,7 +580,12 @@ def expect_statistics(submission, batches, labelled, given, likely, tolerance):
 
 @check("channel_mean_std counts every pixel alike, whatever the batches", points=1.5, category="values")
 def test_statistics(submission):
-    for sizes, channels, labelled in (((5, 3, 1), 3, False), ((4,), 1, True), ((2, 2, 5), 2, True)):
+    for sizes, channels, labelled in (
+        ((5, 3, 1), 3, False),
+        ((4,), 1, True),
+        ((2, 2, 5), 2, True),
+        ((2, 4), 2, False),
+    ):
         batches = [torch.randn(count, channels, 3, 4) * (number + 1) + 3 * number for number, count in enumerate(sizes)]
         given = f"batches of {', '.join(map(str, sizes))} images, {'with' if labelled else 'without'} labels"
         parts = [statistics([batch]) for batch in batches]

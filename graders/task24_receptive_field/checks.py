@@ -429,6 +429,19 @@ def whole():
     )
 
 
+@check("count_params and receptive_field leave the network as it was", points=0.5, category="robustness",
+       after=[test_modules, test_params_of_all_kinds], hidden=True)  # fmt: skip
+def test_looking_leaves_no_traces(submission):
+    for function in (submission.count_params, submission.receptive_field):
+        changed(
+            submission,
+            function,
+            submission.probes.stack(whole()),
+            given="a network in the middle of a training",
+            likely={"the mode of the parts is not given back": ["modes"]},
+        )
+
+
 @check("count_macs leaves the network as it was", points=0.5, category="robustness", after=test_network_macs,
        hidden=True)  # fmt: skip
 def test_macs_leave_no_traces(submission):
@@ -473,7 +486,7 @@ def conv_cost(kind, cin, cout, k, h, w, groups=1):
     return weights, weights * h * w
 
 
-@check("conv_cost counts three kinds of convolution", points=2.5, category="values")
+@check("conv_cost counts three kinds of convolution", points=2, category="values")
 def test_conv_cost(submission):
     def one_block(kind, cin, cout, k, h, w, groups=1):
         weights, macs = conv_cost(kind, cin, cout, k, h, w, groups)

@@ -113,8 +113,7 @@ class Gallery:
         picture = event.picture
         device = "" if event.device == "cpu" else f"_{event.device}"
         path = self.folder / f"{task.short}_{picture['name']}{device}.png"
-        title = f"{task.manifest.title}: {picture['name'].replace('_', ' ')}"
-        draw(picture, title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
+        draw(picture, task.manifest.title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:
             self.files.append(path)
 

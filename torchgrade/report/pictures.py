@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torchgrade.errors import UsageError
+from torchgrade.i18n import noop
 from torchgrade.i18n import translate as _
 
 COLUMNS = 8
+# Families that have Chinese characters, where Linux, Windows and macOS come with one.
+HAN_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Heiti SC",
+    "Arial Unicode MS",
+)  # fmt: skip
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+Words = Callable[[str], str]
 
 
 def demand() -> None:
@@ -21,28 +33,48 @@ def demand() -> None:
 
 
 def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, Any]) -> None:
-    """Write one picture. ``band``: {label: [lowest, highest]} of the reference's runs, for curves."""
+    """Write one picture of the task with this title. ``band``: {label: [lowest, highest]} of the reference's runs."""
     import matplotlib
 
     matplotlib.use("Agg")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a weight is good enough
     from matplotlib import pyplot
 
-    figure = _curves(pyplot, picture, band) if picture["kind"] == "curves" else _images(pyplot, picture)
-    figure.suptitle(title)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    with matplotlib.rc_context():
+        words = _words()
+        figure = _curves(pyplot, picture, band, words) if picture["kind"] == "curves" else _images(pyplot, picture)
+        figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
+        figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
 
 
-def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any]) -> Any:
+def _words() -> Words:
+    """Translates what stands in a picture, with a font that has its characters; where there is none it stays English:
+    a reader can do more with that than with boxes."""
+    from matplotlib import font_manager, rcParams
+
+    if not _HAN.search(_("yours")):
+        return _
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    found = [name for name in HAN_FONTS if name in installed]
+    rcParams["font.sans-serif"] = [*found[:1], *rcParams["font.sans-serif"]]
+    return _ if found else lambda text: text
+
+
+def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], words: Words) -> Any:
     """One panel for each line, so that lines of different units stay readable."""
     series = picture["series"]
-    figure, panels = pyplot.subplots(1, len(series), figsize=(4.5 * len(series), 3.4), squeeze=False)
+    figure, panels = pyplot.subplots(
+        1, len(series), figsize=(4.5 * len(series), 3.4), squeeze=False, layout="constrained"
+    )
     for panel, (label, values) in zip(panels[0], series.items(), strict=True):
         steps = range(1, len(values) + 1)
         if label in band:
             low, high = band[label]
-            panel.fill_between(range(1, len(low) + 1), low, high, alpha=0.25, label=_("reference"))
-        panel.plot(steps, values, marker="o" if len(values) <= 20 else None, color="tab:red", label=_("yours"))
+            panel.fill_between(range(1, len(low) + 1), low, high, alpha=0.25, label=words(noop("reference")))
+        panel.plot(
+            steps, values, marker="o" if len(values) <= 20 else None, color="tab:red", label=words(noop("yours"))
+        )
         finite = [value for value in values if math.isfinite(value)]
         if finite and min(finite) > 0 and max(finite) > 100 * min(finite):
             panel.set_yscale("log")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torchgrade.i18n import noop
 from torchgrade.i18n import translate as _
 from torchgrade.marking import gone
-from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE, HandPart, Remark, Row, Student, TaskInfo
+from torchgrade.marks import MISSING, OPEN, PENDING, UNMARKED, UNREADABLE, HandPart, Remark, Row, Student, TaskInfo
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.sum_text import late_words, number, points_of
 from torchgrade.sums import TaskSum, Total
@@ -51,6 +51,8 @@ def task_grade(row: Row, task: TaskInfo, line: TaskSum) -> TaskGrade:
     """
     known = row.status in Status._value2member_map_
     status = Status(row.status) if known else _STATUS[row.status]
+    if row.override and str(status) in OPEN:  # a person decided where the grader could not
+        status = Status.PASSED if (line.points or 0.0) >= line.max_points else Status.FAILED
     checks = [told for check in row.checks for told in (check, *_remark(row, check))]
     checks += [told for part in row.by_hand for told in _answers(row, part)]
     if row.override:

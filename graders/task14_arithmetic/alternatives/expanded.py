@@ -39,7 +39,7 @@ def python_mod(x, m):
 
 
 def c_mod(x, m):
-    return torch.sub(x, torch.trunc(x / m).to(x.dtype) * m)
+    return torch.sub(x, torch.div(x, m, rounding_mode="trunc") * m)
 
 
 def topk_values(x, k, dim=-1):

@@ -1,0 +1,210 @@
+"""Helpers of task 28 that run beside the submission: models to penalise, histories to replay."""
+
+import torch
+from torch import nn
+
+KEYS = ("best_epoch", "best_val", "gap", "overfitting")
+
+
+class Bare(nn.Module):
+    """Parameters that the model itself holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(2, 2))
+        self.bias = nn.Parameter(torch.zeros(2))
+        self.scale = nn.Parameter(torch.zeros(3))
+
+
+def linear():
+    return nn.Linear(2, 3)
+
+
+def layers():
+    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1, bias=False)))
+
+
+def batch_norm():
+    return nn.Sequential(nn.Conv1d(1, 2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1), nn.Sequential(nn.BatchNorm2d(1)))
+
+
+def norms():
+    others = [nn.LayerNorm(3), nn.GroupNorm(2, 2), nn.InstanceNorm2d(1, affine=True), nn.BatchNorm3d(1)]
+    return nn.Sequential(nn.Linear(2, 2), *others)
+
+
+def names():
+    """Layers with the names of other things."""
+    return nn.ModuleDict({"bias": nn.Linear(2, 2), "norm": nn.Linear(2, 1), "weight": nn.BatchNorm1d(2)})
+
+
+def shared():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    return nn.Sequential(first, second, first)
+
+
+def frozen():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    net[0].requires_grad_(False)
+    return net
+
+
+def only_norm():
+    return nn.Sequential(nn.BatchNorm1d(3), nn.ReLU())
+
+
+def nothing():
+    return nn.Sequential(nn.Flatten(), nn.ReLU())
+
+
+MODELS = {
+    make.__name__: make for make in (linear, Bare, layers, batch_norm, norms, names, shared, frozen, only_norm, nothing)
+}
+
+
+def penalised(penalty, values, model, lam, **options):
+    """The penalty of a model whose parameters hold ``values``, three times its gradient at each of them, and whether
+    all modules have kept their modes."""
+    net = partly_frozen(MODELS[model]().to(values))
+    modes = [module.training for module in net.modules()]
+    with torch.no_grad():
+        for buffer in net.buffers():
+            buffer.fill_(7)
+        place = 0
+        for parameter in net.parameters():
+            count = parameter.numel()
+            parameter.copy_(values[place : place + count].reshape(parameter.shape))
+            place += count
+    found = penalty(net, lam, **options)
+    if not isinstance(found, torch.Tensor):
+        return found, torch.zeros_like(values), True
+    if found.requires_grad:
+        (3 * found).backward()
+    slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in net.parameters()]
+    flat = torch.cat([slope.reshape(-1) for slope in slopes] or [values[:0]])
+    return found.detach().to(values.dtype), flat, modes == [module.training for module in net.modules()]
+
+
+def partly_frozen(net):
+    """The network in training mode, its parts in evaluation mode."""
+    net.train()
+    for part in net.children():
+        part.eval()
+    return net
+
+
+def descended(penalty, target, lam, lr, count, **options):
+    """The weights after so many steps down |w - target|² / 2 plus the penalty, from 1, 1, 1, ..."""
+    layer = nn.Linear(len(target), 1, bias=False, dtype=target.dtype)
+    nn.init.ones_(layer.weight)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
+    for _ in range(count):
+        optimizer.zero_grad()
+        loss = (layer.weight[0] - target).square().sum() / 2 + penalty(layer, lam, **options)
+        loss.backward()
+        optimizer.step()
+    return layer.weight.detach()[0]
+
+
+# Dropout
+
+
+def drawn_alike(layer, x):
+    """Whether two calls after the same seed of the global generator have the same output."""
+    before = torch.get_rng_state()
+    found = []
+    for _ in range(2):
+        torch.manual_seed(20)
+        found.append(layer(x))
+    torch.set_rng_state(before)
+    return torch.equal(*found)
+
+
+# Histories
+
+
+def stopping(cls, losses, **settings):
+    """No answer, best, counter and should_stop of a fresh object; then of each epoch the answer of step, and the same
+    three after it."""
+    watch = cls(**settings)
+    fresh = [False, watch.best, watch.counter, watch.should_stop]
+    return [fresh] + [[watch.step(value), watch.best, watch.counter, watch.should_stop] for value in losses]
+
+
+def rates(cls, losses, **settings):
+    """Of each epoch: the answer of step, and lr after it."""
+    plateau = cls(**settings)
+    return [[plateau.step(value), plateau.lr] for value in losses]
+
+
+def in_turn(cls, play, first, second, settings):
+    """Two objects, each with losses and settings of its own, used in turn: what ``play`` tells of them."""
+    watches = [cls(**own) for own in settings]
+    pairs = zip(first, second, strict=True)
+    return [[play(watch, value) for watch, value in zip(watches, pair, strict=True)] for pair in pairs]
+
+
+def stop_step(watch, value):
+    return [watch.step(value), watch.best, watch.counter]
+
+
+def rate_step(plateau, value):
+    return [plateau.step(value), plateau.lr]
+
+
+def marked(net, number):
+    """Every parameter and buffer holds this number."""
+    with torch.no_grad():
+        for value in net.state_dict().values():
+            value.fill_(number)
+
+
+def marks(state):
+    """The numbers that a state_dict holds."""
+    return sorted({float(number) for value in state.values() for number in value.reshape(-1)})
+
+
+def watched(cls, losses, **settings):
+    """A model that holds 11 in the first epoch, 12 in the second, ...: what of it is kept, and given back.
+
+    Returns what the model held after each step, the names and numbers that are kept in the end, the numbers of the
+    model after ``restore``, and after it was changed and restored again, and whether all modules have kept their modes
+    after the steps and after ``restore``.
+    """
+    net = partly_frozen(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+    modes = [module.training for module in net.modules()]
+    watch = cls(**settings)
+    held = []
+    for number, value in enumerate(losses, start=11):
+        marked(net, number)
+        watch.step(value, net)
+        held += marks(net.state_dict())
+    left = [modes == [module.training for module in net.modules()]]
+    partly_frozen(net)
+    marked(net, 90)
+    kept = watch.best_state
+    names, numbers = (list(kept), marks(kept)) if isinstance(kept, dict) else ([], [])
+    given = []
+    for _ in range(2):
+        watch.restore(net)
+        given.append(marks(net.state_dict()))
+        marked(net, 91)
+    left.append(modes == [module.training for module in net.modules()])
+    return {"held": held, "names": names, "kept": numbers, "restored": given, "modes": left}
+
+
+def state_without_model(cls, losses):
+    watch = cls()
+    for value in losses:
+        watch.step(value)
+    return watch.best_state
+
+
+def report(function, story):
+    """The report, of its keys those that are asked for; and both lists as they are afterwards."""
+    train, val = (list(losses) for losses in story)
+    found = function(train, val)
+    if isinstance(found, dict):
+        found = {key: found[key] for key in KEYS if key in found}
+    return [found, train, val]

@@ -5,9 +5,9 @@ Write the usual losses and optimisers by formula, then return to the noisy line 
 
 Conventions, the same as PyTorch's unless said otherwise:
 
-* A loss takes the prediction first and the target second. The result has the dtype of the prediction, float32 or
-  float64, and no argument is changed. Gradients reach the prediction and are those of the formula, also where a
-  smooth loss is made of pieces.
+* A loss takes the prediction first and the target second. The result has the device and the dtype of the prediction,
+  float32 or float64, and no argument is changed. Gradients reach the prediction and are those of the formula, also
+  where a smooth loss is made of pieces.
 * ``reduction`` is "mean", "sum" or "none" (one value for each element or sample, not reduced). `kl_div` knows
   "batchmean" besides. Anything else raises ValueError.
 * An optimiser changes parameters in place: the tensors that it was given stay the leaves they were, their

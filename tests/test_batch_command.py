@@ -112,7 +112,13 @@ def test_what_it_said(graded):
     _, results, text = graded
     assert "17 students, 16 hand-ins" in text
     assert sum(line.startswith(tuple("123456789")) and "/" in line.split()[0] for line in text.splitlines()) == 12
-    assert f"written to {results}" in text
+    [told] = [line for line in text.splitlines() if line.startswith(f"written to {results}: ")]
+    every = {
+        place.name + "/" * place.is_dir()
+        for place in results.iterdir()
+        if not place.name.startswith("gradebook.sqlite")
+    }
+    assert set(told.rpartition(": ")[2].split(", ")) == every
 
 
 def test_every_document_is_there_and_valid(graded):

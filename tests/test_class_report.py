@@ -10,9 +10,11 @@ import pytest
 from class_support import EVIL, TASKS, make_class, marks_of
 
 from torchgrade import i18n
+from torchgrade.marks import Row
 from torchgrade.policy import Policy
 from torchgrade.report.charts import histogram_svg
 from torchgrade.report.class_report import ClassFacts, TrackPart, class_report
+from torchgrade.sums import total
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -287,6 +289,17 @@ def test_an_empty_class_has_a_page():
     assert "No totals yet" in text
     assert "<b>0</b> students" in text
     assert "&lt;b&gt;" in histogram_svg([1], ["<b>"])
+
+
+def test_what_is_half_done_shows_its_points_and_what_is_untouched_a_word():
+    students, task = make_class(8)[0][-3:], TASKS[0]
+    verdicts = [("todo", 4.0), ("todo", 0.0), ("missing", 0.0)]
+    found = [
+        Row(who.key, task.task, *verdict, task.max_points) for who, verdict in zip(students, verdicts, strict=True)
+    ]
+    marks = {row.student: total([row], [task], Policy()) for row in found}
+    text = class_report(students, found, [task], marks, ClassFacts("c", "now", {}, {}))
+    assert re.findall(r'<td class="heat[^>]*>\s*([^<\s]+)', text)[:3] == ["4", "todo", "missing"]
 
 
 def test_in_another_language_the_whole_page_is(monkeypatch):

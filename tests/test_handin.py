@@ -135,6 +135,18 @@ def test_one_notebook_answers_every_task_it_defines():
     assert all(answer.code.startswith(b"# %% code cell 1") for answer in reading.answers)
 
 
+def test_a_file_for_one_of_two_tasks_that_ask_for_the_same_is_none_for_the_other():
+    """A second hand-in, of one task alone, leaves the other's as it is; without a name both are meant."""
+    wanted = {"task01_line": frozenset({"fit"}), "task02_curve": frozenset({"fit"})}
+
+    def answered(name):
+        given = Given(name, name, lambda: b"def fit(): ...")
+        return [answer.task for answer in read_handin([given], wanted, Direct()).answers]
+
+    assert answered("task02.py") == ["task02_curve"]
+    assert answered("work.py") == ["task01_line", "task02_curve"]
+
+
 def test_the_course_adds_what_is_no_hand_in(mini):
     found, aside, _ = read({"drafts/task01.py": ONE, "x_old.py": ONE, "task02.py": TWO}, ["drafts/*", "*_old.py"])
 

@@ -273,7 +273,10 @@ def test_an_extension_moves_what_being_late_costs(course, capsys):
     assert "ann: total: 11.7 of 13 = 90 %" in text
     run(capsys, "extend", "ann", "task01", "2026-03-05")
     assert sums(course)["ann"]["late"] == ""
-    run(capsys, "extend", "ann", "task01", "none")
+    assert "1 extension is withdrawn" in run(capsys, "extend", "ann", "task01", "none")
+    told = run(capsys, "explain", "ann", "task01")
+    assert [line.split(": ", 1)[1] for line in told.splitlines() if line.startswith("  extension")] == [
+        "hw1: 1 day (ill)", "task01_scale: 2026-03-05", "task01_scale: withdrawn"]  # fmt: skip
     (course / "more.csv").write_text("student,what,until,why\nann,hw1,37 hours,ill\nbob,task01,2026-03-09,\n")
     assert "2 extensions are kept" in run(capsys, "extend", "--read", "more.csv")
     assert sums(course)["ann"]["late"] == ""  # to one o'clock of the third
@@ -289,7 +292,7 @@ def test_an_extension_for_nobody_is_a_sentence_and_nothing_is_kept(course, capsy
     text = run(capsys, "extend", "--read", "more.csv", code=2)
     assert [line.partition("more.csv, ")[2] for line in text.splitlines()] == [
         "line 2: nobody in the gradebook is called 'zed'",
-        "line 3: there is no task 'hw9'",
+        "line 3: there is no task and no homework 'hw9'",
         "line 4: hw2 has no deadline in course.yaml",
         "line 5: UNTIL is a date, a time, `2 days`, `12 hours` or `none`, not 'soon'",
         "line 6: 2026-02-01 is no later than the deadline, 2026-03-01 23:59:59",

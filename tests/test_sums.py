@@ -43,7 +43,8 @@ def mark(policy, *rows):
 
 
 @pytest.mark.parametrize(("rule", "submitted", "cost"), [
-    ({"cost": 0.1}, "2026-03-01T23:59:59", 0), ({"cost": 0.1}, "2026-03-02T00:00:00", 1), ({"cost": 0.1}, "2026-03-02T23:59:59", 1),
+    ({"cost": 0.1}, "2026-03-01T23:59:59", 0), ({"cost": 0.1}, "2026-03-01T23:59:59.731", 0),
+    ({"cost": 0.1}, "2026-03-02T00:00:00", 1), ({"cost": 0.1}, "2026-03-02T23:59:59", 1),
     ({"cost": 0.1}, "2026-03-03T00:00:00", 2), ({"cost": 0.1, "cap": 0.15}, "2026-03-09", 1.5),
     ({"cost": 0.1}, "2026-04-09", 8), ({"cost": 0.1, "grace": "30 minutes"}, "2026-03-02T00:29:59", 0),
     ({"cost": 0.1, "grace": "30 minutes"}, "2026-03-02T00:30:00", 1), ({"cost": 0.01, "per": "hour"}, "2026-03-02T02:00:00", 0.3),
@@ -247,6 +248,15 @@ def test_the_sum_in_words():
     assert line_words(line) == "8 checks − 1 late = 7 of 10 points (70 %)"
     assert late_words(line.late) == (
         "Handed in 1 day 2 h late, 1 grace day used: 1 started day × 10 %, 10 % of the possible points."
+    )
+    capped = read({"late": {"cost": 0.2, "cap": 0.5, "grace": "2 hours"}, "deadlines": {"task01": "2026-03-01"}})
+    soon = replace(first, submitted="2026-03-02T03:30:00")
+    assert late_words(mark(capped, soon).line(STEMS[0]).late) == (
+        "Handed in 3 h 31 min late: 1 started day × 20 %, 20 % of the possible points."  # the grace is part of it
+    )
+    much = replace(first, submitted="2026-03-09T00:00:00")
+    assert late_words(mark(capped, much).line(STEMS[0]).late) == (
+        "Handed in 7 days late: 7 started days × 20 %, at most 50 % of the possible points."
     )
     assert total_words(found) == "total: 17 of 30 = 56.67 %"
     assert sum_lines(sum_table(found)) == [

@@ -101,6 +101,7 @@ def _dated(row: Row, policy: Policy, extensions: Mapping[tuple[str, str], str]) 
     homework, rule = policy.homework(row.task), policy.late_rule(row.task)
     names = [row.task, *([homework.name] if homework else [])]
     later = [extended(deadline, extensions[row.student, name]) for name in names if (row.student, name) in extensions]
+    when = when.replace(microsecond=0)  # a day's last second is all of it still that day
     over = min(past(when, until) for until in (deadline, *later)) - (rule.grace if rule else timedelta())
     if over > timedelta():
         return replace(row, late=True, over=over)

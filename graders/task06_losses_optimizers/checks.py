@@ -531,7 +531,7 @@ OWN_OPTIMIZERS = Rule(of=OPTIMIZERS, names="torch.optim", instead="formulas")
 
 @check(
     "no loss or optimiser of the library is used",
-    points=1,
+    points=0.5,
     category="rules",
     after=[test_differences, test_cross_entropy],
     gates=[OWN_LOSSES, OWN_OPTIMIZERS],
@@ -1037,7 +1037,32 @@ def test_leaves(submission):
             got="a tensor that hangs in a graph" if param.requires_grad else "requires_grad is False after the step",
             given=name,
         )
-        expect.close(param.grad, gradient, trivial="the gradient stays until zero_grad", given=f"{name}: the gradient")
+        kept = param.grad
+        expect.true(
+            kept is not None,
+            expected="the gradient that was there before the step",
+            got="the gradient None",
+            given=name,
+        )
+        expect.close(kept, gradient, trivial="the gradient stays until zero_grad", given=f"{name}: the gradient")
+
+
+@check(
+    "no optimiser of the library steps below one's own",
+    points=0.5,
+    category="rules",
+    after=[test_sgd, test_adagrad, test_rmsprop, test_adam, test_adamw],
+    gates=OWN_OPTIMIZERS,
+    hidden=True,
+)
+def test_own_steps(submission):
+    for name in OPTIMIZERS:
+        expect.true(
+            submission.probes.library_steps(getattr(submission, name)) == 0,
+            expected="a step that is made of formulas",
+            got="a step of torch.optim, whatever it is called",
+            given=name,
+        )
 
 
 @check(
@@ -1158,12 +1183,20 @@ def as_run(run, steps):
 def test_optimum(submission, dataset):
     x, y, line = line_data(dataset, 400)
     for normalize, lr, steps in (("zscore", 0.1, 150), ("minmax", 0.5, 350)):
-        run = as_run(submission.run_regression(x, y, "SGD", lr, normalize, steps), steps)
+        shift = 30.0 if normalize == "minmax" else 0.0  # whose smallest x is 0, has no shift to undo
+        run = as_run(submission.run_regression(x + shift, y, "SGD", lr, normalize, steps), steps)
         scale = float(x.std(ddof=1)) if normalize == "zscore" else float(x.max() - x.min())
-        given = f'normalize="{normalize}", lr={lr}, {steps} steps'
+        given = f'normalize="{normalize}", lr={lr}, {steps} steps, x from {shift:.0f} to {x.max() + shift:.0f}'
         scaled = {"w belongs to the scaled x: divide by the scale": line.w * scale}
         expect.close(run["w"], line.w, rtol=0, atol=0.005, likely=scaled, given=f"w, {given}")
-        expect.close(run["b"], line.b, rtol=0, atol=0.1, given=f"b, {given}")
+        b = line.b - line.w * shift
+        scaled = {"b belongs to the scaled x: undo its shift": b + line.w * (shift or float(x.mean()))}
+        expect.close(run["b"], b, rtol=0, atol=0.1, likely=scaled, given=f"b, {given}")
+    near = x / 50 - 0.6
+    run = as_run(submission.run_regression(near, y, "SGD", 0.2, "none", 150), 150)
+    given = 'normalize="none", lr=0.2, 150 steps, x from -0.6 to 1.4'
+    expect.close(run["w"], 50 * line.w, rtol=0, atol=0.25, given=f"w, {given}")
+    expect.close(run["b"], line.b + 30 * line.w, rtol=0, atol=0.2, given=f"b, {given}")
 
 
 @check("on z-scored x the optimum is 1, 21 and 228 steps away", points=1, category="convergence", after=test_optimum)
@@ -1404,3 +1437,7 @@ def test_compare(submission, dataset):
         alone = submission.run_regression(x, y, name, 0.5, normalize, steps)
         given = f'lr = 0.5, {name}, normalize="{normalize}", {steps} steps'
         expect.close(as_run(runs[0.5], steps)["losses"], alone["losses"], rtol=1e-9, atol=0.0, given=given)
+    runs = submission.compare_learning_rates(x, y)
+    expect.equal(list(runs), [0.1, 0.5, 0.01], because="the default of lrs", given="the keys, all options left out")
+    count = len(runs[0.01]["losses"])
+    expect.equal(count, 2000, because="the default of steps", given="the updates with lr 0.01, all options left out")

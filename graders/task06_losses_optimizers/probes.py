@@ -1,6 +1,7 @@
 """Helpers of task 06 that run beside the submission."""
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from torchgrade.isolation.worker.probes.stand_ins import StandIns
 
@@ -64,6 +65,19 @@ def advance(optimizer, params, gradients):
 def give_gradients(params, gradients):
     for param, gradient in zip(params, gradients, strict=True):
         param.grad = None if gradient is None else gradient.clone()
+
+
+def library_steps(optimizer_class):
+    """How many steps of the library's optimisers run while an optimiser makes one of its own."""
+    steps, param = [], torch.zeros(3, requires_grad=True)
+    optimizer = optimizer_class([param], lr=0.1)
+    give_gradients([param], [torch.ones(3)])
+    hook = register_optimizer_step_pre_hook(lambda *_: steps.append(1))
+    try:
+        optimizer.step()
+    finally:
+        hook.remove()
+    return len(steps)
 
 
 def strangers(optimizer_class, device, options):

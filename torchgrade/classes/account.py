@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torchgrade.batch.bundle import Bundle
-from torchgrade.batch.gradebook.gradebook import Decision, Gradebook, PastGrading
+from torchgrade.batch.gradebook.gradebook import Decision, Extension, Gradebook, PastGrading
 from torchgrade.classes.standing import standing
 from torchgrade.course import Course, Task
 from torchgrade.i18n import translate as _
@@ -24,8 +24,8 @@ class Account:
     ``line`` its sum.
 
     ``earlier`` are the gradings of the same content that are not in force, the oldest first; ``decisions`` all that
-    was ever set by hand, with what was withdrawn; ``extensions`` the student's, by task or homework; ``faults`` our
-    own, (try, reason). ``bundle`` is what was graded, None where nothing readable came. ``current``: the suite is
+    was ever set by hand, with what was withdrawn, ``extensions`` the same for this task and its homework; ``faults``
+    our own, (try, reason). ``bundle`` is what was graded, None where nothing readable came. ``current``: the suite is
     still the one that graded.
     """
 
@@ -40,7 +40,7 @@ class Account:
     earlier: tuple[PastGrading, ...]
     faults: tuple[tuple[int, str], ...]
     decisions: tuple[Decision, ...]
-    extensions: Mapping[str, str]
+    extensions: tuple[Extension, ...]
     bundle: Bundle | None
     current: bool
 
@@ -52,6 +52,8 @@ def account_of(book: Gradebook, course: Course, student: Student, task: Task) ->
     if row is None:
         return None
     attempts = [one for one in found.every if one.task == task.stem]
+    homework = found.policy.homework(task.stem)
+    names = (task.stem, *([homework.name] if homework else []))
     info = next(info for info in found.tasks if info.task == task.stem)
     past = book.gradings_of(task.stem, row.submission_hash)
     force = [one for one in past if (one.suite, one.environment, one.seed) == _force(row)]
@@ -62,7 +64,7 @@ def account_of(book: Gradebook, course: Course, student: Student, task: Task) ->
         earlier=tuple(one for one in past if one not in force),
         faults=tuple((number, why) for of, source, number, why in book.faults() if (of, source) == _content(row)),
         decisions=tuple(book.decisions(student.key, task.stem)),
-        extensions={what: until for (who, what), until in book.extensions().items() if who == student.key},
+        extensions=tuple(one for one in book.extensions_of(student.key) if one.what in names),
         bundle=Bundle.unpack(book.source(row.submission_hash)) if row.submission_hash else None,
         current=row.grader_hash in ("", task.grader_hash),
     )  # fmt: skip
@@ -126,8 +128,8 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
             _("by people"),
             f"{remark.made} {remark.who}: {remark.part or _('the whole task')}{points} {remark.comment}",
         )
-    for what, until in account.extensions.items():
-        yield _("extension"), f"{what}: {until}"
+    for extension in account.extensions:
+        yield _("extension"), _extension(extension)
     for decision in account.decisions:
         yield _("decided"), _decision(decision)
 
@@ -157,8 +159,17 @@ def _grading(account: Account) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _extension(extension: Extension) -> str:
+    why = f" ({extension.why})" if extension.why else ""
+    return f"{_by(extension)}{extension.what}: {extension.until or _('withdrawn')}{why}"
+
+
+def _by(said: Extension | Decision) -> str:
+    return f"{said.made} {said.who}: ".replace(" : ", ": ")
+
+
 def _decision(decision: Decision) -> str:
-    said = f"{decision.made} {decision.who}: ".replace(" : ", ": ")
+    said = _by(decision)
     if decision.points is None:
         return said + _("withdrawn ({why})").format(why=decision.why)
     before = "-" if decision.before is None else f"{decision.before:g}"

@@ -41,6 +41,10 @@ from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
+_WRITTEN = (
+    "report.html", "grades.csv", "grades.xlsx", "sums.csv", "checks.csv", "changes.csv", "unmatched.csv", "canvas.csv",
+    "moodle.csv", "moodle_worksheet.csv", "moodle_feedback.zip", "blackboard.csv", "ilias_feedback.zip", "students/",
+)  # fmt: skip
 _SHOWN = 40  # lines of a table that a screen bears
 
 
@@ -277,12 +281,15 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
                 student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
-    say(_("written to {out}: report.html, grades.csv, checks.csv, canvas.csv, moodle.csv, students/").format(out=out))
+    written = [name for name in _WRITTEN if (out / name).exists() and (graded.changes or name != "changes.csv")]
+    say(_("written to {out}: {files}").format(out=out, files=", ".join(written)))
 
 
 def _changes(changed: Sequence[Change], names: Mapping[str, str], most: int = 40) -> Iterator[str]:
     for change in changed[:most]:
         before, after = (f"{p:g}" if p is not None else "-" for p in (change.points_before, change.points_after))
+        if None not in (change.of_before, change.of_after) and change.of_before != change.of_after:
+            before, after = f"{before}/{change.of_before:g}", f"{after}/{change.of_after:g}"
         what = f" {change.check}" if change.check else ""
         yield f"{names[change.student]} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
     if len(changed) > most:

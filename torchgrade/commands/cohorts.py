@@ -42,7 +42,7 @@ def cohorts(options: argparse.Namespace, course: Course) -> int:
             names=", ".join(compared), apart=apart
         )
     )
-    say(_("written to {out}: cohorts.html, cohorts.csv").format(out=options.out))
+    say(_("written to {out}: {files}").format(out=options.out, files="cohorts.html, cohorts.csv"))
     return int(ExitCode.PASSED)
 
 

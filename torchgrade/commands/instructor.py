@@ -60,6 +60,7 @@ def similar(options: argparse.Namespace, course: Course) -> int:
                 task=task.stem, students=len(readable), pairs=len(alike.pairs), groups=len(alike.groups)))  # fmt: skip
     write(options.out / "similar.html", similar_html(course.title, found, names, sizes))
     write(options.out / "similar.csv", similar_csv(found))
+    say(_("written to {out}: {files}").format(out=options.out, files="similar.html, similar.csv"))
     return int(ExitCode.PASSED)
 
 

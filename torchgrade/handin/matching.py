@@ -33,15 +33,16 @@ def definitions(data: bytes) -> set[str]:
     return {name.decode() for name in _DEFINITION.findall(text)}
 
 
-def by_content(found: set[str], wanted: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+def by_content(found: set[str], wanted: Mapping[str, frozenset[str]], named: str | None = None) -> tuple[str, ...]:
     """Every task of which at least half of the names are defined; names that tasks share tell nothing.
 
-    One notebook may answer a whole homework.
+    One notebook may answer a whole homework. A task that has no name of its own is told by those that it shares, but
+    not where the file's name already tells a task (``named``): a file for one of two such tasks is none for the other.
     """
     fitting = []
     for task, names in wanted.items():
         shared: frozenset[str] = frozenset().union(*(other for name, other in wanted.items() if name != task))
-        own = names - shared or names
+        own = names - shared or (names if named in (None, task) else frozenset())
         if own and len(own & found) >= ENOUGH * len(own):
             fitting.append(task)
     return tuple(fitting)

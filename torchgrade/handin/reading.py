@@ -192,7 +192,7 @@ class _Reader:
         if settled:
             return [(settled, BY_NAME)]
         named = by_name(file.name, self.wanted)
-        defined = by_content(definitions(file.code), self.wanted) if file.code is not None else ()
+        defined = by_content(definitions(file.code), self.wanted, named) if file.code is not None else ()
         if named and named not in defined:
             return [(named, BY_NAME)]
         return [(task, BY_NAME if task == named else BY_CONTENT) for task in defined]

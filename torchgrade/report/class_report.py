@@ -30,7 +30,7 @@ _ZEROS = {
     Status.CRASHED.value: noop("It raised or died before any check passed"),
     Status.FAILED.value: noop("Graded, and nothing was right"),
 }  # why something is worth nothing
-_SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of the zero that they are worth
+_SAID = (MISSING, UNREADABLE, Status.TODO.value)  # in place of a zero
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _cell(row: Row, line: TaskSum) -> dict[str, Any]:
     if row.reason:
         notes.append(row.reason)
     # Zeros of different kinds look different: nothing came, nothing that can be read came, or it was graded.
-    word = row.status if line.points is None or (row.status in _SAID and not row.override) else ""
+    word = row.status if line.points is None or (row.status in _SAID and line.points == 0 and not row.override) else ""
     level = row.status if word and line.points is not None else level
     return {"row": row, "line": line, "level": level, "word": _(word).replace("_", " "), "notes": "; ".join(notes)}
 

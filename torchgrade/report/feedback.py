@@ -59,6 +59,7 @@ def feedback_markdown(
         lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, line, markdown), ""]
         lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
+        lines += [""] * bool(lines[-1])
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -125,7 +126,7 @@ def _hidden_note(result: Result) -> list[str]:
     count = sum(check.hidden for task in result.tasks for check in task.checks)
     if not count:
         return []
-    return ["", _hidden_sentence(count)]
+    return [_hidden_sentence(count)]
 
 
 def _hidden_sentence(count: int) -> str:

@@ -105,15 +105,18 @@ def late_words(late: Late) -> str:
     """Why being late cost what it cost."""
     if late.over is None:
         return _("Handed in late; by how much is not known, and nothing is taken off.")
-    came = _("Handed in {time} late").format(time=span(late.over))
+    came = _("Handed in {time} late").format(time=span(late.over + (late.rule.grace if late.rule else timedelta())))
     if late.days:
         came += plural(", {count} grace day used", ", {count} grace days used", late.days)
     if late.rule is None or not late.cost:
         return _("{came}: costs nothing.").format(came=came)
+    capped = late.share < late.units * late.rule.cost - 1e-9
     words = {
-        "possible": noop("{came}: {units} × {each}, {share} of the possible points."),
-        "earned": noop("{came}: {units} × {each}, {share} of the points earned."),
-    }[late.rule.of]
+        ("possible", False): noop("{came}: {units} × {each}, {share} of the possible points."),
+        ("earned", False): noop("{came}: {units} × {each}, {share} of the points earned."),
+        ("possible", True): noop("{came}: {units} × {each}, at most {share} of the possible points."),
+        ("earned", True): noop("{came}: {units} × {each}, at most {share} of the points earned."),
+    }[late.rule.of, capped]
     return _(words).format(came=came, units=_units(late), each=percent(late.rule.cost), share=percent(late.share))
 
 

@@ -119,6 +119,16 @@ class Decision(NamedTuple):
     made: str
 
 
+class Extension(NamedTuple):
+    """More time for a task or homework, given at some time; ``until`` is blank where that was withdrawn."""
+
+    what: str
+    until: str
+    why: str
+    who: str
+    made: str
+
+
 def source_hash(content: bytes) -> str:
     """The identity of a submission's text: sha256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -421,6 +431,11 @@ class Gradebook:
         newest = {(student, what): until for student, what, until in self.db.execute(query)}
         return {key: until for key, until in newest.items() if until}
 
+    def extensions_of(self, student: str) -> list[Extension]:
+        """All that this student was given, the oldest first, with what was withdrawn."""
+        query = "SELECT what, until, why, who, made FROM extensions WHERE student = ? ORDER BY extension"
+        return [Extension(*row) for row in self.db.execute(query, (student,))]
+
     def decisions(self, student: str, task: str) -> list[Decision]:
         """All that was set by hand for this student's task, the oldest first, with what was withdrawn."""
         query = "SELECT points, before, why, who, made FROM overrides WHERE student = ? AND task = ? ORDER BY override"
@@ -557,7 +572,7 @@ def _connect(path: Path, writer: bool) -> sqlite3.Connection:
             migrate(db, path)
         elif db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise sqlite3.DatabaseError("another program wrote it")
-        elif version_of(db) < len(MIGRATIONS):
+        elif version_of(db) != len(MIGRATIONS):
             db = _newest(db, path)
     except sqlite3.DatabaseError as error:
         db.close()
@@ -571,7 +586,10 @@ def _connect(path: Path, writer: bool) -> sqlite3.Connection:
 
 
 def _newest(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """An older file is read through a copy in memory that has the newest tables; the file stays as it is."""
+    """An older file is read through a copy in memory that has the newest tables; the file stays as it is.
+
+    Raises UsageError for one that a newer engine wrote.
+    """
     db = sqlite3.connect(":memory:", isolation_level=None)
     old.backup(db)
     old.close()

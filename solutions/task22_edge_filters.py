@@ -198,7 +198,8 @@ def edge_mask(img: Tensor, kernel, threshold=0.5) -> Tensor:
     the largest gradient magnitude of this picture.
 
     ``img`` and ``kernel`` are those of gradient_magnitude, and the mask has the size of its result. A picture
-    that is the same everywhere has no edges, so its mask is False all over, for every threshold from 0 to 1.
+    that is one whole number everywhere has no edges, so its mask is False all over, for every threshold from 0
+    to 1. (Of fractions such as 0.1 rounding leaves traces, which are not graded.)
     """
     # TODO: compare each magnitude with the largest one.
     # BEGIN SOLUTION

@@ -66,6 +66,9 @@ def test_rewards_are_shares_and_none_without_a_verdict(grader):
 
 def test_what_cannot_be_graded_is_said_at_once():
     before = watch.children_of(os.getpid())
+    for scale in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--timeout-scale is a number above 0"):
+            Grader(MINI, jobs=1, isolation="process", timeout_scale=scale)
     with Grader(MINI, jobs=1, isolation="process") as made:
         with pytest.raises(UnknownTask):
             made.submit("", "task99")

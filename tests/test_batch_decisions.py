@@ -110,3 +110,8 @@ def test_people_and_files_are_mended_and_stay_mended(course, tmp_path):
     text = run(course, *batch, "--task", "all", "--yes")
     assert "task02_train" in (out / "grades.csv").read_text(encoding="utf-8-sig")
     assert "course.yaml names no homework 'hw9'; there are: hw1" in run(course, *batch, "--homework", "hw9", code=2)
+    said = run(course, *batch, "--yes", "--fresh", "--timeout-scale", "0", code=2)  # before anything is graded
+    assert "--timeout-scale is a number above 0, not 0" in said
+    with (course / "course.yaml").open("a") as file:
+        file.write("homeworks: {hw1: [task77]}\n")
+    assert "course.yaml: homeworks: hw1: there is no task 'task77'" in run(course, *batch, "--homework", "hw1", code=2)

@@ -140,6 +140,23 @@ def test_a_regrade_lists_who_changed_by_which_check(book):
     assert ledger.changes(before, before) == []
 
 
+def test_points_of_a_longer_task_are_a_change_and_a_first_verdict_is_none(book):
+    """What was 3 of 3 is 3 of 5 now, another mark; who had no verdict has none that changed."""
+    waiting = list(ledger.rows(book))
+    book.finish(KEY, grade(outcome()))
+    before = list(ledger.rows(book))
+    newer = Target("suite-2", "env-1", Seed(7))
+    more = outcome("test_b", Status.FAILED, 0.0, 2.0)
+    book.finish(newer.key("task01_a", KEY.source), grade(outcome(), more))
+    book.set_targets({"task01_a": newer})
+    after = list(ledger.rows(book))
+
+    whole = [change for change in ledger.changes(before, after) if not change.check]
+    assert {(one.student, one.points_before, one.of_before, one.points_after, one.of_after) for one in whole} == {
+        ("ann", 3.0, 3.0, 3.0, 5.0), ("bob", 3.0, 3.0, 3.0, 5.0)}  # fmt: skip
+    assert ledger.changes(waiting, after) == []
+
+
 def test_reading_again_replaces_the_handins_and_keeps_the_verdicts(book):
     book.finish(KEY, grade(outcome()))
     book.set_handins([Handin("bob", "task01_a", 1, "b.py", KEY.source)], [], [task.task for task in TASKS])
@@ -238,8 +255,9 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path):
     db = sqlite3.connect(newer)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(UsageError, match="written by a newer TorchGrade"):
-        Gradebook(newer, writer=True)
+    for writer in (True, False):
+        with pytest.raises(UsageError, match="written by a newer TorchGrade"):
+            Gradebook(newer, writer=writer)
 
 
 def test_an_older_file_is_copied_and_migrated_in_one_step(tmp_path):

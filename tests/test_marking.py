@@ -292,7 +292,7 @@ def test_an_extension_for_nobody_is_a_sentence_and_nothing_is_kept(course, capsy
     text = run(capsys, "extend", "--read", "more.csv", code=2)
     assert [line.partition("more.csv, ")[2] for line in text.splitlines()] == [
         "line 2: nobody in the gradebook is called 'zed'",
-        "line 3: there is no task 'hw9'",
+        "line 3: there is no task and no homework 'hw9'",
         "line 4: hw2 has no deadline in course.yaml",
         "line 5: UNTIL is a date, a time, `2 days`, `12 hours` or `none`, not 'soon'",
         "line 6: 2026-02-01 is no later than the deadline, 2026-03-01 23:59:59",

@@ -167,7 +167,11 @@ class Course:
                     "course.yaml: homeworks must map names to lists of tasks, as in hw1: [task01, task02], or to their "
                     "tasks and rules, as in hw1: {tasks: [task01, task02], deadline: 2026-03-01}"
                 )
-            found[str(name)] = (self.select([str(task) for task in tasks]), rules)
+            try:
+                found[str(name)] = (self.select([str(task) for task in tasks]), rules)
+            except UnknownTask as unknown:
+                words = f"course.yaml: homeworks: {name}: {unknown}"
+                raise UnknownTask(words, unknown.name, unknown.near) from None
         return found
 
     def homework(self, name: str) -> tuple[Task, ...]:

@@ -17,6 +17,7 @@ from torchgrade.authoring import (
     parameter_count,
     passes_seen,
     registered_parameters,
+    traces_left,
 )
 
 
@@ -114,6 +115,11 @@ def test_batches(submission):
         }
         given = f"the sizes of the batches of {count} images, batch_size=32"
         expect.equal(sorted(map(len, labels), reverse=True), sizes, likely=likely, given=given)
+    for loader, count in zip(submission.make_loaders(train, test), (70, 33), strict=True):
+        _, labels = submission.probes.batches(loader)
+        given = f"the sizes of the batches of {count} images, batch_size left out"
+        sizes = [count] if count < 64 else [64, count - 64]
+        expect.equal(sorted(map(len, labels), reverse=True), sizes, given=given)
 
 
 @check("both sets are scaled by one formula to about unit size", points=1, category="values", after=test_batches)
@@ -404,6 +410,14 @@ def test_evaluate_mode(submission):
         given="whether gradients are recorded, in each pass",
         likely={"gradients are recorded for nothing": [True] * 4},
     )
+    model = submission.probes.toy("Linear", torch.randn(10, 12), torch.randn(10))
+    left = traces_left(submission.evaluate, model, *call[2:])
+    expect.equal(
+        [name for name in left if name not in ("modes", "random generator")],  # the loader draws, and modes are mixed
+        [],
+        likely={"the gradients of the model are cleared": ["gradients"]},
+        given="what evaluate changed in a model that has gradients",
+    )
 
 
 def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_entropy):
@@ -448,7 +462,7 @@ def test_epoch_steps(submission):
         )
 
 
-@check("train_one_epoch reports loss and accuracy per sample", points=1, category="values", hidden=True)
+@check("train_one_epoch reports loss and accuracy per sample", points=0.5, category="values", hidden=True)
 def test_epoch_report(submission):
     images, scores, labels = toy_set(110, 71)
     model = submission.probes.toy("Pixels")
@@ -457,6 +471,49 @@ def test_epoch_report(submission):
     report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
     given = "110 images in batches of 32, 71 of them right, learning rate 0"
     expect_report(report, scores, labels, 32, F.cross_entropy, given, slips=mean_of_batches)
+
+
+@check(
+    "train_one_epoch reports the scores that its steps use",
+    points=0.5,
+    category="values",
+    after=[test_epoch_steps, test_epoch_report],
+    hidden=True,
+)
+def test_epoch_scores(submission):
+    weight, bias = torch.randn(10, 12), torch.randn(10)
+    images, labels = toy_images(60, 2 * torch.randn(60, 12)), torch.randint(0, 10, (60,))
+    model = submission.probes.toy("Linear", weight, bias)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=2.0)
+    loader = submission.probes.loader(images, labels, 20)
+    report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
+    given = "a linear classifier, 60 images in batches of 20, plain SGD with lr=2"
+    report = expect.record(report, REPORT, finite=True, given=given)
+    used, stepped, final = scores_of_epoch(weight, bias, images, labels, 20, 2.0)
+    for key, measure in {"loss": F.cross_entropy, "accuracy": share_of_hits}.items():
+        during, late, end = (float(measure(some, labels)) for some in (used, stepped, final))
+        wanted = end if abs(report[key] - end) < abs(report[key] - during) else during
+        likely = {"each batch is scored a second time, after its step": late}
+        expect.close(report[key], wanted, rtol=1e-4, atol=1e-5, likely=likely, given=f"{key} of {given}")
+
+
+def share_of_hits(scores, labels):
+    return (scores.argmax(1) == labels).double().mean()
+
+
+def scores_of_epoch(weight, bias, images, labels, size, lr):
+    """Scores that the steps of one epoch of plain gradient descent use, those after each step, those at its end."""
+    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    pixels = images.flatten(1)[:, : weight.shape[1]]
+    used, stepped = [], []
+    for x, y in zip(pixels.split(size), labels.split(size), strict=True):
+        used.append(x @ weight.T + bias)
+        slopes = torch.autograd.grad(F.cross_entropy(used[-1], y), (weight, bias))
+        with torch.no_grad():
+            weight -= lr * slopes[0]
+            bias -= lr * slopes[1]
+        stepped.append(x @ weight.T + bias)
+    return torch.cat(used).detach(), torch.cat(stepped).detach(), (pixels @ weight.T + bias).detach()
 
 
 def mean_of_batches(values, size):

@@ -355,6 +355,8 @@ def test_correlate_modes(submission):
             "rows and columns of the padding are swapped": axes_swapped,
         },
     )
+    larger = TURNED.vary(size=[(2, 4), (3, 2)], kernel=[(5, 3), (3, 5)], mode=["same", "full"])
+    expect.agrees(submission.cross_correlate2d, sums, larger)
 
 
 @check("cross_correlate2d refuses kernels and modes that fit nowhere", points=0.5, category="robustness")
@@ -666,6 +668,10 @@ def test_even_picture(submission):
                 given=f"8 x 8 pixels of {level}, sobel, threshold={threshold}",
                 likely={"0 is not larger than 0: an edge is above its share, not at it": torch.ones(6, 6).bool()},
             )
+    for kernel in ("sobel", "scharr"):
+        none = torch.zeros(7, 7, dtype=torch.bool)
+        given = f"9 x 9 pixels of noise, {kernel}, threshold=1: nothing is larger than the largest"
+        expect.close(submission.edge_mask(torch.randn(9, 9), kernel, 1.0), none, trivial="no edge", given=given)
 
 
 # Learning

@@ -8,7 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from torchgrade import __version__
@@ -163,7 +163,7 @@ def _clear(place: Path, keep: set[str]) -> None:
 
 def changes_csv(changed: Sequence[Change]) -> str:
     """Who changed in a regrade, by which check, from what to what."""
-    head = ("student", "task", "check", "title", "before", "after", "points_before", "points_after")
+    head = tuple(column.name for column in fields(Change))
     return tables.to_csv(head, ([getattr(change, name) for name in head] for change in changed))
 
 

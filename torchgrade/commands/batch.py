@@ -281,13 +281,15 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
                 student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
-    written = [name for name in _WRITTEN if (out / name).exists()]
+    written = [name for name in _WRITTEN if (out / name).exists() and (graded.changes or name != "changes.csv")]
     say(_("written to {out}: {files}").format(out=out, files=", ".join(written)))
 
 
 def _changes(changed: Sequence[Change], names: Mapping[str, str], most: int = 40) -> Iterator[str]:
     for change in changed[:most]:
         before, after = (f"{p:g}" if p is not None else "-" for p in (change.points_before, change.points_after))
+        if None not in (change.of_before, change.of_after) and change.of_before != change.of_after:
+            before, after = f"{before}/{change.of_before:g}", f"{after}/{change.of_after:g}"
         what = f" {change.check}" if change.check else ""
         yield f"{names[change.student]} {change.task}{what}: {change.before} {before} -> {change.after} {after}"
     if len(changed) > most:

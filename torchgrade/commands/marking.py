@@ -19,7 +19,7 @@ from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.commands.people import People, tell, user
 from torchgrade.course import Course, Task
-from torchgrade.errors import TorchGradeError, UsageError
+from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
 from torchgrade.i18n import plural
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNMARKED, Remark, Row
@@ -299,7 +299,11 @@ def _extension(people: People, course: Course, student: str, said: str, until: s
     """Checked, with the task or homework that is meant; blank until withdraws."""
     keys, policy = people.named(student), policy_of(course)
     homework = next((homework for homework in policy.homeworks if homework.name == said), None)
-    what = said if homework else course.find(said).stem
+    try:
+        what = said if homework else course.find(said).stem
+    except UnknownTask as unknown:
+        words = _("there is no task and no homework {name!r}").format(name=said)
+        raise UnknownTask(words, said, [*unknown.near, *(one.name for one in policy.homeworks)]) from None
     deadlines = [policy.deadline(task) for task in (homework.tasks if homework else (what,))]
     known = [deadline for deadline in deadlines if deadline]
     if not known:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from torchgrade.errors import UsageError
 from torchgrade.submission import Source
 
 
@@ -24,6 +25,11 @@ class Options:
     pdb: bool = False
     proving: bool = False
     pictures: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: limits of no time would fail right work, without a word that it is our fault."""
+        if not 0 < self.timeout_scale < float("inf"):
+            raise UsageError(f"--timeout-scale is a number above 0, not {self.timeout_scale:g}")
 
     def job(self, id: int, task: str, source: Source, **changes: Any) -> Job:
         """A job that is graded so; ``changes`` are further fields of it."""

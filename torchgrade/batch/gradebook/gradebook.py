@@ -572,7 +572,7 @@ def _connect(path: Path, writer: bool) -> sqlite3.Connection:
             migrate(db, path)
         elif db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise sqlite3.DatabaseError("another program wrote it")
-        elif version_of(db) < len(MIGRATIONS):
+        elif version_of(db) != len(MIGRATIONS):
             db = _newest(db, path)
     except sqlite3.DatabaseError as error:
         db.close()
@@ -586,7 +586,10 @@ def _connect(path: Path, writer: bool) -> sqlite3.Connection:
 
 
 def _newest(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """An older file is read through a copy in memory that has the newest tables; the file stays as it is."""
+    """An older file is read through a copy in memory that has the newest tables; the file stays as it is.
+
+    Raises UsageError for one that a newer engine wrote.
+    """
     db = sqlite3.connect(":memory:", isolation_level=None)
     old.backup(db)
     old.close()

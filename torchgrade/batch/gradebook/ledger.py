@@ -70,21 +70,26 @@ class Change:
     after: str
     points_before: float | None
     points_after: float | None
+    of_before: float | None
+    of_after: float | None
 
 
 def changes(before: Iterable[Row], after: Iterable[Row]) -> list[Change]:
-    """Compare two readings of a class: rows whose points or status differ, then their checks, one by one.
+    """Compare two readings of a class: rows whose points, share or status differ, then their checks, one by one.
 
-    Attempts are compared one with one. A check that is new or gone is compared with "absent".
+    Attempts are compared one with one; what had no verdict yet is none that changed. A check that is new or gone is
+    compared with "absent".
     """
     old = {(row.student, row.task, row.attempt): row for row in before}
     found: list[Change] = []
     for row in after:
         held = old.get((row.student, row.task, row.attempt))
-        if held is None:
+        if held is None or held.status == PENDING:
             continue
-        if (held.status, held.points) != (row.status, row.points):
-            found.append(Change(row.student, row.task, "", "", held.status, row.status, held.points, row.points))
+        of = (held.max_points, row.max_points)
+        if (held.status, held.points) != (row.status, row.points) or (row.points and of[0] != of[1]):
+            both = (held.status, row.status, held.points, row.points)
+            found.append(Change(row.student, row.task, "", "", *both, *of))
         found += _check_changes(held, row)
     return found
 
@@ -99,7 +104,8 @@ def _check_changes(held: Row, row: Row) -> list[Change]:
         if (old, earned) != (new, earns):
             either = b or a
             title = either.title if either else ""
-            found.append(Change(row.student, row.task, key[0], title, old, new, earned, earns))
+            of = tuple(check.max_points if check else None for check in (a, b))
+            found.append(Change(row.student, row.task, key[0], title, old, new, earned, earns, *of))
     return found
 
 

@@ -531,4 +531,8 @@ def _by_pattern(names: Sequence[str], pattern: str, tasks: Sequence[str]) -> Lay
             int(number) if number.isdigit() else _order(name, tasks),
             moment_text(values["date"]), task=values["task"],
         )  # fmt: skip
+    if names and not owners:
+        raise UsageError(
+            f"--pattern fits none of the {len(names)} paths, such as {names[0]!r}; it must fit a whole path"
+        )
     return Layout("--pattern", owners, unmatched)

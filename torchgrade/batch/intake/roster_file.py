@@ -92,6 +92,8 @@ def _students(table: Sequence[Sequence[str]], name: str) -> list[Student]:
             _refuse_twice(student, number, students[[*keys].index(student.key)], keys[student.key], name)
         keys[student.key] = number
         students.append(student)
+    if not students:
+        raise UsageError(f"{name} names nobody below its headings")
     return students
 
 

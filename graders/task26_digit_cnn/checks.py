@@ -68,7 +68,7 @@ def test_grey(submission, device):
     )
 
 
-@check("to_float leaves floating point alone", points=0.5, category="values")
+@check("to_float leaves floating point alone", points=0.5, category="robustness")
 def test_floats(submission):
     cases = grid(
         shape=[(3, 1, 4, 5), (1, 28, 28), (2,), (0, 1, 28, 28)],

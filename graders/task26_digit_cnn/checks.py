@@ -109,10 +109,13 @@ def test_shape(submission):
         expect.shape(net.train(mode)(torch.rand(count, 1, 28, 28)), (count, 10), given=given)
 
 
-def network(images, training=False, norm=True, bend=True, pool=F.max_pool2d):
-    """What the network computes when it is filled by shape."""
+def network(images, training=False, norm=True, bend=True, pool=F.max_pool2d, before=0, momentum=0.1):
+    """What the network computes when it is filled by shape, after so many passes in training mode."""
     conv, batch_norm = filled(nn.Conv2d, 1, 32, 5, padding=2), filled(nn.BatchNorm2d, 32)
+    batch_norm.momentum = momentum
     x = conv(images.double())
+    for _ in range(before):
+        batch_norm.train()(x)
     x = batch_norm.train(training)(x) if norm else x
     x = pool(x.relu() if bend else x, 2)
     return filled(nn.Linear, 32 * 14 * 14, 10)(x.flatten(1)).detach().float()
@@ -138,6 +141,14 @@ def test_network(submission):
             },
             given=f"six images in {'training' if training else 'evaluation'} mode",
         )
+    net = submission.CNN()
+    fill_by_shape(net)
+    for _ in range(2):
+        net.train()(images)
+    truth = network(images, before=2)
+    likely = {"the batch norm has another momentum than PyTorch's 0.1": network(images, before=2, momentum=0.9)}
+    given = "six images in evaluation mode, after two passes in training mode"
+    expect.close(net.eval()(images).detach(), truth, scale=1e-3, likely=likely, given=given)
 
 
 @check("gradients reach every parameter of CNN", points=0.5, category="gradients", after=test_shape, hidden=True)
@@ -239,6 +250,13 @@ def test_losses(submission):
     )
     losses = submission.train(model, submission.probes.loader(images, labels, 5), 0, optimizer)
     expect.equal(expect.record(losses, [float]), [], given="epochs=0")
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    losses = submission.train(model, submission.probes.dropping_loader(images, labels, 5), 1, optimizer)
+    truth = Descent(start, images[:20], labels[:20], 5).losses
+    likely = {"divided by the images of the data set, of which not all come": [20 / 22 * value for value in truth]}
+    given = "20 of 22 images come, in batches of 5"
+    expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
 
 
 @check("gradients from before train do not count", points=0.5, category="values", after=test_steps, hidden=True)
@@ -556,7 +574,11 @@ def test_predict_mode(submission):
 def test_predict_inputs(submission):
     grey = torch.randint(0, 256, (24, 1, 2, 5), dtype=torch.uint8)
     mean, variance = torch.linspace(-1, 1, 10), torch.linspace(0.5, 2, 10)
-    best, wild = (((x.flatten(1) - mean) / (variance + 1e-5).sqrt()).argmax(1) for x in (grey / 255, grey.float()))
+
+    def normal(x):
+        return ((x.flatten(1) - mean) / (variance + 1e-5).sqrt()).argmax(1)
+
+    best, wild = normal(grey / 255), normal(grey.float())
     for images in (grey, grey / 255):
         model = submission.probes.normed().train()
         kind = str(images.dtype).removeprefix("torch.")
@@ -568,6 +590,11 @@ def test_predict_inputs(submission):
         )
         alone = torch.cat([submission.predict(model, image).cpu() for image in images])
         expect.equal(alone, best, given=f"the same images one by one, {kind}")
+    bright = grey / 85
+    best = normal(bright)
+    likely = {"what is above 1 is divided, although it is floating point": normal(bright / 255)}
+    given = "24 images, float32, brighter than 1"
+    expect.equal(submission.predict(submission.probes.normed(), bright).cpu(), best, likely=likely, given=given)
 
 
 @check("train, evaluate and predict follow the model's device", points=0.5, category="devices", hidden=True)
@@ -647,7 +674,8 @@ def test_no_confusion(submission):
 @check("most_confused finds the commonest mistake", points=1, category="values")
 def test_most_confused(submission):
     example = torch.tensor([[5, 1, 0], [2, 9, 0], [0, 0, 7]])
-    cases = {"the matrix of the docstring": (example, (1, 0, 2))}
+    uneven = torch.tensor([[90, 10, 0], [3, 1, 0], [0, 0, 5]])
+    cases = {"the matrix of the docstring": (example, (1, 0, 2)), "a large class and small ones": (uneven, (0, 1, 10))}
     for classes in (2, 4, 10):
         counts = torch.randint(0, 20, (classes, classes))
         counts.fill_diagonal_(90)
@@ -662,6 +690,9 @@ def test_most_confused(submission):
             truth,
             likely={
                 "given and true class are swapped": (truth[1], truth[0], truth[2]),
+                "the commonest by its share of the true class, not by count": (
+                    (1, 0, 3) if counts is uneven else (-1, -1, -1)
+                ),
                 "right answers are no mistakes": (*divmod(int(kept.argmax()), len(kept)), int(kept.max())),
             },
             given=f"{given}: {counts.tolist()}" if len(counts) < 5 else given,

@@ -104,7 +104,8 @@ def test_l1(submission, device):
     priced(submission, "l1_penalty", 1, MAIN, likely=mistakes(1), device=device)
 
 
-@check("l1_penalty leaves out biases and normalisation by what they are", points=0.5, category="values", after=test_l1)
+@check("l1_penalty leaves out biases and normalisation by what they are", points=0.5, category="values", after=test_l1,
+       hidden=True)  # fmt: skip
 def test_l1_exempt(submission):
     priced(submission, "l1_penalty", 1, EXEMPT, likely=left_out(1))
 
@@ -284,7 +285,8 @@ def test_dropout_eval(submission):
         expect.equal(torch.equal(net(x), x), False, because="training drops", given=given)
 
 
-@check("Dropout with p = 0 and p = 1 keeps and drops everything", points=0.5, category="robustness", after=test_dropout)
+@check("Dropout with p = 0 and p = 1 keeps and drops everything", points=0.5, category="robustness", after=test_dropout,
+       hidden=True)  # fmt: skip
 def test_dropout_ends(submission):
     x = away_from_zero(6, 20)
     expect.close(submission.Dropout(0.0)(x), x, given="p = 0.0 in training mode", trivial="p = 0 drops nothing")

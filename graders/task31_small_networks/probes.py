@@ -1,0 +1,56 @@
+"""Helpers of task 31 that run beside the submission: plain blocks, and images in other forms."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Plain(nn.Module):
+    """A block without shortcut, whose arguments have names of its own: they can only be passed by their place."""
+
+    def __init__(self, inner, outer, step=1):
+        super().__init__()
+        self.conv = nn.Conv2d(inner, outer, 3, step, padding=1, bias=False)
+
+    def forward(self, x):
+        return F.relu(self.conv(x))
+
+
+def plain_net(make, num_blocks, *args):
+    """``make`` called with a class of plain blocks."""
+    return make(Plain, num_blocks, *args)
+
+
+def blocks_asked(make, num_blocks):
+    """What ``make`` builds its blocks with: in_channels, out_channels and stride of each, in order."""
+    asked = []
+
+    def block(*args):
+        inner, outer, stride = (*args, 1)[:3]
+        asked.append([int(inner), int(outer), int(stride)])
+        return Plain(inner, outer, stride)
+
+    with torch.device("meta"):
+        make(block, num_blocks)
+    return asked
+
+
+def list_kept(make, num_blocks):
+    """``num_blocks`` after ``make`` was called with it."""
+    with torch.device("meta"):
+        make(Plain, num_blocks)
+    return num_blocks
+
+
+def as_array(prepare, images, form):
+    """``prepare`` called with a NumPy array of another form; the result, and whether the array is as it was."""
+    array = images.numpy().copy()
+    if form == "every second column of another":
+        wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), 99, np.uint8)
+        wide[..., ::2] = array
+        array = wide[..., ::2]
+    if form == "rows and columns swapped in memory":
+        array = np.ascontiguousarray(array.swapaxes(-1, -2)).swapaxes(-1, -2)
+    result = prepare(array)
+    return result, bool((array == images.numpy()).all())

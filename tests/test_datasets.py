@@ -25,8 +25,8 @@ def load_dataset(name):
     return module
 
 
-NAMES = ("wardrobe", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
-wardrobe, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
+wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
 
 
 def write_idx(path, array, pack=False, kind=8):
@@ -39,7 +39,9 @@ def write_idx(path, array, pack=False, kind=8):
 # generated sets
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate, faces.portraits, snapshots.generate])
+@pytest.mark.parametrize(
+    "draw", [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate]
+)
 def test_same_seed_same_images_whatever_the_count(draw):
     """A prefix is the same, another seed is not."""
     images, answers = draw(37, 5)
@@ -50,7 +52,7 @@ def test_same_seed_same_images_whatever_the_count(draw):
     assert not np.array_equal(images[:9], draw(9, 6)[0])
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, faces.generate, snapshots.generate])
+@pytest.mark.parametrize("draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate])
 def test_count_may_be_zero_but_not_negative(draw):
     """The empty set has its shape; a negative count is refused."""
     images, answers = draw(0)
@@ -59,9 +61,10 @@ def test_count_may_be_zero_but_not_negative(draw):
         draw(-1)
 
 
-def test_wardrobe_holds_each_class_once_in_ten():
+@pytest.mark.parametrize("draw", [wardrobe.generate, digits.generate])
+def test_each_class_comes_once_in_ten(draw):
     """The classes are balanced within every ten images, in an order that changes."""
-    images, labels = wardrobe.generate(200, 1)
+    images, labels = draw(200, 1)
 
     assert images.shape == (200, 28, 28)
     assert images.dtype == np.uint8

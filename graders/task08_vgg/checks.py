@@ -163,6 +163,13 @@ def test_layers_values(submission):
             "only the last convolution before a pool has a ReLU": half_bent(x),
         },
     )
+    open_end = [4, "M", 5]
+    expect.close(
+        layers_of(submission, open_end)(x),
+        convolve(x, open_end),
+        given=f"make_layers({open_end}), every parameter filled by its shape",
+        likely={"no ReLU follows the last convolution": convolve(convolve(x, [4, "M"]), [5], bend=straight)},
+    )
 
 
 def half_bent(x):
@@ -375,6 +382,10 @@ def test_values_options(submission):
         classify(own_features(submission, x, batch_norm=True), 10),
         given=given.format("eval"),
         likely={"VGG does not pass batch_norm on": classify(own_features(submission, x), 10)},
+    )
+    rows = x.contiguous(memory_format=torch.channels_last)
+    expect.close(
+        net(rows), net(x), trivial="the same images", given="images with their channels last in memory, in eval mode"
     )
     net.train()
     layers = layers_of(submission, SMALL, 2, batch_norm=True)
@@ -668,6 +679,12 @@ def test_summary_traces(submission):
         [],
         given="what changed in a training model with a frozen part, gradients and a hook of its own",
         likely=TRACES,
+    )
+    expect.equal(
+        traces_left(submission.layer_summary, submission.probes.with_dropout(), (3, 4)),
+        [],
+        given="what changed in a training model with a dropout",
+        likely={"the pass ran in training mode: dropout drew": ["random generator"]},
     )
 
 

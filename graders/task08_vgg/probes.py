@@ -21,5 +21,9 @@ def perceptron():
     return nn.Sequential(nn.Linear(13, 100), nn.ReLU(), nn.Linear(100, 1)).double()
 
 
+def with_dropout():
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 2))
+
+
 def without_parameters():
     return nn.Sequential(nn.AvgPool2d(2), nn.Flatten())

@@ -1,0 +1,710 @@
+"""Checks for task 26: a small network for digits, and numbers about it that can be believed.
+
+Training and evaluation are asked for with toys whose scores the images themselves hold, so that each loss, hit and step
+is known to the number; one check trains the network on generated digits, with a floor that was measured.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from torchgrade.authoring import (
+    any_seed,
+    check,
+    expect,
+    fill_by_shape,
+    filled,
+    grid,
+    kit,
+    passes_seen,
+    traces_left,
+)
+
+# --- grey levels -------------------------------------------------------------------------------------------
+
+
+def levels(shape, dtype, generator):
+    """grey levels below 256"""
+    return torch.randint(256, tuple(shape), generator=generator).double()
+
+
+def dark(shape, dtype, generator):
+    """grey levels below 60"""
+    return torch.randint(60, tuple(shape), generator=generator).double()
+
+
+def bits(shape, dtype, generator):
+    """grey levels 0 and 1"""
+    return torch.randint(2, tuple(shape), generator=generator).double()
+
+
+def scaled(images):
+    return (images.double() / 255).float()
+
+
+GREY = grid(
+    shape=[(3, 1, 4, 5), (1, 28, 28), (4,), (0, 1, 28, 28)],
+    dtype=[torch.uint8],
+    values=[levels, dark, bits],
+    layout=["contiguous", "transposed", "gaps"],
+)
+
+
+@check("to_float divides grey levels by 255", points=1, category="values", devices="all")
+def test_grey(submission, device):
+    expect.agrees(
+        submission.to_float,
+        scaled,
+        GREY,
+        device=device,
+        unchanged=True,
+        likely={
+            "the grey levels stay 0 to 255": lambda images: images.float(),
+            "divided by 256: white is 255": lambda images: (images.double() / 256).float(),
+            "divided by the largest grey level that is there: a dark image stays dark": lambda images: (
+                (images.double() / max(float(images.max()), 1.0)).float() if images.numel() else images.float()
+            ),
+        },
+    )
+
+
+@check("to_float leaves floating point alone", points=0.5, category="robustness")
+def test_floats(submission):
+    cases = grid(
+        shape=[(3, 1, 4, 5), (1, 28, 28), (2,), (0, 1, 28, 28)],
+        dtype=[torch.float32, torch.float64, torch.float16],
+        values=[kit.distinct, kit.thousands],
+        layout=["contiguous", "transposed"],
+        grad=["plain", "requires_grad"],
+    )
+    expect.agrees(
+        submission.to_float, lambda images: images * 1.0, cases, unchanged=True, trivial="it comes back as it is"
+    )
+
+
+# --- the network -------------------------------------------------------------------------------------------
+
+PARAMETERS = [(32, 1, 5, 5), (32,), (32,), (32,), (10, 6272), (10,)]
+
+
+@check("CNN has 63,626 parameters", points=1, category="parameters")
+def test_parameters(submission):
+    expect.parameters(
+        submission.CNN(),
+        63_626,
+        PARAMETERS,
+        likely={
+            "there is no batch norm": 63_562,
+            "the convolution has no padding: 28 x 28 becomes 24 x 24": 832 + 64 + 46_090,
+            "the convolution has no bias": 63_594,
+        },
+    )
+
+
+@check("CNN maps (N, 1, 28, 28) to (N, 10)", points=0.5, category="shapes")
+def test_shape(submission):
+    net = submission.CNN()
+    for count, mode in ((4, True), (1, False), (3, False), (1, True)):
+        given = f"{count} images in {'training' if mode else 'evaluation'} mode"
+        expect.shape(net.train(mode)(torch.rand(count, 1, 28, 28)), (count, 10), given=given)
+
+
+def network(images, training=False, norm=True, bend=True, pool=F.max_pool2d):
+    """What the network computes when it is filled by shape."""
+    conv, batch_norm = filled(nn.Conv2d, 1, 32, 5, padding=2), filled(nn.BatchNorm2d, 32)
+    x = conv(images.double())
+    x = batch_norm.train(training)(x) if norm else x
+    x = pool(x.relu() if bend else x, 2)
+    return filled(nn.Linear, 32 * 14 * 14, 10)(x.flatten(1)).detach().float()
+
+
+@check("CNN computes what its table says, in both modes", points=2, category="values", after=[test_shape])
+def test_network(submission):
+    images = torch.rand(6, 1, 28, 28)
+    for training in (False, True):
+        net = submission.CNN()
+        fill_by_shape(net)
+        truth = network(images, training)
+        expect.close(
+            net.train(training)(images).detach(),
+            truth,
+            scale=1e-3,
+            likely={
+                "there is no ReLU": network(images, training, bend=False),
+                "the mean is pooled, not the maximum": network(images, training, pool=F.avg_pool2d),
+                "softmax: the cross entropy applies it already": truth.softmax(1),
+                "the batch norm is left out": network(images, norm=False),
+                "the batch norm is in the other mode": network(images, not training),
+            },
+            given=f"six images in {'training' if training else 'evaluation'} mode",
+        )
+
+
+@check("gradients reach every parameter of CNN", points=0.5, category="gradients", after=test_shape, hidden=True)
+def test_net_gradients(submission):
+    net = submission.CNN().eval()  # in training mode the batch norm takes the bias away
+    expect.gradient_flow(net(torch.randn(8, 1, 28, 28)), module=net)
+
+
+@check("nothing in CNN is tied to one device", points=0.5, category="devices", after=test_shape, hidden=True)
+def test_net_portable(submission):
+    expect.portable(submission.CNN, torch.rand(2, 1, 28, 28))
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+class Descent:
+    """Plain gradient descent on a linear classifier of ten pixels: ``weight`` after it, and the mean ``losses``.
+
+    ``old`` is in each gradient at first, ``keep`` never clears them.
+    """
+
+    def __init__(self, start, images, labels, size, epochs=1, lr=0.5, keep=False, old=0.0, loss=F.cross_entropy):
+        weight, bias = (value.clone().requires_grad_() for value in start)
+        self.losses, self.batches, self.after = [], [], []
+        for parameter in (weight, bias):
+            parameter.grad = torch.full_like(parameter, old)
+        for _ in range(epochs):
+            total, batches = 0.0, []
+            for x, y in zip(images.flatten(1).split(size), labels.split(size), strict=True):
+                value = loss(x @ weight.T + bias, y)
+                value.backward()
+                with torch.no_grad():
+                    for parameter in (weight, bias):
+                        parameter -= lr * parameter.grad
+                        if not keep:
+                            parameter.grad = None
+                total += float(value) * len(y)
+                batches.append(float(value))
+            self.losses.append(total / len(labels))
+            self.batches.append(sum(batches) / len(batches))
+            with torch.no_grad():
+                self.after.append(float(loss(images.flatten(1) @ weight.T + bias, labels)))
+        self.weight = weight.detach()
+
+
+def lesson():
+    """A linear classifier of ten pixels, 22 images and labels: batches of 5 leave a last one of 2."""
+    return (torch.randn(10, 10), torch.randn(10)), torch.rand(22, 1, 2, 5), torch.randint(0, 10, (22,))
+
+
+def softmax_twice(scores, labels):
+    return F.cross_entropy(scores.softmax(1), labels)
+
+
+@check("train takes one right step for each batch of each epoch", points=2, category="values", devices="all")
+def test_steps(submission, device):
+    for epochs in (2, 1, 3):
+        start, images, labels = lesson()
+        model = submission.probes.toy("Linear", *start).to(device)
+        optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+        submission.train(model, submission.probes.loader(images, labels, 5), epochs, optimizer)
+        expect.close(
+            model.state_dict()["weight"].cpu(),
+            Descent(start, images, labels, 5, epochs).weight,
+            rtol=1e-4,
+            atol=1e-5,
+            likely={
+                "the gradients are never cleared": Descent(start, images, labels, 5, epochs, keep=True).weight,
+                "the weights did not move: no step, or gradients that were cleared before it": start[0],
+                "the last, smaller batch is left out": Descent(start, images[:20], labels[:20], 5, epochs).weight,
+                "softmax before the cross entropy, which applies it already": Descent(
+                    start, images, labels, 5, epochs, loss=softmax_twice
+                ).weight,
+                "one epoch more than was asked for": Descent(start, images, labels, 5, epochs + 1).weight,
+            },
+            given=f"a linear classifier, 22 images in batches of 5, plain SGD, epochs={epochs}",
+        )
+
+
+@check("train returns the mean loss over the images of each epoch", points=1.5, category="values", after=test_steps)
+def test_losses(submission):
+    start, images, labels = lesson()
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    losses = submission.train(model, submission.probes.loader(images, labels, 5), 3, optimizer)
+    truth, given = Descent(start, images, labels, 5, 3), "22 images in batches of 5, epochs=3"
+    expect.close(
+        expect.record(losses, [float], finite=True),
+        truth.losses,
+        rtol=1e-5,
+        atol=1e-6,
+        likely={
+            "an average over batches: the last one is smaller than the others": truth.batches,
+            "measured after the epoch, not as it trains": truth.after,
+            "the sum over the images is not divided": [22 * value for value in truth.losses],
+        },
+        given=given,
+    )
+    losses = submission.train(model, submission.probes.loader(images, labels, 5), 0, optimizer)
+    expect.equal(expect.record(losses, [float]), [], given="epochs=0")
+
+
+@check("gradients from before train do not count", points=0.5, category="values", after=test_steps, hidden=True)
+def test_old_gradients(submission):
+    start, images, labels = lesson()
+    model = submission.probes.with_old_gradients(submission.probes.toy("Linear", *start))
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    submission.train(model, submission.probes.loader(images, labels, 5), 1, optimizer)
+    expect.close(
+        model.state_dict()["weight"],
+        Descent(start, images, labels, 5).weight,
+        rtol=1e-4,
+        atol=1e-5,
+        likely={
+            "gradients are cleared after the step only: those from before are in the first step": Descent(
+                start, images, labels, 5, old=3.0
+            ).weight,
+        },
+        given="a model whose parameters hold gradients of 3.0 when it comes",
+    )
+
+
+@check("train: each batch one call in training mode, backward, step", points=1, category="values")
+def test_order(submission):
+    start, images, labels = lesson()
+    model = submission.probes.toy("Linear", *start).eval()  # as an evaluation may have left it
+    loader = submission.probes.loader(images, labels, 11)
+    events = submission.probes.order(submission.train, model, loader, 2)
+    once = ["forward", "backward", "step"]
+    expect.equal(
+        events,
+        once * 4,
+        likely={
+            "the model came in evaluation mode, and stayed in it": ["evaluation", "backward", "step"] * 4,
+            "one step for each epoch": [*["forward", "backward"] * 2, "step"] * 2,
+            "each batch goes through the model twice": [*once, "forward"] * 4,
+        },
+        given="what happens to a model that came in evaluation mode, in two epochs of two batches",
+    )
+
+
+@check("train brings uint8 images to 0..1", points=1, category="values", after=test_steps)
+def test_train_bytes(submission):
+    start, _, labels = lesson()
+    grey = torch.randint(0, 256, (22, 1, 2, 5), dtype=torch.uint8)
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    submission.train(model, submission.probes.loader(grey, labels, 5), 2, optimizer)
+    expect.close(
+        model.state_dict()["weight"],
+        Descent(start, grey / 255, labels, 5, 2).weight,
+        rtol=1e-4,
+        atol=1e-5,
+        likely={"the grey levels stay 0 to 255": Descent(start, grey.float(), labels, 5, 2).weight},
+        given="uint8 images, two epochs of plain SGD",
+    )
+
+
+# --- evaluation --------------------------------------------------------------------------------------------
+
+
+def report(value, given=None):
+    """(loss, accuracy) as plain floats."""
+    loss, accuracy = expect.record(list(pair(value, given)), [float], finite=True, given=given)
+    return loss, accuracy
+
+
+def pair(value, given):
+    found = expect.record(value, (None,), given=given)
+    expect.equal(len(found), 2, because="loss and accuracy", given=given or "what is returned")
+    return found
+
+
+def labelled(count, right):
+    """Scores (count, 10), which serve as images of toys that give them back, and labels; the first so many are hit."""
+    scores = torch.rand(count, 1, 2, 5)
+    best = scores.flatten(1).argmax(1)
+    labels = (best + torch.randint(1, 10, (count,))) % 10
+    labels[:right] = best[:right]
+    return scores, labels
+
+
+def apart(truth, *, likely):
+    """Those slips that differ from the truth, and from each other, so much that they can be told apart."""
+    found = {}
+    for sentence, value in likely.items():
+        if all(abs(value - other) > 1e-3 * max(abs(other), 1e-2) for other in (truth, *found.values())):
+            found[sentence] = value
+    return found
+
+
+def averages(each, size, *, likely):
+    """What other averages over batches would give, and the slips that are given; ``each`` holds a number per image."""
+    parts, count = each.split(size), len(each)
+    means = [float(part.mean()) for part in parts]
+    known = apart(
+        float(each.mean()),
+        likely={
+            "an average over batches: the last one is smaller than the others": sum(means) / len(means),
+            "divided by the number of batches times the size of one: the last is smaller": float(each.sum())
+            / (len(parts) * size),
+            "divided by the number of batches": float(each.sum()) / len(parts),
+            "divided by the whole batches only": float(each.sum()) / max(count // size, 1),
+            "only the last batch is counted": means[-1],
+            "the means of the batches are added up and divided by the number of images": sum(means) / count,
+            "the sum over the images is not divided": float(each.sum()),
+        },
+    )
+    return apart(float(each.mean()), likely=known | likely)
+
+
+@check("evaluate returns mean loss and accuracy over the images", points=2, category="values", devices="all")
+def test_evaluate(submission, device):
+    mixed, example = labelled(410, 263), labelled(1000, 960)
+    order = torch.randperm(410)
+    order = torch.cat([order[order != 0], torch.zeros(1, dtype=torch.int64)])  # the last one is right
+    mixed = mixed[0][order], mixed[1][order]
+    for (images, labels), size, right in ((mixed, 64, 263), (mixed, 7, 263), (example, 64, 960), (example, 1000, 960)):
+        scores = images.flatten(1)
+        each = F.cross_entropy(scores, labels, reduction="none").double()
+        hits = (scores.argmax(1) == labels).double()
+        model = submission.probes.toy("Pixels").to(device)
+        given = f"{len(labels)} images in batches of {size}, of which {right} are right"
+        given += ": the first 960" if right == 960 else ""
+        loss, accuracy = report(submission.evaluate(model, submission.probes.loader(images, labels, size)), given)
+        share = right / len(labels)
+        expect.close(
+            accuracy,
+            share,
+            likely=averages(hits, size, likely={"percent: an accuracy lies between 0 and 1": 100 * share}),
+            given=f"accuracy of {given}",
+        )
+        twice = float(F.cross_entropy(scores.softmax(1), labels))
+        expect.close(
+            loss,
+            float(each.mean()),
+            rtol=1e-5,
+            atol=1e-6,
+            likely=averages(each, size, likely={"softmax before the cross entropy, which applies it already": twice}),
+            given=f"loss of {given}",
+        )
+
+
+@check("evaluate runs in evaluation mode without gradients", points=1, category="values")
+def test_evaluate_mode(submission):
+    images, labels = labelled(50, 41)
+    model = submission.probes.toy("Pixels", moody=True)
+    call = submission.evaluate, model, submission.probes.loader(images, labels, 16)
+    expect.restores_mode(
+        model,
+        *call,
+        ran=False,
+        likely={"the model was in training mode": [True] * 4},
+        given="evaluate, with 50 images in batches of 16",
+    )
+    expect.equal(
+        [row["gradients"] for row in passes_seen(model, *call)],
+        [False] * 4,
+        likely={"gradients are recorded for nothing": [True] * 4},
+        given="whether gradients are recorded, in each pass",
+    )
+
+
+@check("evaluate leaves the model as it was", points=1, category="values", after=test_evaluate_mode)
+def test_evaluate_traces(submission):
+    images, labels = torch.randn(12, 3, 10, 12), torch.randint(0, 7, (12,))
+    pairs = [(images[:8], labels[:8]), (images[8:], labels[8:])]
+    model = submission.probes.toy("Chain")
+    left = traces_left(submission.evaluate, model, pairs)
+    expect_untouched(submission, left, submission.evaluate, model, pairs)
+
+
+def expect_untouched(submission, left, fn, model, *args):
+    """Nothing is left of a measurement, neither in the model nor in a layer."""
+    changed = [name for name in left if name != "modes"]
+    because = "a measurement changes nothing"
+    expect.equal(changed, [], because=because, given="what has changed in a model with batch norm and dropout")
+    for training in (True, False):
+        modes, recording = submission.probes.modes_after(fn, model.train(training), *args)
+        given = f"a model that came in {'training' if training else 'evaluation'} mode"
+        rest = len(modes) - 1
+        expect.equal(
+            modes,
+            [training] * len(modes),
+            likely={"only the model itself gets its mode back, not its layers": [training, *[not training] * rest]},
+            given=f"model.training and that of each layer afterwards, {given}",
+        )
+        expect.equal(recording, False, given="whether gradients are recorded after a call under no_grad")
+
+
+@check("the size of the batches changes nothing", points=1, category="values", after=test_evaluate, hidden=True)
+def test_batch_size(submission):
+    images, labels = labelled(45, 30)
+    truth = None
+    for size in (1, 4, 7, 45):
+        model = submission.probes.normed().train()
+        given = f"a model with batch norm that came in training mode, 45 images in batches of {size}"
+        loss, accuracy = report(submission.evaluate(model, submission.probes.loader(images, labels, size)), given)
+        truth = truth or honest(images, labels)
+        expect.close([loss, accuracy], truth, rtol=1e-5, atol=1e-6, given=f"loss and accuracy of {given}")
+
+
+def honest(images, labels):
+    """Loss and accuracy of the toy with batch norm, by its running statistics."""
+    mean, variance = torch.linspace(-1, 1, 10), torch.linspace(0.5, 2, 10)
+    scores = (images.flatten(1) - mean) / (variance + 1e-5).sqrt()
+    return [float(F.cross_entropy(scores, labels)), float((scores.argmax(1) == labels).double().mean())]
+
+
+@check(
+    "evaluate counts the images that come, bytes or not", points=1, category="values", after=test_evaluate, hidden=True
+)
+def test_evaluate_inputs(submission):
+    grey = torch.randint(0, 256, (29, 1, 2, 5), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (29,))
+    scores = grey.flatten(1) / 255
+    for images in (grey, grey / 255):
+        given = f"24 of 29 images come, {str(images.dtype).removeprefix('torch.')}"
+        loader = submission.probes.dropping_loader(images, labels, 8)
+        loss, _ = report(submission.evaluate(submission.probes.toy("Pixels"), loader), given)
+        kept = float(F.cross_entropy(scores[:24], labels[:24]))
+        wild = float(F.cross_entropy(grey[:24].flatten(1).float(), labels[:24]))
+        expect.close(
+            loss,
+            kept,
+            rtol=1e-5,
+            atol=1e-6,
+            likely=apart(
+                kept,
+                likely={
+                    "divided by len(loader.dataset): five images never came": kept * 24 / 29,
+                    "the grey levels stay 0 to 255, although training scales them": wild,
+                },
+            ),
+            given=f"the loss; {given}",
+        )
+
+
+@check("an empty loader gives zeros", points=0.5, category="robustness", after=test_evaluate, hidden=True)
+def test_nothing_comes(submission):
+    start, images, labels = lesson()
+    loader = submission.probes.dropping_loader(images, labels, 100)
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    given = "evaluate, and a loader that yields no batch"
+    found = report(submission.evaluate(model, loader), given)
+    expect.close(list(found), [0.0, 0.0], trivial="there is nothing to measure", given=given)
+    losses = expect.record(submission.train(model, loader, 2, optimizer), [float])
+    given = "train, and a loader that yields no batch"
+    expect.close(losses, [0.0, 0.0], trivial="there is nothing to learn", given=given)
+
+
+# --- predictions -------------------------------------------------------------------------------------------
+
+
+@check("predict returns the class of the highest score", points=1.5, category="values", devices="all")
+def test_predict(submission, device):
+    for count in (37, 10, 1):
+        images = torch.rand(count, 1, 2, 5)
+        classes = submission.predict(submission.probes.toy("Pixels").to(device), images)
+        expect.shape(classes, (count,), given=f"{count} images")
+        expect.dtype(classes, torch.int64)
+        best = images.flatten(1)
+        expect.equal(
+            classes.cpu(),
+            best.argmax(1),
+            trivial="one image has one class" if count == 1 else None,
+            likely=marked(best.argmax(1), likely={"the class of the lowest score": best.argmin(1)}),
+            given=f"{count} images",
+        )
+
+
+def marked(truth, *, likely):
+    """Those slips that show here."""
+    return {sentence: value for sentence, value in likely.items() if not torch.equal(value, truth)}
+
+
+@check("predict takes a single image", points=0.5, category="values", after=test_predict)
+def test_single(submission):
+    images = torch.rand(4, 1, 2, 5)
+    model = submission.probes.windowed()
+    found = [submission.predict(model, image) for image in images]
+    for classes in found:
+        expect.shape(classes, (1,), given="an image (1, 28, 28) without a batch axis")
+    best = images.flatten(1).argmax(1)
+    expect.equal(torch.cat([part.cpu() for part in found]), best, given="four images, one after the other")
+
+
+@check("predict measures in evaluation mode, and leaves no trace", points=1, category="values", after=test_predict)
+def test_predict_mode(submission):
+    images = torch.rand(9, 1, 2, 5)
+    model = submission.probes.toy("Pixels", moody=True)
+    expect.restores_mode(
+        model,
+        submission.predict,
+        model,
+        images,
+        ran=False,
+        likely={"the model was in training mode": [True]},
+        given="predict, with nine images",
+    )
+    passes = passes_seen(model, submission.predict, model, images)
+    expect.equal(
+        [row["gradients"] for row in passes],
+        [False] * len(passes),
+        likely={"gradients are recorded for nothing": [True] * len(passes)},
+        given="whether gradients are recorded, in each pass",
+    )
+    coloured, chain = torch.randn(6, 3, 10, 12), submission.probes.toy("Chain")
+    left = traces_left(submission.predict, chain, coloured)
+    expect_untouched(submission, left, submission.predict, chain, coloured)
+
+
+@check("an image is predicted alone as among others, bytes or not", points=1, category="values", hidden=True)
+def test_predict_inputs(submission):
+    grey = torch.randint(0, 256, (24, 1, 2, 5), dtype=torch.uint8)
+    mean, variance = torch.linspace(-1, 1, 10), torch.linspace(0.5, 2, 10)
+    best, wild = (((x.flatten(1) - mean) / (variance + 1e-5).sqrt()).argmax(1) for x in (grey / 255, grey.float()))
+    for images in (grey, grey / 255):
+        model = submission.probes.normed().train()
+        kind = str(images.dtype).removeprefix("torch.")
+        expect.equal(
+            submission.predict(model, images).cpu(),
+            best,
+            likely={"the grey levels stay 0 to 255, although training scales them": wild},
+            given=f"24 images, {kind}, a model with batch norm that came in training mode",
+        )
+        alone = torch.cat([submission.predict(model, image).cpu() for image in images])
+        expect.equal(alone, best, given=f"the same images one by one, {kind}")
+
+
+@check("train, evaluate and predict follow the model's device", points=0.5, category="devices", hidden=True)
+def test_moves(submission):
+    start, images, labels = lesson()
+    loader = submission.probes.loader(images, labels, 8)
+    model = submission.probes.toy("Linear", *start).to("meta")
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.1)
+    runs = {
+        "train": (submission.train, model, loader, 1, optimizer),
+        "evaluate": (submission.evaluate, model, loader),
+        "predict": (submission.predict, model, images),
+    }
+    for name, call in runs.items():
+        given = f"{name} with images on the CPU and a model on another device"
+        expect.follows_device(*call, expected="images and labels on the device of the model", given=given)
+
+
+# --- confusion ---------------------------------------------------------------------------------------------
+
+
+def classes_of(count):
+    def values(shape, dtype, generator):
+        return torch.randint(count, tuple(shape), generator=generator).double()
+
+    values.__doc__ = f"class numbers below {count}"
+    return values
+
+
+def matrix(pred, target, num_classes=10):
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for given, true in zip(pred.tolist(), target.tolist(), strict=True):
+        counts[true, given] += 1
+    return counts.to(pred.device)
+
+
+def tens(draw, count):
+    return {"pred": draw(count, values=classes_of(10)), "target": draw(count, values=classes_of(10))}
+
+
+def few(draw, count, *, num_classes):
+    return {
+        "pred": draw(count, values=classes_of(num_classes)),
+        "target": draw(count, values=classes_of(num_classes)),
+    }
+
+
+@check("confusion_matrix counts true classes in rows", points=1.5, category="values", devices="all")
+def test_confusion(submission, device):
+    wrong = {
+        "rows and columns are swapped: a row is a true class": lambda pred, target, num_classes=10: matrix(
+            target, pred, num_classes
+        ),
+        "each cell is counted once: cm[target, pred] += 1 does not add up": lambda pred, target, num_classes=10: matrix(
+            pred, target, num_classes
+        ).clamp(max=1),
+    }
+    for cases in (
+        grid(tens, count=[400, 60, 1], dtype=[torch.int64]),
+        grid(few, count=[60, 7, 1], num_classes=[3, 5, 12, 1], dtype=[torch.int64], layout=["contiguous", "gaps"]),
+    ):
+        expect.agrees(submission.confusion_matrix, matrix, cases, device=device, unchanged=True, likely=wrong)
+
+
+@check("confusion_matrix of no samples is all zeros", points=0.5, category="robustness", hidden=True)
+def test_no_confusion(submission):
+    nothing = torch.zeros(0, dtype=torch.int64)
+    for classes in (3, 10):
+        expect.equal(
+            submission.confusion_matrix(nothing, nothing, classes),
+            torch.zeros(classes, classes, dtype=torch.int64),
+            trivial="nothing is counted",
+            given=f"no samples, num_classes={classes}",
+        )
+
+
+@check("most_confused finds the commonest mistake", points=1, category="values")
+def test_most_confused(submission):
+    example = torch.tensor([[5, 1, 0], [2, 9, 0], [0, 0, 7]])
+    cases = {"the matrix of the docstring": (example, (1, 0, 2))}
+    for classes in (2, 4, 10):
+        counts = torch.randint(0, 20, (classes, classes))
+        counts.fill_diagonal_(90)
+        true, given = classes - 1, classes // 2 - 1
+        counts[true, given] = 33
+        cases[f"{classes} classes"] = counts, (true, given, 33)
+    for given, (counts, truth) in cases.items():
+        kept = counts.clone()
+        found = submission.most_confused(counts)
+        expect.equal(
+            tuple(expect.record(found, (int,), given=given)),
+            truth,
+            likely={
+                "given and true class are swapped": (truth[1], truth[0], truth[2]),
+                "right answers are no mistakes": (*divmod(int(kept.argmax()), len(kept)), int(kept.max())),
+            },
+            given=f"{given}: {counts.tolist()}" if len(counts) < 5 else given,
+        )
+    expect.not_mutated(submission, submission.most_confused, example)
+
+
+@check(
+    "most_confused is None where there is no mistake",
+    points=0.5,
+    category="robustness",
+    after=test_most_confused,
+    hidden=True,
+)
+def test_no_mistakes(submission):
+    for counts in (torch.diag(torch.tensor([3, 4, 5])), torch.zeros(4, 4, dtype=torch.int64), torch.tensor([[6]])):
+        expect.equal(submission.most_confused(counts), None, given=f"{counts.tolist()}")
+
+
+# --- digits ------------------------------------------------------------------------------------------------
+
+
+@check(
+    "CNN reads digits that it has never seen",
+    points=4,
+    category="accuracy",
+    after=[test_grey, test_shape, test_steps, test_order],
+    devices="all",
+    seconds=60,
+    tries=2,
+)
+def test_digits(submission, device, dataset, calibration, pictures):
+    images, labels = dataset("digits").generate(1400, seed=any_seed())
+    images, labels = torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
+    net = submission.CNN().to(device)
+    optimizer = submission.make(torch.optim.Adam, net.parameters(), lr=2e-3)
+    loader = submission.probes.shuffling_loader(images[:1000], labels[:1000], 32)
+    losses = submission.train(net, loader, 2, optimizer)
+    unseen, answers = images[1000:], labels[1000:]
+    classes = submission.probes.guesses(net, (unseen / 255).to(device)).cpu()
+    pictures.curves("training", "epoch", {"loss": expect.record(losses, [float])})
+    counts = matrix(classes, answers)
+    pictures.grid("confusion", counts.float().sqrt().repeat_interleave(8, 0).repeat_interleave(8, 1)[None])
+    pictures.grid("mistaken", unseen[classes != answers].float())
+    accuracy = float((classes == answers).double().mean())
+    calibration.holds("test_accuracy", accuracy, unit="(accuracy on unseen digits)")

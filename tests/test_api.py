@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -107,3 +108,16 @@ def test_lines_of_json_are_answered_one_by_one():
     assert '"source"' in errors["4"]
     assert errors.keys() == {"None", "3", "4"}
     assert sum("error" in answer for answer in answers) == 5
+
+
+def test_the_example_of_the_readmes_runs_as_it_stands():
+    """In both languages the same lines, in the checkout; the reference has all of its points."""
+    examples = [
+        re.search(r"^```python\n(.*?)^```$", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[1]
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert examples[0] == examples[1]
+    done = subprocess.run([sys.executable, "-c", examples[0]], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    status, points, _, most = done.stdout.split()
+    assert (status, points) == ("passed", most)

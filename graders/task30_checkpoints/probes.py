@@ -74,7 +74,7 @@ def models(save, load, options):
     return [before, after, held(other)]
 
 
-def moved(net, optimizer, seed):
+def stepped(net, optimizer, seed):
     """By how much a step with gradients of this seed moves the parameters."""
     generator = torch.Generator().manual_seed(seed)
     before = [p.detach().clone() for p in net.parameters()]
@@ -89,13 +89,13 @@ def optimizers(load, save, kind, steps):
     net, other, path = network(1), network(1), new_path()
     optimizer = OPTIMIZERS[kind](net)
     for seed in range(steps):
-        moved(net, optimizer, seed)
+        stepped(net, optimizer, seed)
     optimizer.param_groups[0]["lr"] = 0.03
     fresh = OPTIMIZERS[kind](other)
     with Undisturbed():
         save(path, net, optimizer, None, steps)
         load(path, other, fresh)
-    return [moved(net, optimizer, 99), moved(other, fresh, 99)]
+    return [stepped(net, optimizer, 99), stepped(other, fresh, 99)]
 
 
 def wave(epoch):
@@ -183,7 +183,7 @@ def left_by_saving(save):
     net.train()
     net[1].eval()
     optimizer = momentum(net)
-    moved(net, optimizer, 1)
+    stepped(net, optimizer, 1)
     rng = torch.Generator().manual_seed(3)
     before = [held(net), [m.training for m in net.modules()], rng.get_state(), torch.get_rng_state(), random.getstate()]
     save(path, net, optimizer, None, 1, rng)
@@ -310,7 +310,7 @@ def failed_save(save, load):
         save(path, net, optimizer, epoch=4)
         with open(path, "rb") as file:
             before = file.read()
-        moved(net, optimizer, 1)
+        stepped(net, optimizer, 1)
         optimizer.param_groups[0]["note"] = (number for number in range(3))
         try:
             save(path, net, optimizer, epoch=5)

@@ -302,7 +302,7 @@ def test_nothing_is_left_running(mini: Path, ending: str) -> None:
     assert len(pids) >= 4
     if ending == "ctrl-c":
         terminal.press("\x03")
-        assert terminal.ended() == 130
+        assert terminal.ended() == 130, terminal.raw[-2000:]
     elif ending == "closed":
         os.close(terminal.process.child_fd)  # as a window that is closed
     else:

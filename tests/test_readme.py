@@ -27,8 +27,9 @@ def commands(pages: tuple[str, ...] = PAGES) -> list[str]:
     found: list[str] = []
     for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")
-        for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
-            found += [line for line in block.splitlines() if re.match(r"(python|scripts|\.venv)\S* ?", line)]
+        for language, block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL):
+            lines = [] if language else block.splitlines()
+            found += [line for line in lines if re.match(r"(python|scripts|\.venv)\S* ?", line)]
         found += re.findall(r"^\| `(python [^`]*)`", text, re.MULTILINE)
     return list(dict.fromkeys(found))
 

@@ -285,6 +285,19 @@ def test_many_saves_in_a_row(session, saves: int) -> None:
     assert len(left(below(terminal.process.pid))) <= 12
 
 
+def test_a_file_that_is_away_when_its_run_ends(session) -> None:
+    """As between the two steps of a save by renaming: the run is told, and the next save is graded."""
+    terminal, course = start_wrong(session)
+    path = exercise(course)
+    in_place(path, SOLUTION.replace("return x.sum()", "import time; time.sleep(2); return x.mean()"))
+    terminal.wait_for("grading", "total sums all elements")
+    path.rename(path.with_suffix(".away"))
+    terminal.wait_for(TOTAL_FAILS, "graded at", "points  7/8")
+    path.with_suffix(".away").unlink()
+    in_place(path, PLUS)
+    terminal.wait_for(SCALE_FAILS, "graded at")
+
+
 # --- endings: each has a session of its own ---------------------------------------------------------------
 
 

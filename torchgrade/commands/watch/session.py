@@ -147,7 +147,8 @@ class Watching:
     def _finish(self, grade: TaskGrade) -> None:
         view = self.view
         view.finish(grade, time.monotonic() - self._began, time.strftime("%H:%M:%S"))
-        if self._submission is not None and grade.status is not Status.BROKEN:
+        here = self._submission is not None and view.task.stem in self._submission.sources  # not between two saves
+        if self._submission is not None and here and grade.status is not Status.BROKEN:
             bases = bases_of(self.options, self._submission, [view.task])
             view.message, self._told_after = record(self.course, [grade], bases) or self._told_after, ""
             self._tell_onward()

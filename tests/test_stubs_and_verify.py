@@ -39,6 +39,13 @@ def test_a_block_of_a_module_is_left_out_with_the_imports_that_only_it_used() ->
     assert make_stub(text, "s.py") == "import torch\n\nY = 2\n"
 
 
+def test_a_block_of_a_class_itself_is_left_out() -> None:
+    """A gap there would raise while the class is made, and take its other methods away."""
+    method = "    def g(self):\n        # BEGIN SOLUTION\n        return 1\n        # END SOLUTION\n"
+    text = f"class C:\n{method}\n    # BEGIN SOLUTION\n    @property\n    def p(self):\n        return 2\n    # END SOLUTION\n"
+    assert make_stub(text, "s.py") == "class C:\n    def g(self):\n        raise NotImplementedError\n"
+
+
 def test_a_stub_line_stands_in_the_stub() -> None:
     text = "# BEGIN SOLUTION\n# STUB: TABLE: dict = {}\nTABLE = {1: 2}\n# END SOLUTION\n"
     assert make_stub(text, "s.py") == "TABLE: dict = {}\n"

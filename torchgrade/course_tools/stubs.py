@@ -1,7 +1,7 @@
 """The stub of a task, derived from its solution: gaps where the markers are.
 
-# BEGIN SOLUTION … # END SOLUTION     inside a definition: becomes ``raise NotImplementedError``
-                                      at module level: is left out
+# BEGIN SOLUTION … # END SOLUTION     inside a function: becomes ``raise NotImplementedError``
+                                      in a module or in a class itself: is left out
 # STUB: code                          inside a block: ``code`` stands in the stub instead
 """
 
@@ -31,20 +31,22 @@ def stub_text(task: Task) -> str:
 
 def make_stub(solution: str, name: str) -> str:
     """``solution`` with its blocks replaced by gaps; CourseError names the line of a stray marker."""
-    lines = list(_stub_lines(solution.splitlines(), name))
+    lines = list(_stub_lines(solution, name))
     text = "\n".join(lines).strip("\n") + "\n"
     return re.sub(r"\n{4,}", "\n\n\n", _without_unused_imports(text))
 
 
-def _stub_lines(lines: list[str], name: str) -> Iterator[str]:
+def _stub_lines(solution: str, name: str) -> Iterator[str]:
     block: list[str] | None = None
-    for number, line in enumerate(lines, start=1):
+    inside = _lines_of_functions(solution)
+    begun = 0
+    for number, line in enumerate(solution.splitlines(), start=1):
         marker = line.strip()
         if marker == BEGIN and block is None:
-            block = []
+            block, begun = [], number
         elif marker == END and block is not None:
             indent = line[: len(line) - len(line.lstrip())]
-            yield from _gap(block, indent)
+            yield from _gap(block, indent, begun in inside)
             block = None
         elif marker in (BEGIN, END):
             raise CourseError(f"{name}:{number}: a stray marker {marker!r}")
@@ -56,11 +58,18 @@ def _stub_lines(lines: list[str], name: str) -> Iterator[str]:
         raise CourseError(f"{name}: {BEGIN!r} without {END!r}")
 
 
-def _gap(block: list[str], indent: str) -> list[str]:
+def _gap(block: list[str], indent: str, in_function: bool) -> list[str]:
     replaced = [indent + line.strip().removeprefix(STUB) for line in block if line.strip().startswith(STUB)]
-    if replaced or not indent:
+    if replaced or not in_function:
         return replaced
     return [f"{indent}raise NotImplementedError"]
+
+
+def _lines_of_functions(text: str) -> set[int]:
+    """What raises there waits for a call; elsewhere it would take the whole class or module away."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds))
+    return {line for node in functions for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 
 def _without_unused_imports(text: str) -> str:

@@ -54,7 +54,6 @@ class AverageMeter:
         # TODO: back to the start.
         raise NotImplementedError
 
-    raise NotImplementedError
     def update(self, value, n: int = 1) -> None:
         """Take in ``value``, the mean of ``n`` samples.
 

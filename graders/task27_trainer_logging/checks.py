@@ -704,6 +704,12 @@ def test_evaluate(submission, device):
         more = {UNUSED: entropy} if name != "cross entropy" else {}
         given = f"410 images in batches of {size}, 263 of them right, {name} as the loss"
         expect_measured(report, scores, labels, size, loss, given, more)
+    scores, labels = labelled(1, 10, 1)
+    model = submission.probes.toy("Pixels").to(device)
+    report = submission.evaluate(
+        model, submission.probes.loader(scores, labels, 4), submission.make(nn.CrossEntropyLoss), device
+    )
+    expect_measured(report, scores, labels, 1, F.cross_entropy, "a single image, which is right", {})
 
 
 @check("evaluate runs in evaluation mode without gradients", points=1, category="values")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class Terminal:
             cwd=str(cwd),
             env={**kept, "TERM": "xterm-256color", "HOME": str(cwd), **environment},  # waits for no other grading
             dimensions=(rows, columns),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
         )
 
     @property

@@ -17,8 +17,10 @@ import functools
 import gettext
 import locale
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from string import Formatter
 
 DOMAIN = "torchgrade"
 LANGUAGE = "TORCHGRADE_LANG"
@@ -33,6 +35,36 @@ def noop(text: str) -> str:
 def translate(text: str) -> str:
     """The sentence in the reader's language, or unchanged when no catalogue has it."""
     return _catalogue().gettext(text) if text else text
+
+
+def translate_built(text: str, templates: Callable[[], Iterable[str]]) -> str:
+    """The sentence in the reader's language, also where one of ``templates()`` built it (``{what} of {given}``).
+
+    It is found again by its fixed parts, the longest first; what stands between them is translated in turn.
+    """
+    told = translate(text)
+    if told != text or len(text) > LONGEST or not _catalogue().info():
+        return told
+    for template in sorted(templates(), key=lambda template: -len(_PLACE.sub("", template))):
+        found = _pattern(template).fullmatch(text)
+        words = translate(template)
+        if found and words != template:
+            values = {name: translate_built(value, templates) for name, value in found.groupdict().items()}
+            return words.format(**values)
+    return text
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
+
+
+@functools.lru_cache(maxsize=4096)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Of what ``template.format(…)`` gives."""
+    pieces = [
+        re.escape(fixed) + (f"(?P<{name}>.*?)" if name else "") for fixed, name, _, _ in Formatter().parse(template)
+    ]
+    return re.compile("".join(pieces), re.DOTALL)
 
 
 def plural(one: str, many: str, count: int) -> str:

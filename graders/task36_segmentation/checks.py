@@ -627,12 +627,16 @@ def table(draw, classes, filled):
         cm[classes // 2] = 0
     if filled == "right":
         cm = cm.diagonal().diag()
+    if filled == "one each":
+        cm = torch.eye(classes, dtype=torch.int64)
     if filled == "large":
         cm = cm * 10**7
     return {"cm": draw(classes, classes, values=lambda shape, dtype, generator: cm.double(), dtype=torch.int64)}
 
 
-TABLES = grid(table, classes=[3, 4, 5, 2], filled=["full", "right", "large"], layout=["contiguous", "transposed"])
+TABLES = grid(
+    table, classes=[3, 4, 5, 2], filled=["full", "right", "large", "one each"], layout=["contiguous", "transposed"]
+)
 PARTIAL = TABLES.vary(filled=["full", "never given", "never true", "absent"], classes=[3, 5])
 
 
@@ -646,6 +650,8 @@ def test_accuracy(submission, device):
             "this is the share of wrong pixels": lambda cm: 1 - right_share(cm),
         },
     )  # fmt: skip
+    example = torch.tensor([[1, 1, 0], [0, 2, 0], [0, 0, 1]])
+    expect.close(submission.pixel_accuracy(example), 4 / 5, rtol=1e-5, atol=0, given="the second example of the task")
 
 
 @check("mean_iou divides the intersection by the union of each class", points=1, category="values", devices="all")
@@ -660,6 +666,8 @@ def test_iou(submission, device):
             "this is the pixel accuracy": lambda cm, ignore_absent=True: right_share(cm),
         },
     )  # fmt: skip
+    example = torch.tensor([[1, 1, 0], [0, 2, 0], [0, 0, 1]])
+    expect.close(submission.mean_iou(example), 13 / 18, rtol=1e-5, atol=0, given="the second example of the task")
 
 
 @check("mean_iou leaves absent classes out, or counts them as 0", points=1, category="values", after=test_iou)

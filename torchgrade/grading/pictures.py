@@ -45,6 +45,11 @@ class Pictures:
         true = [] if truth is None else truth[:BOXES].tolist()
         self._show("boxes", name, images=_pixels(image[None]), panels=found, truth=true)
 
+    def masks(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
+        """Outlines of masks (N, H, W), those found and the true ones, on grey images (N, H, W)."""
+        outlines = {"truth": _pixels(truth), "found": _pixels(found)}
+        self._show("masks", name, images=_pixels(images), outlines=outlines)
+
     def _show(self, kind: str, name: str, **data: Any) -> None:
         if self.on_picture is not None:
             self.on_picture({"kind": kind, "name": name, **data})

@@ -109,13 +109,18 @@ def _boxes(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
 
 
 def _pixels(picture: Mapping[str, Any]) -> Any:
+    return _array(picture["images"])
+
+
+def _array(kept: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    return np.frombuffer(picture["images"]["pixels"], np.uint8).reshape(picture["images"]["shape"])
+    return np.frombuffer(kept["pixels"], np.uint8).reshape(kept["shape"])
 
 
 def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
     images = _pixels(picture)
+    outlines = {key: _array(kept) for key, kept in picture.get("outlines", {}).items()}
     rows = max(1, math.ceil(len(images) / COLUMNS))
     figure, panels = pyplot.subplots(rows, COLUMNS, figsize=(COLUMNS * 1.1, rows * 1.15), squeeze=False)
     for panel in panels.flat:
@@ -126,4 +131,6 @@ def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
             if key in picture:
                 x, y = zip(*picture[key][number], strict=True)
                 panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
+            if key in outlines and outlines[key][number].any():
+                panel.contour(outlines[key][number], levels=[127], colors=colour, linewidths=0.9)
     return figure

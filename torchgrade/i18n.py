@@ -7,6 +7,7 @@ Catalogues are compiled gettext files, built from the ``.po`` beside them (``cou
 
 The language is the first of: ``TORCHGRADE_LANG`` (which ``--lang`` sets), ``language:`` of course.yaml, the variables
 that every gettext program reads (``LANGUAGE``, ``LC_ALL``, ``LC_MESSAGES``, ``LANG``). ``en`` is English.
+What is for one person is told in that person's language (``speak``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import functools
 import gettext
 import locale
 import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from string import Formatter
 
 DOMAIN = "torchgrade"
 LANGUAGE = "TORCHGRADE_LANG"
@@ -33,6 +37,58 @@ def translate(text: str) -> str:
     return _catalogue().gettext(text) if text else text
 
 
+def translate_built(text: str, task: str = "") -> str:
+    """The sentence in the reader's language, also where code built it from a template (``{what} of {given}``): a suite
+    by an f-string, or the engine for an exception, in another process even.
+
+    ``task``: whose suite it may come from.
+
+    The template is found again by its fixed parts; what stands between is translated in turn.
+    """
+    told = translate(text)
+    if told != text or len(text) > LONGEST:
+        return told
+    for template in _templates(_chosen.language, task):
+        found = _pattern(template).fullmatch(text)
+        if found and not (template.startswith("{") and _is_list(found.groupdict().values(), template)):
+            values = {name: translate_built(value, task) for name, value in found.groupdict().items()}
+            return translate(template).format(**values)
+    parts = text.split(LIST)
+    return text if len(parts) == 1 else LIST.join(translate_built(part, task) for part in parts)
+
+
+def _is_list(values: Iterable[str], template: str) -> bool:
+    """Whether the text has several sentences, of which the template would be the last."""
+    return LIST not in template and any(LIST in value for value in values)
+
+
+BUILT = "templates of {part}"  # the name of a list in a compiled catalogue, of a task or of the engine
+ENGINE = "the engine"
+BETWEEN = "\x1f"  # two templates of a list
+LIST = "; "  # between sentences of one line
+LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
+_PLACE = re.compile(r"\{\w+\}")
+
+
+@functools.lru_cache(maxsize=64)
+def _templates(language: str, task: str) -> list[str]:
+    """Those that say most come first, and before all others those that say how a text begins."""
+    known: list[str] = []
+    for name in (BUILT.format(part=part) for part in (task, ENGINE) if part):
+        found = _catalogue_of(language).gettext(name)
+        known += found.split(BETWEEN) if found != name else ()
+    return sorted(known, key=lambda template: (template.startswith("{"), -len(_PLACE.sub("", template))))
+
+
+@functools.lru_cache(maxsize=4096)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Of what ``template.format(…)`` gives."""
+    pieces = [
+        re.escape(fixed) + (f"(?P<{name}>.*?)" if name else "") for fixed, name, _, _ in Formatter().parse(template)
+    ]
+    return re.compile("".join(pieces), re.DOTALL)
+
+
 def plural(one: str, many: str, count: int) -> str:
     """The form of a sentence for so many; each form may name ``{count}``."""
     return _catalogue().ngettext(one, many, count).format(count=count)
@@ -43,13 +99,34 @@ def read_course(root: Path, language: str | None = None) -> None:
     _chosen.course = root
     if language and not os.environ.get(LANGUAGE):
         os.environ[LANGUAGE] = language  # graders and workers inherit it
-    _catalogue.cache_clear()
+    _catalogue_of.cache_clear()
+    _templates.cache_clear()
 
 
-def languages() -> list[str]:
+def speak(language: str) -> None:
+    """From now on in this process everything is told in ``language``; blank for the reader's own."""
+    _chosen.language = language
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Inside, everything is told in ``language``; blank changes nothing."""
+    before = _chosen.language
+    speak(language or before)
+    try:
+        yield
+    finally:
+        speak(before)
+
+
+def languages(chosen: str = "") -> list[str]:
     """The languages to look for, the best first: ``["zh_CN", "zh"]``; none for English."""
-    names = os.environ.get(LANGUAGE) or next(
-        (value for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), ""
+    names = (
+        chosen.replace("-", "_")
+        or os.environ.get(LANGUAGE)
+        or next(
+            (value for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), ""
+        )
     )
     wanted = []
     for name in names.split(":"):
@@ -94,17 +171,22 @@ def language_tag() -> str:
 
 
 class _Chosen:
-    """Whose catalogue is read besides the engine's."""
+    """Whose catalogue is read besides the engine's, and for whom."""
 
     course: Path | None = None
+    language: str = ""
 
 
 _chosen = _Chosen()
 
 
-@functools.lru_cache(maxsize=1)
 def _catalogue() -> gettext.NullTranslations:
-    wanted = languages()
+    return _catalogue_of(_chosen.language)
+
+
+@functools.lru_cache(maxsize=8)
+def _catalogue_of(language: str) -> gettext.NullTranslations:
+    wanted = languages(language)
     if not wanted:
         return gettext.NullTranslations()
     folder = os.environ.get("TORCHGRADE_LOCALE_DIR") or str(FOLDER)

@@ -15,8 +15,10 @@ from typing import Any
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
 from torchgrade.i18n import translate as _
+from torchgrade.sentences import assigned, f_strings, sentences
 
 FACTS = ("points", "category", "seconds")  # of @check(…): written out as literals, for many readers ask for them
+SAID = ("hint", "given", "instead", "because", "what", "why")  # keywords whose texts a learner reads
 TELLING = ("calibration", "pictures")  # the fixtures by which a check reports something of a run
 
 
@@ -82,6 +84,14 @@ class Suite:
                 keys += _keys(node.value)
         texts = (part for key in keys if key is not None for part in ast.walk(key))
         return frozenset(text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
+
+    @cached_property
+    def built(self) -> tuple[str, ...]:
+        """The sentences that f-strings build, ``{given}; the files there``, and the texts that may stand in them."""
+        told: list[ast.AST] = [*f_strings(self.tree)]
+        told += [node.value for node in ast.walk(self.tree) if isinstance(node, ast.keyword) and node.arg in SAID]
+        names = {part.id for node in told for part in ast.walk(node) if isinstance(part, ast.Name)}
+        return tuple(sorted(set(sentences([*f_strings(self.tree), *assigned(self.tree, names)]))))
 
     def subjects(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
         """By check, which of the ``names`` that a learner defines it is about: one, or several together.

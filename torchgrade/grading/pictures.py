@@ -36,6 +36,11 @@ class Pictures:
         shown = {"found": found[:IMAGES].tolist(), "truth": truth[:IMAGES].tolist()}
         self._show("keypoints", name, images=_pixels(images), **shown)
 
+    def masks(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
+        """Outlines of masks (N, H, W), those found and the true ones, on grey images (N, H, W)."""
+        outlines = {"truth": _pixels(truth), "found": _pixels(found)}
+        self._show("masks", name, images=_pixels(images), outlines=outlines)
+
     def _show(self, kind: str, name: str, **data: Any) -> None:
         if self.on_picture is not None:
             self.on_picture({"kind": kind, "name": name, **data})

@@ -86,7 +86,11 @@ def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], wo
 def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    images = np.frombuffer(picture["images"]["pixels"], np.uint8).reshape(picture["images"]["shape"])
+    def pixels(kept: Mapping[str, Any]) -> Any:
+        return np.frombuffer(kept["pixels"], np.uint8).reshape(kept["shape"])
+
+    images = pixels(picture["images"])
+    outlines = {key: pixels(kept) for key, kept in picture.get("outlines", {}).items()}
     rows = max(1, math.ceil(len(images) / COLUMNS))
     figure, panels = pyplot.subplots(rows, COLUMNS, figsize=(COLUMNS * 1.1, rows * 1.15), squeeze=False)
     for panel in panels.flat:
@@ -97,4 +101,6 @@ def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
             if key in picture:
                 x, y = zip(*picture[key][number], strict=True)
                 panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
+            if key in outlines and outlines[key][number].any():
+                panel.contour(outlines[key][number], levels=[127], colors=colour, linewidths=0.9)
     return figure

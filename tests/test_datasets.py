@@ -30,6 +30,7 @@ def load_dataset(name):
 
 NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
 wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+boxed_shapes, blood_cells = map(load_dataset, ("boxed_shapes", "blood_cells"))
 coco_scenes, coco_sample = map(load_dataset, ("coco_scenes", "coco_sample"))
 phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
 
@@ -444,6 +445,55 @@ def test_keypoints_real(real_data):
     assert train.images.shape[:2] == (96, 96)
     assert train.points.shape[1] == 8
     assert len(test.points) > 0
+
+
+# Boxes
+
+
+def test_boxes_lie_round_the_shapes():
+    """Prefix-stable, inside of the picture, and as many annotations as boxes; no two files need look alike."""
+    scenes = boxed_shapes.generate(12, 5)
+    for scene, again in zip(scenes, boxed_shapes.generate(4, 5), strict=False):
+        assert np.array_equal(scene.image, again.image)
+        assert np.array_equal(scene.boxes, again.boxes)
+    for scene, (text, content) in zip(scenes, boxed_shapes.texts(12, 5), strict=True):
+        assert (scene.boxes[:, :2] < scene.boxes[:, 2:]).all()
+        assert (scene.boxes >= 0).all()
+        assert (scene.boxes[:, 2:] <= [scene.image.shape[1], scene.image.shape[0]]).all()
+        assert text.count("<bndbox>") == len(scene.labels) == len(content["objects"])
+        assert blood_cells._content(text) == content  # an XML reader of another kind
+    with pytest.raises(ValueError, match="count is -1"):
+        boxed_shapes.generate(-1)
+
+
+def test_annotations_are_never_half_used(tmp_path, monkeypatch):
+    """An unknown set is read and said to be one; a file that is damaged spoils all."""
+    folder = tmp_path / "bccd-voc" / "BCCD" / "Annotations"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    monkeypatch.setattr(blood_cells, "folders", lambda: [folder])
+    assert blood_cells.catalogue()["status"] == "absent"
+    with pytest.raises(Unavailable, match="No real annotations"):
+        blood_cells.texts()
+    (folder / "a.xml").write_text(boxed_shapes.texts(1)[0][0], encoding="utf-8")
+    assert len(blood_cells.texts()) == 1
+    assert blood_cells.catalogue()["status"] == "unknown"
+    assert not blood_cells.verified()
+    (folder / "b.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(Unavailable, match="Cannot use"):
+        blood_cells.texts()
+    (folder / "b.xml").write_bytes(b"\xff")
+    assert blood_cells.catalogue()["status"] == "damaged"
+
+
+def test_blood_cells_real(real_data):
+    """The real annotations, if this machine has them."""
+    if blood_cells.find() is None:
+        pytest.skip("no real annotations on this machine")
+    found = blood_cells.texts()
+    names = {entry["name"] for _, content in found for entry in content["objects"]}
+    assert names == set(blood_cells.CLASSES)
+    assert blood_cells.verified()
 
 
 def test_coco_sample_reads_packed_run_lengths(tmp_path, monkeypatch):

@@ -618,28 +618,31 @@ def test_pixels(submission, device):
 # positions
 
 
-def waves(length, dim):
-    angles = [[place / 10000 ** ((column - column % 2) / dim) for column in range(dim)] for place in range(length)]
-    return torch.tensor([[(math.sin, math.cos)[n % 2](angle) for n, angle in enumerate(row)] for row in angles])
+def pair_angle(place, column, dim):
+    return place / 10000 ** ((column - column % 2) / dim)
 
 
-def waves_by(angle, halves=False):
-    """The encoding with another angle; or with all sines before all cosines."""
+def waves_by(angle=pair_angle, halves=False, first=math.sin, second=math.cos):
+    """The encoding with another angle, with other functions, or with all sines before all cosines."""
 
     def encoded(length, dim):
         rows = [[angle(place, column, dim) for column in range(dim)] for place in range(length)]
-        found = torch.tensor([[(math.sin, math.cos)[n % 2](a) for n, a in enumerate(row)] for row in rows])
+        found = torch.tensor([[(first, second)[n % 2](a) for n, a in enumerate(row)] for row in rows])
         return torch.cat([found[:, 0::2], found[:, 1::2]], 1) if halves else found
 
     return encoded
 
 
+waves = waves_by()
+
+
 @check("sinusoidal_encoding interleaves sines and cosines", points=1, category="values")
 def test_encoding(submission):
     likely = {
-        "all sines stand before all cosines": waves_by(lambda p, c, dim: p / 10000 ** ((c - c % 2) / dim), halves=True),
+        "all sines stand before all cosines": waves_by(halves=True),
+        "sine and cosine are swapped": waves_by(first=math.cos, second=math.sin),
         "the exponent is the number of the column, not of its pair": waves_by(lambda p, c, dim: p / 10000 ** (c / dim)),
-        "the exponent is half as large: 2i is the column, not its pair's number": waves_by(
+        "the exponent is half as large: i / dim, not 2i / dim": waves_by(
             lambda p, c, dim: p / 10000 ** ((c // 2) / dim)
         ),
         "the places are counted from 1": waves_by(lambda p, c, dim: (p + 1) / 10000 ** ((c - c % 2) / dim)),

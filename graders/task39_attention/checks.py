@@ -716,7 +716,9 @@ def test_rotary_distance(submission):
 
 @check("rotary keeps dtypes, far places and layouts", points=0.5, category="robustness", hidden=True)
 def test_rotary_inputs(submission):
-    cases = TURNED.plain().vary(lead=[(2, 2)], layout=LAYOUTS, grad=RECORDING)
+    # torch.view_as_complex, which is a right way, refuses memory that starts at an odd place.
+    layouts = [layout for layout in LAYOUTS if layout != "offset"]
+    cases = TURNED.plain().vary(lead=[(2, 2)], layout=layouts, grad=RECORDING)
     expect.agrees(submission.rotary, turned_by, cases, slack=10, unchanged=True)
     expect.agrees(
         submission.rotary, turned_by, cases.vary(dtype=FLOATS[2:], start=[0, 3001], layout=LAYOUTS[:2]), slack=3

@@ -100,14 +100,15 @@ class MultiHeadAttention(nn.Module):
         """query: (B, T, d_model), key and value: (B, S, d_model). Returns (B, T, d_model).
 
         mask: bool, (T, S) for all sentences, (B, 1, S) for all queries of a sentence, or (B, T, S); always the same
-        for all heads, also where there happen to be as many heads as sentences.
+        for all heads, also where there happen to be as many heads as sentences. Of a query that may look at nothing
+        only the bias of ``out_proj`` is left.
         """
         # TODO: project, split into heads (B, H, T, D), attend, put the heads together, project.
         raise NotImplementedError
 
 
 def self_attention_2d(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Tensor:
-    """Let every pixel of a map look at every other pixel of it.
+    """Let every pixel of a map look at all pixels of it.
 
     The pixels are the tokens, their channels the vectors: a pixel with the channels p has the query w_q p, the key
     w_k p and the value w_v p. The scores are divided by √D. Nothing is added to the result: there is no bias and no
@@ -136,8 +137,8 @@ def rotary(x: Tensor, start: int = 0) -> Tensor:
 
     Each two neighbouring columns 2i and 2i + 1 are a point of the plane. In row t, which stands at the place
     p = start + t, the point (a, b) is turned by the angle p / 10000^(2i / D), to (a cos - b sin, a sin + b cos). So
-    the row [1, 0] stays [1, 0] at place 0, and is [0.5403, 0.8415] at place 1. Turned by (p and p') a query and a key
-    have a product that depends on p - p' alone. ``start`` is the number of tokens that were there before.
+    the row [1, 0] stays [1, 0] at place 0, and is [0.5403, 0.8415] at place 1. The product of a query at place p and a
+    key at place p' then depends on p - p' alone. ``start`` is the number of tokens that were there before.
 
     x: (..., T, D), such as (B, H, T, D). Returns: the same shape. The angles are computed in float32 at least: at
     place 3001 they mean nothing in half precision. Raises ValueError when D is odd.

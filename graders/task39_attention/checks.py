@@ -1660,7 +1660,7 @@ def test_one_sentence(submission):
 def library_of(count):
     """Documents of 0 to 5 sentences, all different."""
     lengths = torch.randint(0, 6, (count,)).tolist()
-    return [[f"document {d}, sentence {s}" for s in range(length)] for d, length in enumerate(lengths)]
+    return [[f"d{d}.s{s}" for s in range(length)] for d, length in enumerate(lengths)]
 
 
 def paired(submission, docs, calls=1, seed=None, elsewhere=None):

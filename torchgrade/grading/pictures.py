@@ -16,6 +16,7 @@ POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
 MAPS = 8  # of one row of heat maps
 CELLS = 128  # of a heat map, along each side
+BOXES = 1000  # of one panel
 
 
 @dataclass
@@ -43,6 +44,19 @@ class Pictures:
         ``rows`` and ``columns`` say what they count."""
         cells = {label: matrix[:CELLS, :CELLS].detach().cpu().tolist() for label, matrix in list(maps.items())[:MAPS]}
         self._show("heatmaps", name, maps=cells, rows=rows, columns=columns)
+
+    def boxes(
+        self, name: str, image: torch.Tensor, panels: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None
+    ) -> None:
+        """Boxes (N, 4), x1, y1, x2, y2 in pixels, on a grey image (H, W), a panel for each label."""
+        found = {label: boxes[:BOXES].tolist() for label, boxes in panels.items()}
+        true = [] if truth is None else truth[:BOXES].tolist()
+        self._show("boxes", name, images=_pixels(image[None]), panels=found, truth=true)
+
+    def masks(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
+        """Outlines of masks (N, H, W), those found and the true ones, on grey images (N, H, W)."""
+        outlines = {"truth": _pixels(truth), "found": _pixels(found)}
+        self._show("masks", name, images=_pixels(images), outlines=outlines)
 
     def _show(self, kind: str, name: str, **data: Any) -> None:
         if self.on_picture is not None:

@@ -38,16 +38,18 @@ def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
 
 
 def test_every_kind_is_drawn(tmp_path):
-    """Curves with a hole and of the length zero, a grid, and faces with a missing point."""
+    """Curves with a hole and of the length zero, a grid, rows of colours, and faces with a missing point."""
     pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
     shown = []
     fixture = Pictures(shown.append)
     fixture.curves("loss", "epoch", {"train": [1000.0, math.nan, 1.0], "test": []})
     fixture.grid("faces", torch.rand(70, 1, 8, 8))
+    fixture.rows("redrawn", {"real": torch.rand(9, 3, 4, 6) * 3 - 1, "drawn": torch.full((1, 3, 4, 6), math.nan)})
     points = torch.rand(3, 4, 2) * 8
     points[0, 0, 0] = math.nan
     fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
     assert shown[1]["images"]["shape"] == [64, 8, 8]
+    assert [row["images"]["shape"] for row in shown[2]["rows"]] == [[8, 4, 6, 3], [1, 4, 6, 3]]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"
         pictures.draw(picture, "a title", path, {"train": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]})

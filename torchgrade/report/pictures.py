@@ -42,7 +42,12 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
 
     with matplotlib.rc_context():
         words = _words()
-        figure = _curves(pyplot, picture, band, words) if picture["kind"] == "curves" else _images(pyplot, picture)
+        if picture["kind"] == "curves":
+            figure = _curves(pyplot, picture, band, words)
+        elif picture["kind"] == "rows":
+            figure = _rows(pyplot, picture)
+        else:
+            figure = _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
         figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
@@ -84,9 +89,7 @@ def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], wo
 
 
 def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
-    import numpy as np
-
-    images = np.frombuffer(picture["images"]["pixels"], np.uint8).reshape(picture["images"]["shape"])
+    images = _bytes(picture["images"])
     rows = max(1, math.ceil(len(images) / COLUMNS))
     figure, panels = pyplot.subplots(rows, COLUMNS, figsize=(COLUMNS * 1.1, rows * 1.15), squeeze=False)
     for panel in panels.flat:
@@ -98,3 +101,24 @@ def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
                 x, y = zip(*picture[key][number], strict=True)
                 panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
     return figure
+
+
+def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    """A row of colour images for each label, which stands on its left."""
+    rows = [(row["label"], _bytes(row["images"])) for row in picture["rows"]]
+    columns = max(1, *(len(images) for _, images in rows))
+    figure, panels = pyplot.subplots(len(rows), columns, figsize=(columns * 1.1 + 1, len(rows) * 1.15), squeeze=False)
+    for line, (label, images) in zip(panels, rows, strict=True):
+        for panel in line:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, horizontalalignment="right", verticalalignment="center")
+        for panel, image in zip(line, images, strict=False):
+            panel.imshow(image)
+    return figure
+
+
+def _bytes(images: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    return np.frombuffer(images["pixels"], np.uint8).reshape(images["shape"])

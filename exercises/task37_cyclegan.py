@@ -10,7 +10,8 @@ rate, and the step of the generators. Every part can be written by itself.
 
 Conventions
 - Images are tensors (N, C, H, W), floats; a network takes and gives images with values from -1 to 1.
-- A loss is a scalar tensor of the dtype of its input through which gradients flow. Means are over all elements.
+- A loss is a scalar tensor of the dtype of its input. Gradients flow through it to all tensors that it was made of,
+  images as well as parameters. Means are over all elements.
 - Arguments keep their values. Nothing is printed, nothing is fetched from a network.
 - ``reflection_pad2d`` does without PyTorch's and NumPy's own padding (``F.pad``, ``nn.ReflectionPad2d``, ``np.pad``
   and the like), which is what you write there. The networks may use ``nn.ReflectionPad2d``.
@@ -160,7 +161,7 @@ def init_weights(net):
 
     In every nn.Conv2d and nn.ConvTranspose2d within ``net``, however deep, or ``net`` itself, the weight is drawn from
     a normal distribution with mean 0 and standard deviation 0.02, and the bias, where there is one, becomes 0. All
-    other parameters stay as they are. Returns nothing that anybody needs.
+    other parameters stay as they are, and all remain the same objects, since an optimiser may hold them already.
     """
     # TODO: go through the modules of the network.
     raise NotImplementedError

@@ -331,6 +331,7 @@ def test_pad_inputs(submission):
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(values=[kit.infinite, kit.not_a_number, kit.huge]))
     sizes = [(2, 4, 6), (1, 1, 1, 4), (1, 1, 4, 1), (0, 2, 3, 3), (2, 0, 3, 3), (1, 1, 1), (1, 2, 2, 2)]
     expect.agrees(submission.reflection_pad2d, reflected, grid(picture, size=sizes, padding=[0, (0, 0, 0, 0)]))
+    expect.portable(submission.reflection_pad2d, torch.randn(1, 2, 4, 5), (1, 2, 3, 0))
     most = grid(picture, size=[(1, 4, 6), (0, 2, 4, 6), (2, 1, 4, 6)], padding=[(5, 5, 3, 3), (5, 0, 0, 3)])
     expect.agrees(submission.reflection_pad2d, reflected, most)
 
@@ -452,6 +453,13 @@ def test_block_parameters(submission):
         )
 
 
+def expect_teachable(net, x, submission, given):
+    """Gradients reach the images, which keep their values."""
+    expect.not_mutated(submission, net, x, given=given)
+    images = x.clone().requires_grad_()
+    expect.gradient_flow(net(images), images, given=given)
+
+
 @check("ResidualBlock adds what its convolutions make to x", points=1, category="values")
 def test_block_values(submission):
     x = normal(2, 6, 5, 7)
@@ -473,6 +481,7 @@ def test_block_values(submission):
                 ),
             },
         )
+    expect_teachable(filled_net(submission.ResidualBlock, 6), x, submission, "ResidualBlock(6)")
 
 
 @check("Generator has the right number of parameters", points=0.5, category="parameters")
@@ -535,6 +544,7 @@ def test_generator_values(submission):
             given=f"Generator{shape}, weights set by their shapes, {'training' if training else 'evaluation'} mode",
         )
     expect_own(submission.Generator, *shape, given=f"Generator{shape}")
+    expect_teachable(filled_net(submission.Generator, *shape), x, submission, f"Generator{shape}")
 
 
 @check("PatchDiscriminator has one number for each patch, and its parameters", points=0.5, category="parameters")
@@ -586,6 +596,7 @@ def test_patch_values(submission):
             given=f"PatchDiscriminator(2, 3) filled by shape, {'training' if training else 'evaluation'} mode",
         )
     expect_own(submission.PatchDiscriminator, 2, 3, given="PatchDiscriminator(2, 3)")
+    expect_teachable(filled_net(submission.PatchDiscriminator, 2, 3), x, submission, "PatchDiscriminator(2, 3)")
 
 
 # The weights
@@ -639,6 +650,9 @@ def test_init_others(submission):
     submission.init_weights(layer)
     first = layer.state_dict()["weight"].clone()
     expect.between(float(first.std()), 0.019, 0.021, unit="(standard deviation)", given="a convolution that is the net")
+    changed = submission.probes.replaced(submission.init_weights, submission.probes.mixed_layers())
+    given = "parameters that are another object after init_weights, or need no gradients any more"
+    expect.equal(changed, [], given=given)
     submission.init_weights(layer)
     given = "whether a second call draws the same weights"
     expect.equal(bool((layer.state_dict()["weight"] == first).all()), False, given=given)
@@ -942,6 +956,8 @@ def test_data_tensors(submission):
                 },
             )
             expect.dtype(image, torch.float32, given=given)
+            expect.between(float(image.min()), 0, 1, unit="(smallest value)", given=given)
+            expect.between(float(image.max()), 0, 1, unit="(largest value)", given=given)
             truth = some.float().T.reshape(3, 2, 2) / 255
             expect.close(
                 image[:, 64::128, 64::128],
@@ -1089,7 +1105,7 @@ def test_step(submission):
 
 @check("generator_step reports the losses before the step", points=0.5, category="values", after=LOSSES)
 def test_step_report(submission):
-    for weights, used in (((), (10.0, 5.0)), ((3.0, 0.7), (3.0, 0.7))):
+    for weights, used in (((), (10.0, 5.0)), ((3.0, 0.7), (3.0, 0.7)), ((2.0, 0.0), (2.0, 0.0))):
         toy = Quartet(submission)
         _, report = toy.run(submission, RATE, weights)
         _, truth = toy.stepped(RATE, used)

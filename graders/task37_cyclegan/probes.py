@@ -126,6 +126,14 @@ def mixed_layers():
     return sevens(net)
 
 
+def replaced(init, net):
+    """The names of the parameters that are other objects after ``init(net)``, or need no gradient any more."""
+    before = dict(net.named_parameters())
+    init(net)
+    after = dict(net.named_parameters())
+    return [name for name, one in before.items() if after.get(name) is not one or not one.requires_grad]
+
+
 def one_convolution():
     return sevens(nn.Conv2d(50, 60, 3))
 

@@ -41,7 +41,9 @@ def reflection_pad2d(x, padding):
 
 class ResidualBlock(nn.Sequential):
     def __init__(self, channels):
-        half = lambda: [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
+        def half():
+            return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
+
         super().__init__(*half(), nn.ReLU(), *half())
 
     def forward(self, x):

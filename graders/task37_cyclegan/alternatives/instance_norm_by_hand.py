@@ -2,7 +2,7 @@
 
 
 def reflection_pad2d(x, padding):
-    sides = (padding, padding, padding, padding) if type(padding) == int else tuple(padding)
+    sides = (padding, padding, padding, padding) if type(padding) is int else tuple(padding)
     h, w = x.size(-2), x.size(-1)
     assert_fits = [0 <= p < size for p, size in zip(sides, (w, w, h, h))]
     if not all(assert_fits):

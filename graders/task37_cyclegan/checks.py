@@ -25,6 +25,7 @@ from torchgrade.authoring import (
     operator_trace,
     parameter_count,
     parameter_values,
+    set_parameters,
 )
 
 # The decay
@@ -104,7 +105,6 @@ def test_gan_loss(submission, device):
                 pred, torch.full_like(pred, float(is_real))
             ),
             "a sigmoid comes first": lambda pred, is_real: least_squares(pred.sigmoid(), is_real),
-            "the target of a drawn image is -1": lambda pred, is_real: (pred - (1 if is_real else -1)).square().mean(),
         },
     )
 
@@ -206,7 +206,6 @@ def test_identity(submission):
             ),
             "the two are averaged, not added": lambda real_a, real_b, ab, ba: kept(real_a, real_b, ab, ba) / 2,
             "only g_ab is asked": lambda real_a, real_b, ab, ba: distance(line(real_b, ab), real_b),
-            "only g_ba is asked": lambda real_a, real_b, ab, ba: distance(line(real_a, ba), real_a),
             "the differences are squared": lambda real_a, real_b, ab, ba: (
                 F.mse_loss(line(real_b, ab), real_b) + F.mse_loss(line(real_a, ba), real_a)
             ),
@@ -330,7 +329,10 @@ def test_pad_inputs(submission):
                   unchanged=True)  # fmt: skip
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(values=[kit.infinite, kit.not_a_number, kit.huge]))
     sizes = [(2, 4, 6), (1, 1, 1, 4), (1, 1, 4, 1), (0, 2, 3, 3), (2, 0, 3, 3), (1, 1, 1), (1, 2, 2, 2)]
-    expect.agrees(submission.reflection_pad2d, reflected, grid(picture, size=sizes, padding=[0, (0, 0, 0, 0)]))
+    thin = grid(picture, size=sizes, padding=[0, (0, 0, 0, 0)])
+    expect.agrees(
+        submission.reflection_pad2d, reflected, thin, trivial="where there is one row nothing can be mirrored"
+    )
     expect.portable(submission.reflection_pad2d, torch.randn(1, 2, 4, 5), (1, 2, 3, 0))
     most = grid(picture, size=[(1, 4, 6), (0, 2, 4, 6), (2, 1, 4, 6)], padding=[(5, 5, 3, 3), (5, 0, 0, 3)])
     expect.agrees(submission.reflection_pad2d, reflected, most)
@@ -431,9 +433,9 @@ def expect_own(make, *args, given):
     """Two networks of one kind have parameters of their own."""
     one, other = make(*args), make(*args)
     before = parameter_values(other)
-    fill_by_shape(one)
+    set_parameters(one, {name: value + 1 for name, value in parameter_values(one).items()})
     expect.close(
-        parameter_values(other), before, given=f"the parameters of a second {given} after the first was filled"
+        parameter_values(other), before, given=f"the parameters of a second {given} after the first was changed"
     )
 
 
@@ -462,7 +464,7 @@ def expect_teachable(net, x, submission, given):
 
 @check("ResidualBlock adds what its convolutions make to x", points=1, category="values")
 def test_block_values(submission):
-    x = normal(2, 6, 5, 7)
+    x = normal(2, 6, 7, 5).transpose(2, 3)
     for training in (False, True):
         expect.close(
             filled_net(submission.ResidualBlock, 6, training=training)(x).detach(),
@@ -476,9 +478,6 @@ def test_block_values(submission):
                 "the border is repeated, not mirrored": answer(block(6, pad=nn.ReplicationPad2d), x),
                 "there is no ReLU between the convolutions": answer(block(6, middle=nn.Identity), x),
                 "there is no normalisation": answer(block(6, norm=nn.Identity), x),
-                "the normalisation runs over the batch": answer(
-                    block(6, norm=lambda width: nn.BatchNorm2d(width, affine=False, track_running_stats=False)), x
-                ),
             },
         )
     expect_teachable(filled_net(submission.ResidualBlock, 6), x, submission, "ResidualBlock(6)")
@@ -495,10 +494,9 @@ def test_generator_counts(submission):
             parameter_count(on_meta(submission.Generator, *settings)),
             truth,
             likely={
-                "there is one residual block too many": truth + step,
                 "there is one residual block too few": truth - step,
                 "the convolutions outside of the blocks have no biases": truth - (10 * width + outputs),
-                "the normalisation has weights and biases of its own": truth + 20 * width + 16 * width * blocks,
+                "the normalisation outside of the blocks has weights and biases of its own": truth + 20 * width,
             }
             | ({"num_blocks is ignored": truth + (9 - blocks) * step} if blocks < 6 else {}),
             given=f"Generator({', '.join(map(str, settings))})",
@@ -525,7 +523,7 @@ def test_generator_maps(submission):
 @check("Generator computes what its description says", points=1.5, category="values",
        after=[test_block_values, test_generator_counts, test_generator_maps], hidden=True)  # fmt: skip
 def test_generator_values(submission):
-    x = normal(2, 2, 12, 16)
+    x = normal(2, 2, 16, 12).transpose(2, 3)
     shape = (2, 3, 3, 2)
     for training in (False, True):
         expect.close(
@@ -539,7 +537,6 @@ def test_generator_values(submission):
                 "the image is padded with zeros by 3": answer(generator(*shape, pad=nn.ZeroPad2d), x),
                 "LeakyReLU stands in for ReLU": answer(generator(*shape, act=lambda: nn.LeakyReLU(0.2)), x),
                 "there is no normalisation outside of the blocks": answer(generator(*shape, norm=nn.Identity), x),
-                "there is no ReLU outside of the blocks": answer(generator(*shape, act=nn.Identity), x),
             },
             given=f"Generator{shape}, weights set by their shapes, {'training' if training else 'evaluation'} mode",
         )
@@ -566,7 +563,6 @@ def test_patch_maps(submission):
         net(torch.randn(2, 2, 64, 64)),
         (2, 1, 6, 6),
         likely={
-            "all convolutions halve": (2, 1, 2, 2),
             "four convolutions halve": (2, 1, 3, 3),
             "the patches are averaged": (2, 1),
         },
@@ -581,7 +577,7 @@ def test_patch_maps(submission):
 
 @check("PatchDiscriminator computes what its description says", points=1.5, category="values", after=test_patch_maps)
 def test_patch_values(submission):
-    x = normal(2, 2, 32, 40)
+    x = normal(2, 2, 40, 32).transpose(2, 3)
     for training in (False, True):
         expect.close(
             filled_net(submission.PatchDiscriminator, 2, 3, training=training)(x).detach(),
@@ -590,7 +586,6 @@ def test_patch_values(submission):
             likely={
                 "a sigmoid ends it": answer(patches(2, 3, last=nn.Sigmoid), x),
                 "the negative slope is 0.01, not 0.2": answer(patches(2, 3, slope=0.01), x),
-                "ReLU stands in for LeakyReLU": answer(patches(2, 3, slope=0.0), x),
                 "there is no normalisation": answer(patches(2, 3, norm=nn.Identity), x),
             },
             given=f"PatchDiscriminator(2, 3) filled by shape, {'training' if training else 'evaluation'} mode",
@@ -688,18 +683,18 @@ def played(answers, sizes, capacity):
     return ranks, swapped
 
 
-@check("ReplayBuffer gives the images themselves while it fills", points=0.5, category="values")
+@check("ReplayBuffer gives the images themselves while it fills", points=0.5, category="robustness")
 def test_memory_fills(submission):
     for capacity, sizes in ((5, [2, 3]), (3, [1, 1, 1]), (50, [4, 4])):
         buffer = submission.ReplayBuffer(capacity)
         numbers = iter(range(1, 100))
         wanted = [[float(next(numbers)) for _ in range(size)] for size in sizes]
         expect.equal(
-            submission.probes.answered(buffer, sizes),
+            submission.probes.answered(buffer.push_and_pop, sizes),
             wanted,
             given=f"ReplayBuffer({capacity}), images numbered from 1 on in batches of {sizes}: what comes back",
         )
-    images = torch.randn(3, 2, 4, 5, dtype=torch.float64)
+    images = torch.randn(3, 2, 5, 4, dtype=torch.float64).transpose(2, 3)
     expect.close(submission.ReplayBuffer(7).push_and_pop(images), images, rtol=0, atol=0, given="three images of 4x5",
                  trivial="the images themselves")  # fmt: skip
 
@@ -709,13 +704,12 @@ def test_memory_fills(submission):
 def test_memory_full(submission):
     for capacity, size, count in ((4, 1, 400), (6, 8, 400), (1, 3, 300)):
         sizes = batches(count, size)
-        answers = submission.probes.answered(submission.ReplayBuffer(capacity), sizes)
+        answers = submission.probes.answered(submission.ReplayBuffer(capacity).push_and_pop, sizes)
         given = f"ReplayBuffer({capacity}), {count} images in batches of {size}"
         shapes = [len(batch) for batch in answers]
         expect.equal(shapes, sizes, because="as many images come back", given=given)
         flat = [number for batch in answers for number in batch]
         story = played(answers, sizes, capacity)
-        later = flat[capacity:]
         expect.true(
             story is not None,
             expected="each answer is the new image, or one that is kept and leaves the memory for it",
@@ -723,7 +717,6 @@ def test_memory_full(submission):
             given=given,
             likely={
                 "an image that was given out is still kept": len(set(flat)) < len(flat) - capacity,
-                "a new image that is given out is kept as well": set(later) == set(range(capacity + 1, count + 1)),
             },
         )
         _, swapped = story
@@ -745,7 +738,7 @@ def test_memory_full(submission):
 def test_memory_chance(submission):
     capacity, count = 4, 1200
     sizes = batches(count, 8)
-    answers = submission.probes.answered(submission.ReplayBuffer(capacity), sizes)
+    answers = submission.probes.answered(submission.ReplayBuffer(capacity).push_and_pop, sizes)
     ranks, swapped = played(answers, sizes, capacity)
     given = f"ReplayBuffer({capacity}), {count} images in batches of 8"
     for rank, name in enumerate(("oldest", "second", "third", "youngest")):
@@ -764,22 +757,22 @@ def test_memory_chance(submission):
 @check("ReplayBuffer holds on to no graph, and takes any size", points=0.5, category="robustness",
        after=test_memory_fills, hidden=True)  # fmt: skip
 def test_memory_graph(submission):
-    answers, cut, alive = submission.probes.graphs_kept(submission.ReplayBuffer(3), 12)
+    answers, cut, alive = submission.probes.graphs_kept(submission.ReplayBuffer(3).push_and_pop, 12)
     given = "ReplayBuffer(3), 12 images of graphs, one by one"
     expect.equal(answers, 0, because="answers that require gradients", given=given, likely={"detach is missing": 12})
     expect.equal(cut, 0, because="images that were cut from their own graph", given=given)
     expect.equal(alive, 0, because="graphs that are kept alive", given=given)
     numbers = [[float(n) for n in (k, k + 1)] for k in (1, 3, 5)]
     given = "ReplayBuffer(0), which keeps nothing: the numbers that come back"
-    expect.equal(submission.probes.answered(submission.ReplayBuffer(0), [2, 2, 2]), numbers, given=given)
+    expect.equal(submission.probes.answered(submission.ReplayBuffer(0).push_and_pop, [2, 2, 2]), numbers, given=given)
     one, other = submission.ReplayBuffer(2), submission.ReplayBuffer(2)
-    submission.probes.answered(one, [2])
+    submission.probes.answered(one.push_and_pop, [2])
     given = "a second ReplayBuffer(2) after the first one is full: the numbers that come back"
-    expect.equal(submission.probes.answered(other, [1, 1], 7), [[7.0], [8.0]], given=given)
+    expect.equal(submission.probes.answered(other.push_and_pop, [1, 1], 7), [[7.0], [8.0]], given=given)
     given = "ReplayBuffer(), 50 images one by one: the numbers that come back"
-    found = submission.probes.answered(submission.ReplayBuffer(), [1] * 50)
+    found = submission.probes.answered(submission.ReplayBuffer().push_and_pop, [1] * 50)
     expect.equal(found, [[float(number)] for number in range(1, 51)], given=given)
-    found = submission.probes.answered(submission.ReplayBuffer(), [1] * 150)
+    found = submission.probes.answered(submission.ReplayBuffer().push_and_pop, [1] * 150)
     flat = [number for batch in found for number in batch]
     given = "ReplayBuffer(), 150 images one by one: whether the last 100 are all new ones"
     expect.equal(flat[50:] == list(range(51, 151)), False, given=given)
@@ -814,6 +807,11 @@ def folders(mode="train", a=A_NAMES, b=B_NAMES, shift=0):
     return {name: files[name] for name in sorted(files, key=lambda name: name[::-1])}
 
 
+def unlike(truth, likely):
+    """The mistakes that show here."""
+    return {sentence: value for sentence, value in likely.items() if value != truth}
+
+
 def colours(numbers):
     return [colour(number) for number in numbers]
 
@@ -833,11 +831,14 @@ def test_data_index(submission):
             count,
             because="the length of the longer side",
             given=given,
-            likely={
-                "this is the length of A": len(a),
-                "this is the length of the shorter side": min(len(a), len(b)),
-                "both sides are added": len(a) + len(b),
-            },
+            likely=unlike(
+                count,
+                {
+                    "this is the length of A": len(a),
+                    "this is the length of the shorter side": min(len(a), len(b)),
+                    "both sides are added": len(a) + len(b),
+                },
+            ),
         )
         expect.equal(submission.probes.keys(data), ["A", "B"], given=f"{given}; the keys of an item")
         found = submission.probes.items(data, count, "A")
@@ -945,15 +946,18 @@ def test_data_tensors(submission):
                 image,
                 (3, 256, 256),
                 given=given,
-                likely={
-                    "the channels come last": (256, 256, 3),
-                    "the picture keeps its own size": (3, height, width),
-                    "only the shorter side becomes 256": (
-                        3,
-                        height * 256 // min(width, height),
-                        width * 256 // min(width, height),
-                    ),
-                },
+                likely=unlike(
+                    (3, 256, 256),
+                    {
+                        "the channels come last": (256, 256, 3),
+                        "the picture keeps its own size": (3, height, width),
+                        "only the shorter side becomes 256": (
+                            3,
+                            height * 256 // min(width, height),
+                            width * 256 // min(width, height),
+                        ),
+                    },
+                ),
             )
             expect.dtype(image, torch.float32, given=given)
             expect.between(float(image.min()), 0, 1, unit="(smallest value)", given=given)
@@ -968,7 +972,6 @@ def test_data_tensors(submission):
                 likely={
                     "the values lie between -1 and 1": 2 * truth - 1,
                     "the values lie between 0 and 255": 255 * truth,
-                    "red and blue are swapped": truth.flip(0),
                     "rows and columns are swapped": truth.transpose(1, 2),
                 },
             )
@@ -980,16 +983,20 @@ def test_data_files(submission):
     tone = submission.probes.tone
     files = folders("train", shift=0) | folders("test", a=("x.PNG", "y.JpG"), b=("q.jpeg",), shift=50)
     junk = dict.fromkeys(("test/A/a.txt", "test/B/b.db", "test/A/png", "test/notes.png"), b"no picture")
-    deep = {"test/A/deep/w.png": solid(99), "test/B/deep/w.png": solid(99), "A/u.png": solid(98), "B/u.png": solid(98)}
+    deep = {name: solid(98) for name in ("test/A/deep/w.png", "test/B/deep/w.png", "A/u.png", "B/u.png")}
+    deep |= {"deep/A/v.png": solid(99), "deep/B/v.png": solid(99)}
     root = submission.probes.write_tree(files | junk | deep)
     data = submission.UnpairedImageDataset(root, transform=tone, mode="test", unaligned=False)
     given = f"mode='test' and the files {', '.join(sorted(files | junk | deep))}"
-    slips = {"folders further below are searched": 3, "capitals are missed": 1, "mode is ignored": 5}
+    slips = {"capitals are missed": 1, "mode is ignored": 5}
     expect.equal(len(data), 2, because="the longer side", given=given, likely=slips)
     expect.equal(submission.probes.items(data, 2, "A"), colours([51, 52]), given=f"{given}; A of the items")
     expect.equal(submission.probes.items(data, 2, "B"), colours([151, 151]), given=f"{given}; B of the items")
+    data = submission.UnpairedImageDataset(root, tone, "deep")
+    given = "mode='deep', with one file in A and one in B"
+    expect.equal(submission.probes.items(data, 1, "A"), colours([99]), given=f"{given}; A of the item")
     data = submission.UnpairedImageDataset(root, tone)
-    expect.equal(len(data), 5, because="the longer side", given=given.replace("mode='test'", "the default mode"))
+    expect.equal(len(data), 5, because="the longer side", given="the default mode, which is 'train'")
 
 
 @check("a folder without pictures is refused when the data set is made", points=0.5, category="robustness")
@@ -1044,7 +1051,7 @@ class Quartet:
 
     def __init__(self, submission, images=None):
         self.nets = [painter_layers(), painter_layers(), judge_layers(), judge_layers()]
-        self.a, self.b = images or (normal(3, 3, 9, 8), normal(2, 3, 6, 10) + 0.3)
+        self.a, self.b = images or (normal(3, 3, 9, 8), normal(1, 3, 10, 6).transpose(2, 3) + 0.3)
         kinds = [submission.probes.painter] * 2 + [submission.probes.judge] * 2
         self.theirs = [kind(list(net.state_dict().values())) for kind, net in zip(kinds, self.nets, strict=True)]
 
@@ -1078,14 +1085,14 @@ class Quartet:
 
 
 RATE = 0.2
-TOY = "two small generators, two small discriminators, 3 images of A and 2 of B, SGD"
+TOY = "two small generators, two small discriminators, 3 images of A and 1 of B, SGD"
 LOSSES = [test_gan_loss, test_cycle, test_identity]
 REPORT = {"loss": float, "gan": float, "cycle": float, "identity": float}
 
 
 @check("generator_step moves both generators down the sum of the losses", points=1.5, category="values", after=LOSSES)
 def test_step(submission):
-    for weights, text in (((), "the default weights"), ((3.0, 0.7), "weight_cycle=3, weight_identity=0.7")):
+    for weights, text in (((3.0, 0.7), "weight_cycle=3, weight_identity=0.7"), ((), "the default weights")):
         toy = Quartet(submission)
         found, _ = toy.run(submission, RATE, weights)
         used = weights or (10.0, 5.0)
@@ -1135,20 +1142,14 @@ def test_judges(submission):
             given = f"the parameters of {name} after generator_step; {TOY}"
             expect.close(submission.probes.values_of(net), values, rtol=0, atol=0, given=given)
             given = f"the gradients of {name} after generator_step, which were {left} before"
-            expect.equal(
-                submission.probes.gradients(net),
-                [str(left)] * 4,
-                given=given,
-                likely={
-                    "backward() has reached the discriminator, too": ["another gradient"] * 4,
-                    "the gradients of the discriminator are cleared": ["None" if left else "0.0"] * 4,
-                },
-            )
+            likely = {"backward() has reached the discriminator, too": ["another gradient"] * 4}
+            likely |= {"the gradients of the discriminator are cleared": ["cleared"] * 4} if left else {}
+            expect.equal(submission.probes.gradients(net, left), ["as before"] * 4, given=given, likely=likely)
             wanted = [name == "d_a", True, True, True]
             given = f"whether the parameters of {name} require gradients afterwards"
             if name == "d_b":
                 given += "; the first one did not before"
-            expect.equal(submission.probes.needs(net), wanted, given=given,
+            expect.equal(submission.probes.needs(net), wanted, given=given, trivial="they are given back",
                          likely={"what was switched off is not given back": [False] * 4,
                                  "all are switched on, also what was off": [True] * 4})  # fmt: skip
 

@@ -79,13 +79,14 @@ def freeze_first(net):
     next(net.parameters()).requires_grad_(False)
 
 
-def gradients(net):
-    """The value that fills the gradient of each parameter, or what else is there."""
+def gradients(net, left):
+    """What became of the gradient of each parameter, which ``left`` filled, or which was None."""
     found = []
     for parameter in net.parameters():
         slope = parameter.grad
-        same = slope is not None and bool((slope == slope.flatten()[0]).all())
-        found.append("None" if slope is None else str(float(slope.flatten()[0])) if same else "another gradient")
+        as_before = slope is None if left is None else slope is not None and bool((slope == left).all())
+        cleared = slope is None or not slope.any()
+        found.append("as before" if as_before else "cleared" if cleared else "another gradient")
     return found
 
 
@@ -147,19 +148,19 @@ def sevens(net):
 # The memory
 
 
-def answered(buffer, sizes, start=1):
+def answered(push, sizes, start=1):
     """The numbers that come back when images numbered ``start``, ``start`` + 1, ... are pushed in batches of these
     sizes."""
     number, found = start, []
     for size in sizes:
         images = torch.arange(number, number + size).double().reshape(size, 1, 1, 1).expand(size, 2, 2, 3).clone()
-        answer = buffer.push_and_pop(images)
+        answer = push(images)
         found.append([float(image.flatten()[0]) for image in answer])
         number += size
     return found
 
 
-def graphs_kept(buffer, batches):
+def graphs_kept(push, batches):
     """[answers that require a gradient, images that lost theirs, graphs that are still alive] after images of a graph
     were pushed, one by one."""
     kept, cut, alive = 0, 0, []
@@ -167,7 +168,7 @@ def graphs_kept(buffer, batches):
         start = torch.full((1, 1, 2, 2), float(number), requires_grad=True)
         image = 2 * start
         alive.append(weakref.ref(start))
-        answer = buffer.push_and_pop(image)
+        answer = push(image)
         kept += bool(answer.requires_grad)
         cut += not image.requires_grad
         del start, image, answer
@@ -178,7 +179,7 @@ def graphs_kept(buffer, batches):
 def seeded_answers(make, seed, size, count):
     """What a new memory of this size answers after a full one, the global generators being seeded."""
     seed_all(seed)
-    return answered(make(size), [1] * count)
+    return answered(make(size).push_and_pop, [1] * count)
 
 
 def seed_all(seed):

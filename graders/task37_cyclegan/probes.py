@@ -185,7 +185,6 @@ def seeded_answers(make, seed, size, count):
 def seed_all(seed):
     random.seed(seed)
     torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
 
 
 # Folders

@@ -33,7 +33,7 @@ def test_the_page_walks_from_download_to_release():
         "similar",
         "cohorts",
         "cohorts",
-        *["release"] * 3,
+        *["release"] * 4,
     ]
 
 

@@ -302,14 +302,10 @@ def test_what_is_half_done_shows_its_points_and_what_is_untouched_a_word():
     assert re.findall(r'<td class="heat[^>]*>\s*([^<\s]+)', text)[:3] == ["4", "todo", "missing"]
 
 
-def test_in_another_language_the_whole_page_is(monkeypatch):
+def test_in_another_language_the_whole_page_is():
     """Headings, captions, filters, statuses and reasons; what is the course's own comes from its catalogue."""
-    monkeypatch.setenv("TORCHGRADE_LANG", "zh_CN")
-    i18n._catalogue.cache_clear()
-    try:
+    with i18n.speaking("zh_CN"):
         text = page_of(12)
-    finally:
-        i18n._catalogue.cache_clear()
     assert '<html lang="zh-CN"' in text
     for word in (
         "接下来该讲什么",

@@ -1,16 +1,21 @@
 """``compare``: opens by working, shows the reference by function, and measures both in turn."""
 
 import io
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
-from support import MINI, ROOT, grade_py
+from support import MINI, ROOT, copy_of_mini, grade_py
 
 from torchgrade.commands.compare import show_comparison
 from torchgrade.course import Course
+from torchgrade.course_tools.sealed import NAME, seal
 from torchgrade.errors import UsageError
+from torchgrade.isolation.worker.counting import count
 from torchgrade.model import Status, TaskGrade
 from torchgrade.progress import record_grades
 from torchgrade.report.parts import facts_of, parts_of
@@ -98,14 +103,80 @@ def test_it_opens_when_the_task_is_complete(mini: Path):
         shown(mini)
 
 
+def test_calls_into_torch_are_those_of_one_call():
+    """What a helper makes is counted for who called it; a class by its methods, its constructor left out."""
+    text = """
+import torch
+def one(x): return x + 1
+def two(x, n): return sum(one(x) for _ in range(n)) if n else x.shape
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(3).uniform_())
+    def forward(self, x): return self.helped(x) * self.weight
+    def helped(self, x): return torch.relu(one(x))
+def fails(x): raise ValueError
+"""
+    names: dict = {}
+    exec(text, names)
+    count(names, ["one", "two", "Net", "fails", "missing"])
+    x = torch.ones(3)
+    names["two"](x, 0), names["two"](x, 4), names["Net"]()(x)
+    with pytest.raises(ValueError, match=r"^$"):
+        names["fails"](x)
+    assert json.loads(names["counted_calls"]()) == {"one": [1, 1], "two": [0, 8], "Net": [3, 3]}
+    assert json.loads(names["counted_calls"]()) == {}
+
+
 def test_both_are_measured_in_turn(mini: Path):
     complete(mini)
     done = grade_py("compare", "task01", cwd=mini)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"its checks took \d+\.\d\d s", done.stdout)) == 6
+    calls = re.findall(r"(?:(\d+) to )?(\d+) calls? into torch", done.stdout)
+    assert calls[:2] == [("", "1"), ("", "1")], "scale multiplies once, in both"
+    assert calls[3] == ("", "1")
+    assert int(calls[2][1]) > 10, "total in a loop, one call for each row and some around"
     assert re.search(r"memory of the process at most: \d+ MB with yours, \d+ MB with the reference", done.stdout)
     (mini / "exercises" / "task01_scale.py").write_text(SOLUTION.replace("x * factor", "x + factor"))
     done = grade_py("compare", "task01", cwd=mini)
     assert done.returncode == 2
     assert done.stderr == "grade.py: exercises/task01_scale.py does not pass as it stands: python grade.py task01\n"
     assert "it has: scale, total, Affine" in grade_py("compare", "task01", "scales", cwd=mini).stderr
+
+
+def test_a_sealed_reference_opens_by_working(tmp_path: Path):
+    """Not by what the record says, and not for who passed a part; the alternatives come with it."""
+    pytest.importorskip("cryptography")
+    course, edition = copy_of_mini(tmp_path), tmp_path / "edition"
+    assert grade_py("release", edition, "--with-solutions", cwd=course).returncode == 0
+    sealed = (edition / "graders" / "task01_scale" / NAME).read_text()
+    assert "x * factor" not in sealed
+    assert not (edition / "solutions").exists()
+    own = edition / "exercises" / "task01_scale.py"
+
+    complete(edition)  # the record alone, as somebody could write it
+    own.write_text(LOOPING.replace("x * factor", "x + factor"))
+    assert grade_py("task01", cwd=edition).returncode == 1
+    done = grade_py("compare", "task01", cwd=edition)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "grade.py: the reference of task01 is sealed; it opens after python grade.py task01 has passed\n"
+    )
+
+    own.write_text(LOOPING)
+    assert grade_py("task01", cwd=edition).returncode == 0
+    done = grade_py("compare", "task01", "--no-run", cwd=edition)
+    assert done.returncode == 0, done.stderr
+    assert "return x.sum()" in done.stdout
+    assert (edition / "solutions" / "task01_scale.py").read_text() == SOLUTION
+    opened = {path.name for path in (edition / "graders" / "task01_scale" / "alternatives").glob("*.py")}
+    assert opened == {path.name for path in (MINI / "graders" / "task01_scale" / "alternatives").glob("*.py")}
+    assert not (edition / "solutions" / "task02_train.py").exists()
+
+
+def test_who_lacks_the_package_is_told_which(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
+    task = Course.load(MINI).find("task01")
+    with pytest.raises(UsageError, match="pip install 'torchgrade\\[sealed\\]'"):
+        seal(task, ["test_scale"], tmp_path / NAME)

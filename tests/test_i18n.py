@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from support import MINI, checks_of, grade_py, result_of
+from support import MINI, ROOT, checks_of, grade_py, result_of
+
+from torchgrade import i18n
 
 SENTENCES = {
     "scale multiplies every element": "scale 把每个元素相乘",
@@ -68,3 +70,32 @@ def test_the_words_of_argparse_are_translated_too(mini):
     assert "grade.py reset：错误：缺少以下参数：TASK" in done.stderr
     done = grade_py("--lang", "en", "watch", "--help", cwd=mini, LANGUAGE="zh_CN")
     assert done.stdout.startswith("usage: grade.py watch")
+
+
+def test_a_built_sentence_is_found_again_by_its_fixed_parts(tmp_path, monkeypatch):
+    """The longest fixed part wins; what stands between is translated in turn, and hostile text stays as it is."""
+    texts = {
+        "{given}; the files": "{given}；文件",
+        "{given}; the files of {name}": "{name} 的文件；{given}",
+        "two saves": "保存两次",
+        "{count} of {all} {{odd}} ones": "{all} 个中的 {count} 个 {{奇}}",
+    }
+    (tmp_path / "graders").mkdir()
+    (tmp_path / "graders" / "zh_CN.mo").write_bytes(compiled(texts))
+    monkeypatch.setenv("TORCHGRADE_LANG", "zh_CN")
+    i18n.read_course(tmp_path)
+    try:
+
+        def told(text):
+            return i18n.translate_built(text, lambda: list(texts))
+
+        assert told("two saves; the files") == "保存两次；文件"
+        assert told("two saves; the files of {x} (.*)\n") == "{x} (.*)\n 的文件；保存两次"
+        assert told("3 of 4 {odd} ones") == "4 个中的 3 个 {奇}"
+        assert told("three saves") == "three saves"
+        assert told("{given}; the files" + "x" * 600).startswith("{given}"), "long ones hold values"
+        monkeypatch.setenv("TORCHGRADE_LANG", "en")
+        i18n.read_course(tmp_path)
+        assert told("two saves; the files") == "two saves; the files"
+    finally:
+        i18n.read_course(ROOT)

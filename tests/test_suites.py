@@ -106,3 +106,20 @@ def test_t(submission):
     )
     assert suite.sentences_by_name == {"a whole table", "one more", "joined on", "by keyword"}
     assert suite.sentences == set()
+
+
+def test_sentences_that_f_strings_build_are_known_by_their_fixed_parts():
+    text = """
+def test_a(submission, found, mode):
+    given = f"a model in {mode} mode{', which raises an error' if found else ''}"
+    expect.equal(1, 2, given=f"{given}; the files of {found['x']} and {found[0]}")
+    expect.equal(1, 2, given=f"lr={mode}, {submission.f(found)}", got=f"{len(found)} of the {len(mode)} {{odd}} ones")
+    shown = f"all of them in {{}} mode, {mode}"
+"""
+    assert set(parse_suite(text, "s").built) == {
+        "a model in {mode} mode{value}",
+        ", which raises an error",
+        "{given}; the files of {found} and {found2}",
+        "{len} of the {len2} {{odd}} ones",
+        "all of them in {value} mode, {mode}",
+    }

@@ -7,6 +7,7 @@ Catalogues are compiled gettext files, built from the ``.po`` beside them (``cou
 
 The language is the first of: ``TORCHGRADE_LANG`` (which ``--lang`` sets), ``language:`` of course.yaml, the variables
 that every gettext program reads (``LANGUAGE``, ``LC_ALL``, ``LC_MESSAGES``, ``LANG``). ``en`` is English.
+What is for one person is told in that person's language (``speak``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import functools
 import gettext
 import locale
 import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from string import Formatter
 
 DOMAIN = "torchgrade"
 LANGUAGE = "TORCHGRADE_LANG"
@@ -33,6 +37,36 @@ def translate(text: str) -> str:
     return _catalogue().gettext(text) if text else text
 
 
+def translate_built(text: str, templates: Callable[[], Iterable[str]]) -> str:
+    """The sentence in the reader's language, also where one of ``templates()`` built it (``{what} of {given}``).
+
+    It is found again by its fixed parts, the longest first; what stands between them is translated in turn.
+    """
+    told = translate(text)
+    if told != text or len(text) > LONGEST or not _catalogue().info():
+        return told
+    for template in sorted(templates(), key=lambda template: -len(_PLACE.sub("", template))):
+        found = _pattern(template).fullmatch(text)
+        words = translate(template)
+        if found and words != template:
+            values = {name: translate_built(value, templates) for name, value in found.groupdict().items()}
+            return words.format(**values)
+    return text
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
+
+
+@functools.lru_cache(maxsize=4096)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Of what ``template.format(…)`` gives."""
+    pieces = [
+        re.escape(fixed) + (f"(?P<{name}>.*?)" if name else "") for fixed, name, _, _ in Formatter().parse(template)
+    ]
+    return re.compile("".join(pieces), re.DOTALL)
+
+
 def plural(one: str, many: str, count: int) -> str:
     """The form of a sentence for so many; each form may name ``{count}``."""
     return _catalogue().ngettext(one, many, count).format(count=count)
@@ -43,13 +77,33 @@ def read_course(root: Path, language: str | None = None) -> None:
     _chosen.course = root
     if language and not os.environ.get(LANGUAGE):
         os.environ[LANGUAGE] = language  # graders and workers inherit it
-    _catalogue.cache_clear()
+    _catalogue_of.cache_clear()
 
 
-def languages() -> list[str]:
+def speak(language: str) -> None:
+    """From now on in this process everything is told in ``language``; blank for the reader's own."""
+    _chosen.language = language
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Inside, everything is told in ``language``; blank changes nothing."""
+    before = _chosen.language
+    speak(language or before)
+    try:
+        yield
+    finally:
+        speak(before)
+
+
+def languages(chosen: str = "") -> list[str]:
     """The languages to look for, the best first: ``["zh_CN", "zh"]``; none for English."""
-    names = os.environ.get(LANGUAGE) or next(
-        (value for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), ""
+    names = (
+        chosen.replace("-", "_")
+        or os.environ.get(LANGUAGE)
+        or next(
+            (value for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), ""
+        )
     )
     wanted = []
     for name in names.split(":"):
@@ -94,17 +148,22 @@ def language_tag() -> str:
 
 
 class _Chosen:
-    """Whose catalogue is read besides the engine's."""
+    """Whose catalogue is read besides the engine's, and for whom."""
 
     course: Path | None = None
+    language: str = ""
 
 
 _chosen = _Chosen()
 
 
-@functools.lru_cache(maxsize=1)
 def _catalogue() -> gettext.NullTranslations:
-    wanted = languages()
+    return _catalogue_of(_chosen.language)
+
+
+@functools.lru_cache(maxsize=8)
+def _catalogue_of(language: str) -> gettext.NullTranslations:
+    wanted = languages(language)
     if not wanted:
         return gettext.NullTranslations()
     folder = os.environ.get("TORCHGRADE_LOCALE_DIR") or str(FOLDER)

@@ -28,7 +28,7 @@ OPEN = (PENDING, UNMARKED, Status.BROKEN.value, Status.UNAVAILABLE.value)
 class Student:
     """A member of the class. ``key`` is unique; ``ids`` are the names that a learning platform uses.
 
-    Who shares a ``team`` shares every hand-in.
+    Who shares a ``team`` shares every hand-in. ``language`` is that of the feedback; blank for the course's.
     """
 
     key: str
@@ -39,6 +39,7 @@ class Student:
     listed: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)
     team: str = ""
+    language: str = ""
 
     @property
     def shown(self) -> str:

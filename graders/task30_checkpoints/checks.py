@@ -85,7 +85,9 @@ def expect_matched(submission, shapes, given, likely=None, dtype=torch.float32, 
     ones = {name: torch.ones(SHAPES[name], dtype=DOUBLE) for name in told}
     expect.close(found["holds"], holds, given=f"{given}; what the model holds, which was 1 everywhere",
                  trivial="what does not fit stays 1",
-                 likely={"only parameters are copied, not buffers": {**holds, **ones}} if told else {})  # fmt: skip
+                 likely={"only parameters are copied, not buffers": {**holds, **ones},
+                         "what is frozen gets no value": {**holds, "1.weight": torch.ones(3, dtype=DOUBLE)},
+                         } if told else {})  # fmt: skip
     return found
 
 
@@ -95,7 +97,7 @@ def but(*names, **shapes):
     return {**kept, **{name.replace("_at_", "."): shape for name, shape in shapes.items()}}
 
 
-MODEL = "Sequential(Linear(2, 3), BatchNorm1d(3))"
+MODEL = "Sequential(Linear(2, 3), BatchNorm1d(3)), its 1.weight frozen,"
 
 
 @check("load_matching copies what fits and lists what does not", points=1.5, category="values")
@@ -132,13 +134,13 @@ def test_matching_copies(submission):
     for dtype in (torch.float32, torch.float64, torch.float16):
         given = f"{MODEL} in float32 and a state in {str(dtype).removeprefix('torch.')}"
         found = expect_matched(submission, SHAPES, given, dtype=dtype)
-        facts = {name: found[name] for name in ("kept", "shared", "unchanged", "grad")}
+        facts = {name: found[name] for name in ("kept", "shared", "unchanged", "frozen")}
         expect.equal(facts["kept"], True, because="an optimiser knows the parameters as objects",
                      given=f"{given}; whether parameters and buffers are the same objects")  # fmt: skip
         expect.equal(facts["shared"], [], because="values are copied",
                      given=f"{given}; what changes with the state afterwards")  # fmt: skip
         expect.equal(facts["unchanged"], True, given=f"{given}; whether the state is as it was")
-        expect.equal(facts["grad"], True, given=f"{given}; whether all parameters require gradients still")
+        expect.equal(facts["frozen"], ["1.weight"], given=f"{given}; the parameters that are frozen afterwards")
 
 
 # --- what a checkpoint brings back -----------------------------------------------------------------------
@@ -203,29 +205,30 @@ def test_scheduler(submission):
     expect.equal(found, wanted, given=given)
 
 
-def same_draws(submission, name, likely):
+def same_draws(submission, name, likely, device):
+    both = submission.load_checkpoint, submission.save_checkpoint
     for seed in (3, 8):
-        wanted, found = submission.probes.generators(submission.load_checkpoint, submission.save_checkpoint, seed)
+        wanted, found = submission.probes.generators(*both, seed, str(device))
         given = f"the next numbers of {name} after the save, and after the load"
         expect.close(found[name], wanted[name], rtol=0, atol=0, given=given, likely=likely(seed))
 
 
-@check("a checkpoint brings back the random states of torch and random", points=1, category="values")
-def test_random(submission):
+@check("a checkpoint brings back the random states of torch and random", points=1, category="values", devices="all")
+def test_random(submission, device):
     def after(seed):
         other = torch.Generator().manual_seed(seed + 2)
         return {"PyTorch's global state is not brought back": torch.rand(4, generator=other).tolist()}
 
-    same_draws(submission, "torch", after)
-    same_draws(submission, "random", lambda seed: {})
+    same_draws(submission, "torch", after, device)
+    same_draws(submission, "random", lambda seed: {}, device)
 
 
-@check("a checkpoint brings back the state of rng", points=0.5, category="values")
-def test_rng(submission):
+@check("a checkpoint brings back the state of rng", points=0.5, category="values", devices="all")
+def test_rng(submission, device):
     def after(seed):
         return {"rng is not brought back": torch.rand(4, generator=torch.Generator().manual_seed(seed + 1)).tolist()}
 
-    same_draws(submission, "rng", after)
+    same_draws(submission, "rng", after, device)
 
 
 @check("an interrupted training goes on bit by bit", points=2, category="values",
@@ -271,11 +274,13 @@ def test_atomic(submission):
        after=[test_model, test_epoch], hidden=True)  # fmt: skip
 def test_replace(submission):
     found = submission.probes.second_save(submission.save_checkpoint, submission.load_checkpoint)
-    given = "two saves to the same path"
+    given = "two saves to the same path, a pathlib.Path"
     expect.equal(found["old"], True, because="the old file is replaced, not overwritten",
                  given=f"{given}; whether who has opened the first file goes on reading it")  # fmt: skip
     expect.equal(found["epoch"], 5, given=f"{given}; the epoch that is found then, of 4 and 5")
     expect.equal(found["files"], ["checkpoint.pt"], given=f"{given}; the files in the folder")
+    expect.equal(found["from another folder"], False, because="another folder may be on another disk",
+                 given=f"{given}; whether the new file is written in another folder first")  # fmt: skip
 
 
 @check("saving and loading leave modes and random states alone", points=0.5, category="robustness", after=test_model,
@@ -302,8 +307,13 @@ def test_gpu(submission):
        after=test_model, hidden=True)  # fmt: skip
 def test_other_network(submission):
     both = (submission.load_checkpoint, submission.save_checkpoint)
-    given = "a network whose first layer has 5 outputs, not 4"
-    expect.raises("RuntimeError", submission.probes.other_network, *both, given=given)
+    kinds = {
+        "wider": "a network whose first layer has 5 outputs, not 4",
+        "longer": "a network with a layer more than the file",
+        "shorter": "a network with a layer fewer than the file",
+    }
+    for kind, given in kinds.items():
+        expect.raises("RuntimeError", submission.probes.other_network, *both, kind, given=given)
 
 
 # --- batches ---------------------------------------------------------------------------------------------
@@ -373,6 +383,9 @@ def test_batches_states(submission):
     expect.equal(changed, [], given="whose global generator is another after epoch_batches", likely=likely)
     first, second = submission.probes.reseeded(submission.epoch_batches, 20, 4, 1, 2)
     expect.equal(second, first, given="epoch_batches(20, 4, 1, 2) after two seeds of all global generators")
+    first, second = submission.probes.another_hash(submission.epoch_batches, 20, 4, 1, 2)
+    expect.equal(second == first, True, because="each process hashes texts otherwise, and hash() is no seed",
+                 given="whether epoch_batches(20, 4, 1, 2) is the same in another process")  # fmt: skip
 
 
 # --- prediction ------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """Helpers of task 30 that run beside the submission: trainings that are interrupted, files, pictures."""
 
+import builtins
 import itertools
 import os
 import random
+import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -148,7 +151,7 @@ def patient(load, save, epochs):
     return found
 
 
-def generators(load, save, seed):
+def generators(load, save, seed, device):
     """The numbers that follow a save, and those that follow the load: of torch, of random, and of rng."""
     net, path = network(1), new_path()
     rng, other = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
@@ -160,7 +163,7 @@ def generators(load, save, seed):
         found, fresh = [drawn(rng)], network(2)
         torch.manual_seed(seed + 2)
         random.seed(seed + 2)
-        load(path, fresh, rng=other)
+        load(path, fresh, rng=other, map_location=device)
         found.append(drawn(other))
     return found
 
@@ -326,9 +329,22 @@ def failed_save(save, load):
     return {"raised": raised, "whole": before == after, "files": sorted(os.listdir(os.path.dirname(path)))}
 
 
+RENAMED = []  # pairs of paths, while somebody looks
+
+
+def note_renaming(event, args):
+    if event == "os.rename" and RENAMED:
+        RENAMED.append(tuple(os.path.dirname(os.path.realpath(os.fsdecode(path))) for path in args[:2]))
+
+
+sys.addaudithook(note_renaming)
+
+
 def second_save(save, load):
-    """Two saves to one path: whether who has the file open reads the first, what load finds, and all files there."""
-    net, path = network(1), new_path()
+    """Two saves to one pathlib.Path: whether who has the file open reads the first, what load finds, all files there,
+    and whether a file was brought from another folder."""
+    net, path = network(1), Path(new_path())
+    RENAMED[:] = [("", "")]
     with Undisturbed():
         save(path, net, momentum(net), epoch=4)
         with open(path, "rb") as file:
@@ -337,7 +353,10 @@ def second_save(save, load):
             save(path, net, momentum(net), epoch=5)
             seen = file.read()
         epoch = load(path, network(2))
-    return {"old": seen == first, "epoch": epoch, "files": sorted(os.listdir(os.path.dirname(path)))}
+    moved = any(source != target for source, target in RENAMED)
+    RENAMED.clear()
+    files = sorted(os.listdir(os.path.dirname(path)))
+    return {"old": seen == first, "epoch": epoch, "files": files, "from another folder": moved}
 
 
 def tagged(storage):
@@ -374,12 +393,17 @@ def _of_a_gpu(load, save, way):
     return [held(net), held(other), "cuda:0" in asked]
 
 
-def other_network(load, save):
-    """Loads a file into a network of other sizes."""
+def other_network(load, save, kind):
+    """Loads a file into a network that is wider, or has a layer more, or one fewer."""
     net, path = network(1), new_path()
+    others = {
+        "wider": network(2, width=5),
+        "longer": nn.Sequential(*network(2), nn.Linear(2, 2).double()),
+        "shorter": network(2)[:3],
+    }
     with Undisturbed():
         save(path, net, momentum(net))
-        load(path, network(2, width=5))
+        load(path, others[kind])
 
 
 # States
@@ -391,6 +415,7 @@ def matched(load_matching, state):
     with torch.no_grad():
         for value in net.state_dict().values():
             value.fill_(1)
+    net[1].weight.requires_grad_(False)
     own = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     before = {name: value.clone() for name, value in state.items()}
     missing, unexpected = load_matching(net, state)
@@ -398,13 +423,14 @@ def matched(load_matching, state):
     kept = all(now[name] is own[name] for name in own)
     with torch.no_grad():
         found = held(net)
-        unchanged = all(torch.equal(before[name], state[name]) for name in state)
+        unchanged = list(before) == list(state) and all(torch.equal(before[name], state[name]) for name in state)
         for value in state.values():
             value.fill_(77)
         shared = [name for name, value in held(net).items() if not torch.equal(value, found[name])]
+    frozen = [name for name, p in net.named_parameters() if not p.requires_grad]
     return {
         "missing": sorted(missing), "unexpected": sorted(unexpected), "holds": found, "kept": kept,
-        "shared": shared, "unchanged": unchanged, "grad": all(p.requires_grad for p in net.parameters()),
+        "shared": shared, "unchanged": unchanged, "frozen": frozen,
     }  # fmt: skip
 
 
@@ -441,6 +467,20 @@ def reseeded(function, *args):
             found.append(function(*args))
     np.random.set_state(numpy_state)
     return found
+
+
+def another_hash(function, *args):
+    """The result, and that in a process whose texts have other hashes."""
+    found, plain = [function(*args)], builtins.hash
+
+    def salted(value):
+        return plain((value, 0.5) if isinstance(value, (str, bytes)) else value)
+
+    builtins.hash = salted
+    try:
+        return [*found, function(*args)]
+    finally:
+        builtins.hash = plain
 
 
 # Pictures
@@ -494,8 +534,7 @@ def predicted(cls, pixels, mode, device="cpu"):
 def modes_left(cls, pixels, training, fails):
     """The modes of the network and its modules before and after a call; whether the error came through."""
     net = Watcher()
-    net.train(training)
-    net.norm.train(not training)
+    net.train(not training)
     predictor = cls(net, to_tensor, list(CLASSES))
     net.train(training)
     net.norm.train(not training)

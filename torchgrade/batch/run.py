@@ -138,7 +138,10 @@ def _as_decided(listed: Sequence[Student], decided: Decided) -> list[Student]:
         if key == student.key:
             kept[key] = student
         elif key in past:
-            kept.setdefault(key, replace(past[key], listed=True, section=student.section, team=student.team))
+            kept.setdefault(
+                key,
+                replace(past[key], listed=True, section=student.section, team=student.team, language=student.language),
+            )
     return list(kept.values())
 
 

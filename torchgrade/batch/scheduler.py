@@ -32,6 +32,8 @@ class TaskPlan:
 class Work:
     """One submission to grade; ``label`` is for people, ``seen`` what its grading has told so far.
 
+    It is told in the ``language`` of whoever comes first of those who handed it in.
+
     A grading that was interrupted begins anew: what a passed check earns is known only when all have run, since a
     broken rule or wrong values hold it back.
     """
@@ -39,6 +41,7 @@ class Work:
     key: Key
     label: str
     people: int
+    language: str = ""
     seen: list[Outcome] = field(default_factory=list)
 
 
@@ -58,6 +61,7 @@ def plan(
     """The work that is left, long tasks first. ``fresh`` forgets what is known. Equal submissions are one work."""
     done = set() if fresh else book.done()
     found: dict[Key, Work] = {}
+    spoken = {student.key: student.language for student in book.students()}
     for handin in book.handins():
         if handin.source is None or handin.task not in targets:
             continue
@@ -65,7 +69,8 @@ def plan(
         if key in found:
             found[key].people += 1
         elif key not in done:
-            found[key] = Work(key, f"{handin.student} {short_name(handin.task)}", 1)
+            label = f"{handin.student} {short_name(handin.task)}"
+            found[key] = Work(key, label, 1, spoken.get(handin.student, ""))
     lasting = book.seconds()
     for key in found if fresh else ():
         book.forget(key)
@@ -111,8 +116,8 @@ class Scheduler:
             source = Bundle.unpack(self.book.source(work.key.source)).source(work.key.task)
             memory_mb = self.tasks[work.key.task].memory_mb
             options = replace(self.options, seed=work.key.seed)
-            job = options.job(self._number, work.key.task, source, memory_mb=memory_mb, watched=False)
-            yield job
+            changes = {"memory_mb": memory_mb, "watched": False, "language": work.language}
+            yield options.job(self._number, work.key.task, source, **changes)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, (Started, CheckEnded, Retried, Graded, Fault)):

@@ -72,7 +72,8 @@ def masked(found: Standing, names: Mapping[str, str]) -> Standing:
 
 def _student(student: Student, name: str, teams: Mapping[str, str]) -> Student:
     own = {TEST_STUDENT: "yes"} if TEST_STUDENT in student.ids else {}
-    return Student(name, section=student.section, listed=student.listed, ids=own, team=teams.get(student.team, ""))
+    team = teams.get(student.team, "")
+    return Student(name, "", "", "", student.section, student.listed, own, team, student.language)
 
 
 def _row(row: Row, student: Student, name: str) -> Row:

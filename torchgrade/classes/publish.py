@@ -17,6 +17,7 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.classes.anonymous import masked, pseudonyms
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
+from torchgrade.i18n import speaking
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Result
 from torchgrade.platform_sheet import BLACKBOARD, MOODLE, Sheet, columns_for
@@ -79,7 +80,7 @@ def _exports(book: Gradebook, out: Path, found: Standing, about: About) -> None:
     write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
     _feedback_zip(out / "moodle_feedback.zip", found, about, {s.key: moodle_folder(s) for s in students})
     if book.setting("layout") == "Gradescope":
-        known = {s.email: platforms.gradescope_json(_of_student(found, s, about)[0]) for s in students if s.email}
+        known = {s.email: _gradescope(found, s, about) for s in students if s.email}
         write(out / "gradescope.zip", platforms.gradescope_zip(known))
     if book.setting("layout") == "ILIAS":
         folders = ilias_folders(
@@ -95,8 +96,9 @@ def _feedback_zip(place: Path, found: Standing, about: About, folders: Mapping[s
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for student in found.students:
             if folder := folders.get(student.key):
-                result, mine = _of_student(found, student, about)
-                page = feedback.feedback_html(student, result, *mine, home="")
+                with speaking(student.language):
+                    result, mine = _of_student(found, student, about)
+                    page = feedback.feedback_html(student, result, *mine, home="")
                 info = zipfile.ZipInfo(f"{folder}/feedback.html")
                 archive.writestr(info, page.encode("utf-8", "replace"), zipfile.ZIP_DEFLATED)
         empty = not archive.namelist()
@@ -111,6 +113,11 @@ def _of_student(
     rows, mark = found.table[student.key], found.marks[student.key]
     result = student_result(student, rows, found.tasks, mark, about)
     return result, (rows, mark, policy_words(found.policy, mark), found.comments.get(student.key, ""))
+
+
+def _gradescope(found: Standing, student: Student, about: About) -> str:
+    with speaking(student.language):
+        return platforms.gradescope_json(_of_student(found, student, about)[0])
 
 
 def _tracks(course: Course, tasks: Sequence[TaskInfo]) -> list[TrackPart]:
@@ -134,21 +141,26 @@ def about_of(course: Course, document: dict[str, object], counted: Sequence[Row]
 
 
 def _students(out: Path, found: Standing, about: About) -> dict[str, str]:
-    """A folder for each student; returns the way from the class's page to each feedback page."""
+    """A folder for each student, in their language; returns the way from the class's page to each feedback page."""
     links: dict[str, str] = {}
     _clear(out / "students", {folder_name(student.key) for student in found.students})
     for student in found.students:
         name = folder_name(student.key)
         links[student.key] = f"students/{name}/feedback.html"
-        result, mine = _of_student(found, student, about)
-        seen, folder = learner_view.learner_result(result), out / "students" / name
-        write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
-        write(folder / "mark.json", json.dumps(mark_json(found.marks[student.key]), ensure_ascii=True) + "\n")
-        write(folder / "gradescope.json", platforms.gradescope_json(result))
-        write(folder / "junit.xml", junit.junit_xml(seen))
-        write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
-        write(folder / "feedback.html", feedback.feedback_html(student, result, *mine, home=""))
+        with speaking(student.language):
+            _write_documents(out / "students" / name, found, student, about)
     return links
+
+
+def _write_documents(folder: Path, found: Standing, student: Student, about: About) -> None:
+    result, mine = _of_student(found, student, about)
+    seen = learner_view.learner_result(result)
+    write(folder / "results.json", json.dumps(seen.to_json(), ensure_ascii=True) + "\n")
+    write(folder / "mark.json", json.dumps(mark_json(found.marks[student.key]), ensure_ascii=True) + "\n")
+    write(folder / "gradescope.json", platforms.gradescope_json(result))
+    write(folder / "junit.xml", junit.junit_xml(seen))
+    write(folder / "feedback.md", feedback.feedback_markdown(student, result, *mine))
+    write(folder / "feedback.html", feedback.feedback_html(student, result, *mine, home=""))
 
 
 def _clear(place: Path, keep: set[str]) -> None:

@@ -40,6 +40,7 @@ def add_class(commands: argparse._SubParsersAction[argparse.ArgumentParser], laz
     asked = release.add_mutually_exclusive_group()
     asked.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("with --gradescope: only this"))
     asked.add_argument("--homework", metavar="NAME", help=_("with --gradescope: the tasks of this homework"))
+    release.add_argument("--with-solutions", action="store_true", help=_("sealed: each opens when its task has passed"))
     release.add_argument("--language", metavar="LANGUAGE", help=_("of the edition, stubs and all, such as zh_CN"))
     release.set_defaults(run=lazy("torchgrade.commands.instructor", "release"))
     autograde = commands.add_parser("autograde", help=_("grade one hand-in in Gradescope's folders"))

@@ -16,6 +16,7 @@ from torchgrade.commands.people import People
 from torchgrade.commands.places import try_folder
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
+from torchgrade.i18n import speaking
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 from torchgrade.report.escape import folder_name
@@ -62,7 +63,9 @@ def _one(task: Task, account: Account, about: About, folder: Path) -> None:
     student, mark = account.student, of_one(account.line)
     result = student_result(student, {task.stem: account.row}, [account.task], mark, about)
     reply = folder / f"{task.short}.md"
-    write(reply, feedback_markdown(student, result, {task.stem: account.row}, mark))
+    with speaking(student.language):
+        text = feedback_markdown(student, result, {task.stem: account.row}, mark)
+    write(reply, text)
     say("")
     if command := _replay(account, task, folder):
         say(_("again: {command}").format(command=command), spaces=True)

@@ -82,6 +82,8 @@ def _texts(book: Gradebook, task: str, teams: Mapping[str, str]) -> dict[str, st
 
 def release(options: argparse.Namespace, course: Course) -> int:
     """Write the learner's edition: stubs, data sets, public checks and the engine; or an autograder."""
+    if options.gradescope and options.with_solutions:
+        raise UsageError(_("an autograder holds the solutions anyway; --with-solutions is for an edition"))
     if options.gradescope:
         tasks = course.homework(options.homework) if options.homework else course.select(options.tasks or ())
         place = write_autograder(course, tasks, options.folder)
@@ -90,7 +92,7 @@ def release(options: argparse.Namespace, course: Course) -> int:
         return int(ExitCode.PASSED)
     if options.tasks or options.homework:
         raise UsageError(_("an edition holds all tasks; --task and --homework are for --gradescope"))
-    hidden = write_edition(course, options.folder)
+    hidden = write_edition(course, options.folder, sealed=options.with_solutions)
     if options.language:
         localise(options.folder, options.language)
     if options.actions:

@@ -11,10 +11,12 @@ import yaml
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.public_suite import public_probes, public_text
+from torchgrade.course_tools.sealed import NAME, seal
 from torchgrade.course_tools.stubs import stub_text, translated
 from torchgrade.errors import UsageError
 from torchgrade.i18n import noop, read_course
 from torchgrade.i18n import translate as _
+from torchgrade.suites import parse_suite
 
 FILES = (
     *("grade.py", "constraints.txt", "LICENSE"),
@@ -50,10 +52,11 @@ INSTALLED = noop("""The engine is the installed package `torchgrade`; this is al
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".torchgrade", "edition")
 
 
-def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, int]:
+def release(course: Course, target: Path, *, engine: bool = True, sealed: bool = False) -> dict[str, int]:
     """Write the edition into a new or empty folder; returns the number of hidden checks of each task.
 
-    Without ``engine`` it is for those who have the package installed.
+    Without ``engine`` it is for those who have the package installed. ``sealed`` adds each task's reference, for who
+    has passed the task.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not empty; name a new folder")
@@ -73,7 +76,7 @@ def release(course: Course, target: Path, *, engine: bool = True) -> dict[str, i
         text = project.read_text(encoding="utf-8")
         project.write_text(text.replace('testpaths = ["tests"]', 'testpaths = ["exercises"]'), encoding="utf-8")
     _write_readme(course, target)
-    hidden = {task.stem: _write_task(task, target) for task in course.tasks}
+    hidden = {task.stem: _write_task(task, target, sealed) for task in course.tasks}
     _copy_tree(course.root / "datasets", target / "datasets")
     for name in DOCS:
         if (course.root / "docs" / name).is_file():
@@ -133,7 +136,7 @@ def _copy_page(page: Path, folder: Path) -> None:
         shutil.copy2(page.parent / picture, folder / picture)
 
 
-def _write_task(task: Task, target: Path) -> int:
+def _write_task(task: Task, target: Path, sealed: bool) -> int:
     """The stub twice (to edit, and to go back to), the public suite and what it needs."""
     stub = stub_text(task)
     folder = target / "graders" / task.stem
@@ -152,6 +155,8 @@ def _write_task(task: Task, target: Path) -> int:
     calibration = task.folder / "calibration.json"
     if calibration.is_file():
         _write_floors(calibration, folder / "calibration.json", suite)
+    if sealed:
+        seal(task, (check.name for check in parse_suite(suite, task.stem).checks), folder / NAME)
     return hidden
 
 

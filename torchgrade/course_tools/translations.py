@@ -22,11 +22,10 @@ from torchgrade.course_tools.stubs import stub_text, todo_sentences
 from torchgrade.i18n import DOMAIN, FOLDER
 from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE
 from torchgrade.model import CATEGORIES, Status
-from torchgrade.suites import Suite, read_suite
+from torchgrade.suites import SAID, Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
 MARKS = ("_", "noop", "plural")  # the functions whose text is translated
-SAID = ("hint", "given", "instead", "because", "what", "why")  # of a suite's calls: what a learner reads
 OPEN_WORDS = (MISSING, PENDING, UNMARKED, UNREADABLE)  # of a row without a grade
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
 KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
@@ -99,6 +98,7 @@ def suite_texts(suite: Suite) -> Iterator[str]:
     yield from (check.title for check in suite.checks)
     yield from sorted(text for text in suite.sentences | suite.sentences_by_name if " " in text)
     yield from value_texts(suite.tree)
+    yield from suite.built
     for node in ast.walk(suite.tree):
         if isinstance(node, ast.Call):
             values = [word.value for word in node.keywords if word.arg in SAID]

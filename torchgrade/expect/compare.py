@@ -117,7 +117,8 @@ def _compare(
     found = difference(got, expected, tolerance)
     if found is not None:
         if because:
-            found = replace(found, expected=f"{found.expected}: {because}")
+            words = _("{value}: {why}").format(value=_(found.expected or ""), why=_(because))
+            found = replace(found, expected=words)
         fail(found, likely=likely, matches=lambda value: same(got, value), given=given)
 
 

@@ -26,6 +26,7 @@ from torchgrade.grading.outcomes import Verdict
 from torchgrade.grading.pictures import Pictures
 from torchgrade.grading.runner import RUN, CheckRunner, Emit, MakeSandbox, Run, check_of, outcome_of
 from torchgrade.grading.sandbox import Sandbox
+from torchgrade.i18n import speak
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import Ran
 from torchgrade.model import Outcome, Status, TaskGrade
@@ -88,6 +89,7 @@ class GradingPlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         for job in () if self.error else self.jobs:
             started = time.monotonic()
+            speak(job.language)
             sandboxes = {device: self.make_sandbox(job, device, self._on_steps(job)) for device in job.devices}
             records = []
             try:

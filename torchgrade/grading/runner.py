@@ -30,10 +30,12 @@ from torchgrade.grading.sandbox import Sandbox
 from torchgrade.grading.seeds import derive
 from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.isolation.remote.client import Ran, Seen
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
+from torchgrade.suites import built_in
 
 ENGINE = Path(torchgrade.__file__).parent
 ENDED = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
@@ -215,6 +217,11 @@ def check_of(item: pytest.Item) -> CheckSpec:
 
 def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float = 0.0, output: str = "") -> Outcome:
     spec = check_of(item)
+
+    def told(text: str | None) -> str | None:
+        """Cut; a sentence of the suite's is told in the reader's language."""
+        return shorten(translate_built(text, lambda: built_in(item.path))) if text else None
+
     return Outcome(
         id=item.name,
         title=_(spec.title),
@@ -226,20 +233,15 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         hidden=spec.hidden,
         seconds=round(seconds, 3),
         message=shorten(_(verdict.message)),
-        given=_short(verdict.given),
-        expected=_short(verdict.expected),
-        got=_short(verdict.got),
+        given=told(verdict.given),
+        expected=told(verdict.expected),
+        got=told(verdict.got),
         table=shorten(verdict.table),
-        likely=_(verdict.likely) if verdict.likely else None,
+        likely=told(verdict.likely),
         where=shorten(verdict.where, 300).replace("\n", " ") if verdict.where else None,
         hint=_(spec.hint) if spec.hint and verdict.status is Status.FAILED else None,
         output=output,
     )
-
-
-def _short(text: str | None) -> str | None:
-    """Cut; a sentence of the suite's is told in the reader's language."""
-    return shorten(_(text)) if text else None
 
 
 def _where(place: tuple[str, int, str] | None) -> str | None:

@@ -224,10 +224,12 @@ class Gradebook:
         return self._students("")
 
     def _students(self, which: str) -> list[Student]:
-        query = f"SELECT student, id, name, email, section, listed, ids, team FROM students {which} ORDER BY student"
+        columns = "student, id, name, email, section, listed, ids, team, language"
         return [
-            Student(key, number, name, email, section, bool(listed), json.loads(ids), team)
-            for key, number, name, email, section, listed, ids, team in self.db.execute(query)
+            Student(key, number, name, email, section, bool(listed), json.loads(ids), *rest)
+            for key, number, name, email, section, listed, ids, *rest in self.db.execute(
+                f"SELECT {columns} FROM students {which} ORDER BY student"
+            )
         ]
 
     def tasks(self) -> list[TaskInfo]:
@@ -600,12 +602,13 @@ def _newest(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 def _enter(db: sqlite3.Connection, student: Student) -> None:
     """Add a student to the present class, or renew what is known."""
-    key, number, name, email, section, listed, ids, team = astuple(student)
+    key, number, name, email, section, listed, ids, team, language = astuple(student)
     db.execute(
-        "INSERT INTO students (student, id, name, email, section, listed, ids, team) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (student) DO UPDATE SET id=excluded.id, name=excluded.name, email=excluded.email,"
-        " section=excluded.section, listed=excluded.listed, ids=excluded.ids, team=excluded.team, present=1",
-        (key, number, name, email, section, listed, json.dumps(dict(ids)), team),
+        "INSERT INTO students (student, id, name, email, section, listed, ids, team, language)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (student) DO UPDATE SET id=excluded.id, name=excluded.name,"
+        " email=excluded.email, section=excluded.section, listed=excluded.listed, ids=excluded.ids,"
+        " team=excluded.team, language=excluded.language, present=1",
+        (key, number, name, email, section, listed, json.dumps(dict(ids)), team, language),
     )
 
 

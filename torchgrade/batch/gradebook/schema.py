@@ -77,7 +77,12 @@ CREATE TABLE remarks (remark INTEGER PRIMARY KEY, student TEXT NOT NULL REFERENC
     part TEXT NOT NULL, points REAL, comment TEXT NOT NULL, who TEXT NOT NULL, made TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+# In which language each reads.
+_SIXTH = """
+ALTER TABLE students ADD COLUMN language TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -26,6 +26,7 @@ _COLUMNS = {
               "e-mail-adresse"),
     "section": ("section", "sections", "group", "groups", "班级", "班", "gruppe", "gruppen"),
     "team": ("team", "teams", "team name", "小组", "组"),
+    "language": ("language", "lang", "preferred language", "语言", "sprache"),
 }  # fmt: skip
 # Kept word for word, for finding people and for the tables that go back to the platform.
 _PLATFORM = ("id", "sis user id", "sis login id", "id number", "username", "sid", "identifier", "github", GROUP)
@@ -158,4 +159,6 @@ def _student(head: Sequence[str], cells: Sequence[str], places: Mapping[str, int
     person, email = cell("id"), cell("email")
     if name.casefold() == "student, test" and "sis login id" in ids:
         ids[TEST_STUDENT] = "yes"
-    return Student(person or email or name, person, name, email, cell("section"), True, ids, cell("team"))
+    return Student(
+        person or email or name, person, name, email, cell("section"), True, ids, cell("team"), cell("language")
+    )

@@ -3,10 +3,12 @@
 import gzip
 import importlib.util
 import io
+import json
 import os
 import pickle
 import struct
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from torchgrade.errors import Unavailable
+from torchgrade.grading.datasets import load_dataset as load_dataset_of_a_suite
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +30,9 @@ def load_dataset(name):
 
 NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
 wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+boxed_shapes, blood_cells = map(load_dataset, ("boxed_shapes", "blood_cells"))
+coco_scenes, coco_sample = map(load_dataset, ("coco_scenes", "coco_sample"))
+phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
 
 
 def write_idx(path, array, pack=False, kind=8):
@@ -113,6 +119,35 @@ def test_a_snapshot_is_a_file_of_its_mode(mode):
         assert picture.size == (24, 16)
         shown = np.asarray(picture.convert("RGB"))
     assert np.array_equal(shown, image.transpose(1, 2, 0)) == (mode in ("RGB", "RGBA"))
+
+
+def test_annotations_of_scenes_say_what_is_on_them():
+    """Prefixes are the same; areas and boxes are those of the masks; crowds are run lengths; ids have gaps."""
+    scenes, fewer = coco_scenes.generate(30, 5), coco_scenes.generate(7, 5)
+
+    assert np.array_equal(scenes.images[:7], fewer.images)
+    assert (
+        scenes.annotations["annotations"][: len(fewer.annotations["annotations"])] == fewer.annotations["annotations"]
+    )
+    numbers = {image["id"]: number for number, image in enumerate(scenes.annotations["images"])}
+    found = np.zeros_like(scenes.objects)
+    for annotation in scenes.annotations["annotations"]:
+        shape = annotation["segmentation"]
+        assert isinstance(shape, dict) == (annotation["iscrowd"] == 1)
+        if isinstance(shape, dict):
+            counts = np.array(shape["counts"])
+            mask = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(40, 32).T
+            assert coco_scenes.run_lengths(mask) == shape
+        else:
+            mask = coco_scenes.rasterised(shape, 32, 40)
+        assert annotation["area"] == mask.sum()
+        assert annotation["bbox"] == coco_scenes.box(mask)
+        found[numbers[annotation["image_id"]]] |= mask
+    assert np.array_equal(found, scenes.objects)
+    assert len({a["id"] for a in scenes.annotations["annotations"]}) == len(scenes.annotations["annotations"])
+    assert 0.05 < scenes.objects.mean() < 0.4
+    with pytest.raises(ValueError, match="count is -1"):
+        coco_scenes.generate(-1)
 
 
 def linear_accuracy(train, test):
@@ -412,9 +447,150 @@ def test_keypoints_real(real_data):
     assert len(test.points) > 0
 
 
+# Boxes
+
+
+def test_boxes_lie_round_the_shapes():
+    """Prefix-stable, inside of the picture, and as many annotations as boxes; no two files need look alike."""
+    scenes = boxed_shapes.generate(12, 5)
+    for scene, again in zip(scenes, boxed_shapes.generate(4, 5), strict=False):
+        assert np.array_equal(scene.image, again.image)
+        assert np.array_equal(scene.boxes, again.boxes)
+    for scene, (text, content) in zip(scenes, boxed_shapes.texts(12, 5), strict=True):
+        assert (scene.boxes[:, :2] < scene.boxes[:, 2:]).all()
+        assert (scene.boxes >= 0).all()
+        assert (scene.boxes[:, 2:] <= [scene.image.shape[1], scene.image.shape[0]]).all()
+        assert text.count("<bndbox>") == len(scene.labels) == len(content["objects"])
+        assert blood_cells._content(text) == content  # an XML reader of another kind
+    with pytest.raises(ValueError, match="count is -1"):
+        boxed_shapes.generate(-1)
+
+
+def test_annotations_are_never_half_used(tmp_path, monkeypatch):
+    """An unknown set is read and said to be one; a file that is damaged spoils all."""
+    folder = tmp_path / "bccd-voc" / "BCCD" / "Annotations"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    monkeypatch.setattr(blood_cells, "folders", lambda: [folder])
+    assert blood_cells.catalogue()["status"] == "absent"
+    with pytest.raises(Unavailable, match="No real annotations"):
+        blood_cells.texts()
+    (folder / "a.xml").write_text(boxed_shapes.texts(1)[0][0], encoding="utf-8")
+    assert len(blood_cells.texts()) == 1
+    assert blood_cells.catalogue()["status"] == "unknown"
+    assert not blood_cells.verified()
+    (folder / "b.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(Unavailable, match="Cannot use"):
+        blood_cells.texts()
+    (folder / "b.xml").write_bytes(b"\xff")
+    assert blood_cells.catalogue()["status"] == "damaged"
+
+
+def test_blood_cells_real(real_data):
+    """The real annotations, if this machine has them."""
+    if blood_cells.find() is None:
+        pytest.skip("no real annotations on this machine")
+    found = blood_cells.texts()
+    names = {entry["name"] for _, content in found for entry in content["objects"]}
+    assert names == set(blood_cells.CLASSES)
+    assert blood_cells.verified()
+
+
+def test_coco_sample_reads_packed_run_lengths(tmp_path, monkeypatch):
+    """Counts of one and of two characters, a difference below zero; what does not fill the picture is refused."""
+    counts = [0, 2, 3, 100, 1, 40, 2]
+    assert coco_sample.unpacked("023R3NTN1") == counts
+    path = tmp_path / "panoptic_coco_detection_format.json"
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    for width, status in ((37, "unknown"), (36, "damaged")):
+        shape = {"size": [4, width], "counts": "023R3NTN1"}
+        path.write_text(json.dumps({"images": [], "categories": [], "annotations": [{"id": 1, "segmentation": shape}]}))
+        assert coco_sample.catalogue()["status"] == status
+    assert not coco_sample.verified()
+    with pytest.raises(Unavailable, match="the run lengths of annotation 1 do not fill"):
+        coco_sample.load()
+    path.write_text("[")
+    with pytest.raises(Unavailable, match="Cannot read"):
+        coco_sample.load()
+
+
+def test_coco_sample_real(real_data):
+    """The real file, if this machine has it: each mask is as large as its annotation says."""
+    if coco_sample.find() is None:
+        pytest.skip("no real COCO file on this machine")
+    file = coco_sample.load()
+    assert len(file["annotations"]) == 50
+    for annotation in file["annotations"]:
+        assert sum(annotation["segmentation"]["counts"][1::2]) == annotation["area"]
+
+
+# Texts
+
+
+def test_phrases_have_accents_tabs_and_chinese():
+    """A line is English, a tab, the other language; Chinese has a third column. A prefix stays the same."""
+    french, chinese = phrases.generate(300, 4), phrases.generate(300, 4, "cmn")
+    assert all(line.count("\t") == 1 for line in french.splitlines())
+    assert all(line.count("\t") == 2 for line in chinese.splitlines())
+    assert set("éèâô'\t") < set(french)
+    assert "猫" in chinese
+    assert phrases.pairs(20, 4) == phrases.pairs(300, 4)[:20] != phrases.pairs(20, 5)
+    assert [english for english, _ in phrases.pairs(50, 1)] == [english for english, _ in phrases.pairs(50, 1, "cmn")]
+    with pytest.raises(ValueError, match="count is -1"):
+        phrases.pairs(-1)
+    with pytest.raises(ValueError, match="choose among fra, cmn"):
+        phrases.pairs(1, 0, "deu")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_anki_files_are_read_from_a_text_or_a_zip(tmp_path, monkeypatch, packed):
+    """Two columns and three, a blank line, and a file of another edition, which is used and not verified."""
+    text = "Go.\tVa !\n\nHi.\tSalut !\tCC-BY 2.0\n"
+    if packed:
+        with zipfile.ZipFile(tmp_path / "fra-eng.zip", "w") as archive:
+            archive.writestr("fra-eng/_about.txt", "about")
+            archive.writestr("fra-eng/fra.txt", text)
+    else:
+        (tmp_path / "fra.txt").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(anki, "folders", lambda: [tmp_path])
+    assert anki.load("fra") == [("Go.", "Va !"), ("Hi.", "Salut !")]
+    assert not anki.verified()
+    with pytest.raises(Unavailable, match="English and cmn are not on this machine"):
+        anki.load("cmn")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "empty"), (b"one\ttwo\nthree\n", "line 2 has no tab"), (b"\xff\t\n", "not UTF-8")]
+)
+def test_damaged_pairs_are_refused(content, reason):
+    """Each with its reason."""
+    with pytest.raises(Unavailable, match=reason):
+        anki.parse(content)
+
+
+def test_other_reviews_are_refused(tmp_path, monkeypatch):
+    """Only the published file is used."""
+    monkeypatch.setattr(reviews, "folders", lambda: [tmp_path])
+    assert reviews.catalogue()["status"] == "absent"
+    (tmp_path / reviews.NAME).write_text("label,review\n1,好\n", encoding="utf-8")
+    assert reviews.catalogue()["status"] == "damaged"
+    with pytest.raises(Unavailable, match="not the published"):
+        reviews.load()
+
+
+def test_real_texts(real_data):
+    """The real files, if this machine has them."""
+    if not (anki.verified() and reviews.verified()):
+        pytest.skip("the real texts are not on this machine")
+    assert anki.load("cmn")[1] == ("Hi.", "你好。")
+    assert len(anki.load("fra")) == 142787
+    assert {label for label, _ in reviews.load()} == {0, 1}
+
+
 def test_every_set_has_a_catalogue_entry():
     """The same keys from every module, and a status of the list."""
-    for module in (wardrobe, faces, snapshots, housing, fashion_mnist, keypoints):
+    modules = map(load_dataset_of_a_suite, sorted((ROOT / "datasets").glob("*.py")))
+    for module in (module for module in modules if hasattr(module, "catalogue")):
         entry = module.catalogue()
         assert set(entry) == {"name", "title", "kind", "status", "detail", "where", "get"}
         assert entry["status"] in {"ready", "verified", "unknown", "absent", "damaged"}

@@ -15,6 +15,8 @@ CURVES_SCHEMA = "torchgrade.curves/1"
 POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
 ROW = 8  # images in a row
+MAPS = 8  # of one row of heat maps
+CELLS = 128  # of a heat map, along each side
 BOXES = 1000  # of one panel
 
 
@@ -42,6 +44,12 @@ class Pictures:
         """Points (N, K, 2), x before y, in pixels, on grey images (N, H, W): those found and the true ones."""
         shown = {"found": found[:IMAGES].tolist(), "truth": truth[:IMAGES].tolist()}
         self._show("keypoints", name, images=_pixels(images), **shown)
+
+    def heatmaps(self, name: str, maps: Mapping[str, torch.Tensor], rows: str, columns: str) -> None:
+        """The first 8 matrices side by side, such as {"causal": weights}, dark for 0 and light for the largest value;
+        ``rows`` and ``columns`` say what they count."""
+        cells = {label: matrix[:CELLS, :CELLS].detach().cpu().tolist() for label, matrix in list(maps.items())[:MAPS]}
+        self._show("heatmaps", name, maps=cells, rows=rows, columns=columns)
 
     def boxes(
         self, name: str, image: torch.Tensor, panels: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None

@@ -46,6 +46,8 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
             figure = _curves(pyplot, picture, band, words)
         elif picture["kind"] == "boxes":
             figure = _boxes(pyplot, picture, words)
+        elif picture["kind"] == "heatmaps":
+            figure = _heatmaps(pyplot, picture, words)
         else:
             figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
@@ -85,6 +87,21 @@ def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], wo
             panel.set_yscale("log")
         panel.set(xlabel=picture["xlabel"], title=label)
         panel.legend()
+    return figure
+
+
+def _heatmaps(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """One panel for each matrix, all with the colours of the scale beside the last."""
+    maps = picture["maps"]
+    figure, panels = pyplot.subplots(
+        1, len(maps), figsize=(3 * len(maps) + 0.6, 3), squeeze=False, layout="constrained"
+    )
+    values = [value for matrix in maps.values() for row in matrix for value in row if math.isfinite(value)]
+    largest = max(values, default=0) or 1
+    for panel, (label, matrix) in zip(panels[0], maps.items(), strict=True):
+        drawn = panel.imshow(matrix, vmin=0, vmax=largest)
+        panel.set(title=words(label), xlabel=words(picture["columns"]), ylabel=words(picture["rows"]))
+    figure.colorbar(drawn, ax=list(panels[0]))
     return figure
 
 

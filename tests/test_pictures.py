@@ -44,7 +44,6 @@ def test_every_kind_is_drawn(tmp_path):
     fixture = Pictures(shown.append)
     fixture.curves("loss", "epoch", {"train": [1000.0, math.nan, 1.0], "test": []})
     fixture.grid("faces", torch.rand(70, 1, 8, 8))
-    fixture.rows("redrawn", {"real": torch.rand(9, 3, 4, 6) * 3 - 1, "drawn": torch.full((1, 3, 4, 6), math.nan)})
     points = torch.rand(3, 4, 2) * 8
     points[0, 0, 0] = math.nan
     fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
@@ -54,8 +53,9 @@ def test_every_kind_is_drawn(tmp_path):
     fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.tensor([[-2.0, 1, 5, 6]]), "none": torch.zeros(0, 4)})
     fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.rand(60, 4)}, truth=torch.tensor([[1, 1, 3, 4]]))
     fixture.masks("masks", torch.rand(3, 8, 9), torch.rand(3, 8, 9) > 0.5, torch.zeros(3, 8, 9, dtype=torch.bool))
+    fixture.rows("redrawn", {"real": torch.rand(9, 3, 4, 6) * 3 - 1, "drawn": torch.full((1, 3, 4, 6), math.nan)})
     assert shown[1]["images"]["shape"] == [64, 8, 8]
-    assert [row["images"]["shape"] for row in shown[2]["rows"]] == [[8, 4, 6, 3], [1, 4, 6, 3]]
+    assert [row["images"]["shape"] for row in shown[-1]["rows"]] == [[8, 4, 6, 3], [1, 4, 6, 3]]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"
         pictures.draw(picture, "a title", path, {"train": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]})

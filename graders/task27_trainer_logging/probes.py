@@ -52,6 +52,27 @@ def dropping_loader(images, labels, batch_size):
     return DataLoader(TensorDataset(images, labels), batch_size, drop_last=True)
 
 
+class Stream:
+    """Batches as they come, without a length or a data set; ``passes`` counts how often they came."""
+
+    def __init__(self, images, labels, batch_size):
+        self.pairs, self.passes = list(zip(images.split(batch_size), labels.split(batch_size), strict=True)), 0
+
+    def __iter__(self):
+        self.passes += 1
+        yield from self.pairs
+
+
+def stream(images, labels, batch_size):
+    return Stream(images, labels, batch_size)
+
+
+def partly_frozen(model):
+    """The model, whose first parameter wants no gradient."""
+    next(model.parameters()).requires_grad_(False)
+    return model
+
+
 def with_old_gradients(model):
     """The model, whose parameters hold gradients of something else."""
     for parameter in model.parameters():
@@ -81,9 +102,15 @@ def order(fn, model, loader, loss_fn, *args):
 
 
 def schedules(fn, model, train_loader, test_loader, loss_fn, epochs, kind):
-    """The rates in the history of ``fn``, which trains two groups of parameters with a schedule; and "step" and
-    "schedule" in the order in which they happened."""
+    """The rates in the history of ``fn``, which trains two groups of parameters with a schedule; and "step",
+    "evaluation" (all passes that come together) and "schedule" in the order in which they happened."""
     events = []
+
+    def note_evaluation(module, *_):
+        if not module.training and events[-1:] != ["evaluation"]:
+            events.append("evaluation")
+
+    model.register_forward_hook(note_evaluation)
     groups = [{"params": list(model.parameters())}, {"params": [torch.zeros(1, requires_grad=True)], "lr": 0.1}]
     optimizer = torch.optim.SGD(groups, lr=0.8)
     optimizer.register_step_post_hook(lambda *_: events.append("step"))

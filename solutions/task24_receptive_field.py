@@ -21,7 +21,8 @@ So one unit at the end sees 8 pixels, 0 to 7, and their middle is 3.5.
 Conventions:
 
 - All kernels, strides, paddings and dilations are the same for rows and columns. A module may keep such a setting
-  as a number or as a pair of equal numbers.
+  as a number or as a pair of equal numbers; a word, as in padding="same", does not occur.
+- A class that is derived from a layer's is such a layer, too.
 - A multiply-add (MAC) is one product and one sum, and counts once. Papers that count operations (FLOPs) get twice
   as many: say which one you mean. Adding a bias, normalising, pooling and activations take no multiply-adds here.
 - A layer that stands in two places of a network has one set of parameters, and works twice.
@@ -91,13 +92,14 @@ def count_macs(model: nn.Module, input_size) -> int:
     ``input_size`` is the size of one sample, without the axis of the batch, as in (1, 28, 28). A convolution takes one
     multiply-add for each weight of a filter at each place of its *output*, for every filter; groups make the filters
     smaller. A linear layer takes in_features * out_features for each vector that it is given: one for a sample that
-    is flat, L for a sample (L, in_features). A layer that works twice counts twice, and one that is not
-    called does not count. Other layers count nothing.
+    is flat, L for a sample (L, in_features), H * W for (H, W, in_features). A layer that works twice counts twice, and
+    one that is not called does not count. Other layers, such as nn.Conv1d, count nothing.
 
     nn.Conv2d(1, 32, 5, padding=2) on (1, 28, 28): 25 weights * 32 filters * 28 * 28 places = 627,200.
 
     The layers are those that run when the network is called; they may lie within each other as deep as
-    they like. All parameters lie on one device, in one floating dtype; the sample has to, as well.
+    they like. All parameters lie on one device, in one floating dtype; the sample has to, as well. A network without
+    parameters takes 0.
     """
     # TODO: let a forward hook on each layer look at its output while one sample of zeros runs through.
     # BEGIN SOLUTION
@@ -181,7 +183,8 @@ def linear_to_conv(linear: nn.Linear, c, h, w) -> nn.Conv2d:
     pass. flatten takes the channels one after the other, and in each the rows one after the other.
 
     The convolution has parameters of its own, with the same values, in the same dtype and on the same device; changing
-    one of the two layers later does not change the other. It has a bias when ``linear`` has one. Both train on.
+    one of the two layers later does not change the other. It has a bias when ``linear`` has one. Its parameters require
+    gradients; ``linear`` is left as it was.
 
     Raises ValueError when c * h * w is not in_features.
     """

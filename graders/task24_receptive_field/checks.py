@@ -259,6 +259,10 @@ def test_modules(submission):
     )
     pool = submission.make(nn.MaxPool2d, 5, 2, 1, 2)
     triple(submission, pool, field([(5, 2, 1, 2)]), given="one MaxPool2d(5, 2, 1, 2)")
+    own = submission.probes.stack([block, [tail]], ["Conv2d", "MaxPool2d", "AvgPool2d", "Sequential"])
+    triple(submission, own, field(both),
+           given="the same layers, of classes that are derived from Conv2d, MaxPool2d, AvgPool2d and Sequential",
+           likely={"derived classes are passed over": [1.0, 1.0, 0.0]})  # fmt: skip
 
 
 @check("a layer that stands in two places counts in both", points=0.5, category="values", after=test_modules,
@@ -307,6 +311,11 @@ def test_params_of_all_kinds(submission):
     twice = submission.probes.same_layer_twice(modules(conv(1, 1, 3))[0], modules(layer("ReLU"))[0])
     expect.equal(submission.count_params(twice), 10, given="one Conv2d(1, 1, 3) in two places of an nn.Sequential",
                  likely={"the layer is counted twice": 20})  # fmt: skip
+    expect.equal(
+        submission.count_params(submission.probes.gained()), 30, because="1 + 8 + 8 + 3 + 10",
+        given="a parameter without axes, two GroupNorm(2, 4), PReLU(3), Embedding(5, 2)",
+        likely={"parameters without axes are left out": 29, "parameters with equal values count once": 22},
+    )  # fmt: skip
 
 
 # Multiply-adds
@@ -349,9 +358,9 @@ def test_grouped_macs(submission):
     net = submission.make(nn.Conv2d, 8, 12, 3, groups=4, bias=False)
     macs_of(submission, net, (8, 5, 6), 12 * 2 * 9 * 12, given="nn.Conv2d(8, 12, 3, groups=4), on (8, 5, 6)",
             likely={"every filter is taken to see all channels": 12 * 8 * 9 * 12})  # fmt: skip
-    net = submission.make(nn.Conv2d, 2, 3, (3, 1), dilation=(2, 1), padding=(1, 0))
-    macs_of(submission, net, (2, 7, 4), 3 * 2 * 3 * 5 * 4,
-            given="nn.Conv2d(2, 3, (3, 1), dilation=(2, 1), padding=(1, 0)), on (2, 7, 4)")  # fmt: skip
+    net = submission.make(nn.Conv2d, 2, 3, 3, dilation=2, padding=1)
+    macs_of(submission, net, (2, 7, 6), 3 * 2 * 9 * 5 * 4,
+            given="nn.Conv2d(2, 3, 3, dilation=2, padding=1), on (2, 7, 6)")  # fmt: skip
 
 
 @check("count_macs counts linear layers, once for each vector", points=1, category="values")
@@ -370,6 +379,8 @@ def test_linear_macs(submission):
     )
     macs_of(submission, net, (5, 20), 700, given="nn.Linear(20, 7), on (5, 20)",
             likely={"only one of the 5 vectors is counted": 140})  # fmt: skip
+    macs_of(submission, net, (3, 5, 20), 2100, given="nn.Linear(20, 7), on (3, 5, 20)",
+            likely={"only one of two axes is counted": 420})  # fmt: skip
 
 
 @check("count_macs adds up a network, and only its convolutions and Linear", points=1, category="values",
@@ -390,6 +401,14 @@ def test_network_macs(submission):
             "only the layers of the outermost level are counted": 0,
         },
     )
+    others = modules(conv(1, 2, 3), layer("Flatten", 2), layer("Conv1d", 2, 3, 1), layer("Flatten"))
+    flat_head = modules(layer("Linear", 36, 4))
+    net = submission.probes.stack([others, flat_head], ["Conv2d", "Linear"])
+    macs_of(
+        submission, net, (1, 6, 5), 216 + 144,
+        given="a Conv2d, a Conv1d and a Linear, the first and the last of derived classes, on (1, 6, 5)",
+        likely={"the Conv1d is counted": 216 + 72 + 144, "derived classes are passed over": 0},
+    )  # fmt: skip
 
 
 @check("a layer counts as often as it works", points=1, category="values", after=test_network_macs)
@@ -445,7 +464,7 @@ def test_looking_leaves_no_traces(submission):
 @check("count_macs leaves the network as it was", points=0.5, category="robustness", after=test_network_macs,
        hidden=True)  # fmt: skip
 def test_macs_leave_no_traces(submission):
-    net = submission.probes.stack(whole())
+    net = submission.probes.partly_frozen(submission.probes.stack(whole()))
     changed(
         submission,
         submission.count_macs,
@@ -458,6 +477,9 @@ def test_macs_leave_no_traces(submission):
             "it runs in training mode, and the running statistics move": ["buffers"],
         },
     )
+    changed(submission, submission.count_macs, submission.make(nn.Conv2d, 1, 2, 3), (1, 6, 8),
+            given="one Conv2d that has a hook already",
+            likely={"hooks of others are removed": ["hooks"]})  # fmt: skip
 
 
 @check("count_macs follows the network's dtype and device", points=0.5, category="robustness",
@@ -659,7 +681,9 @@ def test_own_parameters(submission):
                      "the two layers share the weight": flat([sevens, bias], x)[:, :, None, None],
                      "the two layers share the bias": flat([weight, seven], x)[:, :, None, None],
                  })  # fmt: skip
-    expect.true(submission.probes.trains(made), expected="parameters that require a gradient", got="some that do not")
+    for given, one in (("the convolution", made), ("the linear layer", linear)):
+        trains = submission.probes.trains(one)
+        expect.true(trains, expected="parameters that require a gradient", got="some that do not", given=given)
     expect.parameters(made, shapes=[(4, 2, 3, 2), (4,)])
 
 
@@ -722,11 +746,11 @@ def test_maximum(submission):
 @check("weights of 0 and dead ReLUs hide no pixel", points=1, category="values", seconds=20, after=test_measured)
 def test_dead(submission):
     block = modules(conv(1, 2, 3, padding=1), layer("BatchNorm2d", 2), layer("ReLU"), conv(2, 2, 5), layer("ReLU"))
-    tail = modules(layer("Dropout"), conv(2, 1, 3, stride=2), layer("ReLU"), conv(1, 1, 3))
+    tail = modules(layer("Dropout", 1.0), conv(2, 1, 3, stride=2), layer("ReLU"), conv(1, 1, 3))
     net = submission.probes.dead(submission.probes.stack([block, tail]))
     size = field([(3, 1, 1), (5,), (3, 2), (3,)])[0]
     measured(submission, net, size,
-             given="convolutions with weights of 0 and -1, biases of -50, ReLU, BatchNorm2d, Dropout")  # fmt: skip
+             given="convolutions with weights of 0 and -1, biases of -50, ReLU, BatchNorm2d, Dropout(1.0)")  # fmt: skip
 
 
 @check("it is measured: windows that receptive_field passes over count, too", points=1, category="values", seconds=20,
@@ -753,12 +777,16 @@ def test_measured_vgg(submission):
     measured(
         submission, submission.probes.stack(net), 212, given="the convolutions and pools of VGG-16, with two channels"
     )
+    wide = modules(conv(1, 1, 3, dilation=124, padding=124), conv(1, 1, 2))
+    measured(submission, submission.probes.stack(wide), 250,
+             given="Conv2d 3 x 3 with dilation 124 and padding 124, Conv2d 2 x 2",
+             likely={"the picture is too small: its border cuts the field off": 249})  # fmt: skip
 
 
 @check("empirical_receptive_field leaves the network as it was", points=0.5, category="robustness", seconds=20,
        after=test_measured, hidden=True)  # fmt: skip
 def test_measure_leaves_no_traces(submission):
-    net = submission.probes.stack(whole())
+    net = submission.probes.partly_frozen(submission.probes.stack(whole()))
     changed(
         submission,
         submission.empirical_receptive_field,

@@ -15,7 +15,7 @@ LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
     "environment": 0, "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1, "hardware": 1,
     "policy": 2, "marking": 2, "sums": 3, "course": 2, "history": 1, "progress": 2, "last_run": 2, "handin": 2,
-    "submission": 3, "suites": 3, "platform_sheet": 3,
+    "sentences": 2, "submission": 3, "suites": 3, "platform_sheet": 3,
     "isolation": 4,
     "expect": 5, "materials": 5,
     "authoring": 6,

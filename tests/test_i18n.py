@@ -81,21 +81,37 @@ def test_a_built_sentence_is_found_again_by_its_fixed_parts(tmp_path, monkeypatc
         "{count} of {all} {{odd}} ones": "{all} 个中的 {count} 个 {{奇}}",
     }
     (tmp_path / "graders").mkdir()
-    (tmp_path / "graders" / "zh_CN.mo").write_bytes(compiled(texts))
+    listed = {i18n.BUILT.format(part="task07"): i18n.BETWEEN.join(texts)}
+    (tmp_path / "graders" / "zh_CN.mo").write_bytes(compiled({**texts, **listed}))
     monkeypatch.setenv("TORCHGRADE_LANG", "zh_CN")
     i18n.read_course(tmp_path)
     try:
 
         def told(text):
-            return i18n.translate_built(text, lambda: list(texts))
+            return i18n.translate_built(text, "task07")
 
         assert told("two saves; the files") == "保存两次；文件"
         assert told("two saves; the files of {x} (.*)\n") == "{x} (.*)\n 的文件；保存两次"
         assert told("3 of 4 {odd} ones") == "4 个中的 3 个 {奇}"
         assert told("three saves") == "three saves"
+        assert i18n.translate_built("three of 4 {odd} ones", "task08") == "three of 4 {odd} ones"
         assert told("{given}; the files" + "x" * 600).startswith("{given}"), "long ones hold values"
         monkeypatch.setenv("TORCHGRADE_LANG", "en")
         i18n.read_course(tmp_path)
         assert told("two saves; the files") == "two saves; the files"
     finally:
         i18n.read_course(ROOT)
+
+
+def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini: Path):
+    """It stays English until it is shown, whatever process put it into words."""
+    done = grade_py("--lang", "zh_CN", "batch", "nowhere", "--task", "task01", cwd=mini)
+    assert done.stderr == "grade.py: nowhere 不存在\n"
+    with i18n.speaking("zh_CN"):
+        note = "left out: line 4; code cell 3, line 2; and 2 more: it raised NameError: name 'x' is not defined"
+        assert i18n.translate_built(note) == (
+            "已略过：第 4 行; 代码单元格 3 第 2 行; 还有 2 处：它引发了 NameError: name 'x' is not defined"
+        )
+        word = "a Word document cannot be graded; hand in a .py file, a notebook or a .zip of them"
+        assert i18n.translate_built(word).startswith("Word 文档无法评分")
+        assert i18n.translate_built("nothing to see here") == "nothing to see here"

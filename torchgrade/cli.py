@@ -15,7 +15,7 @@ from torchgrade.commands.class_options import add_class
 from torchgrade.course import Course, find_root
 from torchgrade.errors import CourseError, TorchGradeError, UnknownTask, UsageError, not_at_hand
 from torchgrade.hardware import DEVICES
-from torchgrade.i18n import LANGUAGE, lend_to_gettext, read_course
+from torchgrade.i18n import LANGUAGE, lend_to_gettext, read_course, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
             parser.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
         return int(options.run(options, course))
     except UnknownTask as error:
-        return complain(f"{error}{meant(error, names if implied else set())}", ExitCode.USAGE)
+        return complain(translate_built(str(error)) + meant(error, names if implied else set()), ExitCode.USAGE)
     except UsageError as error:
-        return complain(str(error), ExitCode.USAGE)
+        return complain(translate_built(str(error)), ExitCode.USAGE)
     except TorchGradeError as error:
-        return complain(str(error), ExitCode.BROKEN)
+        return complain(translate_built(str(error)), ExitCode.BROKEN)
     except KeyboardInterrupt:
         return complain(_("stopped; nothing is left running"), ExitCode.INTERRUPTED)
     except BrokenPipeError:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        return complain(str(not_at_hand(error)), ExitCode.USAGE)
+        return complain(translate_built(str(not_at_hand(error))), ExitCode.USAGE)
 
 
 def choose_language(arguments: list[str]) -> list[str]:

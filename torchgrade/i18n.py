@@ -18,7 +18,7 @@ import gettext
 import locale
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Formatter
 
@@ -37,25 +37,47 @@ def translate(text: str) -> str:
     return _catalogue().gettext(text) if text else text
 
 
-def translate_built(text: str, templates: Callable[[], Iterable[str]]) -> str:
-    """The sentence in the reader's language, also where one of ``templates()`` built it (``{what} of {given}``).
+def translate_built(text: str, task: str = "") -> str:
+    """The sentence in the reader's language, also where code built it from a template (``{what} of {given}``): a suite
+    by an f-string, or the engine for an exception, in another process even.
 
-    It is found again by its fixed parts, the longest first; what stands between them is translated in turn.
+    ``task``: whose suite it may come from.
+
+    The template is found again by its fixed parts; what stands between is translated in turn.
     """
     told = translate(text)
-    if told != text or len(text) > LONGEST or not _catalogue().info():
+    if told != text or len(text) > LONGEST:
         return told
-    for template in sorted(templates(), key=lambda template: -len(_PLACE.sub("", template))):
+    for template in _templates(_chosen.language, task):
         found = _pattern(template).fullmatch(text)
-        words = translate(template)
-        if found and words != template:
-            values = {name: translate_built(value, templates) for name, value in found.groupdict().items()}
-            return words.format(**values)
-    return text
+        if found and not (template.startswith("{") and _is_list(found.groupdict().values(), template)):
+            values = {name: translate_built(value, task) for name, value in found.groupdict().items()}
+            return translate(template).format(**values)
+    parts = text.split(LIST)
+    return text if len(parts) == 1 else LIST.join(translate_built(part, task) for part in parts)
 
 
-_PLACE = re.compile(r"\{(\w+)\}")
+def _is_list(values: Iterable[str], template: str) -> bool:
+    """Whether the text has several sentences, of which the template would be the last."""
+    return LIST not in template and any(LIST in value for value in values)
+
+
+BUILT = "templates of {part}"  # the name of a list in a compiled catalogue, of a task or of the engine
+ENGINE = "the engine"
+BETWEEN = "\x1f"  # two templates of a list
+LIST = "; "  # between sentences of one line
 LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
+_PLACE = re.compile(r"\{\w+\}")
+
+
+@functools.lru_cache(maxsize=64)
+def _templates(language: str, task: str) -> list[str]:
+    """Those that say most come first, and before all others those that say how a text begins."""
+    known: list[str] = []
+    for name in (BUILT.format(part=part) for part in (task, ENGINE) if part):
+        found = _catalogue_of(language).gettext(name)
+        known += found.split(BETWEEN) if found != name else ()
+    return sorted(known, key=lambda template: (template.startswith("{"), -len(_PLACE.sub("", template))))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -78,6 +100,7 @@ def read_course(root: Path, language: str | None = None) -> None:
     if language and not os.environ.get(LANGUAGE):
         os.environ[LANGUAGE] = language  # graders and workers inherit it
     _catalogue_of.cache_clear()
+    _templates.cache_clear()
 
 
 def speak(language: str) -> None:

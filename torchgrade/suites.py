@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
 from torchgrade.i18n import translate as _
+from torchgrade.sentences import assigned, f_strings, sentences
 
 FACTS = ("points", "category", "seconds")  # of @check(…): written out as literals, for many readers ask for them
 SAID = ("hint", "given", "instead", "because", "what", "why")  # keywords whose texts a learner reads
@@ -88,30 +87,11 @@ class Suite:
 
     @cached_property
     def built(self) -> tuple[str, ...]:
-        """The sentences that f-strings build, with the names of what goes between: ``{given}; the files there``; and
-        the texts that may stand there: what is assigned to such a name, or chosen by ``a if … else b``.
-
-        Those that are nearly all code are left out: they read the same in every language.
-        """
-        nodes = [node for node in ast.walk(self.tree) if isinstance(node, ast.JoinedStr)]
-        texts = {_template(node.values) for node in nodes}
-        texts |= {_template([text]) for node in nodes for text in _choices(node)}
-        texts |= {_template([text]) for text in self._assigned()}
-        return tuple(
-            sorted(text for text in texts if " " in text and len(_PROSE.findall(_CODE.sub(" ", text))) >= WORDS)
-        )
-
-    def _assigned(self) -> Iterator[ast.Constant]:
-        """The texts that are given to a name, or that a loop hands to it, which stands in a sentence."""
-        told: list[ast.expr] = [node for node in ast.walk(self.tree) if isinstance(node, ast.JoinedStr)]
+        """The sentences that f-strings build, ``{given}; the files there``, and the texts that may stand in them."""
+        told: list[ast.AST] = [*f_strings(self.tree)]
         told += [node.value for node in ast.walk(self.tree) if isinstance(node, ast.keyword) and node.arg in SAID]
         names = {part.id for node in told for part in ast.walk(node) if isinstance(part, ast.Name)}
-        for node in ast.walk(self.tree):
-            if isinstance(node, (ast.Assign, ast.For)):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                given = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
-                if given & names:
-                    yield from _constants(node.value if isinstance(node, ast.Assign) else node.iter)
+        return tuple(sorted(set(sentences([*f_strings(self.tree), *assigned(self.tree, names)]))))
 
     def subjects(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
         """By check, which of the ``names`` that a learner defines it is about: one, or several together.
@@ -148,66 +128,6 @@ class Suite:
             elif isinstance(node, ast.Assign):
                 found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
         return found
-
-
-_CODE = re.compile(r"\{\w*\}|[\w.]+\([^)]*\)|\w+=\S+|\w+\[[^]]*\]|\w*_\w*|\w+\.\w[\w.]*")
-_PROSE = re.compile(r"\b[a-z]{2,}\b", re.IGNORECASE)
-WORDS = 2  # from which on a text is a sentence
-
-
-def _template(parts: Sequence[ast.expr]) -> str:
-    """The text of an f-string for ``str.format``; ``{}`` in it is for a value that ``format`` puts there later."""
-    words = Counter[str]()
-
-    def place(word: str) -> str:
-        words[word] += 1
-        return f"{{{word}{words[word] if words[word] > 1 else ''}}}"
-
-    text = ""
-    for part in parts:
-        if isinstance(part, ast.Constant):
-            first, *later = (piece.replace("{", "{{").replace("}", "}}") for piece in str(part.value).split("{}"))
-            text += first + "".join(place("value") + piece for piece in later)
-        elif isinstance(part, ast.FormattedValue):
-            text += place(_word_for(part.value))
-    return text
-
-
-def _choices(node: ast.JoinedStr) -> Iterator[ast.Constant]:
-    for choice in ast.walk(node):
-        if isinstance(choice, ast.IfExp):
-            yield from _constants(choice)
-
-
-def _constants(node: ast.AST) -> Iterator[ast.Constant]:
-    """The texts in ``node``, those of its f-strings left out."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node
-    elif not isinstance(node, ast.JoinedStr):
-        for part in ast.iter_child_nodes(node):
-            yield from _constants(part)
-
-
-def _word_for(value: ast.expr) -> str:
-    """A name for what an expression gives."""
-    if isinstance(value, ast.Name):
-        return value.id
-    if isinstance(value, ast.Attribute):
-        return value.attr
-    if isinstance(value, (ast.Call, ast.Subscript)):
-        inner = value.func if isinstance(value, ast.Call) else value.value
-        return _word_for(inner)
-    return "value"
-
-
-def built_in(path: Path) -> tuple[str, ...]:
-    """``Suite.built`` of the suite at ``path``."""
-    return _built_in(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _built_in(path: Path, _changed: int) -> tuple[str, ...]:
-    return parse_suite(path.read_text(encoding="utf-8"), path.name).built
 
 
 def _keys(value: ast.expr) -> list[ast.expr | None]:

@@ -10,6 +10,7 @@ from torchgrade.batch.gradebook.gradebook import Decision, Extension, Gradebook,
 from torchgrade.classes.standing import standing
 from torchgrade.course import Course, Task
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Outcome
 from torchgrade.report.feedback_text import outcome_lines, padded, points_text
@@ -107,21 +108,21 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
     """A label and what it says, in the order of what happened."""
     row = account.row
     yield from ((_("handed in"), _attempt(account, one)) for one in account.attempts)
-    yield from ((_("left out"), note) for note in row.notes)
+    yield from ((_("left out"), translate_built(note)) for note in row.notes)
     if row.grader_hash:
         yield _("graded"), _grading(account)
         yield _("seed"), str(row.seed)
     if account.line.late:
         yield _("late"), late_words(account.line.late)
     if row.reason:
-        yield _("reason"), row.reason
+        yield _("reason"), translate_built(row.reason)
     for past in account.earlier:
         words = _("{moment}: suite {suite}, {status}, {points}")
         yield _("earlier"), words.format(
             moment=past.finished, suite=past.suite[:12], status=_(past.status),
             points=points_text(past.points, past.max_points))  # fmt: skip
     for number, why in account.faults:
-        yield _("our fault"), _("try {number}: {reason}").format(number=number, reason=why)
+        yield _("our fault"), _("try {number}: {reason}").format(number=number, reason=translate_built(why))
     for remark in account.row.remarks.values():
         points = "" if remark.points is None else f" {remark.points:g}"
         yield (
@@ -136,7 +137,7 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
 
 def _attempt(account: Account, row: Row) -> str:
     if not row.label:
-        return _(row.reason)
+        return translate_built(row.reason)
     when = f", {row.submitted.replace('T', ' ')}" if row.submitted else ""
     late = _(", late") if row.late else ""
     counts = ""

@@ -31,6 +31,7 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.isolation.launch.canaries import demand
 from torchgrade.isolation.launch.launcher import open_launcher
 from torchgrade.isolation.launch.openers import Openers
@@ -147,7 +148,7 @@ def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
     for former, present in followed.items():
         say(_("{former} is {present} now; decisions follow").format(former=former, present=present))
     for doubt in intake.doubts:
-        say(_("to be looked at: {doubt}").format(doubt=doubt))
+        say(_("to be looked at: {doubt}").format(doubt=translate_built(doubt)))
 
 
 def show(intake: Intake, most: int | None) -> None:
@@ -158,14 +159,14 @@ def show(intake: Intake, most: int | None) -> None:
     widths = [min(width, limit) for width, limit in zip(widths, (60, 30, 32), strict=True)]
     for line in (head, *lines[:most]):
         cells = [set_cell_size(plain(text, lines=False), width) for text, width in zip(line, widths, strict=False)]
-        say("  ".join([*cells, line.note]).rstrip(), spaces=True)
+        say("  ".join([*cells, translate_built(line.note)]).rstrip(), spaces=True)
     if most is not None and len(lines) > most:
         say(_("… and {count} more lines").format(count=len(lines) - most))
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} other files").format(
         layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
     for doubt in intake.doubts:
-        say(_("in doubt: {doubt}").format(doubt=doubt))
+        say(_("in doubt: {doubt}").format(doubt=translate_built(doubt)))
 
 
 def regrade(options: argparse.Namespace, course: Course) -> int:
@@ -274,13 +275,13 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
     unreadable = [row for row in rows if row.status == UNREADABLE]
     for row in unreadable[:_SHOWN]:
         say(_("unreadable: {student} {task}: {reason}").format(
-            student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
+            student=names[row.student], task=row.task, reason=translate_built(row.reason)))  # fmt: skip
     if len(unreadable) > _SHOWN:
         say(_("… and {count} more, in checks.csv").format(count=len(unreadable) - _SHOWN))
     for row in rows:
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
-                student=names[row.student], task=row.task, reason=row.reason))  # fmt: skip
+                student=names[row.student], task=row.task, reason=translate_built(row.reason)))  # fmt: skip
     written = [name for name in _WRITTEN if (out / name).exists() and (graded.changes or name != "changes.csv")]
     say(_("written to {out}: {files}").format(out=out, files=", ".join(written)))
 

@@ -20,7 +20,7 @@ from torchgrade.commands.batch import existing_gradebook, say
 from torchgrade.commands.people import People, tell, user
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
-from torchgrade.i18n import plural
+from torchgrade.i18n import plural, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNMARKED, Remark, Row
 from torchgrade.model import ExitCode
@@ -244,7 +244,8 @@ def _read_sheet(desk: _Desk, place: Path) -> list[Marking]:
             students = [key for one in who.split(";") for key in desk.people.named(one.strip())]
             entries.append(_checked(Marking(tuple(students), task, part, points, comment or None)))
         except TorchGradeError as error:
-            wrong.append(_("{file}, line {number}: {reason}").format(file=place, number=number, reason=error))
+            reason = translate_built(str(error))
+            wrong.append(_("{file}, line {number}: {reason}").format(file=place, number=number, reason=reason))
     if wrong:
         raise UsageError("\n".join(wrong))
     return entries
@@ -289,7 +290,8 @@ def _from_table(people: People, course: Course, place: Path) -> list[Extension]:
         try:
             given.append(_extension(people, course, *(uncelled(line.get(name, "")) for name in EXTENSION)))
         except TorchGradeError as error:
-            wrong.append(_("{file}, line {number}: {reason}").format(file=place, number=number, reason=error))
+            reason = translate_built(str(error))
+            wrong.append(_("{file}, line {number}: {reason}").format(file=place, number=number, reason=reason))
     if wrong:
         raise UsageError("\n".join(wrong))
     return given

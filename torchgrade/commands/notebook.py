@@ -27,7 +27,7 @@ from torchgrade.grading.job import Options
 from torchgrade.grading.run import grade_tasks
 from torchgrade.grading.seeds import LEARNER_SEED
 from torchgrade.handin.notebooks import MARK
-from torchgrade.i18n import read_course
+from torchgrade.i18n import read_course, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import keep_grades
 from torchgrade.model import Result
@@ -113,7 +113,7 @@ class Magics:
         try:
             write(console)
         except TorchGradeError as error:
-            console.print(str(error), style="bold red")
+            console.print(translate_built(str(error)), style="bold red")
         except OSError as error:
             console.print(_("{place} cannot be written: {why}").format(place=error.filename, why=error.strerror))
         html = console.export_html(inline_styles=True, code_format=PAGE, clear=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,19 @@ from babel.messages.catalog import Catalog, Message
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, todo_sentences
-from torchgrade.i18n import DOMAIN, FOLDER
+from torchgrade.i18n import BETWEEN, BUILT, DOMAIN, ENGINE, FOLDER
 from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE
 from torchgrade.model import CATEGORIES, Status
+from torchgrade.sentences import MARKS, WORDS, f_strings, said_to, sentences, texts_in, worded
 from torchgrade.suites import SAID, Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
-MARKS = ("_", "noop", "plural")  # the functions whose text is translated
+RAISED = (*("UsageError", "CourseError", "UnknownTask", "IsolationError", "SubmissionError"), "Refused", "Unreadable")
+# Where sentences are put together that another process tells, or that a table keeps.
+WORDED = (
+    *("handin/*.py", "isolation/worker/submitted.py", "submission.py"),
+    *(f"batch/intake/{name}.py" for name in ("intake", "layouts", "roster")),
+)
 OPEN_WORDS = (MISSING, PENDING, UNMARKED, UNREADABLE)  # of a row without a grade
 # What a translation must hold as often as its source: placeholders, code, numbers, names of code.
 KEPT = re.compile(r"\{[\w.:!]*\}|``[^`\n]+``|`[^`\n]+`|\b\d+(?:\.\d+)?\b|\b\w+\(\)|\b[a-z]+_[a-z_]+\b")
@@ -76,7 +82,22 @@ def engine_texts() -> Iterator[str | tuple[str, str]]:
     for page in sorted(PACKAGE.rglob("*.j2")):
         marked.update(dict.fromkeys(re.findall(r"_\(\"([^\"]+)\"\)", page.read_text(encoding="utf-8"))))
     axes = ast.parse((PACKAGE / "expect" / "axes.py").read_text(encoding="utf-8"))
-    yield from dict.fromkeys([*marked, *value_texts(axes), *map(str, Status), *CATEGORIES, *OPEN_WORDS])
+    yield from dict.fromkeys(
+        [*marked, *engine_built(), *value_texts(axes), *map(str, Status), *CATEGORIES, *OPEN_WORDS]
+    )
+
+
+def engine_built() -> Iterator[str]:
+    """The templates of the sentences that stay English until they are shown: those of exceptions, and of what is read
+    and run beside a submission."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    for path, tree in trees.items():
+        raised = [part for text in said_to(tree, RAISED) for part in (*f_strings(text), *texts_in(text))]
+        here = path.relative_to(PACKAGE)
+        if here.parts[0] != "course_tools":  # whose errors are for authors, who write English
+            yield from sentences(raised)
+            if any(here.match(glob) for glob in WORDED):
+                yield from sentences(worded(tree), words=1 if here.parts[0] == "isolation" else WORDS)
 
 
 def course_texts(course: Course) -> Iterator[str]:
@@ -203,24 +224,38 @@ def losses(text: str | tuple[str, str], message: Message) -> Iterator[str]:
                 yield f"{name} is not in the source of {string[:60]!r}"
 
 
-def compile_catalog(catalogs: Iterable[Catalog], language: str, target: Path, only: set[str] | None = None) -> int:
-    """Write one compiled file of what is translated; returns how many texts. ``only``: of these texts alone."""
+def compile_catalog(
+    catalogs: Iterable[Catalog],
+    language: str,
+    target: Path,
+    built: Mapping[str, Iterable[str]],
+    only: set[str] | None = None,
+) -> int:
+    """Write one compiled file of what is translated; returns how many texts. ``only``: of these texts alone.
+
+    ``built``: of each task, or of the engine, the texts that are templates (``i18n.translate_built``).
+    """
     whole = Catalog(locale=language, charset="utf-8", fuzzy=False)
     for catalog in catalogs:
         for message in catalog:
             if message.id and is_translated(message) and (only is None or _first(message.id) in only):
                 whole.add(message.id, message.string)
+    count = len(whole)
+    for part, texts in built.items():
+        known = sorted({text for text in texts if "{" in text and whole.get(text) is not None})
+        if known:
+            whole.add(BUILT.format(part=part), BETWEEN.join(known))
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
         mofile.write_mo(file, whole)
-    return len(whole)
+    return count
 
 
 def compile_engine(folder: Path = FOLDER) -> None:
     """Compile every catalogue of the engine below ``folder``."""
     for place in sorted(folder.glob(f"*/LC_MESSAGES/{DOMAIN}.po")):
         language = place.parts[-3]
-        compile_catalog([read(place, language)], language, place.with_suffix(".mo"))
+        compile_catalog([read(place, language)], language, place.with_suffix(".mo"), {ENGINE: engine_built()})
 
 
 def course_languages(course: Course) -> list[str]:
@@ -234,4 +269,6 @@ def compile_course(course: Course, target: Path | None = None, only: set[str] | 
     for language in course_languages(course):
         places = [course.root / "graders" / f"{language}.po", *(t.folder / f"{language}.po" for t in course.tasks)]
         catalogs = [read(place, language) for place in places if place.is_file()]
-        compile_catalog(catalogs, language, (target or course.root) / "graders" / f"{language}.mo", only)
+        templates = {task.stem: read_suite(task).built for task in course.tasks}
+        place = (target or course.root) / "graders" / f"{language}.mo"
+        compile_catalog(catalogs, language, place, templates, only)

@@ -35,7 +35,6 @@ from torchgrade.isolation.remote.client import Ran, Seen
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
-from torchgrade.suites import built_in
 
 ENGINE = Path(torchgrade.__file__).parent
 ENDED = (Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
@@ -217,10 +216,11 @@ def check_of(item: pytest.Item) -> CheckSpec:
 
 def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float = 0.0, output: str = "") -> Outcome:
     spec = check_of(item)
+    task = item.path.parent.name
 
     def told(text: str | None) -> str | None:
         """Cut; a sentence of the suite's is told in the reader's language."""
-        return shorten(translate_built(text, lambda: built_in(item.path))) if text else None
+        return shorten(translate_built(text, task)) if text else None
 
     return Outcome(
         id=item.name,
@@ -232,7 +232,7 @@ def outcome_of(item: pytest.Item, device: str, verdict: Verdict, seconds: float 
         max_points=spec.points,
         hidden=spec.hidden,
         seconds=round(seconds, 3),
-        message=shorten(_(verdict.message)),
+        message=shorten(translate_built(verdict.message, task)),
         given=told(verdict.given),
         expected=told(verdict.expected),
         got=told(verdict.got),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from torchgrade.i18n import noop
+from torchgrade.i18n import noop, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.escape import code_block, markdown, plain
@@ -81,7 +81,11 @@ def summary(result: Result) -> str:
 
 def _of_task(task: TaskGrade) -> list[str]:
     wrong = [check for check in task.checks if check.status not in _SETTLED]
-    parts = ["", f"## {task.short} {markdown(_(task.title))}", *(f"- {markdown(note)}" for note in task.notes)]
+    parts = [
+        "",
+        f"## {task.short} {markdown(_(task.title))}",
+        *(f"- {markdown(translate_built(note))}" for note in task.notes),
+    ]
     for check in wrong:
         text = "\n".join(line.strip() for line in details(check))
         parts += ["", f"**{_(WORDS[check.status])}** {markdown(_(check.title))}", *([code_block(text)] if text else [])]

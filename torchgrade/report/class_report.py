@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchgrade.i18n import noop
+from torchgrade.i18n import noop, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marks import MISSING, OPEN, TEST_STUDENT, UNREADABLE, Row, Student, TaskInfo
 from torchgrade.model import Status
@@ -141,7 +141,7 @@ def _cell(row: Row, line: TaskSum) -> dict[str, Any]:
     if line.points is not None and (row.by_hand or line.bonus or (line.late and line.late.cost)):
         notes.append(line_words(line))
     if row.reason:
-        notes.append(row.reason)
+        notes.append(translate_built(row.reason))
     # Zeros of different kinds look different: nothing came, nothing that can be read came, or it was graded.
     word = row.status if line.points is None or (row.status in _SAID and line.points == 0 and not row.override) else ""
     level = row.status if word and line.points is not None else level

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from torchgrade.i18n import language_tag, translate
+from torchgrade.i18n import language_tag, translate, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNREADABLE, Row, Student
 from torchgrade.model import Outcome, Result, short_name
@@ -31,6 +31,7 @@ def environment() -> Environment:
     )  # fmt: skip
     made.globals["_"] = translate
     made.globals["lang"] = language_tag
+    made.filters["told"] = translate_built
     made.filters["short"] = short_name
     made.filters["plain"] = lambda text: plain(str(text))
     made.filters["line"] = lambda text: plain(str(text), lines=False)
@@ -57,7 +58,7 @@ def feedback_markdown(
     for task in seen.tasks:
         row, line = rows[task.task], mark.line(task.task)
         lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, line, markdown), ""]
-        lines += [f"- {markdown(note)}" for note in row.notes] + [""] * bool(row.notes)
+        lines += [f"- {markdown(translate_built(note))}" for note in row.notes] + [""] * bool(row.notes)
         lines += [part for check in task.checks for part in _check_markdown(check)]
         lines += [""] * bool(lines[-1])
     lines += _hidden_note(result)
@@ -85,7 +86,7 @@ def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> s
     """What the task earned, and what of it was graded; ``clean`` is for what students wrote."""
     if line.points is None:
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
-        return words.format(reason=clean(_(row.reason or row.status)))
+        return words.format(reason=clean(translate_built(row.reason or row.status)))
     late = [late_words(line.late)] if line.late else []
     return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
 

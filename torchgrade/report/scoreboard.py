@@ -16,6 +16,7 @@ from rich.text import Text
 from torchgrade.course import Track
 from torchgrade.grading.events import CheckBegan, Event, Fault, Graded, Retried, Started, StepsTaken
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.board import BAR, Subjects, Told, aligned, bar, entries, failures, first_open, groups
 from torchgrade.report.feedback_text import WIDTH, WORDS, details, others_text, outcome_lines, padded, points_text, wrap
@@ -246,7 +247,7 @@ def _failures(console: Console, task: TaskGrade, shown: Sequence[Told], headed: 
     if headed:
         console.print(Text(f"{task.task}  {_(task.title)}", style="bold"))
     for note in task.notes:
-        console.print(Text(note, style="yellow"), soft_wrap=True)
+        console.print(Text(translate_built(note), style="yellow"), soft_wrap=True)
     for entry in shown:
         for line in entry_lines(console, entry, whole):
             console.print(line, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torchgrade.i18n import noop
+from torchgrade.i18n import noop, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marking import gone
 from torchgrade.marks import MISSING, OPEN, PENDING, UNMARKED, UNREADABLE, HandPart, Remark, Row, Student, TaskInfo
@@ -101,14 +101,14 @@ def _answers(row: Row, part: HandPart) -> list[Outcome]:
 
 def _file_outcome(row: Row, task: TaskInfo, status: Status) -> Outcome:
     title = f"{task.task}.py is handed in and can be read"
-    return Outcome("file", title, "robustness", "cpu", status, 0.0, row.max_points, message=row.reason)
+    return Outcome("file", title, "robustness", "cpu", status, 0.0, row.max_points, message=translate_built(row.reason))
 
 
 def _override_outcome(row: Row) -> Outcome:
     decision = row.override
     assert decision is not None
     graded = "nothing" if row.earned is None else f"{row.earned:g}"
-    graded += "" if row.checks or not row.reason else f" ({row.reason})"
+    graded += "" if row.checks or not row.reason else f" ({translate_built(row.reason)})"
     message = f"{decision.points:g} of {row.max_points:g} points instead of {graded}: {decision.why}"
     told = f"{message} ({decision.who}, {decision.made})"
     return _told("override", "the points were set by hand", told)

@@ -35,6 +35,7 @@ from torchgrade.grading.job import Job, Options
 from torchgrade.grading.run import broken_grade
 from torchgrade.grading.warm import Heard, Warm
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.last_run import last_grades
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import first_open
@@ -180,7 +181,7 @@ class Watching:
         try:
             self._submission = read_exercises(self._exercises, self.course.tasks)
         except SubmissionError as error:
-            self._submission, self.view.message = None, str(error)
+            self._submission, self.view.message = None, translate_built(str(error))
             return set()
         sources = self._submission.sources
         now = {stem: source.files[source.main] for stem, source in sources.items()}
@@ -298,7 +299,7 @@ class Watching:
         try:
             self._open(self._lines_of(lambda console: show_comparison(console, self.course, self.view.task)))
         except UsageError as error:
-            self.view.message = str(error)
+            self.view.message = translate_built(str(error))
 
     def _again(self) -> None:
         self._grade()
@@ -307,7 +308,7 @@ class Watching:
         try:
             self._gallery = Gallery(self.course.root / ".torchgrade" / "pictures")
         except UsageError as error:
-            self.view.message = str(error)
+            self.view.message = translate_built(str(error))
             return
         self._grade(pictures=True)
 
@@ -325,7 +326,7 @@ class Watching:
             finally:
                 self.resume()
         except UsageError as error:
-            self.view.message = str(error)
+            self.view.message = translate_built(str(error))
 
     def _ask_reset(self) -> None:
         name = f"exercises/{self.view.task.stub.name}"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from torchgrade.course import Task
 from torchgrade.i18n import translate as _
+from torchgrade.i18n import translate_built
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import Subjects, entries, first_open
 from torchgrade.report.feedback_text import WORDS, padded, wrap
@@ -131,7 +132,7 @@ def body_rows(view: View, console: Console) -> Iterator[Text]:
         yield from (Text(row, style="yellow") for row in wrap(view.message, console.width))
         yield Text()
     for note in grade.notes if grade is not None else ():
-        yield Text(note, style="yellow")
+        yield Text(translate_built(note), style="yellow")
     for words, titles, style in ((_("fixed"), view.fixed, "green"), (_("no longer right"), view.lost, "red")):
         if titles:
             more = _(", and {count} more").format(count=len(titles) - 1) if len(titles) > 1 else ""

@@ -247,8 +247,8 @@ class Submitted:
         """What was left out, one line for each reason."""
         lines = [*self._remarks]
         for why, places in self._left_out.items():
-            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-            lines.append(f"left out: {'; '.join(places[:3])}{more}: {why}")
+            shown = [*places[:3], f"and {len(places) - 3} more"] if len(places) > 3 else places
+            lines.append(f"left out: {'; '.join(shown)}: {why}")
         return [*lines[:MOST_NOTES], f"… and {len(lines) - MOST_NOTES} more"] if len(lines) > MOST_NOTES + 1 else lines
 
     def _note(self, place: str, why: str) -> str:

@@ -71,7 +71,7 @@ def count_macs(model: nn.Module, input_size) -> int:
     multiply-add for each weight of a filter at each place of its *output*, for every filter; groups make the filters
     smaller. A linear layer takes in_features * out_features for each vector that it is given: one for a sample that
     is flat, L for a sample (L, in_features), H * W for (H, W, in_features). A layer that works twice counts twice, and
-    one that is not called does not count. Other layers, such as nn.Conv1d, count nothing.
+    one that is not called does not count. Other layers (norms, pools, activations and the like) count nothing.
 
     nn.Conv2d(1, 32, 5, padding=2) on (1, 28, 28): 25 weights * 32 filters * 28 * 28 places = 627,200.
 
@@ -144,7 +144,8 @@ def empirical_receptive_field(model: nn.Module) -> int:
     nn.BatchNorm2d, nn.ReLU, nn.Dropout, and windows that receptive_field passes over, such as nn.LPPool2d(2, 3, 2) with
     a kernel of 3 and stride 2: so measure, and do not calculate. The input has as many channels as the first
     convolution takes, or one without a convolution. The unit in the middle means all its channels together.
-    Choose a picture so large that the field does not reach its border: up to 250 pixels are asked for.
+    Choose a picture so large that the field does not reach its border: up to 250 pixels, of up to 20 convolutions, are
+    asked for.
 
     conv 3 x 3, pool 2 x 2, conv 3 x 3 give 8.
     """

@@ -87,7 +87,7 @@ def count_iterations(n: int, batch: int, epochs: int = 1, drop_last: bool = Fals
     Each pass makes batches of ``batch`` samples; the samples that are left make a last, smaller batch, which
     ``drop_last`` leaves out. 10,000 samples in batches of 64: 157, or 156 with drop_last; 5 epochs: 785 or 780.
 
-    Returns an int, exact for numbers of any size. Raises ValueError if ``batch`` is below 1, or ``n`` or ``epochs``
+    Returns an int, exact also for 10^18 samples. Raises ValueError if ``batch`` is below 1, or ``n`` or ``epochs``
     below 0.
     """
     # TODO: whole batches, and perhaps one more; for each epoch.

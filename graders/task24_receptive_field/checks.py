@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, grid, on_meta, traces_left
+from torchgrade.authoring import check, expect, grid, traces_left
 
 # Receptive fields
 
@@ -401,13 +401,11 @@ def test_network_macs(submission):
             "only the layers of the outermost level are counted": 0,
         },
     )
-    others = modules(conv(1, 2, 3), layer("Flatten", 2), layer("Conv1d", 2, 3, 1), layer("Flatten"))
-    flat_head = modules(layer("Linear", 36, 4))
-    net = submission.probes.stack([others, flat_head], ["Conv2d", "Linear"])
+    small = modules(conv(1, 2, 3), layer("ReLU"), layer("Flatten"), layer("Linear", 24, 4))
     macs_of(
-        submission, net, (1, 6, 5), 216 + 144,
-        given="a Conv2d, a Conv1d and a Linear, the first and the last of derived classes, on (1, 6, 5)",
-        likely={"the Conv1d is counted": 216 + 72 + 144, "derived classes are passed over": 0},
+        submission, submission.probes.stack(small, ["Conv2d", "Linear"]), (1, 6, 5), 216 + 96,
+        given="a Conv2d, ReLU, Flatten and a Linear, of classes that are derived from Conv2d and Linear, on (1, 6, 5)",
+        likely={"derived classes are passed over": 0},
     )  # fmt: skip
 
 
@@ -488,7 +486,7 @@ def test_macs_anywhere(submission):
     net = submission.make(nn.Conv2d, 1, 2, 3, dtype=torch.float64)
     macs_of(submission, net, (1, 5, 6), 216, given="nn.Conv2d(1, 2, 3) in float64, on (1, 5, 6)")
     large = modules(conv(64, 64, 3, padding=1), layer("AvgPool2d", 500), layer("Flatten"), layer("Linear", 64, 10))
-    macs_of(submission, on_meta(submission.probes.stack, large), (64, 500, 500), 64 * 64 * 9 * 250_000 + 640,
+    macs_of(submission, submission.probes.stack_on_meta(large), (64, 500, 500), 64 * 64 * 9 * 250_000 + 640,
             given="Conv2d(64, 64, 3), AvgPool2d, Linear(64, 10) on the device meta, on (64, 500, 500)")  # fmt: skip
     empty = submission.probes.stack(modules(layer("AvgPool2d", 2), layer("Flatten")))
     macs_of(submission, empty, (3, 6, 6), 0, given="a network without parameters, on (3, 6, 6)")
@@ -574,6 +572,8 @@ def test_conv_cost_refusals(submission):
     expect.agrees(submission.conv_cost, conv_cost, uneven, refuses=["ValueError"])
     kinds = grid(kind=["depthwise", "Standard", ""], cin=[4], cout=[8], k=[3], h=[4], w=[4])
     expect.agrees(submission.conv_cost, conv_cost, kinds, refuses=["ValueError"])
+    others = grid(kind=["standard", "depthwise_separable"], cin=[6, 8], cout=[9], k=[3], h=[4], w=[4], groups=[4, 5])
+    expect.agrees(submission.conv_cost, conv_cost, others)
 
 
 def fc_vs_conv(h, w, units, k):

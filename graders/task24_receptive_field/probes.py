@@ -19,6 +19,11 @@ def stack(layers, own=()):
     return (derived("Sequential") if "Sequential" in own else nn.Sequential)(*made)
 
 
+def stack_on_meta(layers):
+    with torch.device("meta"):
+        return stack(layers)
+
+
 def same_layer_twice(layer, between):
     """An nn.Sequential in which one layer stands in two places."""
     layer = stack(layer)

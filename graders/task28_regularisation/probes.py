@@ -17,8 +17,8 @@ class Bare(nn.Module):
         self.out = nn.Linear(2, 1, bias=False)
 
 
-class Levelled(nn.LayerNorm):
-    """A norm, whatever it is called."""
+class OwnLayerNorm(nn.LayerNorm):
+    """A class of its own, and a norm nevertheless."""
 
 
 def linear():
@@ -34,7 +34,7 @@ def batch_norm():
 
 
 def norms():
-    others = [Levelled(3), nn.GroupNorm(2, 2), nn.InstanceNorm2d(1, affine=True), nn.BatchNorm3d(1)]
+    others = [OwnLayerNorm(3), nn.GroupNorm(2, 2), nn.InstanceNorm2d(1, affine=True), nn.BatchNorm3d(1)]
     return nn.Sequential(nn.Linear(2, 2), *others)
 
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from torchgrade.errors import Unavailable
+from torchgrade.grading.datasets import load_dataset as load_dataset_of_a_suite
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +29,7 @@ def load_dataset(name):
 
 NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
 wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
 
 
 def write_idx(path, array, pack=False, kind=8):
@@ -412,9 +415,73 @@ def test_keypoints_real(real_data):
     assert len(test.points) > 0
 
 
+# Texts
+
+
+def test_phrases_have_accents_tabs_and_chinese():
+    """A line is English, a tab, the other language; Chinese has a third column. A prefix stays the same."""
+    french, chinese = phrases.generate(300, 4), phrases.generate(300, 4, "cmn")
+    assert all(line.count("\t") == 1 for line in french.splitlines())
+    assert all(line.count("\t") == 2 for line in chinese.splitlines())
+    assert set("éèâô'\t") < set(french)
+    assert "猫" in chinese
+    assert phrases.pairs(20, 4) == phrases.pairs(300, 4)[:20] != phrases.pairs(20, 5)
+    assert [english for english, _ in phrases.pairs(50, 1)] == [english for english, _ in phrases.pairs(50, 1, "cmn")]
+    with pytest.raises(ValueError, match="count is -1"):
+        phrases.pairs(-1)
+    with pytest.raises(ValueError, match="choose among fra, cmn"):
+        phrases.pairs(1, 0, "deu")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_anki_files_are_read_from_a_text_or_a_zip(tmp_path, monkeypatch, packed):
+    """Two columns and three, a blank line, and a file of another edition, which is used and not verified."""
+    text = "Go.\tVa !\n\nHi.\tSalut !\tCC-BY 2.0\n"
+    if packed:
+        with zipfile.ZipFile(tmp_path / "fra-eng.zip", "w") as archive:
+            archive.writestr("fra-eng/_about.txt", "about")
+            archive.writestr("fra-eng/fra.txt", text)
+    else:
+        (tmp_path / "fra.txt").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(anki, "folders", lambda: [tmp_path])
+    assert anki.load("fra") == [("Go.", "Va !"), ("Hi.", "Salut !")]
+    assert not anki.verified()
+    with pytest.raises(Unavailable, match="English and cmn are not on this machine"):
+        anki.load("cmn")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "empty"), (b"one\ttwo\nthree\n", "line 2 has no tab"), (b"\xff\t\n", "not UTF-8")]
+)
+def test_damaged_pairs_are_refused(content, reason):
+    """Each with its reason."""
+    with pytest.raises(Unavailable, match=reason):
+        anki.parse(content)
+
+
+def test_other_reviews_are_refused(tmp_path, monkeypatch):
+    """Only the published file is used."""
+    monkeypatch.setattr(reviews, "folders", lambda: [tmp_path])
+    assert reviews.catalogue()["status"] == "absent"
+    (tmp_path / reviews.NAME).write_text("label,review\n1,好\n", encoding="utf-8")
+    assert reviews.catalogue()["status"] == "damaged"
+    with pytest.raises(Unavailable, match="not the published"):
+        reviews.load()
+
+
+def test_real_texts(real_data):
+    """The real files, if this machine has them."""
+    if not (anki.verified() and reviews.verified()):
+        pytest.skip("the real texts are not on this machine")
+    assert anki.load("cmn")[1] == ("Hi.", "你好。")
+    assert len(anki.load("fra")) == 142787
+    assert {label for label, _ in reviews.load()} == {0, 1}
+
+
 def test_every_set_has_a_catalogue_entry():
     """The same keys from every module, and a status of the list."""
-    for module in (wardrobe, faces, snapshots, housing, fashion_mnist, keypoints):
+    modules = map(load_dataset_of_a_suite, sorted((ROOT / "datasets").glob("*.py")))
+    for module in (module for module in modules if hasattr(module, "catalogue")):
         entry = module.catalogue()
         assert set(entry) == {"name", "title", "kind", "status", "detail", "where", "get"}
         assert entry["status"] in {"ready", "verified", "unknown", "absent", "damaged"}

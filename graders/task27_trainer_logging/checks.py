@@ -604,6 +604,11 @@ def test_epoch_log(submission):
         step = expect.record(report, TRAINED)["step"]
         expect.equal(step, first + 5, likely=slips, given=f"the step that comes back, {given}")
         expect.equal(writer.closed, 0, because="who opened the writer closes it", given="how often it is closed")
+    loader = submission.probes.loader(images, labels, 5)
+    step = expect.record(
+        run(submission, "train_one_epoch", submission.probes.toy("Pixels", 4), loader, step=20), TRAINED
+    )
+    expect.equal(step["step"], 25, given="the step that comes back of five batches without a writer, step=20")
 
 
 def different(truth, *, likely):
@@ -836,8 +841,9 @@ def test_counts_what_comes(submission):
         expect.close(report["accuracy"], share, trivial=trivial, given=given)
         expect.equal(loader.passes, 1, given=f"{given}; how often it is passed over")
     model, loader = submission.probes.toy("Pixels"), submission.probes.stream(scores[:17], labels[:17], 8)
-    step = expect.record(run(submission, "train_one_epoch", model, loader, step=20), TRAINED)["step"]
-    expect.equal(step, 23, given="train_one_epoch without a writer; the step that comes back of three batches, step=20")
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.0)
+    loss_fn = submission.make(nn.CrossEntropyLoss)
+    submission.fit(model, loader, loader, loss_fn, optimizer, "cpu", 2)  # which needs no len either
 
 
 @check(
@@ -927,9 +933,11 @@ class Pages:
     def share(self, which, page):
         return float((self.pages[which][page].argmax(1) == self.labels[which]).double().mean())
 
-    def loaders(self, submission, size=16, kind="loader"):
-        make = getattr(submission.probes, kind)
-        return [make(images, labels, size) for images, labels in zip(self.images, self.labels, strict=True)]
+    def loaders(self, submission, size=16):
+        return [
+            submission.probes.loader(images, labels, size)
+            for images, labels in zip(self.images, self.labels, strict=True)
+        ]
 
     def history(self, epochs):
         """The truth: trained with page n of epoch n, measured on the next."""
@@ -1129,7 +1137,7 @@ def expect_rows(writer, pages, given):
 )
 def test_fit_modes(submission):
     pages, loss_fn = story(), submission.make(nn.CrossEntropyLoss)
-    model, loaders = submission.probes.book(3).eval(), pages.loaders(submission, kind="stream")
+    model, loaders = submission.probes.book(3).eval(), pages.loaders(submission)
     optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.25)
     rows = passes_seen(model, submission.fit, model, *loaders, loss_fn, optimizer, "cpu", 2)
     expect.equal(

@@ -275,7 +275,7 @@ def fit(
     An epoch is: one pass of training over ``train_loader`` as in ``train_one_epoch``, one evaluation on
     ``test_loader`` as in ``evaluate``, and then, if there is one, one step of the ``scheduler``, which changes the
     learning rate for the next epoch. A ReduceLROnPlateau is told the test loss, ``scheduler.step(test_loss)``; all
-    others get no argument.
+    others get no argument, and may make their step before the evaluation.
 
     writer: if there is one, it gets "train_loss" for each batch, with numbers that run on from 0 over all epochs; and
     after each epoch "test_loss" and "test_accuracy", with the number of the epoch, which starts at 1.

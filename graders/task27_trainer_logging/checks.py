@@ -1040,13 +1040,13 @@ def test_schedule(submission):
     )
     expect.equal(
         events,
-        [*["step"] * 3, "evaluation", "schedule"] * 3,
+        [*["step"] * 3, "schedule"] * 3,
         likely={
-            "the scheduler's step comes before the optimiser's": ["schedule", *["step"] * 3, "evaluation"] * 3,
-            "the scheduler's step comes before the evaluation": [*["step"] * 3, "schedule", "evaluation"] * 3,
-            "the scheduler makes no step after the last epoch": ([*["step"] * 3, "evaluation", "schedule"] * 3)[:-1],
+            "the scheduler's step comes before the optimiser's": ["schedule", *["step"] * 3] * 3,
+            "the scheduler makes a step with each batch": ["step", "schedule"] * 9,
+            "the scheduler makes no step after the last epoch": ([*["step"] * 3, "schedule"] * 3)[:-1],
         },
-        given=f"steps of the optimiser, evaluations, steps of the scheduler; {given}",
+        given=f"steps of the optimiser and of the scheduler; {given}",
     )
 
 

@@ -102,15 +102,9 @@ def order(fn, model, loader, loss_fn, *args):
 
 
 def schedules(fn, model, train_loader, test_loader, loss_fn, epochs, kind):
-    """The rates in the history of ``fn``, which trains two groups of parameters with a schedule; and "step",
-    "evaluation" (all passes that come together) and "schedule" in the order in which they happened."""
+    """The rates in the history of ``fn``, which trains two groups of parameters with a schedule; and "step" and
+    "schedule" in the order in which they happened."""
     events = []
-
-    def note_evaluation(module, *_):
-        if not module.training and events[-1:] != ["evaluation"]:
-            events.append("evaluation")
-
-    model.register_forward_hook(note_evaluation)
     groups = [{"params": list(model.parameters())}, {"params": [torch.zeros(1, requires_grad=True)], "lr": 0.1}]
     optimizer = torch.optim.SGD(groups, lr=0.8)
     optimizer.register_step_post_hook(lambda *_: events.append("step"))

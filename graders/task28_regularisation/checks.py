@@ -510,7 +510,7 @@ def test_restore(submission):
 
 
 @check("two objects of EarlyStopping know nothing of each other", points=0.5, category="robustness",
-       after=test_stopping, hidden=True)  # fmt: skip
+       after=[test_stopping, test_stopping_state], hidden=True)  # fmt: skip
 def test_stopping_objects(submission):
     first, second, settings = [3.0, 2.0, 2.5, 1.0], [1.0, 0.75, 0.5, 3.0], [{"patience": 3}, {"patience": 1}]
     found = submission.probes.in_turn(submission.EarlyStopping, submission.probes.stop_step, first, second, settings)

@@ -413,8 +413,9 @@ def test_an_exception_keeps_its_place_and_names_its_case(here: RemoteSubmission)
     assert error.given.endswith("all but those with stride left out or padding left out")
 
 
-def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission) -> None:
-    cases = grid(lambda draw, rows: {"tensors": [draw(2, 2), draw(rows, 2)]}, rows=[2, 3], dim=[0, 1])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission, kind: type) -> None:
+    cases = grid(lambda draw, rows: {"tensors": kind([draw(2, 2), draw(rows, 2)])}, rows=[2, 3], dim=[0, 1])
     error = failure(here.joined, torch.cat, cases.only(lambda rows, dim: rows == 2 or dim == 0))
     first = error.given.split("\n")[0]
     assert first.startswith("joined(tensors, dim=1); tensors [float32 [2, 2] = (")

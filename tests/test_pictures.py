@@ -38,7 +38,7 @@ def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
 
 
 def test_every_kind_is_drawn(tmp_path):
-    """Curves with a hole and of the length zero, a grid, and faces with a missing point."""
+    """Curves with a hole and of the length zero, a grid, faces with a missing point, boxes and masks, none among them."""
     pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
     shown = []
     fixture = Pictures(shown.append)
@@ -47,6 +47,9 @@ def test_every_kind_is_drawn(tmp_path):
     points = torch.rand(3, 4, 2) * 8
     points[0, 0, 0] = math.nan
     fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
+    fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.tensor([[-2.0, 1, 5, 6]]), "none": torch.zeros(0, 4)})
+    fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.rand(60, 4)}, truth=torch.tensor([[1, 1, 3, 4]]))
+    fixture.masks("masks", torch.rand(3, 8, 9), torch.rand(3, 8, 9) > 0.5, torch.zeros(3, 8, 9, dtype=torch.bool))
     assert shown[1]["images"]["shape"] == [64, 8, 8]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"

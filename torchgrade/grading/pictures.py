@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 CURVES_SCHEMA = "torchgrade.curves/1"
 POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
+BOXES = 1000  # of one panel
 
 
 @dataclass
@@ -35,6 +36,19 @@ class Pictures:
         """Points (N, K, 2), x before y, in pixels, on grey images (N, H, W): those found and the true ones."""
         shown = {"found": found[:IMAGES].tolist(), "truth": truth[:IMAGES].tolist()}
         self._show("keypoints", name, images=_pixels(images), **shown)
+
+    def boxes(
+        self, name: str, image: torch.Tensor, panels: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None
+    ) -> None:
+        """Boxes (N, 4), x1, y1, x2, y2 in pixels, on a grey image (H, W), a panel for each label."""
+        found = {label: boxes[:BOXES].tolist() for label, boxes in panels.items()}
+        true = [] if truth is None else truth[:BOXES].tolist()
+        self._show("boxes", name, images=_pixels(image[None]), panels=found, truth=true)
+
+    def masks(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
+        """Outlines of masks (N, H, W), those found and the true ones, on grey images (N, H, W)."""
+        outlines = {"truth": _pixels(truth), "found": _pixels(found)}
+        self._show("masks", name, images=_pixels(images), outlines=outlines)
 
     def _show(self, kind: str, name: str, **data: Any) -> None:
         if self.on_picture is not None:

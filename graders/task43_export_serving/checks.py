@@ -555,8 +555,11 @@ def test_inference(submission):
     expect.equal(
         calls,
         [[[4, 3], "float32", False]],
-        given="shape and dtype of each batch that the model got, and whether gradients were recorded",
-        likely={"gradients are recorded in the model, and cut off later": [[[4, 3], "float32", True]]},
+        given="shape and dtype of each batch that the model got, whether gradients were recorded, and mode changes",
+        likely={
+            "gradients are recorded in the model, and cut off later": [[[4, 3], "float32", True]],
+            "the model is called as it is: eval() is not for a handler": ["eval()", [[4, 3], "float32", False]],
+        },
     )
     net = submission.probes.module("Small")
     program = submission.probes.exported(net, normal(2, 4, dtype=torch.float32))

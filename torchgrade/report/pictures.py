@@ -44,10 +44,12 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
         words = _words()
         if picture["kind"] == "curves":
             figure = _curves(pyplot, picture, band, words)
+        elif picture["kind"] == "boxes":
+            figure = _boxes(pyplot, picture, words)
         elif picture["kind"] == "heatmaps":
             figure = _heatmaps(pyplot, picture, words)
         else:
-            figure = _boxes(pyplot, picture, words) if picture["kind"] == "boxes" else _images(pyplot, picture)
+            figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
         figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
@@ -150,4 +152,19 @@ def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
                 panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
             if key in outlines and outlines[key][number].any():
                 panel.contour(outlines[key][number], levels=[127], colors=colour, linewidths=0.9)
+    return figure
+
+
+def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    """A row of colour images for each label, which stands on its left."""
+    rows = [(row["label"], _array(row["images"])) for row in picture["rows"]]
+    columns = max(1, *(len(images) for _, images in rows))
+    figure, panels = pyplot.subplots(len(rows), columns, figsize=(columns * 1.1 + 1, len(rows) * 1.15), squeeze=False)
+    for line, (label, images) in zip(panels, rows, strict=True):
+        for panel in line:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, horizontalalignment="right", verticalalignment="center")
+        for panel, image in zip(line, images, strict=False):
+            panel.imshow(image)
     return figure

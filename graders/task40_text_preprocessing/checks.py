@@ -472,7 +472,8 @@ def rows(lines, vocab, max_len=None):
     parts = [line.partition(",") for line in lines if line.strip()]
     length = max(len(text.split()) for _, _, text in parts) if max_len is None else max_len
     labels = torch.tensor([int(label) for label, _, _ in parts])
-    return labels, torch.tensor([padded(text.split(), vocab, length) for _, _, text in parts]).reshape(-1, length)
+    ids = [padded(text.split(), vocab, length) for _, _, text in parts]
+    return labels, torch.tensor(ids, dtype=torch.int64).reshape(len(parts), length)
 
 
 def expect_items(submission, data, truth, given, likely=None, about_labels=None):

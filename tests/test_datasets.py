@@ -28,8 +28,8 @@ def load_dataset(name):
     return module
 
 
-NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
-wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "opinions", "fashion_mnist", "keypoints")
+wardrobe, digits, faces, snapshots, housing, opinions, fashion_mnist, keypoints = map(load_dataset, NAMES)
 boxed_shapes, blood_cells = map(load_dataset, ("boxed_shapes", "blood_cells"))
 coco_scenes, coco_sample = map(load_dataset, ("coco_scenes", "coco_sample"))
 phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
@@ -46,7 +46,8 @@ def write_idx(path, array, pack=False, kind=8):
 
 
 @pytest.mark.parametrize(
-    "draw", [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate]
+    "draw",
+    [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate, opinions.generate],
 )
 def test_same_seed_same_images_whatever_the_count(draw):
     """A prefix is the same, another seed is not."""
@@ -58,7 +59,9 @@ def test_same_seed_same_images_whatever_the_count(draw):
     assert not np.array_equal(images[:9], draw(9, 6)[0])
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate])
+@pytest.mark.parametrize(
+    "draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate, opinions.generate]
+)
 def test_count_may_be_zero_but_not_negative(draw):
     """The empty set has its shape; a negative count is refused."""
     images, answers = draw(0)
@@ -95,6 +98,23 @@ def test_housing_is_a_table_in_order_that_lines_fit_well_but_not_wholly():
     x = np.column_stack([table[:, :13], np.ones(506)])
     left = table[:, 13] - x @ np.linalg.lstsq(x, table[:, 13], rcond=None)[0]
     assert 0.7 < 1 - left.var() / table[:, 13].var() < 0.95
+
+
+def test_the_words_of_an_opinion_say_nothing_without_their_order():
+    """A negation turns the word behind it round; how often each word stands on either side is a matter of chance."""
+    texts, labels = opinions.generate(4000, 2)
+
+    counts = {word: np.zeros(2) for word in opinions.WORDS}
+    for text, label in zip(texts, labels, strict=True):
+        words = text.split()
+        (at,) = [n for n, word in enumerate(words) if word in opinions.GOOD + opinions.BAD]
+        assert sum(word in opinions.NEGATIONS for word in words) == 1
+        turned = at > 0 and words[at - 1] in opinions.NEGATIONS
+        assert label == (words[at] in opinions.GOOD) ^ turned
+        for word in words:
+            counts[word][label] += 1
+    assert labels.mean() == 0.5
+    assert all(abs(against - pro) < 5 * np.sqrt(against + pro) for against, pro in counts.values())
 
 
 def test_a_batch_of_snapshots_is_what_python_2_wrote():

@@ -783,6 +783,7 @@ def test_grid(submission, device, pictures, dataset):
        hidden=True)  # fmt: skip
 def test_grid_inputs(submission):
     placed(submission, ALL_SPREAD)
+    placed(submission, SPREAD.vary(count=[1], h=[1], w=[1]), trivial="the only cell stands for (0, 0)")
 
 
 # --- matching --------------------------------------------------------------------------------------------

@@ -101,8 +101,8 @@ def precision_recall(tp: Tensor, scores: Tensor, num_gt: int) -> tuple[Tensor, T
     """
     # TODO: sort, drop what does not count, count what is right so far.
     # BEGIN SOLUTION
-    flags = tp[scores.argsort(descending=True)].long()
-    found = flags[flags >= 0].cumsum(0).double()  # (K,)
+    flags = tp[scores.argsort(descending=True)]
+    found = flags[flags >= 0].cumsum(0, dtype=torch.float64)  # (K,)
     place = torch.arange(1, len(found) + 1, device=found.device)
     return found / place, found / num_gt if num_gt else torch.full_like(found, math.nan)
     # END SOLUTION
@@ -118,8 +118,7 @@ def precision_envelope(precision: Tensor) -> Tensor:
     """
     # TODO: a running maximum, from the right.
     # BEGIN SOLUTION
-    precision = precision.detach()
-    return precision.flip(0).cummax(0).values.flip(0) if len(precision) else precision.clone()
+    return precision.detach().flip(0).cummax(0).values.flip(0)
     # END SOLUTION
 
 
@@ -198,7 +197,9 @@ def gather_class(
     """
     # TODO: for each picture pick the boxes with this label, and match them.
     # BEGIN SOLUTION
-    flags, scores, num_gt = [torch.zeros(0, dtype=torch.int64)], [torch.zeros(0)], 0
+    if len(predictions) == 0:
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0), 0
+    flags, scores, num_gt = [], [], 0
     for prediction, target in zip(predictions, targets, strict=True):
         mine, true = prediction["labels"] == label, target["labels"] == label
         difficult = target.get("difficult")
@@ -208,8 +209,7 @@ def gather_class(
         flags.append(match_detections(*found, target["boxes"][true], iou_threshold, hard))
         scores.append(found[1])
         num_gt += int((~hard).sum())
-    kept = slice(1, None) if len(flags) > 1 else slice(None)
-    return torch.cat(flags[kept]), torch.cat(scores[kept]), num_gt
+    return torch.cat(flags), torch.cat(scores), num_gt
     # END SOLUTION
 
 

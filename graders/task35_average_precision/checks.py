@@ -249,7 +249,7 @@ def true_count(flags, spare):
 
 
 VERDICTS = grid(verdicts, count=[6, 13, 1], kind=["mixed", "right"], flag_dtype=[torch.int64], spare=[2, 0, 5])
-IGNORED = VERDICTS.vary(kind=["ignored", "nothing counts"], count=[9, 17])
+IGNORED = VERDICTS.vary(kind=["ignored", "nothing counts"], count=[9, 17], flag_dtype=[torch.int64, torch.int8, SINGLE])
 ALL_VERDICTS = VERDICTS.vary(
     count=[6, 1], flag_dtype=[torch.int64, torch.bool, torch.uint8, torch.int8, SINGLE, HALF], kind=["mixed", "wrong"],
     spare=[2, 1], dtype=[SINGLE, DOUBLE, HALF], layout=ROWS, grad=RECORDING,
@@ -347,18 +347,18 @@ def test_match(submission, device):
 @check("match_detections: an IoU of the threshold itself is enough", points=1, category="values", after=test_match)
 def test_match_threshold(submission):
     gt = torch.tensor([[0.0, 0, 16, 16], [40, 0, 56, 16], [80, 0, 96, 16]])
-    boxes = torch.tensor([[80.0, 0, 96, 4], [0, 0, 16, 8], [40, 0, 56, 12]])  # IoU 1/4, 1/2, 3/4
-    scores = torch.tensor([0.3, 0.2, 0.7])
+    boxes = torch.tensor([[80.0, 0, 96, 4], [0, 0, 16, 8], [40, 0, 56, 12], [112, 32, 128, 48]])  # IoU 1/4, 1/2, 3/4, 0
+    scores = torch.tensor([0.3, 0.2, 0.7, 0.9])
     for threshold, flags in (
-        (0.5, [0, 1, 1]),
-        (0.5 + 1e-5, [0, 0, 1]),
-        (0.25, [1, 1, 1]),
-        (0.25 + 1e-5, [0, 1, 1]),
-        (0.75 + 1e-5, [0, 0, 0]),
+        (0.5, [0, 1, 1, 0]),
+        (0.5 + 1e-5, [0, 0, 1, 0]),
+        (0.25, [1, 1, 1, 0]),
+        (0.25 + 1e-5, [0, 1, 1, 0]),
+        (0.75 + 1e-5, [0, 0, 0, 0]),
     ):
         expect.equal(
             submission.match_detections(boxes, scores, gt, threshold), torch.tensor(flags),
-            given=f"detections with an IoU of 1/4, 1/2 and 3/4, iou_threshold={threshold}",
+            given=f"detections with an IoU of 1/4, 1/2, 3/4 and 0, iou_threshold={threshold}",
             trivial="all of them are alike" if len(set(flags)) == 1 else None,
             likely={"an IoU of the threshold itself does not count: it is enough": strictly(threshold)}
             if strictly(threshold).tolist() != flags else None,
@@ -366,7 +366,7 @@ def test_match_threshold(submission):
 
 
 def strictly(threshold):
-    return torch.tensor([int(value > threshold) for value in (0.25, 0.5, 0.75)])
+    return torch.tensor([int(value > threshold) for value in (0.25, 0.5, 0.75, 0)])
 
 
 @check("match_detections: detections on difficult true boxes do not count", points=2, category="values",
@@ -487,6 +487,12 @@ def test_curve_ignored(submission):
 def test_curve_inputs(submission):
     drawn_agrees(submission, ALL_VERDICTS)
     drawn_agrees(submission, VERDICTS.vary(count=[3, 0], kind=["wrong"], spare=[0, 1]))
+    flags, fine = torch.arange(12) % 3 // 2, 1 + torch.arange(12, dtype=DOUBLE) * 1e-12
+    for scores in (fine, -fine):
+        expect.equal(
+            submission.probes.drawn(submission.precision_recall, flags, scores, 4), curve(flags, scores, 4),
+            given="scores that differ in float64 alone",
+        )  # fmt: skip
 
 
 def stepped(draw, count, kind):
@@ -762,8 +768,9 @@ def with_truth_only(predictions, targets, label):
         for pair in zip(predictions, targets, strict=True)
         if any(round(one) == label for one in pair[1]["labels"].tolist())
     ]
+    flags, scores, _ = gathered(predictions, targets, label)
     kept = gathered([one for one, _ in pairs], [other for _, other in pairs], label)
-    return kept if pairs else (torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=SINGLE), 0)
+    return kept if pairs else (flags[:0], scores[:0], 0)
 
 
 def found_only(predictions, targets, label):
@@ -838,7 +845,8 @@ def test_gather_empty(submission):
     got = submission.gather_class(predictions, targets, 5)
     expect.equal([len(got[0]), len(got[1]), got[2]], [0, 0, 0], given="a label that nothing has", trivial="none")
     got = submission.gather_class([], [], 1)
-    expect.equal([len(got[0]), len(got[1]), got[2]], [0, 0, 0], given="no pictures", trivial="there is none")
+    nothing = torch.zeros(0, dtype=torch.int64)
+    expect.equal([got[0], len(got[1]), got[2]], [nothing, 0, 0], given="no pictures", trivial="there is none")
 
 
 def per_picture(predictions, targets, **options):
@@ -1025,12 +1033,15 @@ def test_mean_set(submission, dataset):
             expect.close(submission.mean_average_precision(*args, thresholds), value, rtol=1e-4, atol=1e-6, given=given)
 
 
-@check("nothing that is returned hangs on a graph", points=0.5, category="robustness", after=[test_curve, test_gather],
-       hidden=True)  # fmt: skip
+@check("nothing that is returned hangs on a graph", points=0.5, category="robustness",
+       after=[test_curve, test_interpolated, test_gather], hidden=True)  # fmt: skip
 def test_graph(submission):
     scores = torch.tensor([0.3, 0.6], requires_grad=True)
     for column in submission.precision_recall(torch.tensor([1, 0]), scores, 2):
         expect.no_grad_leak(column, given="scores that require grad")
+    precision, recall = (torch.tensor(part, requires_grad=True) for part in EXAMPLE_CURVE)
+    heights = submission.interpolated_precision(precision, recall, torch.tensor([0.0, 0.5]))
+    expect.no_grad_leak(heights, given="a curve that requires grad")
     boxes = torch.tensor([DOG, CAT], requires_grad=True)
     predictions = [{"boxes": boxes, "scores": scores, "labels": torch.tensor([1, 1])}]
     for part in submission.gather_class(predictions, [annotation([DOG], [1])], 1)[:2]:

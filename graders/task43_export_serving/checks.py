@@ -296,6 +296,7 @@ def test_difference_modes(submission):
     given += "; the modes of all parts afterwards"
     expect.equal(after, before, given=given, likely=likely, trivial="they are given back")
     net = submission.probes.mixed(submission.probes.module("Small"))
+    before = submission.probes.modes(net)
     given = "a batch of five columns, for which the module raises an error"
     expect.raises(ANY_ERROR, submission.largest_difference, net, program, [torch.ones(3, 5)], given=given)
     after = submission.probes.modes(net)

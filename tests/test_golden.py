@@ -360,10 +360,11 @@ def test_the_first_failure_of_each_task_in_chinese(chinese):
     compare("zh_CN/first_failures", first_failures("zh_CN"), same=without_numbers)
 
 
-@pytest.mark.parametrize("name", ["one_task", "watch"])
-def test_the_page_for_learners_shows_screens_as_they_are(name):
-    page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
-    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in page
+@pytest.mark.parametrize("screen", ["learning.md: one_task", "learning.md: watch", "zh-CN/learning.md: zh_CN/one_task"])
+def test_the_pages_for_learners_show_screens_as_they_are(screen):
+    page, _, name = screen.partition(": ")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in text
 
 
 def test_the_list_of_the_course(monkeypatch):

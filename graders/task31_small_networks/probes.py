@@ -1,7 +1,6 @@
 """Helpers of task 31 that run beside the submission: plain blocks, and images in other forms."""
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn import functional as F
 

@@ -11,6 +11,7 @@ from torchgrade.expect.describe import a_or_an, is_handle, shape_text
 from torchgrade.expect.differences import keys_difference
 from torchgrade.expect.likely import Likely, fail, prove
 from torchgrade.expect.tensors import Difference, wrong_kind
+from torchgrade.i18n import also
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.worker.probes import registered_parameters
 
@@ -39,7 +40,7 @@ def parameters(
     if total is not None and count != total:
         wanted, got = (_("{count} parameters").format(count=n) for n in (total, count))
         if apart is not None:  # a count alone says nothing of where to look
-            wanted, got = f"{wanted}; {apart.expected}", f"{got}; {apart.got}"
+            wanted, got = also(wanted, apart.expected), also(got, apart.got)
         apart = Difference(wanted, got, _("the count is another"))
     if apart is not None:
         fail(apart, likely=likely, matches=matches, given=given)

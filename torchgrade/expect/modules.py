@@ -94,8 +94,8 @@ def starts_like(
             fail(Difference(name, _("none of that shape"), _("the shapes of the parameters are others")), given=given)
         sample, again = found[shape]
         if _apart(sample, truth) > math.sqrt(math.log(2e9) / 2 * (1 / len(sample) + 1 / len(truth))):
-            spreads = [_spread(name, values) for values in (truth, sample)]
-            fail(Difference(*spreads, _("the parameters are drawn otherwise at the start")), given=given)
+            expected, got = _spread(name, truth), _spread(name, sample)
+            fail(Difference(expected, got, _("the parameters are drawn otherwise at the start")), given=given)
         if again and not constant:
             other, wrong = _("{name} that are drawn anew for each object"), _("two objects start alike")
             fail(Difference(other.format(name=name), _("the same numbers in two of them"), wrong), given=given)

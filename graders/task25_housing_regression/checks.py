@@ -9,7 +9,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from torchgrade.authoring import Rule, any_seed, check, expect, grid
+from torchgrade.authoring import RECORDING, Rule, any_seed, check, expect, grid, registered_parameters
 
 SINGLE, DOUBLE = torch.float32, torch.float64
 AS_GIVEN = ["contiguous", "transposed", "gaps", "offset"]
@@ -127,6 +127,9 @@ def test_split_seed(submission):
     expect.true(
         first not in blocks, expected="test rows from everywhere", got="the last or the first rows of the table"
     )
+    taken = {number - 1000 for number in first}
+    starts = sum((number - 1) % 60 not in taken for number in taken)  # of about 15 runs of neighbours
+    expect.true(starts > 3, expected="test rows from everywhere", got=f"{starts} runs of neighbouring rows")
     expect.true(other != first, expected="other test rows for another seed", got="the same rows for two seeds")
 
 
@@ -226,6 +229,11 @@ def test_constant(submission):
                  trivial="zeros are what the task asks for")  # fmt: skip
     expect.true(bool(torch.isfinite(others).all()), expected="finite test rows", got="NaN or infinity",
                 given="columns that are constant in train, and not in test")  # fmt: skip
+    for dtype in (SINGLE, DOUBLE):
+        tenths = torch.full((10, 1), 0.1, dtype=dtype)
+        rows_of_tenths, _ = submission.standardize(tenths, tenths[:2])
+        expect.close(rows_of_tenths, torch.zeros(10, 1, dtype=dtype), rtol=0, atol=1e-6,
+                     given="a column of ten times 0.1", trivial="zeros are what the task asks for")  # fmt: skip
     plain = submission.standardize(train[:, [0, 2]].contiguous(), test[:, [0, 2]].contiguous())
     expect.close((rows[:, [0, 2]], others[:, [0, 2]]), plain, given="the other columns, beside the constant ones")
 
@@ -286,6 +294,7 @@ def test_r2_shapes(submission):
             )
         },
     )  # fmt: skip
+    expect.agrees(submission.r2_score, r2, SCORES.vary(near=[1.0, 30.0], grad=RECORDING), slack=1e3)
 
 
 # --- the net ---------------------------------------------------------------------------------------------
@@ -293,7 +302,10 @@ def test_r2_shapes(submission):
 
 @check("HousingNet has 1,501 trainable numbers", points=0.5, category="parameters")
 def test_parameters(submission):
-    expect.parameters(submission.HousingNet(), 1501)
+    net = submission.HousingNet()
+    expect.parameters(net, 1501)
+    frozen = [row["name"] for row in registered_parameters(net) if not row["requires_grad"]]
+    expect.equal(frozen, [], because="all of them are trained", given="the parameters that want no gradient")
 
 
 def layers(draw, count):

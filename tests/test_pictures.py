@@ -38,7 +38,7 @@ def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
 
 
 def test_every_kind_is_drawn(tmp_path):
-    """Curves with a hole and of the length zero, a grid, and faces with a missing point."""
+    """Curves with a hole and of the length zero, a grid, faces with a missing point, matrices, and texts."""
     pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
     shown = []
     fixture = Pictures(shown.append)
@@ -47,6 +47,12 @@ def test_every_kind_is_drawn(tmp_path):
     points = torch.rand(3, 4, 2) * 8
     points[0, 0, 0] = math.nan
     fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
+    fixture.heatmaps("attention", {"zeros": torch.zeros(1, 2), "NaN": torch.tensor([[math.nan, 2.0]])}, "query", "key")
+    fixture.heatmaps("many", {str(number): torch.rand(200, 300) for number in range(9)}, "row", "column")
+    assert (len(shown[4]["maps"]), len(shown[4]["maps"]["0"]), len(shown[4]["maps"]["0"][0])) == (8, 128, 128)
+    fixture.table("words", {"read": [str(number) for number in range(50)], "written": ["été"] * 50})
+    fixture.table("nothing", {"read": [], "written": []})
+    assert [len(texts) for texts in shown[5]["columns"].values()] == [40, 40]
     assert shown[1]["images"]["shape"] == [64, 8, 8]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CURVES_SCHEMA = "torchgrade.curves/1"
 POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
+MAPS = 8  # of one row of heat maps
+CELLS = 128  # of a heat map, along each side
+ROWS = 40  # of one table
 
 
 @dataclass
@@ -35,6 +38,16 @@ class Pictures:
         """Points (N, K, 2), x before y, in pixels, on grey images (N, H, W): those found and the true ones."""
         shown = {"found": found[:IMAGES].tolist(), "truth": truth[:IMAGES].tolist()}
         self._show("keypoints", name, images=_pixels(images), **shown)
+
+    def heatmaps(self, name: str, maps: Mapping[str, torch.Tensor], rows: str, columns: str) -> None:
+        """The first 8 matrices side by side, such as {"causal": weights}, dark for 0 and light for the largest value;
+        ``rows`` and ``columns`` say what they count."""
+        cells = {label: matrix[:CELLS, :CELLS].detach().cpu().tolist() for label, matrix in list(maps.items())[:MAPS]}
+        self._show("heatmaps", name, maps=cells, rows=rows, columns=columns)
+
+    def table(self, name: str, columns: Mapping[str, Iterable[str]]) -> None:
+        """Texts side by side, such as {"written": [...], "right": [...]}: the first 40 rows."""
+        self._show("table", name, columns={label: list(texts)[:ROWS] for label, texts in columns.items()})
 
     def _show(self, kind: str, name: str, **data: Any) -> None:
         if self.on_picture is not None:

@@ -42,7 +42,12 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
 
     with matplotlib.rc_context():
         words = _words()
-        figure = _curves(pyplot, picture, band, words) if picture["kind"] == "curves" else _images(pyplot, picture)
+        if picture["kind"] == "curves":
+            figure = _curves(pyplot, picture, band, words)
+        elif picture["kind"] == "heatmaps":
+            figure = _heatmaps(pyplot, picture, words)
+        else:
+            figure = _table(pyplot, picture, words) if picture["kind"] == "table" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
         figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
@@ -80,6 +85,34 @@ def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], wo
             panel.set_yscale("log")
         panel.set(xlabel=picture["xlabel"], title=label)
         panel.legend()
+    return figure
+
+
+def _heatmaps(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """One panel for each matrix, all with the colours of the scale beside the last."""
+    maps = picture["maps"]
+    figure, panels = pyplot.subplots(
+        1, len(maps), figsize=(3 * len(maps) + 0.6, 3), squeeze=False, layout="constrained"
+    )
+    values = [value for matrix in maps.values() for row in matrix for value in row if math.isfinite(value)]
+    largest = max(values, default=0) or 1
+    for panel, (label, matrix) in zip(panels[0], maps.items(), strict=True):
+        drawn = panel.imshow(matrix, vmin=0, vmax=largest)
+        panel.set(title=words(label), xlabel=words(picture["columns"]), ylabel=words(picture["rows"]))
+    figure.colorbar(drawn, ax=list(panels[0]))
+    return figure
+
+
+def _table(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """A column for each label, as wide as its longest text."""
+    columns = picture["columns"]
+    rows = list(zip(*columns.values(), strict=True)) or [("",) * len(columns)]
+    figure, panel = pyplot.subplots(figsize=(4 * len(columns), 0.25 * len(rows) + 0.5), layout="constrained")
+    panel.axis("off")
+    table = panel.table(rows, colLabels=[words(label) for label in columns], cellLoc="left", loc="center")
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.auto_set_column_width(list(range(len(columns))))
     return figure
 
 

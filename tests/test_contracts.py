@@ -192,6 +192,10 @@ class NoEval(nn.BatchNorm1d):
     def forward(self, x):
         self.training = True
         return super().forward(x)
+
+
+class Heir(NoEval):
+    pass
 """
 
 POOLED = grid(
@@ -359,6 +363,8 @@ def test_classes_of_modules_are_built_loaded_and_called(worker: RemoteSubmission
     assert worker.torchgrade_client.seen.where[2] == "Sluggish.__init__()"
     assert failure(worker.NoEval, nn.BatchNorm1d, cases).given.endswith("all with eval mode, and no others")
     assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "its values are wrong, not what it holds"
+    failure(worker.Heir, nn.BatchNorm1d, cases)
+    assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "that is where its values come from"
     shared = failure(worker.Sharing, nn.BatchNorm1d, cases.vary(state=["loaded"], objects=[2, 1]), of="state")
     assert "beside another object of its class" in shared.given
 
@@ -413,8 +419,9 @@ def test_an_exception_keeps_its_place_and_names_its_case(here: RemoteSubmission)
     assert error.given.endswith("all but those with stride left out or padding left out")
 
 
-def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission) -> None:
-    cases = grid(lambda draw, rows: {"tensors": [draw(2, 2), draw(rows, 2)]}, rows=[2, 3], dim=[0, 1])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_the_shapes_of_tensors_in_a_list_are_told(here: RemoteSubmission, kind: type) -> None:
+    cases = grid(lambda draw, rows: {"tensors": kind([draw(2, 2), draw(rows, 2)])}, rows=[2, 3], dim=[0, 1])
     error = failure(here.joined, torch.cat, cases.only(lambda rows, dim: rows == 2 or dim == 0))
     first = error.given.split("\n")[0]
     assert first.startswith("joined(tensors, dim=1); tensors [float32 [2, 2] = (")

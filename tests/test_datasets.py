@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import io
+import json
 import os
 import pickle
 import struct
@@ -27,8 +28,10 @@ def load_dataset(name):
     return module
 
 
-NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
-wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "opinions", "fashion_mnist", "keypoints")
+wardrobe, digits, faces, snapshots, housing, opinions, fashion_mnist, keypoints = map(load_dataset, NAMES)
+boxed_shapes, blood_cells = map(load_dataset, ("boxed_shapes", "blood_cells"))
+coco_scenes, coco_sample = map(load_dataset, ("coco_scenes", "coco_sample"))
 phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
 
 
@@ -43,7 +46,8 @@ def write_idx(path, array, pack=False, kind=8):
 
 
 @pytest.mark.parametrize(
-    "draw", [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate]
+    "draw",
+    [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate, opinions.generate],
 )
 def test_same_seed_same_images_whatever_the_count(draw):
     """A prefix is the same, another seed is not."""
@@ -55,7 +59,9 @@ def test_same_seed_same_images_whatever_the_count(draw):
     assert not np.array_equal(images[:9], draw(9, 6)[0])
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate])
+@pytest.mark.parametrize(
+    "draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate, opinions.generate]
+)
 def test_count_may_be_zero_but_not_negative(draw):
     """The empty set has its shape; a negative count is refused."""
     images, answers = draw(0)
@@ -94,6 +100,23 @@ def test_housing_is_a_table_in_order_that_lines_fit_well_but_not_wholly():
     assert 0.7 < 1 - left.var() / table[:, 13].var() < 0.95
 
 
+def test_the_words_of_an_opinion_say_nothing_without_their_order():
+    """A negation turns the word behind it round; how often each word stands on either side is a matter of chance."""
+    texts, labels = opinions.generate(4000, 2)
+
+    counts = {word: np.zeros(2) for word in opinions.WORDS}
+    for text, label in zip(texts, labels, strict=True):
+        words = text.split()
+        (at,) = [n for n, word in enumerate(words) if word in opinions.GOOD + opinions.BAD]
+        assert sum(word in opinions.NEGATIONS for word in words) == 1
+        turned = at > 0 and words[at - 1] in opinions.NEGATIONS
+        assert label == (words[at] in opinions.GOOD) ^ turned
+        for word in words:
+            counts[word][label] += 1
+    assert labels.mean() == 0.5
+    assert all(abs(against - pro) < 5 * np.sqrt(against + pro) for against, pro in counts.values())
+
+
 def test_a_batch_of_snapshots_is_what_python_2_wrote():
     """It takes an encoding to read it, as the published files do; the planes come back as they were."""
     images, labels = snapshots.generate(7, 3)
@@ -116,6 +139,35 @@ def test_a_snapshot_is_a_file_of_its_mode(mode):
         assert picture.size == (24, 16)
         shown = np.asarray(picture.convert("RGB"))
     assert np.array_equal(shown, image.transpose(1, 2, 0)) == (mode in ("RGB", "RGBA"))
+
+
+def test_annotations_of_scenes_say_what_is_on_them():
+    """Prefixes are the same; areas and boxes are those of the masks; crowds are run lengths; ids have gaps."""
+    scenes, fewer = coco_scenes.generate(30, 5), coco_scenes.generate(7, 5)
+
+    assert np.array_equal(scenes.images[:7], fewer.images)
+    assert (
+        scenes.annotations["annotations"][: len(fewer.annotations["annotations"])] == fewer.annotations["annotations"]
+    )
+    numbers = {image["id"]: number for number, image in enumerate(scenes.annotations["images"])}
+    found = np.zeros_like(scenes.objects)
+    for annotation in scenes.annotations["annotations"]:
+        shape = annotation["segmentation"]
+        assert isinstance(shape, dict) == (annotation["iscrowd"] == 1)
+        if isinstance(shape, dict):
+            counts = np.array(shape["counts"])
+            mask = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(40, 32).T
+            assert coco_scenes.run_lengths(mask) == shape
+        else:
+            mask = coco_scenes.rasterised(shape, 32, 40)
+        assert annotation["area"] == mask.sum()
+        assert annotation["bbox"] == coco_scenes.box(mask)
+        found[numbers[annotation["image_id"]]] |= mask
+    assert np.array_equal(found, scenes.objects)
+    assert len({a["id"] for a in scenes.annotations["annotations"]}) == len(scenes.annotations["annotations"])
+    assert 0.05 < scenes.objects.mean() < 0.4
+    with pytest.raises(ValueError, match="count is -1"):
+        coco_scenes.generate(-1)
 
 
 def linear_accuracy(train, test):
@@ -413,6 +465,83 @@ def test_keypoints_real(real_data):
     assert train.images.shape[:2] == (96, 96)
     assert train.points.shape[1] == 8
     assert len(test.points) > 0
+
+
+# Boxes
+
+
+def test_boxes_lie_round_the_shapes():
+    """Prefix-stable, inside of the picture, and as many annotations as boxes; no two files need look alike."""
+    scenes = boxed_shapes.generate(12, 5)
+    for scene, again in zip(scenes, boxed_shapes.generate(4, 5), strict=False):
+        assert np.array_equal(scene.image, again.image)
+        assert np.array_equal(scene.boxes, again.boxes)
+    for scene, (text, content) in zip(scenes, boxed_shapes.texts(12, 5), strict=True):
+        assert (scene.boxes[:, :2] < scene.boxes[:, 2:]).all()
+        assert (scene.boxes >= 0).all()
+        assert (scene.boxes[:, 2:] <= [scene.image.shape[1], scene.image.shape[0]]).all()
+        assert text.count("<bndbox>") == len(scene.labels) == len(content["objects"])
+        assert blood_cells._content(text) == content  # an XML reader of another kind
+    with pytest.raises(ValueError, match="count is -1"):
+        boxed_shapes.generate(-1)
+
+
+def test_annotations_are_never_half_used(tmp_path, monkeypatch):
+    """An unknown set is read and said to be one; a file that is damaged spoils all."""
+    folder = tmp_path / "bccd-voc" / "BCCD" / "Annotations"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    monkeypatch.setattr(blood_cells, "folders", lambda: [folder])
+    assert blood_cells.catalogue()["status"] == "absent"
+    with pytest.raises(Unavailable, match="No real annotations"):
+        blood_cells.texts()
+    (folder / "a.xml").write_text(boxed_shapes.texts(1)[0][0], encoding="utf-8")
+    assert len(blood_cells.texts()) == 1
+    assert blood_cells.catalogue()["status"] == "unknown"
+    assert not blood_cells.verified()
+    (folder / "b.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(Unavailable, match="Cannot use"):
+        blood_cells.texts()
+    (folder / "b.xml").write_bytes(b"\xff")
+    assert blood_cells.catalogue()["status"] == "damaged"
+
+
+def test_blood_cells_real(real_data):
+    """The real annotations, if this machine has them."""
+    if blood_cells.find() is None:
+        pytest.skip("no real annotations on this machine")
+    found = blood_cells.texts()
+    names = {entry["name"] for _, content in found for entry in content["objects"]}
+    assert names == set(blood_cells.CLASSES)
+    assert blood_cells.verified()
+
+
+def test_coco_sample_reads_packed_run_lengths(tmp_path, monkeypatch):
+    """Counts of one and of two characters, a difference below zero; what does not fill the picture is refused."""
+    counts = [0, 2, 3, 100, 1, 40, 2]
+    assert coco_sample.unpacked("023R3NTN1") == counts
+    path = tmp_path / "panoptic_coco_detection_format.json"
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    for width, status in ((37, "unknown"), (36, "damaged")):
+        shape = {"size": [4, width], "counts": "023R3NTN1"}
+        path.write_text(json.dumps({"images": [], "categories": [], "annotations": [{"id": 1, "segmentation": shape}]}))
+        assert coco_sample.catalogue()["status"] == status
+    assert not coco_sample.verified()
+    with pytest.raises(Unavailable, match="the run lengths of annotation 1 do not fill"):
+        coco_sample.load()
+    path.write_text("[")
+    with pytest.raises(Unavailable, match="Cannot read"):
+        coco_sample.load()
+
+
+def test_coco_sample_real(real_data):
+    """The real file, if this machine has it: each mask is as large as its annotation says."""
+    if coco_sample.find() is None:
+        pytest.skip("no real COCO file on this machine")
+    file = coco_sample.load()
+    assert len(file["annotations"]) == 50
+    for annotation in file["annotations"]:
+        assert sum(annotation["segmentation"]["counts"][1::2]) == annotation["area"]
 
 
 # Texts

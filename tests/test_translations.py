@@ -13,6 +13,7 @@ from torchgrade import i18n
 from torchgrade.course import Course
 from torchgrade.course_tools import translations
 from torchgrade.course_tools.release import release
+from torchgrade.suites import read_suite
 
 LANGUAGE = "zh_CN"
 COURSE = Course.load(ROOT)
@@ -76,15 +77,17 @@ def marked(tmp_path_factory):
     root = copy_of_mini(folder)
     course = Course.load(root)
 
-    def write(texts, target):
+    def write(texts, target, built):
         catalog = Catalog(locale="de", charset="utf-8", fuzzy=False)
         for text in dict.fromkeys(texts):
             catalog.add(text, f"⟦{text}⟧" if isinstance(text, str) else tuple(f"⟦{form}⟧" for form in text))
-        translations.compile_catalog([catalog], "de", target)
+        translations.compile_catalog([catalog], "de", target, built)
 
-    write(translations.engine_texts(), folder / "locale" / "de" / "LC_MESSAGES" / "torchgrade.mo")
+    engine = folder / "locale" / "de" / "LC_MESSAGES" / "torchgrade.mo"
+    write(translations.engine_texts(), engine, {i18n.ENGINE: translations.engine_built()})
     tasks = (text for task in course.tasks for text in translations.task_texts(task))
-    write([*translations.course_texts(course), *tasks], root / "graders" / "de.mo")
+    built = {task.stem: read_suite(task).built for task in course.tasks}
+    write([*translations.course_texts(course), *tasks], root / "graders" / "de.mo", built)
 
     def run(*command):
         environment = {**os.environ, "TORCHGRADE_LOCALE_DIR": str(folder / "locale"), "NO_COLOR": "1", "COLUMNS": "200"}
@@ -153,6 +156,9 @@ def test_an_edition_holds_no_sentence_of_a_hidden_check(tmp_path):
     import gettext
 
     with (tmp_path / "edition" / "graders" / f"{LANGUAGE}.mo").open("rb") as file:
-        texts = {text for text in gettext.GNUTranslations(file)._catalog if text}
-    assert texts
-    assert texts <= public
+        kept = {text: told for text, told in gettext.GNUTranslations(file)._catalog.items() if text}
+    lists = {i18n.BUILT.format(part=task.stem) for task in shown.tasks}
+    templates = {text for name in lists & kept.keys() for text in kept[name].split(i18n.BETWEEN)}
+    assert kept.keys() - lists
+    assert templates
+    assert (kept.keys() - lists) | templates <= public

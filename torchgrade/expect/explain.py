@@ -63,7 +63,7 @@ def _circumstances(how: dict[str, Any]) -> Iterator[str]:
 
 
 def _operand(name: str, value: Any) -> str:
-    return name if _is_array(value) or isinstance(value, (list, dict)) else repr(value)
+    return name if _is_array(value) or isinstance(value, (list, dict)) or _are_arrays(value) else repr(value)
 
 
 def _is_array(value: Any) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from support import MINI
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from torchgrade.course import Course
 from torchgrade.course_tools import inputs
@@ -66,6 +67,9 @@ def test_the_trace_tells_what_tensors_were_like() -> None:
     assert seen["kinds"] >= {"requires grad", "without grad", "3-d", "1-d", "2-d"}
     assert "infinite" not in seen["kinds"]
     assert said(space) == {}  # told once
+    with FakeTensorMode():
+        space["scaled"](torch.ones(3, 2))
+    assert said(space)["scaled"]["parameters"]["x"]["tensors"] == 0  # an export is recorded: there are no numbers
 
 
 def test_the_trace_tells_of_options_modes_and_objects() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy
 import torch
+from torch._subclasses import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from torchgrade.isolation.worker.summary import Summary, merge, new_call, new_value, packed
@@ -149,6 +150,8 @@ def type_of(value: Any) -> str:
 def note_tensor(seen: Summary, value: torch.Tensor | numpy.ndarray, ranges: bool) -> None:
     if isinstance(value, torch.Tensor) and (value.device.type != "cpu" or value.layout != torch.strided):
         return  # meta, or a stand-in
+    if isinstance(value, FakeTensor):
+        return  # an export is recorded: there are no numbers, and to ask for a length would fix it
     seen["tensors"] += 1
     dtype = str(value.dtype).removeprefix("torch.")
     seen["dtypes"].add(dtype)

@@ -1005,12 +1005,10 @@ def test_translator(submission, device, dataset, calibration, pictures):
     found, weights, wanted = found.cpu(), weights.cpu(), tgt[unseen, 1:].cpu()
     pictures.curves("training", "tenth of the steps", {"loss": expect.record(losses, [float])})
 
-    shown = range(10)
-    pictures.table("translations", {
-        "read": [worded_ids(src[unseen][n], read) for n in shown],
-        "written": [worded_ids(found[n], words) for n in shown],
-        "right": [worded_ids(wanted[n], words) for n in shown],
-    })  # fmt: skip
+    rows = [
+        [worded_ids(src[unseen][n], read), worded_ids(found[n], words), worded_ids(wanted[n], words)] for n in range(10)
+    ]
+    pictures.table("translations", ["read", "written", "right"], rows)
     maps = {
         worded_ids(src[unseen][n], read): weights[n][: int((wanted[n] != 0).sum()), : int((src[unseen][n] != 0).sum())]
         for n in range(3)

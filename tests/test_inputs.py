@@ -97,6 +97,21 @@ def test_the_trace_tells_of_options_modes_and_objects() -> None:
     assert calls["Layer.of"]["parameters"]["x"]["tensors"] == 1
 
 
+class Unwritten(np.ndarray):
+    """An array that nobody writes out."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("to write an array out runs many lines of Python, which a check may be counting")
+
+
+def test_two_arrays_are_compared_without_writing_them_out() -> None:
+    one, other = (np.ones(3).view(Unwritten) for _ in range(2))
+    for pair, different in (((one, other), True), ((one, one), False)):
+        space = traced()
+        space["Layer"].of(pair)
+        assert ("two different members" in said(space)["Layer.of"]["parameters"]["x"]["kinds"]) is different
+
+
 def holes(promise: str, *calls: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, tuple[str, ...]]:
     """By parameter of ``scaled`` what never reached it; "" stands for the calls."""
     space, coverage = traced(), inputs.Coverage()

@@ -125,7 +125,7 @@ def note_value(seen: Summary, value: Any, ranges: bool = True, level: int = 0) -
     if isinstance(value, (torch.Tensor, numpy.ndarray)):
         note_tensor(seen, value, ranges)
     elif isinstance(value, (list, tuple)) and level < 2:
-        if isinstance(value, tuple) and len(value) == 2 and level == 0 and repr(value[0]) != repr(value[1]):
+        if isinstance(value, tuple) and len(value) == 2 and level == 0 and not same(*value):
             seen["kinds"].add("two different members")
         if all(plain(item) for item in value):
             seen["values"].add(repr(value)[:80])
@@ -135,6 +135,11 @@ def note_value(seen: Summary, value: Any, ranges: bool = True, level: int = 0) -
         seen["keys"] |= {str(key) for key in list(value)[:20]}
     elif plain(value) and level == 0:
         seen["values"].add(repr(value)[:80])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Arrays are compared by identity: to write them out costs lines of Python that a check may be counting."""
+    return one is other if isinstance(one, (torch.Tensor, numpy.ndarray)) else repr(one) == repr(other)
 
 
 def plain(value: Any) -> bool:

@@ -56,6 +56,8 @@ STRANGE = {
     "\tÀ": ("", "a"),
     "e\u0301te\u0301;1,000.5\tD’accord «oui»": ("ete 1 , 000 . 5", "d accord oui"),
     "ŁÓDŹ 你hello好\tĐà": ("łodz 你 hello 好", "đa"),
+    "a\tb!\n": ("a", "b !"),
+    "龦鿪㐀㐁\tねこ 犬": ("龦 鿪 㐀㐁", "ねこ 犬"),
 }
 
 
@@ -129,7 +131,8 @@ def test_encoder_parameters(submission):
 def expect_read(submission, sizes, src, device="cpu"):
     net = submission.Encoder(**sizes)
     fill_by_shape(net)
-    outputs, hidden = net.to(device)(src.to(device))
+    net.to(device)(src.to(device))  # a second call starts from zeros, too
+    outputs, hidden = expect.not_mutated(submission, net, src.to(device))
     true_outputs, true_hidden = read(src, **sizes)
     through, behind = read(src, **sizes, lengths=src.shape[1])
     given = f"{title('Encoder', sizes)}, src {src.tolist()}"
@@ -160,7 +163,7 @@ def test_encoder_pads(submission, device):
             expect_read(submission, sizes, src, device)
 
 
-@check("the embeddings of pads are zero", points=0.5, category="robustness", hidden=True,
+@check("the embeddings of pads are zero, and get no gradient", points=0.5, category="robustness", hidden=True,
        after=[test_encoder_parameters])  # fmt: skip
 def test_pad_rows(submission):
     for sizes in SIZES:
@@ -171,6 +174,13 @@ def test_pad_rows(submission):
             row = submission.probes.pad_rows(net, pad_id, size)
             given = f"{title(name, sizes)}, the row of pad_id in the embedding"
             expect.close(row, torch.zeros(size[1]), trivial="a pad means nothing", given=given)
+            if name == "Encoder":
+                arguments = (batch_of(size[0], pad_id, (3, 1)),)
+            else:
+                _, keys, mask = questions(2, 5, sizes["hidden_size"])
+                arguments = torch.tensor([pad_id, pad_id - 1]) % size[0], torch.randn(1, 2, len(keys[0, 0])), keys, mask
+            change = submission.probes.pad_gradients(net, pad_id, size, *arguments)
+            expect.close(change, torch.zeros(size[1]), trivial="none arrives", given=f"{given}; its gradient")
 
 
 def looked(query, keys, mask, kind, scale=1.0, axis=1, late=False):
@@ -202,7 +212,7 @@ def expect_looked(submission, kind, case, given, device="cpu", say=True):
     kind = "additive" if kind is LEFT_OUT else kind
     net = submission.Attention(query.shape[1], **options)
     fill_by_shape(net)
-    found = net.to(device)(*(value.to(device) for value in case))
+    found = expect.not_mutated(submission, net.to(device), *(value.to(device) for value in case))
     truth = looked(query, keys, mask, kind)
     everything = torch.ones_like(mask)
     likely = {
@@ -256,6 +266,9 @@ def test_mask(submission):
                 )
         given = f'kind "{kind}", scores beyond 1000'
         expect_looked(submission, kind, (1e3 * query, 10 * keys, mask), given, say=False)
+        for batch in (3, 1):
+            given = f'kind "{kind}", {batch} sentences of a single token'
+            expect_looked(submission, kind, questions(batch, 1, 4, (1,) * batch), given, say=False)
 
 
 @check("gradients reach query, keys and parameters of Attention", points=0.5, category="gradients",
@@ -292,11 +305,16 @@ def test_decoder(submission, device):
         shapes = [(v, e), (3 * h, e + h), (3 * h, h), (3 * h,), (3 * h,), (v, h), (v,)]
         given = title("Decoder", {**sizes, "attention": "the mean of the keys"})
         expect.parameters(net, sum(math.prod(shape) for shape in shapes), shapes, given=given)
+        within = submission.Decoder(attention=submission.probes.layer(3, 2), **sizes)
+        given_layer = title("Decoder", {**sizes, "attention": "a module with two parameters"})
+        expect.parameters(within, None, [*shapes, (2, 3), (2,)], given=given_layer)
         for batch, lengths in ((4, (5, 2, 4, 1)), (1, (5,))):
             _, keys, mask = questions(batch, 5, h, lengths)
             token, hidden = torch.randint(0, v, (batch,)), torch.randn(1, batch, h)
             case = token, hidden, keys, mask
-            logits, state, weights = net.to(device)(*(value.to(device) for value in case))
+            logits, state, weights = expect.not_mutated(
+                submission, net.to(device), *(value.to(device) for value in case)
+            )
             true_logits, true_state = stepped(*case, **sizes)
             wrong = told(true_logits, {
                 "context and embedding are in another order: the embedding comes first": stepped(
@@ -364,9 +382,9 @@ class Known:
             found.append(ids)
         return found
 
-    def beam(self, sentence, beam_size, max_len):
-        """(ids, score) of the search that the task describes."""
-        beam = [((), 0.0)]
+    def beam(self, sentence, beam_size, max_len, apart=False):
+        """(ids, score) of the search that the task describes; ``apart``: what has ended takes no place in the beam."""
+        beam, ended = [((), 0.0)], []
         for step in range(max_len):
             grown = []
             for ids, score in beam:
@@ -376,8 +394,11 @@ class Known:
                 logs = self.logits(ids[-1] if ids else self.sos, step, sentence).double().log_softmax(0).tolist()
                 grown += [((*ids, token), score + log) for token, log in enumerate(logs)]
             grown.sort(key=lambda one: -one[1])
+            if apart:
+                ended += [one for one in grown if one[0][-1] == self.eos]
+                grown = [one for one in grown if one[0][-1] != self.eos]
             beam = grown[:beam_size]
-        return beam[0]
+        return max([*beam, *ended], key=lambda one: one[1])
 
     def best(self, sentence, max_len):
         """(ids, score) of the best of all sentences there are, found by trying each."""
@@ -396,6 +417,7 @@ class Known:
 
 
 IDS = ((1, 2, 0), (5, 0, 3), (0, 6, 4))
+ATTRIBUTES = ("sos_id", "eos_id", "pad_id")
 
 
 def sentences(known, batch=4, length=5):
@@ -419,6 +441,10 @@ def test_teacher(submission):
         known = Known(ids=ids)
         toy = known.model(submission)
         net = submission.Seq2Seq(toy.encoder, toy.decoder, *ids)
+        kept = [getattr(net, name) for name in ATTRIBUTES]
+        expect.equal(kept, list(ids), given=f"SOS, EOS, PAD = {ids}; the attributes sos_id, eos_id, pad_id")
+        given = "Seq2Seq of a known encoder and decoder; its parameters are theirs"
+        expect.parameters(net, None, [value.shape for value in (known.table, known.shift, known.lean)], given=given)
         for batch, length in ((4, 6), (1, 2), (3, 4)):
             src, tgt = sentences(known, batch), targets(known, batch, length)
             truth = known.forward(src, tgt)
@@ -431,8 +457,9 @@ def test_teacher(submission):
                 "the steps read their own tokens, not the target": known.forward(src, tgt, own=True),
             }
             given = f"SOS, EOS, PAD = {ids}; src {list(src.shape)}, tgt {list(tgt.shape)}"
-            for options in ((), (1.0,)):
-                found = net(src, tgt, *options)
+            for training, options in ((True, ()), (False, (1.0,))):
+                net.train(training)
+                found = expect.not_mutated(submission, net, src, tgt, *options)
                 expect.shape(found, truth.shape, given=given)
                 expect.close(found.detach(), truth, rtol=1e-4, atol=1e-5, likely=told(truth, likely), given=given)
 
@@ -446,8 +473,10 @@ def test_free(submission):
         src, tgt = sentences(known), targets(known)
         truth = known.forward(src, tgt, own=True)
         likely = {"the target is read although teacher_forcing is 0": known.forward(src, tgt)}
-        found, given = net(src, tgt, 0.0), f"teacher_forcing=0.0; SOS, EOS, PAD = {ids}"
-        expect.close(found.detach(), truth, rtol=1e-4, atol=1e-5, likely=told(truth, likely), given=given)
+        for training in (True, False):
+            given = f"teacher_forcing=0.0; SOS, EOS, PAD = {ids}; {'training' if training else 'evaluation'} mode"
+            found = net.train(training)(src, tgt, 0.0)
+            expect.close(found.detach(), truth, rtol=1e-4, atol=1e-5, likely=told(truth, likely), given=given)
 
 
 @check("Seq2Seq throws a coin for each step", points=0.5, category="values", after=[test_teacher, test_free],
@@ -457,7 +486,9 @@ def test_coins(submission):
     for share in (0.25, 0.7):
         known = Known(vocab_size=60, end=0.0)
         toy = known.model(submission)
-        net = submission.Seq2Seq(toy.encoder, toy.decoder, *known.ids)
+        net = submission.Seq2Seq(toy.encoder, toy.decoder).train(share > 0.5)  # the ids are the default ones
+        kept = [getattr(net, name) for name in ATTRIBUTES]
+        expect.equal(kept, [1, 2, 0], given="the defaults of sos_id, eos_id, pad_id")
         src, tgt = batch_of(60, 0, (3, 4, 2, 4)), torch.randint(3, 60, (4, steps))
         logits = net(src, tgt, share).detach()
         read, own = submission.probes.fed(toy.decoder).T, logits.argmax(2)  # (4, steps - 1)
@@ -544,6 +575,13 @@ def test_loss_gradients(submission):
         found = submission.masked_cross_entropy(logits, torch.full((2, 3), pad_id), pad_id)
         given = f"2 sentences of 3 pads, pad_id={pad_id}"
         expect.close(found.detach(), torch.tensor(0.0), trivial="no token counts", given=given)
+        expect.equal(found.requires_grad, True, given=f"{given}; whether the loss has the graph of the logits",
+                     trivial="it has")  # fmt: skip
+        (change,) = torch.autograd.grad(found, logits)
+        expect.close(change, torch.zeros(2, 3, 6), given=f"{given}; the gradient", trivial="no token counts")
+    logits, target = 150 * torch.randn(3, 4, 6), torch.tensor([[1, 2, 3, 4], [5, 1, 0, 0], [2, 0, 0, 0]])
+    found = submission.masked_cross_entropy(logits, target)
+    expect.close(found, crossed(logits, target), rtol=1e-4, atol=1e-4, given="logits of a size about 150")
 
 
 def moved(known, src, tgt, lr, steps=1, keep=False, loss=None):
@@ -565,11 +603,11 @@ def moved(known, src, tgt, lr, steps=1, keep=False, loss=None):
 
 @check("train_step does one step on the loss of the shifted target", points=1.5, category="values")
 def test_step(submission):
-    for ids in IDS:
-        known = Known(ids=ids)
+    for ids, length in zip(IDS, (6, 9, 40), strict=True):  # of long sentences the gradient is large
+        known = Known(ids=ids, end=0.4 if length < 40 else 0.0)
         model = known.model(submission).eval()
         optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
-        src, tgt = sentences(known), targets(known)
+        src, tgt = sentences(known), targets(known, 4, length)
         value, after = moved(known, src, tgt, 0.5)
         logits = known.forward(src, tgt)
         likely = {
@@ -578,7 +616,8 @@ def test_step(submission):
             "this is the loss after the step": moved(known, src, tgt, 0.5, 2)[0],
         }
         given = f"SOS, EOS, PAD = {ids}; plain descent, lr=0.5"
-        found = expect.record(submission.train_step(model, optimizer, src, tgt), float, given=given)
+        found = expect.not_mutated(submission, submission.train_step, model, optimizer, src, tgt, given=given)
+        found = expect.record(found, float, given=given)
         expect.close(found, value, rtol=1e-4, atol=1e-5, likely=told(value, likely), given=f"the loss; {given}")
         for name, got, truth in zip(("table", "shift", "lean"), parameter_values(model).values(), after, strict=True):
             expect.close(got, truth, rtol=1e-3, atol=1e-4, given=f"the decoder's {name} after the step; {given}")
@@ -594,7 +633,7 @@ def test_step_state(submission):
     for round_, forcing in enumerate((1.0, 0.0, 0.5), 1):
         arguments = (src, tgt) if round_ == 1 else (src, tgt, forcing)
         model.eval()
-        _, training, recording, _ = submission.probes.modes(model, submission.train_step, optimizer, *arguments)
+        _, training, recording, *_ = submission.probes.modes(model, submission.train_step, optimizer, *arguments)
         given = f"step {round_}, teacher_forcing={forcing}"
         expect.equal((training, recording), (True, True), because="it trains and records", given=given)
         expect.equal(submission.probes.forced(model), [forcing], because="one pass, with it", given=given,
@@ -626,20 +665,22 @@ def expect_translations(submission, known, src, max_len, say=True):
     }  # fmt: skip
     given = f"SOS, EOS, PAD = {known.ids}; {len(src)} sentences, max_len={max_len}"
     model = known.model(submission)
-    found = submission.greedy_decode(model, src, max_len)
+    found = expect.not_mutated(submission, submission.greedy_decode, model, src, max_len)
     wrong = told(truth, likely if say else {})
     expect.equal(found, truth, likely=wrong, given=given, trivial="some translations are empty")
 
 
 def ending(ids=(1, 2, 0), count=4, max_len=8):
     """A translator and sentences of which some end early, and some later or never."""
-    for _ in range(200):
+    for _ in range(2000):
         known = Known(ids=ids, end=0.3)
         src = sentences(known, count)
-        lengths = {len(row) for row in known.greedy(src, max_len)}
-        if len(lengths) > 2 and min(lengths) > 0:
+        rows = known.greedy(src, max_len)
+        lengths = {len(row) for row in rows}
+        marks = {known.pad, known.sos} <= {token for row in rows for token in row}
+        if len(lengths) > 2 and min(lengths) > 0 and marks:  # PAD and SOS are written like other tokens
             return known, src
-    raise AssertionError("no sentences of three lengths in 200 draws")
+    raise AssertionError("no sentences of three lengths, with PAD and SOS, in 2000 draws")
 
 
 @check("greedy_decode writes the likeliest token until the end", points=1.5, category="values")
@@ -668,11 +709,12 @@ def expect_measured(submission, function, *args):
     tail = (targets(known),) if args == ("tgt",) else args
     for came in (True, False):
         model = known.model(submission).train(came)
-        _, training, recording, changed = submission.probes.modes(model, function, src, *tail)
+        _, training, recording, changed, after = submission.probes.modes(model, function, src, *tail)
         given = f"a model that came in {'training' if came else 'evaluation'} mode"
         expect.equal(training, False, because="it is in evaluation mode meanwhile", given=given)
         expect.equal(recording, False, because="no gradients are recorded", given=given)
         expect.equal(changed, False, because="it comes back in its mode", given=given)
+        expect.equal(after, True, because="gradients are recorded again afterwards", given=given)
 
 
 @check("greedy_decode leaves the model as it was", points=0.5, category="robustness", after=test_greedy,
@@ -695,12 +737,12 @@ def hits(translations, tgt, known, eos=True, sos=False, pads=False, mean=False):
 
 
 def aimed(known, src, length=8):
-    """Targets that the translator hits in part: its own translations, some tokens changed or cut off."""
-    tgt = torch.full((len(src), length + 2), known.pad)
+    """Targets that the translator hits in part: its own translations, tokens changed, cut off or put behind them."""
+    tgt = torch.full((len(src), length + 3), known.pad)
+    words = [n for n in range(8) if n not in known.ids]
     for number, (row, ids) in enumerate(zip(tgt, known.greedy(src, length), strict=True)):
-        ids = ids[: max(len(ids) - number % 2, 1)]
-        words = [n for n in range(8) if n not in known.ids]
-        ids = [n if place != number % 3 and n in words else words[n % 5 - 1] for place, n in enumerate(ids)]
+        ids = [*ids, words[number]] if number % 3 == 2 else ids[: max(len(ids) - number % 3, 1)]
+        ids = [n if place != number % 4 and n in words else words[n % 5 - 1] for place, n in enumerate(ids)]
         row[: len(ids) + 2] = torch.tensor([known.sos, *ids, known.eos])
     return tgt
 
@@ -724,7 +766,8 @@ def test_accuracy(submission):
             "each sentence counts alike: it is each token that does": hits(written, tgt, known, mean=True),
         }
         given = f"SOS, EOS, PAD = {ids}; translations {written}, targets {tgt.tolist()}"
-        found = submission.token_accuracy(known.model(submission), src, tgt)
+        found = expect.not_mutated(submission, submission.token_accuracy, known.model(submission), src, tgt)
+        found = expect.record(found, float, given=given)
         expect.close(found, truth, rtol=1e-6, atol=0, likely=told(truth, likely), given=given)
 
 
@@ -737,7 +780,7 @@ def test_accuracy_modes(submission):
 def expect_beams(submission, known, src, beam_size, max_len, say=True):
     truths = [known.beam(row, beam_size, max_len) for row in src.tolist()]
     model = known.model(submission)
-    found = submission.beam_search(model, src, beam_size, max_len)
+    found = expect.not_mutated(submission, submission.beam_search, model, src, beam_size, max_len)
     given = f"SOS, EOS, PAD = {known.ids}; beam_size={beam_size}, max_len={max_len}"
     expect.equal(len(found), len(src), because="a pair for each sentence", given=given)
     for sentence, got, (ids, score) in zip(src.tolist(), found, truths, strict=True):
@@ -762,9 +805,9 @@ def expect_beams(submission, known, src, beam_size, max_len, say=True):
 @check("beam_search keeps the best beginnings in view", points=1.5, category="values")
 def test_beam(submission):
     for ids in IDS:
-        known = widening(ids)
+        known, src = widening(ids)
         for beam_size, max_len in ((2, 5), (3, 4)):
-            expect_beams(submission, known, sentences(known), beam_size, max_len)
+            expect_beams(submission, known, src, beam_size, max_len)
 
 
 @check("beam_search leaves the model as it was", points=0.5, category="robustness", after=test_beam, hidden=True)
@@ -773,14 +816,15 @@ def test_beam_modes(submission):
 
 
 def widening(ids):
-    """A translator for which a beam of 2 finds more than a beam of 1, sentence by sentence, mostly."""
-    for _ in range(200):
+    """A translator and sentences: a beam of 2 finds more than one of 1, and more still with what has ended apart."""
+    for _ in range(2000):
         known = Known(ids=ids, end=0.2)
         src = sentences(known)
         better = [known.beam(row, 2, 5)[1] > known.beam(row, 1, 5)[1] + 1e-3 for row in src.tolist()]
-        if sum(better) > 1:
-            return known
-    return known
+        apart = [known.beam(row, 2, 5, True)[1] > known.beam(row, 2, 5)[1] + 1e-3 for row in src.tolist()]
+        if sum(better) > 1 and any(apart):
+            return known, src
+    raise AssertionError("no search that finds more in a wider beam in 2000 draws")
 
 
 @check("beam_search with one is greedy, with all finds the best of all", points=0.5, category="values", after=test_beam,
@@ -861,7 +905,9 @@ def expect_bleu(submission, candidate, references, given, slips=(), **options):
     sets = (candidate, references) if many else ([candidate], [references])
     truth = score(*sets, **options)
     likely = {sentence: score(*sets, **options, **slip) for sentence, slip in dict(slips).items()}
-    found = submission.bleu(candidate, references, **options)
+    found, same = submission.probes.kept(submission.bleu, candidate, references, options)
+    expect.equal(same, True, given=f"{given}; whether candidate and references stay as they are", trivial="they stay")
+    found = expect.record(found, float, given=given)
     wrong = told(truth, likely)
     expect.close(found, truth, rtol=1e-6, atol=1e-9, likely=wrong, given=given, trivial="it may be 0 or 1")
 
@@ -879,6 +925,7 @@ ONE = (
     ),
     ("a b c d e a b c", ["a b c d e", "a b c x y z"]),
     ("x y z x y z", ["x y z x", "x y z x y z a b"]),
+    ("The cat sees the Dog and me", ["the cat sees the dog and me", "The cat sees the Dog and you"]),
 )  # fmt: skip
 
 
@@ -903,7 +950,7 @@ def test_bleu_references(submission):
         rights = [[words[n] for n in torch.randint(3, (count,))] for count in (5, 7, 3)]
         for number in range(3):
             turned = rights[number:] + rights[:number]
-            for max_n in (1, 3):
+            for max_n in (1, 3, 5):
                 given = f"max_n={max_n}; {candidate} for {turned}"
                 expect_bleu(submission, candidate, turned, given, max_n=max_n)
     long = ["a", "b", "c", "d", "e", "f", "g", "h"]
@@ -941,9 +988,12 @@ def test_smooth(submission):
             given = f"smooth={smooth}; {candidate!r} for {references}"
             slips = {"1 is added for n = 1, too": {"plus": 0}} if smooth else {}
             expect_bleu(submission, *worded(candidate, references), given, slips, smooth=smooth)
-    pairs = [worded(*pair) for pair in (*CORPUS, ("", ["a"]))]
+    pairs = [worded(*pair) for pair in (("", ["a"]), *CORPUS, ("", ["a b", "c"]))]
     candidates, references = ([pair[k] for pair in pairs] for k in (0, 1))
-    expect_bleu(submission, candidates, references, "a set with an empty candidate, smooth=True", smooth=True)
+    for smooth in (True, False):
+        given = f"a set whose first and last candidates are empty, smooth={smooth}"
+        expect_bleu(submission, candidates, references, given, smooth=smooth)
+    expect_bleu(submission, [[], []], [[["a"]], [["b", "c"]]], "a set of empty candidates", smooth=True)
 
 
 # --- all together ----------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Helpers of task 42 that run beside the submission: a translator whose every score is known, and a plain attention."""
 
+import copy
+
 import torch
 from torch import nn
 
@@ -59,11 +61,14 @@ def fed(decoder):
 
 
 def modes(model, function, *args):
-    """[result, whether some pass was in training mode, whether some pass recorded, whether the mode is another now]."""
+    """[result, whether some pass was in training mode, whether some pass recorded, whether the mode is another now,
+    whether gradients are recorded afterwards]."""
     before, model.decoder.passes = [part.training for part in model.modules()], []
-    result = function(model, *args)
+    with torch.enable_grad():
+        result = function(model, *args)
+        after = torch.is_grad_enabled()
     training, recording = (any(one[k] for one in model.decoder.passes) for k in (0, 1))
-    return [result, training, recording, [part.training for part in model.modules()] != before]
+    return [result, training, recording, [part.training for part in model.modules()] != before, after]
 
 
 def forced(model):
@@ -110,7 +115,27 @@ def written(model, src, tgt):
 
 
 def pad_rows(net, pad_id, size):
-    """The row of ``pad_id`` in the embedding, the parameter of this size; and whether a backward pass gives it a
-    gradient, by ``net`` called with nothing but pads in front of one other token."""
+    """The row of ``pad_id`` in the embedding, the parameter of this size."""
+    return table_of(net, size)[pad_id].detach().clone()
+
+
+def pad_gradients(net, pad_id, size, *arguments):
+    """The gradient of that row, by a call of the network."""
+    table = table_of(net, size)
+    (change,) = torch.autograd.grad(net(*arguments)[0].square().sum(), table)
+    return change[pad_id]
+
+
+def table_of(net, size):
     (table,) = [parameter for parameter in net.parameters() if tuple(parameter.shape) == tuple(size)]
-    return table[pad_id].detach().clone()
+    return table
+
+
+def layer(*sizes):
+    return nn.Linear(*sizes)
+
+
+def kept(function, candidate, references, options):
+    """[the score, whether the lists are then what they were]."""
+    before = copy.deepcopy([candidate, references])
+    return [function(candidate, references, **options), [candidate, references] == before]

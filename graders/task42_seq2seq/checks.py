@@ -266,6 +266,8 @@ def test_mask(submission):
                 )
         given = f'kind "{kind}", scores beyond 1000'
         expect_looked(submission, kind, (1e3 * query, 10 * keys, mask), given, say=False)
+        given = f'kind "{kind}", scores far below 0'
+        expect_looked(submission, kind, (1e6 * query.abs() + 1e6, -1e6 * keys.abs() - 1e6, mask), given, say=False)
         for batch in (3, 1):
             given = f'kind "{kind}", {batch} sentences of a single token'
             expect_looked(submission, kind, questions(batch, 1, 4, (1,) * batch), given, say=False)
@@ -280,6 +282,12 @@ def test_attention_gradients(submission):
         keys.requires_grad_()
         net = submission.Attention(6, kind)
         expect.gradient_flow(net(query, keys, mask)[0], query, keys, module=net, given=f'kind "{kind}"')
+        fill_by_shape(net)
+        weight = torch.randn(4, 6)
+        found = torch.autograd.grad(net(query, keys, mask)[0], (query, keys), weight)
+        truth = torch.autograd.grad(looked(query, keys, mask, kind)[0], (query, keys), weight)
+        for name, one, other in zip(("query", "keys"), found, truth, strict=True):
+            expect.close(one, other, scale=1e-3, given=f'kind "{kind}", the gradient of {name}')
     for kind in ("general", "Dot", ""):
         expect.raises("ValueError", submission.Attention, 6, kind, given=f"kind={kind!r}")
 
@@ -769,6 +777,12 @@ def test_accuracy(submission):
         found = expect.not_mutated(submission, submission.token_accuracy, known.model(submission), src, tgt)
         found = expect.record(found, float, given=given)
         expect.close(found, truth, rtol=1e-6, atol=0, likely=told(truth, likely), given=given)
+        for row, target in zip(src, tgt, strict=True):
+            row, target = row[None], target[None, : int((target != known.pad).nonzero().max()) + 1]
+            written = known.greedy(row, target.shape[1] - 1)
+            given = f"SOS, EOS, PAD = {ids}; the translation {written[0]}, the target {target.tolist()[0]}"
+            found = submission.token_accuracy(known.model(submission), row, target)
+            expect.close(found, hits(written, target, known), rtol=1e-6, atol=0, given=given)
 
 
 @check("token_accuracy leaves the model as it was", points=0.5, category="robustness", after=test_accuracy,

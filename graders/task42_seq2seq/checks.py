@@ -57,6 +57,7 @@ STRANGE = {
     "e\u0301te\u0301;1,000.5\tD’accord «oui»": ("ete 1 , 000 . 5", "d accord oui"),
     "ŁÓDŹ 你hello好\tĐà": ("łodz 你 hello 好", "đa"),
     "a\tb!\n": ("a", "b !"),
+    "Große Straße\tGRÜßE": ("große straße", "gruße"),
     "龦鿪㐀㐁\tねこ 犬": ("龦 鿪 㐀㐁", "ねこ 犬"),
 }
 
@@ -230,6 +231,9 @@ def expect_looked(submission, kind, case, given, device="cpu", say=True):
         true = truth[place].to(device)
         expect.shape(found[place], true.shape, given=f"{given}; {what}")
         expect.close(found[place].detach(), true, rtol=1e-3, atol=1e-4, likely=wrong, given=f"{given}; {what}")
+    sums = found[1].detach().sum(1)
+    expect.close(sums, torch.ones_like(sums), rtol=1e-5, atol=1e-5, trivial="weights add up to 1",
+                 given=f"{given}; the sums of the weights")  # fmt: skip
     return found
 
 
@@ -361,19 +365,20 @@ class Known:
     def model(self, submission):
         return submission.probes.translator(self.table, self.shift, self.lean, self.ids)
 
-    def logits(self, token, step, sentence, pads=False):
-        """Scores (V,) after a token; ``pads``: they are not masked."""
+    def logits(self, tokens, sentence, pads=False, still=False):
+        """Scores (V,) after tokens, SOS first; ``pads``: they are not masked, ``still``: each step is the first."""
+        state = 0 if still else sum(1 + token % 3 / 4 for token in tokens[:-1])
         total = sum((n + 1) / 8 for n in sentence if pads or n != self.pad)
-        return self.table[token] + step * self.shift + total * self.lean
+        return self.table[tokens[-1]] + state * self.shift + total * self.lean
 
     def forward(self, src, tgt, own=False, pads=False, ahead=0, still=False):
         """Logits (B, T - 1, V). ``own``: from the second step on its own tokens are read."""
         rows = []
         for sentence, target in zip(src.tolist(), tgt.tolist(), strict=True):
-            row = []
+            row, tokens = [], []
             for step in range(len(target) - 1):
-                token = int(row[-1].argmax()) if own and step else target[step + ahead]
-                row.append(self.logits(token, 0 if still else step, sentence, pads))
+                tokens.append(int(row[-1].argmax()) if own and step else target[step + ahead])
+                row.append(self.logits(tokens, sentence, pads, still))
             rows.append(torch.stack(row))
         return torch.stack(rows)
 
@@ -381,9 +386,9 @@ class Known:
         """Its translations; ``on``: with all that comes after the first EOS, and EOS itself."""
         found = []
         for sentence in src.tolist():
-            token, ids = self.sos, []
-            for step in range(max_len):
-                token = int(self.logits(token, step, sentence).argmax())
+            ids = []
+            for _ in range(max_len):
+                token = int(self.logits([self.sos, *ids], sentence).argmax())
                 if token == self.eos and not on:
                     break
                 ids.append(token)
@@ -393,13 +398,13 @@ class Known:
     def beam(self, sentence, beam_size, max_len, apart=False):
         """(ids, score) of the search that the task describes; ``apart``: what has ended takes no place in the beam."""
         beam, ended = [((), 0.0)], []
-        for step in range(max_len):
+        for _ in range(max_len):
             grown = []
             for ids, score in beam:
                 if ids[-1:] == (self.eos,):
                     grown.append((ids, score))
                     continue
-                logs = self.logits(ids[-1] if ids else self.sos, step, sentence).double().log_softmax(0).tolist()
+                logs = self.logits([self.sos, *ids], sentence).double().log_softmax(0).tolist()
                 grown += [((*ids, token), score + log) for token, log in enumerate(logs)]
             grown.sort(key=lambda one: -one[1])
             if apart:
@@ -413,10 +418,9 @@ class Known:
         every = []
         for ids in itertools.product(range(len(self.lean)), repeat=max_len):
             ids = ids[: ids.index(self.eos) + 1] if self.eos in ids else ids
-            score, token = 0.0, self.sos
+            score = 0.0
             for step, new in enumerate(ids):
-                score += float(self.logits(token, step, sentence).double().log_softmax(0)[new])
-                token = new
+                score += float(self.logits([self.sos, *ids[:step]], sentence).double().log_softmax(0)[new])
             every.append((ids, score))
         return max(every, key=lambda one: one[1])
 
@@ -443,7 +447,7 @@ def targets(known, batch=4, length=6):
     return tgt
 
 
-@check("Seq2Seq feeds the target, shifted by one, where it is forced to", points=1.5, category="values")
+@check("Seq2Seq feeds the target, shifted by one, where it is forced to", points=1, category="values")
 def test_teacher(submission):
     for ids in IDS:
         known = Known(ids=ids)
@@ -453,8 +457,9 @@ def test_teacher(submission):
         expect.equal(kept, list(ids), given=f"SOS, EOS, PAD = {ids}; the attributes sos_id, eos_id, pad_id")
         given = "Seq2Seq of a known encoder and decoder; its parameters are theirs"
         expect.parameters(net, None, [value.shape for value in (known.table, known.shift, known.lean)], given=given)
-        for batch, length in ((4, 6), (1, 2), (3, 4)):
+        for batch, length, pads in ((4, 6, 0), (1, 2, 0), (3, 4, 0), (1, 4, 2)):
             src, tgt = sentences(known, batch), targets(known, batch, length)
+            tgt = torch.cat([tgt, torch.full((batch, pads), known.pad)], 1)
             truth = known.forward(src, tgt)
             likely = {
                 "the step reads the very token that it shall predict: the target is not shifted": known.forward(
@@ -511,6 +516,28 @@ def test_coins(submission):
         near = 6 * math.sqrt(share * (1 - share) / (steps - 2))
         found = float(taught.double().mean())
         expect.between(found, share - near, share + near, unit="of the steps that read the target", given=given)
+
+
+@check("gradients flow through Decoder, and through all steps of Seq2Seq", points=0.5, category="gradients",
+       after=[test_decoder, test_teacher], hidden=True)  # fmt: skip
+def test_flow(submission):
+    for sizes in SIZES:
+        v, h = sizes["vocab_size"], sizes["hidden_size"]
+        net = submission.Decoder(attention=submission.probes.mean_attention(), **sizes)
+        for batch, length in ((4, 5), (2, 1)):
+            _, keys, mask = questions(batch, length, h, [length] * batch)
+            token, hidden = torch.randint(0, v, (batch,)), torch.randn(1, batch, h, requires_grad=True)
+            given = f"{title('Decoder', sizes)}, the logits of {len(keys)} tokens"
+            expect.gradient_flow(net(token, hidden, keys.requires_grad_(), mask)[0], hidden, keys, given=given)
+    for ids in IDS:
+        known = Known(ids=ids)
+        toy = known.model(submission)
+        net = submission.Seq2Seq(toy.encoder, toy.decoder, *ids)
+        src, tgt = sentences(known), targets(known)
+        for forcing in (1.0, 0.0):
+            found, truth = submission.probes.encoder_gradients(net, toy, src, tgt, forcing)
+            given = f"the gradient at the encoder's keys and first state, teacher_forcing={forcing}"
+            expect.close(found, truth, scale=1e-3, given=given)
 
 
 def crossed(logits, target, pad_id=0, kind="tokens"):
@@ -646,6 +673,15 @@ def test_step_state(submission):
         expect.equal((training, recording), (True, True), because="it trains and records", given=given)
         expect.equal(submission.probes.forced(model), [forcing], because="one pass, with it", given=given,
                      trivial="it may be 1")  # fmt: skip
+    model = known.model(submission)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    submission.probes.spoil_gradients(model)
+    submission.train_step(model, optimizer, src, tgt)
+    given = "a model whose parameters have gradients from before; after the step, the decoder's"
+    for name, got, truth in zip(
+        ("table", "shift", "lean"), parameter_values(model).values(), moved(known, src, tgt, 0.5)[1], strict=True
+    ):
+        expect.close(got, truth, rtol=1e-3, atol=1e-4, given=f"{given} {name}")
     model = known.model(submission)
     optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
     for steps in (1, 2, 3):
@@ -806,7 +842,7 @@ def expect_beams(submission, known, src, beam_size, max_len, say=True):
         right = known.ended(ids)
         expect.equal(list(expect.record(got[0], [int], given=shown)), right, trivial="it may be empty", given=shown,
                      likely=told(right, likely if say else {}))  # fmt: skip
-        without = score - float(known.logits(([known.sos, *ids])[-2], len(ids) - 1, sentence).log_softmax(0)[ids[-1]])
+        without = score - float(known.logits([known.sos, *ids[:-1]], sentence).log_softmax(0)[ids[-1]])
         likely = {
             "the score is that of probabilities: their logarithms are added": math.exp(score),
             "the score is divided by the length": score / len(ids),
@@ -939,6 +975,7 @@ ONE = (
     ),
     ("a b c d e a b c", ["a b c d e", "a b c x y z"]),
     ("x y z x y z", ["x y z x", "x y z x y z a b"]),
+    ("ab c x", ["a bc ab x c"]),
     ("The cat sees the Dog and me", ["the cat sees the dog and me", "The cat sees the Dog and you"]),
 )  # fmt: skip
 
@@ -977,7 +1014,7 @@ def test_bleu_references(submission):
 CORPUS = (
     ("a b c d e f g h", ["a b c d e f g x"]),
     ("a b", ["a b c"]),
-    ("the cat sat on the mat today", ["the cat sat on a mat", "the cat sat on the mat"]),
+    ("the cat sat on the mat today", ["the cat sat on a mat", "the cat sat on the mat", "a cat"]),
     ("x", ["y z"]),
 )
 

@@ -7,14 +7,18 @@ from torch import nn
 
 
 class KnownEncoder(nn.Module):
-    """Keys (B, S, 1) from the ids, and a first state (1, B, 1) of zeros."""
+    """Keys (B, S, 1) from the ids, and a first state (1, B, 1) of zeros. Both are noted."""
 
     def forward(self, src):
-        return (src.float() + 1)[..., None] / 8, torch.zeros(1, len(src), 1)
+        self.made = (src.float() + 1)[..., None] / 8, torch.zeros(1, len(src), 1)
+        return tuple(value.requires_grad_(self.watched) for value in self.made)
+
+    watched = False
 
 
 class KnownDecoder(nn.Module):
-    """Logits of the token's row, of the number of steps, which is the state, and of the keys that the mask lets in."""
+    """Logits of the token's row, of the state, which is a sum over the tokens before, and of the keys that the mask
+    lets in."""
 
     def __init__(self, table, shift, lean):
         super().__init__()
@@ -26,7 +30,7 @@ class KnownDecoder(nn.Module):
         self.tokens.append(token.tolist())
         read = (keys[..., 0] * mask).sum(1, keepdim=True)  # (B, 1)
         logits = self.table[token] + hidden[-1] * self.shift + read * self.lean
-        return logits, hidden + 1, mask / mask.sum(1, keepdim=True)
+        return logits, hidden + 1 + (token % 3 / 4)[None, :, None], mask / mask.sum(1, keepdim=True)
 
 
 class KnownTranslator(nn.Module):
@@ -69,6 +73,23 @@ def modes(model, function, *args):
         after = torch.is_grad_enabled()
     training, recording = (any(one[k] for one in model.decoder.passes) for k in (0, 1))
     return [result, training, recording, [part.training for part in model.modules()] != before, after]
+
+
+def encoder_gradients(net, translator, src, tgt, forcing):
+    """[at keys and first state, by the network of the same encoder and decoder; by the known translator]."""
+    translator.encoder.watched, found, weight = True, [], None
+    for model in (net, translator):
+        logits = model(src, tgt, forcing)
+        weight = torch.randn(logits.shape) if weight is None else weight
+        changes = torch.autograd.grad((logits * weight).sum(), translator.encoder.made)
+        found.append(torch.cat([change.flatten() for change in changes]))
+    translator.encoder.watched = False
+    return found
+
+
+def spoil_gradients(model):
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
 
 
 def forced(model):

@@ -81,7 +81,7 @@ def encoder_gradients(net, translator, src, tgt, forcing):
     for model in (net, translator):
         logits = model(src, tgt, forcing)
         weight = torch.randn(logits.shape) if weight is None else weight
-        changes = torch.autograd.grad((logits * weight).sum(), translator.encoder.made)
+        changes = torch.autograd.grad((logits * weight).sum(), translator.encoder.made, materialize_grads=True)
         found.append(torch.cat([change.flatten() for change in changes]))
     translator.encoder.watched = False
     return found
@@ -143,7 +143,7 @@ def pad_rows(net, pad_id, size):
 def pad_gradients(net, pad_id, size, *arguments):
     """The gradient of that row, by a call of the network."""
     table = table_of(net, size)
-    (change,) = torch.autograd.grad(net(*arguments)[0].square().sum(), table)
+    (change,) = torch.autograd.grad(net(*arguments)[0].square().sum(), table, materialize_grads=True)
     return change[pad_id]
 
 

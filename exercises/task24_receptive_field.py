@@ -21,7 +21,8 @@ So one unit at the end sees 8 pixels, 0 to 7, and their middle is 3.5.
 Conventions:
 
 - All kernels, strides, paddings and dilations are the same for rows and columns. A module may keep such a setting
-  as a number or as a pair of equal numbers.
+  as a number or as a pair of equal numbers; a word, as in padding="same", does not occur.
+- A class that is derived from a layer's is such a layer, too.
 - A multiply-add (MAC) is one product and one sum, and counts once. Papers that count operations (FLOPs) get twice
   as many: say which one you mean. Adding a bias, normalising, pooling and activations take no multiply-adds here.
 - A layer that stands in two places of a network has one set of parameters, and works twice.
@@ -69,13 +70,14 @@ def count_macs(model: nn.Module, input_size) -> int:
     ``input_size`` is the size of one sample, without the axis of the batch, as in (1, 28, 28). A convolution takes one
     multiply-add for each weight of a filter at each place of its *output*, for every filter; groups make the filters
     smaller. A linear layer takes in_features * out_features for each vector that it is given: one for a sample that
-    is flat, L for a sample (L, in_features). A layer that works twice counts twice, and one that is not
-    called does not count. Other layers count nothing.
+    is flat, L for a sample (L, in_features), H * W for (H, W, in_features). A layer that works twice counts twice, and
+    one that is not called does not count. Other layers (norms, pools, activations and the like) count nothing.
 
     nn.Conv2d(1, 32, 5, padding=2) on (1, 28, 28): 25 weights * 32 filters * 28 * 28 places = 627,200.
 
     The layers are those that run when the network is called; they may lie within each other as deep as
-    they like. All parameters lie on one device, in one floating dtype; the sample has to, as well.
+    they like. All parameters lie on one device, in one floating dtype; the sample has to, as well. A network without
+    parameters takes 0.
     """
     # TODO: let a forward hook on each layer look at its output while one sample of zeros runs through.
     raise NotImplementedError
@@ -121,7 +123,8 @@ def linear_to_conv(linear: nn.Linear, c, h, w) -> nn.Conv2d:
     pass. flatten takes the channels one after the other, and in each the rows one after the other.
 
     The convolution has parameters of its own, with the same values, in the same dtype and on the same device; changing
-    one of the two layers later does not change the other. It has a bias when ``linear`` has one. Both train on.
+    one of the two layers later does not change the other. It has a bias when ``linear`` has one. Its parameters require
+    gradients; ``linear`` is left as it was.
 
     Raises ValueError when c * h * w is not in_features.
     """
@@ -141,7 +144,8 @@ def empirical_receptive_field(model: nn.Module) -> int:
     nn.BatchNorm2d, nn.ReLU, nn.Dropout, and windows that receptive_field passes over, such as nn.LPPool2d(2, 3, 2) with
     a kernel of 3 and stride 2: so measure, and do not calculate. The input has as many channels as the first
     convolution takes, or one without a convolution. The unit in the middle means all its channels together.
-    Choose a picture so large that the field does not reach its border: up to 250 pixels are asked for.
+    Choose a picture so large that the field does not reach its border: up to 250 pixels, of up to 20 convolutions, are
+    asked for.
 
     conv 3 x 3, pool 2 x 2, conv 3 x 3 give 8.
     """

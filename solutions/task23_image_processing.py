@@ -18,7 +18,8 @@ Conventions:
 
 - A picture is (H, W) when it is grey and (3, H, W) when it has colours: red, green, blue, one plane after the other.
   It has one pixel at least.
-- Its numbers run from 0 to 255, dark to bright, and are uint8 or float32. Its order in memory may be any.
+- Its numbers run from 0 to 255, dark to bright, and are uint8 or float32. Its order in memory may be any. dilate,
+  erode, open_ and close_ take any float32 numbers, as in a difference of two pictures.
 - Bytes wrap round: 200 + 100 is 44 in uint8. Convert before you calculate. Where a uint8 result is asked for, numbers
   are rounded to the nearest whole number and those below 0 or above 255 are set to 0 or 255 (clamped). A number
   that lies in the middle between two whole ones may go either way.
@@ -83,7 +84,7 @@ def rgb_to_gray(img: Tensor, method="float") -> Tensor:
     - "shift": (77 R + 151 G + 28 B) / 256 in the same way: dividing by 256 is a shift by 8 bits, >> 8. (A formula that
       is often copied has 28 for red and 77 for blue. That is a slip: it makes red dark.)
     - "mean": (R + G + B) / 3. The result is float32;
-    - "green": the plane of green as it is, in the dtype of the picture.
+    - "green": the plane of green as it is, in the dtype of the picture (a view or a copy).
 
     The colour (200, 100, 50) becomes 124.5, 124, 124, 116.67 and 100. Full red, (255, 0, 0), becomes 76.5, 76, 76, 85
     and 0.
@@ -139,7 +140,7 @@ def rgb_to_hsv(img: Tensor) -> Tensor:
           60 * (0 + (G - B) / (M - m))   where red is the largest
           60 * (2 + (B - R) / (M - m))   where green is the largest
           60 * (4 + (R - G) / (M - m))   where blue is the largest
-      and 360 is added to what is negative. Grey (M = m) has 0.
+      and 360 is added to what is negative (just below 0 that may round to 360). Grey (M = m) has 0.
 
     (200, 100, 50) has the hue 60 * 50 / 150 = 20, the saturation 75 and the value 78.43. (255, 0, 51) has the hue
     60 * -51 / 255 = -12, which is 348.
@@ -317,14 +318,14 @@ def bilateral_filter(img: Tensor, size, sigma_space, sigma_color) -> Tensor:
 def dilate(img: Tensor, element=3) -> Tensor:
     """Let bright places grow: each pixel becomes the largest number under the element. Size and dtype stay.
 
-    ``element`` says which neighbours count. It is an odd number n, for all n x n of them, or a table (h, w) with
-    an odd number of rows and columns, of booleans or of 0 and 1, in which the middle is set.
+    ``element`` says which neighbours count. It is an odd number n, for all n x n of them, or a table, a tensor (h, w)
+    with an odd number of rows and columns, of booleans or of 0 and 1, in which the middle is set.
 
     Under erode the middle of the table lies on the pixel, and where the table is set, the neighbour counts. dilate
     turns the table by 180 degrees first. So one bright pixel grows into the table as it is: a 1 on black, dilated
     with [[0, 1, 1]], becomes a 1 with another one on its right.
 
-    What lies beyond the border never counts, not even for pictures of negative numbers.
+    What lies beyond the border never counts, not even where all numbers are negative, or above 255.
 
     Raises ValueError for an even number, and for a table with an even number of rows or columns.
     """

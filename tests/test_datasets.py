@@ -28,8 +28,9 @@ def load_dataset(name):
     return module
 
 
-NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "fashion_mnist", "keypoints")
-wardrobe, digits, faces, snapshots, housing, fashion_mnist, keypoints = map(load_dataset, NAMES)
+NAMES = ("wardrobe", "digits", "faces", "snapshots", "housing", "opinions", "fashion_mnist", "keypoints")
+wardrobe, digits, faces, snapshots, housing, opinions, fashion_mnist, keypoints = map(load_dataset, NAMES)
+boxed_shapes, blood_cells = map(load_dataset, ("boxed_shapes", "blood_cells"))
 coco_scenes, coco_sample = map(load_dataset, ("coco_scenes", "coco_sample"))
 phrases, anki, reviews = map(load_dataset, ("phrases", "anki", "reviews"))
 
@@ -45,7 +46,8 @@ def write_idx(path, array, pack=False, kind=8):
 
 
 @pytest.mark.parametrize(
-    "draw", [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate]
+    "draw",
+    [wardrobe.generate, digits.generate, faces.generate, faces.portraits, snapshots.generate, opinions.generate],
 )
 def test_same_seed_same_images_whatever_the_count(draw):
     """A prefix is the same, another seed is not."""
@@ -57,7 +59,9 @@ def test_same_seed_same_images_whatever_the_count(draw):
     assert not np.array_equal(images[:9], draw(9, 6)[0])
 
 
-@pytest.mark.parametrize("draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate])
+@pytest.mark.parametrize(
+    "draw", [wardrobe.generate, digits.generate, faces.generate, snapshots.generate, opinions.generate]
+)
 def test_count_may_be_zero_but_not_negative(draw):
     """The empty set has its shape; a negative count is refused."""
     images, answers = draw(0)
@@ -94,6 +98,23 @@ def test_housing_is_a_table_in_order_that_lines_fit_well_but_not_wholly():
     x = np.column_stack([table[:, :13], np.ones(506)])
     left = table[:, 13] - x @ np.linalg.lstsq(x, table[:, 13], rcond=None)[0]
     assert 0.7 < 1 - left.var() / table[:, 13].var() < 0.95
+
+
+def test_the_words_of_an_opinion_say_nothing_without_their_order():
+    """A negation turns the word behind it round; how often each word stands on either side is a matter of chance."""
+    texts, labels = opinions.generate(4000, 2)
+
+    counts = {word: np.zeros(2) for word in opinions.WORDS}
+    for text, label in zip(texts, labels, strict=True):
+        words = text.split()
+        (at,) = [n for n, word in enumerate(words) if word in opinions.GOOD + opinions.BAD]
+        assert sum(word in opinions.NEGATIONS for word in words) == 1
+        turned = at > 0 and words[at - 1] in opinions.NEGATIONS
+        assert label == (words[at] in opinions.GOOD) ^ turned
+        for word in words:
+            counts[word][label] += 1
+    assert labels.mean() == 0.5
+    assert all(abs(against - pro) < 5 * np.sqrt(against + pro) for against, pro in counts.values())
 
 
 def test_a_batch_of_snapshots_is_what_python_2_wrote():
@@ -444,6 +465,55 @@ def test_keypoints_real(real_data):
     assert train.images.shape[:2] == (96, 96)
     assert train.points.shape[1] == 8
     assert len(test.points) > 0
+
+
+# Boxes
+
+
+def test_boxes_lie_round_the_shapes():
+    """Prefix-stable, inside of the picture, and as many annotations as boxes; no two files need look alike."""
+    scenes = boxed_shapes.generate(12, 5)
+    for scene, again in zip(scenes, boxed_shapes.generate(4, 5), strict=False):
+        assert np.array_equal(scene.image, again.image)
+        assert np.array_equal(scene.boxes, again.boxes)
+    for scene, (text, content) in zip(scenes, boxed_shapes.texts(12, 5), strict=True):
+        assert (scene.boxes[:, :2] < scene.boxes[:, 2:]).all()
+        assert (scene.boxes >= 0).all()
+        assert (scene.boxes[:, 2:] <= [scene.image.shape[1], scene.image.shape[0]]).all()
+        assert text.count("<bndbox>") == len(scene.labels) == len(content["objects"])
+        assert blood_cells._content(text) == content  # an XML reader of another kind
+    with pytest.raises(ValueError, match="count is -1"):
+        boxed_shapes.generate(-1)
+
+
+def test_annotations_are_never_half_used(tmp_path, monkeypatch):
+    """An unknown set is read and said to be one; a file that is damaged spoils all."""
+    folder = tmp_path / "bccd-voc" / "BCCD" / "Annotations"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TORCHGRADE_DATA", str(tmp_path))
+    monkeypatch.setattr(blood_cells, "folders", lambda: [folder])
+    assert blood_cells.catalogue()["status"] == "absent"
+    with pytest.raises(Unavailable, match="No real annotations"):
+        blood_cells.texts()
+    (folder / "a.xml").write_text(boxed_shapes.texts(1)[0][0], encoding="utf-8")
+    assert len(blood_cells.texts()) == 1
+    assert blood_cells.catalogue()["status"] == "unknown"
+    assert not blood_cells.verified()
+    (folder / "b.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(Unavailable, match="Cannot use"):
+        blood_cells.texts()
+    (folder / "b.xml").write_bytes(b"\xff")
+    assert blood_cells.catalogue()["status"] == "damaged"
+
+
+def test_blood_cells_real(real_data):
+    """The real annotations, if this machine has them."""
+    if blood_cells.find() is None:
+        pytest.skip("no real annotations on this machine")
+    found = blood_cells.texts()
+    names = {entry["name"] for _, content in found for entry in content["objects"]}
+    assert names == set(blood_cells.CLASSES)
+    assert blood_cells.verified()
 
 
 def test_coco_sample_reads_packed_run_lengths(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
 
 
 def test_every_kind_is_drawn(tmp_path):
-    """Curves with a hole and of the length zero, a grid, faces with a missing point, masks and no mask."""
+    """Curves with a hole and of the length zero, a grid, rows, a missing point, boxes and masks, matrices."""
     pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
     shown = []
     fixture = Pictures(shown.append)
@@ -47,8 +47,15 @@ def test_every_kind_is_drawn(tmp_path):
     points = torch.rand(3, 4, 2) * 8
     points[0, 0, 0] = math.nan
     fixture.keypoints("points", torch.rand(3, 8, 8), torch.rand(3, 4, 2) * 8, points)
+    fixture.heatmaps("attention", {"zeros": torch.zeros(1, 2), "NaN": torch.tensor([[math.nan, 2.0]])}, "query", "key")
+    fixture.heatmaps("many", {str(number): torch.rand(200, 300) for number in range(9)}, "row", "column")
+    assert (len(shown[4]["maps"]), len(shown[4]["maps"]["0"]), len(shown[4]["maps"]["0"][0])) == (8, 128, 128)
+    fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.tensor([[-2.0, 1, 5, 6]]), "none": torch.zeros(0, 4)})
+    fixture.boxes("boxes", torch.rand(8, 9), {"all": torch.rand(60, 4)}, truth=torch.tensor([[1, 1, 3, 4]]))
     fixture.masks("masks", torch.rand(3, 8, 9), torch.rand(3, 8, 9) > 0.5, torch.zeros(3, 8, 9, dtype=torch.bool))
+    fixture.rows("redrawn", {"real": torch.rand(9, 3, 4, 6) * 3 - 1, "drawn": torch.full((1, 3, 4, 6), math.nan)})
     assert shown[1]["images"]["shape"] == [64, 8, 8]
+    assert [row["images"]["shape"] for row in shown[-1]["rows"]] == [[8, 4, 6, 3], [1, 4, 6, 3]]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"
         pictures.draw(picture, "a title", path, {"train": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]})

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchgrade.authoring import check, expect, grid, on_meta, traces_left
+from torchgrade.authoring import check, expect, grid, traces_left
 
 # Receptive fields
 
@@ -259,6 +259,10 @@ def test_modules(submission):
     )
     pool = submission.make(nn.MaxPool2d, 5, 2, 1, 2)
     triple(submission, pool, field([(5, 2, 1, 2)]), given="one MaxPool2d(5, 2, 1, 2)")
+    own = submission.probes.stack([block, [tail]], ["Conv2d", "MaxPool2d", "AvgPool2d", "Sequential"])
+    triple(submission, own, field(both),
+           given="the same layers, of classes that are derived from Conv2d, MaxPool2d, AvgPool2d and Sequential",
+           likely={"derived classes are passed over": [1.0, 1.0, 0.0]})  # fmt: skip
 
 
 @check("a layer that stands in two places counts in both", points=0.5, category="values", after=test_modules,
@@ -307,6 +311,11 @@ def test_params_of_all_kinds(submission):
     twice = submission.probes.same_layer_twice(modules(conv(1, 1, 3))[0], modules(layer("ReLU"))[0])
     expect.equal(submission.count_params(twice), 10, given="one Conv2d(1, 1, 3) in two places of an nn.Sequential",
                  likely={"the layer is counted twice": 20})  # fmt: skip
+    expect.equal(
+        submission.count_params(submission.probes.gained()), 30, because="1 + 8 + 8 + 3 + 10",
+        given="a parameter without axes, two GroupNorm(2, 4), PReLU(3), Embedding(5, 2)",
+        likely={"parameters without axes are left out": 29, "parameters with equal values count once": 22},
+    )  # fmt: skip
 
 
 # Multiply-adds
@@ -349,9 +358,9 @@ def test_grouped_macs(submission):
     net = submission.make(nn.Conv2d, 8, 12, 3, groups=4, bias=False)
     macs_of(submission, net, (8, 5, 6), 12 * 2 * 9 * 12, given="nn.Conv2d(8, 12, 3, groups=4), on (8, 5, 6)",
             likely={"every filter is taken to see all channels": 12 * 8 * 9 * 12})  # fmt: skip
-    net = submission.make(nn.Conv2d, 2, 3, (3, 1), dilation=(2, 1), padding=(1, 0))
-    macs_of(submission, net, (2, 7, 4), 3 * 2 * 3 * 5 * 4,
-            given="nn.Conv2d(2, 3, (3, 1), dilation=(2, 1), padding=(1, 0)), on (2, 7, 4)")  # fmt: skip
+    net = submission.make(nn.Conv2d, 2, 3, 3, dilation=2, padding=1)
+    macs_of(submission, net, (2, 7, 6), 3 * 2 * 9 * 5 * 4,
+            given="nn.Conv2d(2, 3, 3, dilation=2, padding=1), on (2, 7, 6)")  # fmt: skip
 
 
 @check("count_macs counts linear layers, once for each vector", points=1, category="values")
@@ -370,6 +379,8 @@ def test_linear_macs(submission):
     )
     macs_of(submission, net, (5, 20), 700, given="nn.Linear(20, 7), on (5, 20)",
             likely={"only one of the 5 vectors is counted": 140})  # fmt: skip
+    macs_of(submission, net, (3, 5, 20), 2100, given="nn.Linear(20, 7), on (3, 5, 20)",
+            likely={"only one of two axes is counted": 420})  # fmt: skip
 
 
 @check("count_macs adds up a network, and only its convolutions and Linear", points=1, category="values",
@@ -390,6 +401,12 @@ def test_network_macs(submission):
             "only the layers of the outermost level are counted": 0,
         },
     )
+    small = modules(conv(1, 2, 3), layer("ReLU"), layer("Flatten"), layer("Linear", 24, 4))
+    macs_of(
+        submission, submission.probes.stack(small, ["Conv2d", "Linear"]), (1, 6, 5), 216 + 96,
+        given="a Conv2d, ReLU, Flatten and a Linear, of classes that are derived from Conv2d and Linear, on (1, 6, 5)",
+        likely={"derived classes are passed over": 0},
+    )  # fmt: skip
 
 
 @check("a layer counts as often as it works", points=1, category="values", after=test_network_macs)
@@ -445,7 +462,7 @@ def test_looking_leaves_no_traces(submission):
 @check("count_macs leaves the network as it was", points=0.5, category="robustness", after=test_network_macs,
        hidden=True)  # fmt: skip
 def test_macs_leave_no_traces(submission):
-    net = submission.probes.stack(whole())
+    net = submission.probes.partly_frozen(submission.probes.stack(whole()))
     changed(
         submission,
         submission.count_macs,
@@ -458,6 +475,9 @@ def test_macs_leave_no_traces(submission):
             "it runs in training mode, and the running statistics move": ["buffers"],
         },
     )
+    changed(submission, submission.count_macs, submission.make(nn.Conv2d, 1, 2, 3), (1, 6, 8),
+            given="one Conv2d that has a hook already",
+            likely={"hooks of others are removed": ["hooks"]})  # fmt: skip
 
 
 @check("count_macs follows the network's dtype and device", points=0.5, category="robustness",
@@ -466,7 +486,7 @@ def test_macs_anywhere(submission):
     net = submission.make(nn.Conv2d, 1, 2, 3, dtype=torch.float64)
     macs_of(submission, net, (1, 5, 6), 216, given="nn.Conv2d(1, 2, 3) in float64, on (1, 5, 6)")
     large = modules(conv(64, 64, 3, padding=1), layer("AvgPool2d", 500), layer("Flatten"), layer("Linear", 64, 10))
-    macs_of(submission, on_meta(submission.probes.stack, large), (64, 500, 500), 64 * 64 * 9 * 250_000 + 640,
+    macs_of(submission, submission.probes.stack_on_meta(large), (64, 500, 500), 64 * 64 * 9 * 250_000 + 640,
             given="Conv2d(64, 64, 3), AvgPool2d, Linear(64, 10) on the device meta, on (64, 500, 500)")  # fmt: skip
     empty = submission.probes.stack(modules(layer("AvgPool2d", 2), layer("Flatten")))
     macs_of(submission, empty, (3, 6, 6), 0, given="a network without parameters, on (3, 6, 6)")
@@ -552,6 +572,8 @@ def test_conv_cost_refusals(submission):
     expect.agrees(submission.conv_cost, conv_cost, uneven, refuses=["ValueError"])
     kinds = grid(kind=["depthwise", "Standard", ""], cin=[4], cout=[8], k=[3], h=[4], w=[4])
     expect.agrees(submission.conv_cost, conv_cost, kinds, refuses=["ValueError"])
+    others = grid(kind=["standard", "depthwise_separable"], cin=[6, 8], cout=[9], k=[3], h=[4], w=[4], groups=[4, 5])
+    expect.agrees(submission.conv_cost, conv_cost, others)
 
 
 def fc_vs_conv(h, w, units, k):
@@ -659,7 +681,9 @@ def test_own_parameters(submission):
                      "the two layers share the weight": flat([sevens, bias], x)[:, :, None, None],
                      "the two layers share the bias": flat([weight, seven], x)[:, :, None, None],
                  })  # fmt: skip
-    expect.true(submission.probes.trains(made), expected="parameters that require a gradient", got="some that do not")
+    for given, one in (("the convolution", made), ("the linear layer", linear)):
+        trains = submission.probes.trains(one)
+        expect.true(trains, expected="parameters that require a gradient", got="some that do not", given=given)
     expect.parameters(made, shapes=[(4, 2, 3, 2), (4,)])
 
 
@@ -722,11 +746,11 @@ def test_maximum(submission):
 @check("weights of 0 and dead ReLUs hide no pixel", points=1, category="values", seconds=20, after=test_measured)
 def test_dead(submission):
     block = modules(conv(1, 2, 3, padding=1), layer("BatchNorm2d", 2), layer("ReLU"), conv(2, 2, 5), layer("ReLU"))
-    tail = modules(layer("Dropout"), conv(2, 1, 3, stride=2), layer("ReLU"), conv(1, 1, 3))
+    tail = modules(layer("Dropout", 1.0), conv(2, 1, 3, stride=2), layer("ReLU"), conv(1, 1, 3))
     net = submission.probes.dead(submission.probes.stack([block, tail]))
     size = field([(3, 1, 1), (5,), (3, 2), (3,)])[0]
     measured(submission, net, size,
-             given="convolutions with weights of 0 and -1, biases of -50, ReLU, BatchNorm2d, Dropout")  # fmt: skip
+             given="convolutions with weights of 0 and -1, biases of -50, ReLU, BatchNorm2d, Dropout(1.0)")  # fmt: skip
 
 
 @check("it is measured: windows that receptive_field passes over count, too", points=1, category="values", seconds=20,
@@ -753,12 +777,15 @@ def test_measured_vgg(submission):
     measured(
         submission, submission.probes.stack(net), 212, given="the convolutions and pools of VGG-16, with two channels"
     )
+    wide = modules(conv(1, 1, 3, dilation=124, padding=124), conv(1, 1, 2))
+    given = "Conv2d 3 x 3 with dilation 124 and padding 124, Conv2d 2 x 2"
+    measured(submission, submission.probes.stack(wide), 250, given=given)
 
 
 @check("empirical_receptive_field leaves the network as it was", points=0.5, category="robustness", seconds=20,
        after=test_measured, hidden=True)  # fmt: skip
 def test_measure_leaves_no_traces(submission):
-    net = submission.probes.stack(whole())
+    net = submission.probes.partly_frozen(submission.probes.stack(whole()))
     changed(
         submission,
         submission.empirical_receptive_field,

@@ -4,12 +4,24 @@ import torch
 from torch import nn
 
 
-def stack(layers):
-    """[name, arguments, settings] is a layer of torch.nn, and a list of such layers an nn.Sequential."""
+def derived(name):
+    """A class of its own, derived from that of torch.nn."""
+    return type("My" + name, (getattr(nn, name),), {})
+
+
+def stack(layers, own=()):
+    """[name, arguments, settings] is a layer of torch.nn, and a list of such layers an nn.Sequential; those whose
+    names are in ``own`` are of derived classes."""
     if isinstance(layers[0], str):
         name, arguments, settings = layers
-        return getattr(nn, name)(*arguments, **settings)
-    return nn.Sequential(*map(stack, layers))
+        return (derived(name) if name in own else getattr(nn, name))(*arguments, **settings)
+    made = [stack(layer, own) for layer in layers]
+    return (derived("Sequential") if "Sequential" in own else nn.Sequential)(*made)
+
+
+def stack_on_meta(layers):
+    with torch.device("meta"):
+        return stack(layers)
 
 
 def same_layer_twice(layer, between):
@@ -27,6 +39,11 @@ def overwritten(layer):
 
 def frozen(net):
     return net.requires_grad_(False)
+
+
+def partly_frozen(net):
+    next(net.parameters()).requires_grad_(False)
+    return net
 
 
 def dead(net):
@@ -54,6 +71,15 @@ class Tied(nn.Module):
         self.back.weight = self.there.weight
 
 
+class Gained(nn.Module):
+    """A factor without axes, and two layers that start alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.parts = nn.ModuleList([nn.GroupNorm(2, 4), nn.GroupNorm(2, 4), nn.PReLU(3), nn.Embedding(5, 2)])
+
+
 class Loop(nn.Module):
     """A layer that works three times inside of another module, and one that never works."""
 
@@ -74,6 +100,10 @@ def tied():
 
 def loop():
     return Loop()
+
+
+def gained():
+    return Gained()
 
 
 def places(layer):

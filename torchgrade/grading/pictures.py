@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 CURVES_SCHEMA = "torchgrade.curves/1"
 POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
+ROW = 8  # images in a row
+MAPS = 8  # of one row of heat maps
+CELLS = 128  # of a heat map, along each side
+BOXES = 1000  # of one panel
 
 
 @dataclass
@@ -31,10 +35,29 @@ class Pictures:
         """The first 64 grey images of (N, H, W) or (N, 1, H, W), each stretched to its own range."""
         self._show("grid", name, images=_pixels(images))
 
+    def rows(self, name: str, images: Mapping[str, torch.Tensor]) -> None:
+        """A row of colour images (N, 3, H, W) for each label, the first 8, values from 0 to 1; others are clamped."""
+        rows = [{"label": label, "images": _colours(some)} for label, some in images.items()]
+        self._show("rows", name, rows=rows)
+
     def keypoints(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
         """Points (N, K, 2), x before y, in pixels, on grey images (N, H, W): those found and the true ones."""
         shown = {"found": found[:IMAGES].tolist(), "truth": truth[:IMAGES].tolist()}
         self._show("keypoints", name, images=_pixels(images), **shown)
+
+    def heatmaps(self, name: str, maps: Mapping[str, torch.Tensor], rows: str, columns: str) -> None:
+        """The first 8 matrices side by side, such as {"causal": weights}, dark for 0 and light for the largest value;
+        ``rows`` and ``columns`` say what they count."""
+        cells = {label: matrix[:CELLS, :CELLS].detach().cpu().tolist() for label, matrix in list(maps.items())[:MAPS]}
+        self._show("heatmaps", name, maps=cells, rows=rows, columns=columns)
+
+    def boxes(
+        self, name: str, image: torch.Tensor, panels: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None
+    ) -> None:
+        """Boxes (N, 4), x1, y1, x2, y2 in pixels, on a grey image (H, W), a panel for each label."""
+        found = {label: boxes[:BOXES].tolist() for label, boxes in panels.items()}
+        true = [] if truth is None else truth[:BOXES].tolist()
+        self._show("boxes", name, images=_pixels(image[None]), panels=found, truth=true)
 
     def masks(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
         """Outlines of masks (N, H, W), those found and the true ones, on grey images (N, H, W)."""
@@ -52,6 +75,12 @@ def _pixels(images: torch.Tensor) -> dict[str, Any]:
     low, high = grey.amin((1, 2), keepdim=True), grey.amax((1, 2), keepdim=True)
     scaled = ((grey - low) / (high - low).clamp_min(1e-6) * 255).nan_to_num(0).byte()
     return {"shape": list(scaled.shape), "pixels": scaled.contiguous().numpy().tobytes()}
+
+
+def _colours(images: torch.Tensor) -> dict[str, Any]:
+    """Bytes 0...255 and their shape (n, h, w, 3)."""
+    levels = images[:ROW].detach().float().cpu().nan_to_num(0).clamp(0, 1).mul(255).round().byte().movedim(1, -1)
+    return {"shape": list(levels.shape), "pixels": levels.contiguous().numpy().tobytes()}
 
 
 def band_of(runs: Iterable[Mapping[str, list[float]]]) -> dict[str, list[list[float]]]:

@@ -42,7 +42,14 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
 
     with matplotlib.rc_context():
         words = _words()
-        figure = _curves(pyplot, picture, band, words) if picture["kind"] == "curves" else _images(pyplot, picture)
+        if picture["kind"] == "curves":
+            figure = _curves(pyplot, picture, band, words)
+        elif picture["kind"] == "boxes":
+            figure = _boxes(pyplot, picture, words)
+        elif picture["kind"] == "heatmaps":
+            figure = _heatmaps(pyplot, picture, words)
+        else:
+            figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
         figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
@@ -83,14 +90,56 @@ def _curves(pyplot: Any, picture: Mapping[str, Any], band: Mapping[str, Any], wo
     return figure
 
 
-def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+def _heatmaps(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """One panel for each matrix, all with the colours of the scale beside the last."""
+    maps = picture["maps"]
+    figure, panels = pyplot.subplots(
+        1, len(maps), figsize=(3 * len(maps) + 0.6, 3), squeeze=False, layout="constrained"
+    )
+    values = [value for matrix in maps.values() for row in matrix for value in row if math.isfinite(value)]
+    largest = max(values, default=0) or 1
+    for panel, (label, matrix) in zip(panels[0], maps.items(), strict=True):
+        drawn = panel.imshow(matrix, vmin=0, vmax=largest)
+        panel.set(title=words(label), xlabel=words(picture["columns"]), ylabel=words(picture["rows"]))
+    figure.colorbar(drawn, ax=list(panels[0]))
+    return figure
+
+
+def _boxes(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """The image once for each panel; whatever boxes reach over its border is seen, too."""
+    from matplotlib.collections import PolyCollection
+
+    (image,), panels = _pixels(picture), picture["panels"]
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(4.5 * len(panels), 3.8), squeeze=False, layout="constrained"
+    )
+    for panel, (label, boxes) in zip(axes[0], panels.items(), strict=True):
+        panel.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, image.shape[1], image.shape[0], 0))
+        for shown, colour, name in ((picture["truth"], "tab:green", noop("truth")), (boxes, "tab:red", noop("yours"))):
+            if shown:
+                corners = [[(x1, y1), (x2, y1), (x2, y2), (x1, y2)] for x1, y1, x2, y2 in shown]
+                width = 1.0 if len(shown) < 50 else 0.4
+                panel.add_collection(PolyCollection(corners, fc="none", ec=colour, lw=width, label=words(name)))
+        panel.autoscale_view()
+        panel.set(title=f"{label}: {len(boxes)}", xticks=[], yticks=[])
+        if panel.collections:
+            panel.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def _pixels(picture: Mapping[str, Any]) -> Any:
+    return _array(picture["images"])
+
+
+def _array(kept: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    def pixels(kept: Mapping[str, Any]) -> Any:
-        return np.frombuffer(kept["pixels"], np.uint8).reshape(kept["shape"])
+    return np.frombuffer(kept["pixels"], np.uint8).reshape(kept["shape"])
 
-    images = pixels(picture["images"])
-    outlines = {key: pixels(kept) for key, kept in picture.get("outlines", {}).items()}
+
+def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    images = _pixels(picture)
+    outlines = {key: _array(kept) for key, kept in picture.get("outlines", {}).items()}
     rows = max(1, math.ceil(len(images) / COLUMNS))
     figure, panels = pyplot.subplots(rows, COLUMNS, figsize=(COLUMNS * 1.1, rows * 1.15), squeeze=False)
     for panel in panels.flat:
@@ -103,4 +152,19 @@ def _images(pyplot: Any, picture: Mapping[str, Any]) -> Any:
                 panel.scatter(x, y, c=colour, marker=mark, s=14, linewidths=0.9)
             if key in outlines and outlines[key][number].any():
                 panel.contour(outlines[key][number], levels=[127], colors=colour, linewidths=0.9)
+    return figure
+
+
+def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    """A row of colour images for each label, which stands on its left."""
+    rows = [(row["label"], _array(row["images"])) for row in picture["rows"]]
+    columns = max(1, *(len(images) for _, images in rows))
+    figure, panels = pyplot.subplots(len(rows), columns, figsize=(columns * 1.1 + 1, len(rows) * 1.15), squeeze=False)
+    for line, (label, images) in zip(panels, rows, strict=True):
+        for panel in line:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, horizontalalignment="right", verticalalignment="center")
+        for panel, image in zip(line, images, strict=False):
+            panel.imshow(image)
     return figure

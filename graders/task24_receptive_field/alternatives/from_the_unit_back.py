@@ -8,7 +8,7 @@ def as_tuples(layers):
         return [layers + (1, 0, 1)[len(layers) - 1 :]]
     if isinstance(layers, (list, nn.Sequential)):
         return [one for layer in layers for one in as_tuples(layer)]
-    if type(layers) in (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d):
+    if isinstance(layers, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
         values = [layers.kernel_size, layers.stride, layers.padding, getattr(layers, "dilation", 1)]
         return [tuple(max(value) if isinstance(value, tuple) else value for value in values)]
     return []

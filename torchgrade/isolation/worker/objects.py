@@ -110,12 +110,12 @@ def location(value: Any, files: set[str]) -> list[Any] | None:
             return [*shown_place(code.co_filename, code.co_firstlineno), f"{name}()"]
         cls = target if isinstance(target, type) else type(target)
         called = ["__init__"] if isinstance(target, type) else []
-        for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
-            method: Any = cls.__dict__.get(name)
-            code = getattr(inspect.unwrap(method), "__code__", None)
-            if code is not None and code.co_filename in files:
-                place = shown_place(code.co_filename, code.co_firstlineno)
-                return [*place, f"{cls.__name__}.{name}()"]
+        for kind in cls.__mro__:  # what a class does not write itself, it has from another one of the files
+            for name in [*called, "forward", "__init__", "step", "__call__", "__getitem__"]:
+                code = getattr(inspect.unwrap(vars(kind).get(name)), "__code__", None)  # type: ignore[arg-type]
+                if code is not None and code.co_filename in files:
+                    place = shown_place(code.co_filename, code.co_firstlineno)
+                    return [*place, f"{kind.__name__}.{name}()"]
     except Exception:
         return None
     return None

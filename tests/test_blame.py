@@ -38,7 +38,9 @@ def test_a_worker_that_cannot_be_started_is_our_fault_and_tried_again():
 
     runner = CheckRunner(Course.load(MINI).find("task01"), reference, lambda *_: None)
     item = types.SimpleNamespace(
-        name="test_scale", obj=types.SimpleNamespace(check=CheckSpec("it scales", 1, "values"))
+        name="test_scale",
+        path=MINI / "graders" / "task01_scale" / "checks.py",
+        obj=types.SimpleNamespace(check=CheckSpec("it scales", 1, "values")),
     )
     sandbox = NoWorker()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from support import MINI
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from torchgrade.course import Course
 from torchgrade.course_tools import inputs
@@ -66,6 +67,9 @@ def test_the_trace_tells_what_tensors_were_like() -> None:
     assert seen["kinds"] >= {"requires grad", "without grad", "3-d", "1-d", "2-d"}
     assert "infinite" not in seen["kinds"]
     assert said(space) == {}  # told once
+    with FakeTensorMode():
+        space["scaled"](torch.ones(3, 2))
+    assert said(space)["scaled"]["parameters"]["x"]["tensors"] == 0  # an export is recorded: there are no numbers
 
 
 def test_the_trace_tells_of_options_modes_and_objects() -> None:
@@ -91,6 +95,21 @@ def test_the_trace_tells_of_options_modes_and_objects() -> None:
     assert calls["Layer.forward"]["training"] == {"True", "False"}
     assert calls["Layer.forward"]["per_object"] == {1, 2}
     assert calls["Layer.of"]["parameters"]["x"]["tensors"] == 1
+
+
+class Unwritten(np.ndarray):
+    """An array that nobody writes out."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("to write an array out runs many lines of Python, which a check may be counting")
+
+
+def test_two_arrays_are_compared_without_writing_them_out() -> None:
+    one, other = (np.ones(3).view(Unwritten) for _ in range(2))
+    for pair, different in (((one, other), True), ((one, one), False)):
+        space = traced()
+        space["Layer"].of(pair)
+        assert ("two different members" in said(space)["Layer.of"]["parameters"]["x"]["kinds"]) is different
 
 
 def holes(promise: str, *calls: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, tuple[str, ...]]:

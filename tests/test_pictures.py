@@ -38,7 +38,7 @@ def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):
 
 
 def test_every_kind_is_drawn(tmp_path):
-    """Curves with a hole and of the length zero, a grid, rows, a missing point, boxes and masks, matrices."""
+    """Curves with a hole and of the length zero, a grid, rows, a missing point, boxes and masks, matrices, tables."""
     pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
     shown = []
     fixture = Pictures(shown.append)
@@ -56,6 +56,9 @@ def test_every_kind_is_drawn(tmp_path):
     fixture.rows("redrawn", {"real": torch.rand(9, 3, 4, 6) * 3 - 1, "drawn": torch.full((1, 3, 4, 6), math.nan)})
     assert shown[1]["images"]["shape"] == [64, 8, 8]
     assert [row["images"]["shape"] for row in shown[-1]["rows"]] == [[8, 4, 6, 3], [1, 4, 6, 3]]
+    fixture.table("graph", ["op", "inputs"], [["aten.linear.default", "x, weight"]] * 50)
+    fixture.table("empty", ["op", "inputs"], [])
+    assert [len(table["rows"]) for table in shown[-2:]] == [40, 0]
     for number, picture in enumerate(shown):
         path = tmp_path / f"{number}.png"
         pictures.draw(picture, "a title", path, {"train": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]})

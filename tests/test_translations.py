@@ -13,6 +13,7 @@ from torchgrade import i18n
 from torchgrade.course import Course
 from torchgrade.course_tools import translations
 from torchgrade.course_tools.release import release
+from torchgrade.suites import read_suite
 
 LANGUAGE = "zh_CN"
 COURSE = Course.load(ROOT)
@@ -76,15 +77,17 @@ def marked(tmp_path_factory):
     root = copy_of_mini(folder)
     course = Course.load(root)
 
-    def write(texts, target):
+    def write(texts, target, built):
         catalog = Catalog(locale="de", charset="utf-8", fuzzy=False)
         for text in dict.fromkeys(texts):
             catalog.add(text, f"⟦{text}⟧" if isinstance(text, str) else tuple(f"⟦{form}⟧" for form in text))
-        translations.compile_catalog([catalog], "de", target)
+        translations.compile_catalog([catalog], "de", target, built)
 
-    write(translations.engine_texts(), folder / "locale" / "de" / "LC_MESSAGES" / "torchgrade.mo")
+    engine = folder / "locale" / "de" / "LC_MESSAGES" / "torchgrade.mo"
+    write(translations.engine_texts(), engine, {i18n.ENGINE: translations.engine_built()})
     tasks = (text for task in course.tasks for text in translations.task_texts(task))
-    write([*translations.course_texts(course), *tasks], root / "graders" / "de.mo")
+    built = {task.stem: read_suite(task).built for task in course.tasks}
+    write([*translations.course_texts(course), *tasks], root / "graders" / "de.mo", built)
 
     def run(*command):
         environment = {**os.environ, "TORCHGRADE_LOCALE_DIR": str(folder / "locale"), "NO_COLOR": "1", "COLUMNS": "200"}

@@ -57,6 +57,7 @@ TAGGED = {
     "<div><p class='x'>a</p></div>": "a",
     '<a href="page.html">Noël</a> 你好<br/>!': "Noël 你好!",
     "no tags at all": "no tags at all",
+    "  <p> a </p>\n": "   a \n",
     "<H1>Two\nlines</H1 >": "Two\nlines",
     "a<!-- note -->b<img\nsrc='x'>c": "abc",
 }
@@ -65,6 +66,7 @@ ENTITIES = {
     "&lt;b&gt; is a tag": "<b> is a tag",
     "caf&eacute; &#20320;&#x597d; &quot;<i>x</i>&quot;": 'café 你好 "x"',
     "a <3 b": "a <3 b",
+    "&amp;lt; is how < is written": "&lt; is how < is written",
     "1<2 and 4>3": "1<2 and 4>3",
     "": "",
 }
@@ -120,6 +122,7 @@ SCRIPTS = {
     "Privet: Привет": "Privet: Привет",
     "Straße, Øresund, Đà, łódź": "Straße, Øresund, Đa, łodz",
     "½ ² ﬁ €": "½ ² ﬁ €",
+    "का": "का",  # its mark takes up space, and is no accent
 }
 
 
@@ -163,6 +166,7 @@ APOSTROPHES = {
     "Don’t, it’s hot": "Do not, it is hot",
     "John's dog isn't the dog's": "John's dog is not the dog's",
     "Who's there? She’s here!": "Who is there? She is here!",
+    "Here's what there's of it, that’s it": "Here is what there is of it, that is it",
     "'d 'mother' and o'clock": "'d 'mother' and o'clock",
     "a 'reason', 'very' o'dear": "a 'reason', 'very' o'dear",
     "scan't outlet's": "scan't outlet's".replace("scan't", "sca not"),
@@ -349,6 +353,8 @@ def test_vocab_edges(submission):
     expect.equal(found, {PAD: 0, UNK: 1, "a": 2, "b": 3}, likely=likely, given=f"{tokens}")
     expect.equal(submission.build_vocab([]), {PAD: 0, UNK: 1}, given="no tokens")
     expect.equal(submission.build_vocab(BAG, 1, 0), {PAD: 0, UNK: 1}, given="max_size=0")
+    found = submission.build_vocab(tokens, 1, 2)
+    expect.equal(found, {PAD: 0, UNK: 1, "a": 2, "b": 3}, given=f"{tokens}, max_size=2")
 
 
 SMALL = {PAD: 0, UNK: 1, "the": 2, "cat": 3}
@@ -466,7 +472,8 @@ def rows(lines, vocab, max_len=None):
     parts = [line.partition(",") for line in lines if line.strip()]
     length = max(len(text.split()) for _, _, text in parts) if max_len is None else max_len
     labels = torch.tensor([int(label) for label, _, _ in parts])
-    return labels, torch.tensor([padded(text.split(), vocab, length) for _, _, text in parts]).reshape(-1, length)
+    ids = [padded(text.split(), vocab, length) for _, _, text in parts]
+    return labels, torch.tensor(ids, dtype=torch.int64).reshape(len(parts), length)
 
 
 def expect_items(submission, data, truth, given, likely=None, about_labels=None):
@@ -493,7 +500,7 @@ def test_dataset(submission):
 
 @check("TextDataset brings every text to max_len", points=0.5, category="values", after=[test_dataset, test_encode])
 def test_dataset_length(submission):
-    for max_len in (2, 5, 1):
+    for max_len in (2, 5, 1, 0):
         data = submission.TextDataset(LINES, WORDS, max_len)
         expect_items(submission, data, rows(LINES, WORDS, max_len), f"the lines {LINES}, max_len={max_len}")
 

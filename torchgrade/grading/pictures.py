@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ CURVES_SCHEMA = "torchgrade.curves/1"
 POINTS = 5000  # of one curve
 IMAGES = 64  # of one grid
 ROW = 8  # images in a row
+LINES = 40  # of a table
 MAPS = 8  # of one row of heat maps
 CELLS = 128  # of a heat map, along each side
 BOXES = 1000  # of one panel
@@ -39,6 +40,10 @@ class Pictures:
         """A row of colour images (N, 3, H, W) for each label, the first 8, values from 0 to 1; others are clamped."""
         rows = [{"label": label, "images": _colours(some)} for label, some in images.items()]
         self._show("rows", name, rows=rows)
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """The first 40 rows of texts below the names of the columns."""
+        self._show("table", name, columns=list(columns), rows=[[str(cell) for cell in row] for row in rows][:LINES])
 
     def keypoints(self, name: str, images: torch.Tensor, found: torch.Tensor, truth: torch.Tensor) -> None:
         """Points (N, K, 2), x before y, in pixels, on grey images (N, H, W): those found and the true ones."""

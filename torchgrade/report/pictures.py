@@ -48,6 +48,8 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
             figure = _boxes(pyplot, picture, words)
         elif picture["kind"] == "heatmaps":
             figure = _heatmaps(pyplot, picture, words)
+        elif picture["kind"] == "table":
+            figure = _table(pyplot, picture)
         else:
             figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
@@ -167,4 +169,18 @@ def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
         line[0].set_ylabel(label, rotation=0, horizontalalignment="right", verticalalignment="center")
         for panel, image in zip(line, images, strict=False):
             panel.imshow(image)
+    return figure
+
+
+def _table(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+    """Texts in columns that are as wide as the longest of them."""
+    rows = picture["rows"] or [[""] * len(picture["columns"])]
+    widths = [max(map(len, column)) for column in zip(picture["columns"], *rows, strict=True)]
+    figure, panel = pyplot.subplots(figsize=(sum(widths) * 0.09 + 1, len(rows) * 0.3 + 1))
+    panel.axis("off")
+    shares = [width / sum(widths) for width in widths]
+    table = panel.table(rows, colLabels=picture["columns"], colWidths=shares, cellLoc="left", loc="center")
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.scale(1, 1.3)
     return figure

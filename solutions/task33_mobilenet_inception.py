@@ -28,7 +28,8 @@ Conventions:
   nothing else is said; the names of the attributes are yours, and what has no parameters may be a function. Nothing is
   drawn at random in a pass: there is no dropout. Every parameter is trained, and belongs to one network alone.
 * The networks can be built on any device, the ``meta`` device included, which has shapes but no memory.
-* What is given is not changed.
+* What is given is not changed. A call leaves PyTorch's settings as they were: whether gradients are recorded, and the
+  default dtype.
 
 Forbidden: ``torchvision`` and other libraries that have such networks ready-made; in `h_swish` also PyTorch's
 hardswish, which would leave nothing to write.

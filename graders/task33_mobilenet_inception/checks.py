@@ -96,7 +96,7 @@ def mode_name(mode):
 
 
 def logits_shape(net, size):
-    """The shape of what comes of ``size``, without memory."""
+    """The shape of what comes of an input of this size."""
     return tuple(feature_maps(net, torch.zeros(size))[0]["shape"] or ())
 
 
@@ -271,7 +271,7 @@ def test_conv_shapes(submission):
     for size in (1, 3, 5, 7):
         for stride in (1, 2, 3):
             wanted = (2, 4, -(-9 // stride), -(-12 // stride))
-            net = on_meta(submission.conv_bn_relu, 3, 4, size, stride)
+            net = submission.conv_bn_relu(3, 4, size, stride)
             expect.equal(
                 logits_shape(net, (2, 3, 9, 12)),
                 wanted,
@@ -475,7 +475,7 @@ def test_mobile_parameters(submission):
 
 @check("MobileNetV1Small's maps shrink from 32 to 2", points=1, category="shapes", after=test_block_values)
 def test_mobile_maps(submission):
-    net = on_meta(submission.MobileNetV1Small, 7)
+    net = submission.MobileNetV1Small(7)
     for height, width in ((32, 32), (28, 28), (64, 64), (45, 30), (16, 16)):
         rows = operator_trace(net, torch.zeros(2, 3, height, width), among=("convolution",))
         sizes = [(32, height, width)]
@@ -495,7 +495,7 @@ def test_mobile_maps(submission):
     found = logits_shape(net, (1, 3, 28, 28))
     given = "the shape of the logits for one image in evaluation mode"
     expect.equal(found, (1, 7), given=given, likely={"the axis of the samples is lost": (7,)})
-    found = logits_shape(on_meta(submission.MobileNetV1Small, 1), (2, 3, 28, 28))
+    found = logits_shape(submission.MobileNetV1Small(1), (2, 3, 28, 28))
     expect.equal(found, (2, 1), given="the shape of the logits for 2 images and one class")
 
 
@@ -944,7 +944,7 @@ def test_small_maps(submission):
         ((4, 0), (32, 28)),
     ):
         classes, padding = args or (10, 1)
-        net = on_meta(submission.InceptionSmall, *args)
+        net = submission.InceptionSmall(*args)
         rows = operator_trace(net, torch.zeros(2, 3, *sides), among=("convolution",))
         found = sorted({tuple(row["shape"][2:]) for row in rows}, reverse=True)
         wanted = list(zip(*(small_sizes(side, padding)[:3] for side in sides), strict=True))
@@ -958,7 +958,7 @@ def test_small_maps(submission):
     found = logits_shape(net, (1, 3, 28, 28))
     given = "the shape of the logits for one image in evaluation mode"
     expect.equal(found, (1, 4), given=given, likely={"the axis of the samples is lost": (4,)})
-    found = logits_shape(on_meta(submission.InceptionSmall, 1), (2, 3, 28, 28))
+    found = logits_shape(submission.InceptionSmall(1), (2, 3, 28, 28))
     expect.equal(found, (2, 1), given="the shape of the logits for 2 images and one class")
 
 

@@ -41,7 +41,8 @@ def prepare_images(images) -> Tensor:
     The grey levels [[0, 51], [102, 255]] become [[[[0, 0.2], [0.4, 1]]]]. The same formula serves every image, dark
     ones too, training and test: nothing is computed from the images that are given, and nothing is standardised.
 
-    images: NumPy array or tensor of uint8, of shape (N, H, W), (N, 1, H, W), or (H, W) for one image; N may be 0.
+    images: tensor of uint8, or a NumPy array of which torch makes one, of shape (N, H, W), (N, 1, H, W), or (H, W) for
+    one image; N may be 0.
     Returns: (N, 1, H, W), float32, values 0 to 1; on the device of the tensor. A single image has N = 1.
     Raises TypeError when the images are not uint8: floats may be scaled already, and scaled twice they are black.
     Raises ValueError for any other shape, such as (N, 3, H, W).
@@ -92,8 +93,8 @@ class LeNet5(nn.Module):
     behind it. At input_size=28, and only there, the first convolution may also pad by 2, as if the image were one of
     32×32.
 
-    The images are square, of input_size; with images of another size the call raises an error. Raises ValueError when
-    input_size is below 16.
+    The images are square, of input_size. With images of which another number of values is left at the flattening the
+    call raises an error; all other sizes are free. Raises ValueError when input_size is below 16.
 
     in_channels=1, input_size=32: 61,706 parameters. With input_size=28: 44,426 (61,706 where the first convolution
     pads). With in_channels=3, input_size=32: 62,006.

@@ -21,7 +21,6 @@ from torchgrade.authoring import (
     grid,
     moved,
     normal,
-    on_meta,
     operator_trace,
     parameter_count,
     passes_seen,
@@ -221,7 +220,7 @@ def total(shapes):
 def test_lenet_parameters(submission):
     count = total(lenet_shapes())
     expect.parameters(
-        on_meta(submission.LeNet5),
+        submission.LeNet5(),
         count,
         shapes=lenet_shapes(),
         given="LeNet5()",
@@ -235,25 +234,25 @@ def test_lenet_parameters(submission):
         },
     )
     expect.parameters(
-        on_meta(submission.LeNet5, 3),
+        submission.LeNet5(3),
         count + 300,
         shapes=lenet_shapes(3),
         given="LeNet5(3)",
         likely={"in_channels is ignored": count},
     )
     expect.parameters(
-        on_meta(submission.LeNet5, 2, 33, 7),
+        submission.LeNet5(2, 33, 7),
         count + 150 - 255,
         shapes=lenet_shapes(2, 400, 7),
         given="LeNet5(2, 33, 7)",
         likely={"num_classes is ignored": count + 150},
     )
     for args, shapes in (((1, 28), lenet_shapes(1, 256)), ((1, 16, 3), lenet_shapes(1, 16, 3))):
-        net = on_meta(submission.LeNet5, *args)
+        net = submission.LeNet5(*args)
         if args == (1, 28) and parameter_count(net) == count:
             shapes = lenet_shapes()  # the first convolution pads
         expect.parameters(net, total(shapes), shapes=shapes, given=f"LeNet5{args}")
-    facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(on_meta(submission.LeNet5))})
+    facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(submission.LeNet5())})
     expect.equal(facts, [("float32", True)], given="dtype and requires_grad of the parameters of LeNet5()")
 
 
@@ -270,7 +269,7 @@ def test_lenet_maps(submission):
         ((1, 28), [(6, 24, 24), (16, 8, 8), (120,), (84,), (10,)]),
         ((2, 21, 3), [(6, 17, 17), (16, 4, 4), (120,), (84,), (3,)]),
     ):
-        net = on_meta(submission.LeNet5, *args)
+        net = submission.LeNet5(*args)
         channels, size = (*args, 1, 32)[:2] if len(args) > 1 else (1, 32)
         images = torch.zeros(3, channels, size, size)
         rows = operator_trace(net, images)
@@ -355,7 +354,7 @@ def test_lenet_values(submission, device):
         channels, size, classes = args if len(args) == 3 else (1, args[-1] if args else 32, 10)
         x = normal(5, channels, size, size).transpose(2, 3)
         net = filled_net(submission.LeNet5, *args, mode=mode)
-        padding = 2 * (args == (1, 28) and pads(on_meta(submission.LeNet5, 1, 28)))
+        padding = 2 * (args == (1, 28) and pads(submission.LeNet5(1, 28)))
         answer = net.to(device)(x.to(device)).detach().cpu()
         given = f"LeNet5{args} in {'training' if mode else 'evaluation'} mode, every parameter filled by its shape"
         expect.shape(answer, (5, classes), given=given)
@@ -538,7 +537,7 @@ def block_shapes(inner, outer, projected):
 def test_block_parameters(submission):
     count = total(block_shapes(6, 6, False))
     expect.parameters(
-        on_meta(submission.BasicBlock, 6, 6),
+        submission.BasicBlock(6, 6),
         count,
         shapes=block_shapes(6, 6, False),
         given="BasicBlock(6, 6)",
@@ -553,7 +552,7 @@ def test_block_parameters(submission):
         shapes = block_shapes(inner, outer, True)
         count = total(shapes)
         expect.parameters(
-            on_meta(submission.BasicBlock, *args),
+            submission.BasicBlock(*args),
             count,
             shapes=shapes,
             given=f"BasicBlock{args}",
@@ -670,6 +669,8 @@ def test_block_gradients(submission):
         given = f"BasicBlock{args} in evaluation mode"
         expect.gradients(net, [normal(2, 3, 5, 4, requires_grad=True)], module=net, given=given)
         expect.not_mutated(submission, net, normal(2, 3, 5, 4), given=given)
+        net, x = submission.BasicBlock(*args), torch.randn(3, 3, 5, 4, requires_grad=True)
+        expect.gradient_flow(net(x), x, module=net, given=f"BasicBlock{args} as it is built")
 
 
 # MnistResNet, on blocks that are not the submission's
@@ -737,7 +738,7 @@ def with_stem(net, shapes):
 @check("MnistResNet has a stem and one last layer", points=1, category="parameters")
 def test_resnet_parameters(submission):
     for num_blocks, args in (([1, 2, 1], (7,)), ([1, 1, 1], (3,)), ([2, 1, 1], (12,))):
-        net = on_meta(submission.probes.plain_net, submission.MnistResNet, num_blocks, *args)
+        net = submission.probes.plain_net(submission.MnistResNet, num_blocks, *args)
         shapes = with_stem(net, plain_shapes(num_blocks, *args))
         count, classes = total(shapes), (*args, 10)[0]
         expect.parameters(
@@ -761,7 +762,7 @@ def test_resnet_counts(submission):
         shapes = [(16, 1, 3, 3), (16,), (16,), (10, 64), (10,)]
         for inner, outer, stride in asked(num_blocks):
             shapes += block_shapes(inner, outer, stride != 1 or inner != outer)
-        net = on_meta(submission.MnistResNet, submission.BasicBlock, num_blocks)
+        net = submission.MnistResNet(submission.BasicBlock, num_blocks)
         shapes = with_stem(net, shapes)
         given = f"MnistResNet(BasicBlock, {num_blocks})"
         expect.parameters(net, wanted + 16 * (total(shapes) > wanted), shapes=shapes, given=given)
@@ -769,7 +770,7 @@ def test_resnet_counts(submission):
 
 @check("MnistResNet's maps shrink from 28 to 7", points=1, category="shapes")
 def test_resnet_maps(submission):
-    net = on_meta(submission.probes.plain_net, submission.MnistResNet, [1, 2, 1])
+    net = submission.probes.plain_net(submission.MnistResNet, [1, 2, 1])
     for height, width in ((28, 28), (32, 32), (64, 64), (29, 22), (4, 4)):
         heights, widths = ([side, side, -(-side // 2), -(-side // 2), -(-side // 4)] for side in (height, width))
         maps = [(c, h, w) for c, h, w in zip((16, 16, 32, 32, 64), heights, widths, strict=True)]
@@ -861,13 +862,14 @@ def linear_scores(images, weight, bias):
     return images.flatten(1)[:, : weight.shape[1]].double() @ weight.double().T + bias.double()
 
 
-@check("classify gives the class of the largest logit, on prepared images", points=1.5, category="values")
-def test_classify_values(submission):
+@check("classify gives the class of the largest logit, on prepared images", points=1.5, category="values",
+       devices="all")  # fmt: skip
+def test_classify_values(submission, device):
     images = grey(230, 4, 3)
     weight, bias = 8 * torch.randn(6, 5), torch.randn(6)
     # Half of the images are decided by the bias once they are scaled, and by the pixels where they are not.
     images[::2] //= 8
-    model = submission.probes.toy("Linear", weight, bias)
+    model = submission.probes.toy("Linear", weight, bias).to(device)
     scores = linear_scores(scaled(images), weight, bias)
     truth = scores.argmax(1)
     for kind, batch in (("a tensor", images), ("an array", images.numpy())):

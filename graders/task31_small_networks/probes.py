@@ -1,7 +1,6 @@
 """Helpers of task 31 that run beside the submission: plain blocks, and images in other forms."""
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -26,20 +25,17 @@ def blocks_asked(make, num_blocks):
     """What ``make`` builds its blocks with: in_channels, out_channels and stride of each, in order."""
     asked = []
 
-    def block(*args):
-        inner, outer, stride = (*args, 1)[:3]
+    def block(inner, outer, stride):
         asked.append([int(inner), int(outer), int(stride)])
         return Plain(inner, outer, stride)
 
-    with torch.device("meta"):
-        make(block, num_blocks)
+    make(block, num_blocks)
     return asked
 
 
 def list_kept(make, num_blocks):
     """``num_blocks`` after ``make`` was called with it."""
-    with torch.device("meta"):
-        make(Plain, num_blocks)
+    make(Plain, num_blocks)
     return num_blocks
 
 

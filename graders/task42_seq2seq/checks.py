@@ -772,12 +772,12 @@ def hits(translations, tgt, known, eos=True, sos=False, pads=False, mean=False):
     """The share of right tokens, as the task counts them."""
     shares, right, total = [], 0, 0
     for ids, row in zip(translations, tgt.tolist(), strict=True):
-        wanted = [token for token in row[1:] if pads or token != known.pad]
-        wanted = [token for token in wanted if eos or token != known.eos]
+        wanted = [token for token in row[1:] if token != known.pad and (eos or token != known.eos)]
         written = ([*ids, known.eos] if eos else list(ids)) + [None] * len(wanted)
         good = sum(a == b for a, b in zip(written, wanted, strict=False)) + sos
-        shares.append(good / max(len(wanted) + sos, 1))
-        right, total = right + good, total + len(wanted) + sos
+        count = len(wanted) + sos + pads * row[1:].count(known.pad)
+        shares.append(good / max(count, 1))
+        right, total = right + good, total + count
     return sum(shares) / len(shares) if mean else right / total
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,13 @@ def light(runs: int, *arguments: str) -> float:
     return ours / theirs
 
 
+def in_chinese(runs: int, *arguments: str) -> float:
+    """With the catalogues of engine and course, to English."""
+    languages = (partial(command_line, "--lang", language, *arguments) for language in ("zh_CN", "en"))
+    ours, theirs = alternate(runs, *languages)
+    return ours / theirs
+
+
 def calls(runs: int) -> tuple[float, float, float]:
     """Milliseconds of a 1 KB call, a 100 MB call as a ratio to a copy of it, MB of one more idle worker."""
     import torch
@@ -137,6 +145,13 @@ def main() -> int:
         ("`grade.py list` to `import torch`", light(runs, "list"), 0.25, "×"),
         ("`grade.py hint task07` to `import torch`", light(runs, "hint", "task07"), 0.25, "×"),
         ("`grade.py --help` to `import torch`", light(runs, "--help"), 0.25, "×"),
+        (
+            "`grade.py task07`, cold, in Chinese to English",
+            in_chinese(runs, "task07", "--solutions", "--jobs", "1"),
+            1.05,
+            "×",
+        ),
+        ("`grade.py list`, in Chinese to English", in_chinese(runs, "list"), 1.05, "×"),
         ("a remote call with 1 KB", small / slow, 0.3, "ms"),
         ("a remote call with 100 MB, there and back, to a copy of it", large, 3.0, "×"),
         ("one more worker, before it does anything (PSS)", memory, 80.0, "MB"),

@@ -39,12 +39,12 @@ def l1_penalty(model: nn.Module, lam: float, include_bias: bool = False) -> Tens
     Counted are all parameters, wherever they are in the model, frozen ones too; one that several layers share counts
     once. Without ``include_bias`` two kinds are left out: parameters whose own name is ``bias`` (the bias of a layer
     named ``0`` is called ``0.bias``; in a layer named ``bias`` the parameter ``bias.weight`` counts), and all
-    parameters of batch, instance, layer and group normalisation. Pulling these towards 0 does not make a network
-    simpler. Buffers never count.
+    parameters of batch, instance, layer and group normalisation (of classes derived from PyTorch's, too). Pulling these
+    towards 0 does not make a network simpler. Buffers never count.
 
     Returns a tensor without dimensions, in the dtype of the parameters or a wider one and on their device, through
-    which gradients reach them. If no parameter is counted it is a tensor 0. What the gradient is at a weight that is
-    exactly 0 does not matter.
+    which gradients reach them. If no parameter is counted it is a tensor 0, on any device. What the gradient is at a
+    weight that is exactly 0 does not matter.
     """
     # TODO: which parameters count? Go through the modules, for a parameter does not know where it belongs.
     raise NotImplementedError
@@ -88,14 +88,14 @@ class EarlyStopping:
     """Stop when the validation loss has not become better for ``patience`` epochs in a row; keep the best weights.
 
     ``step(value)`` is called after each epoch with its loss. The value is better if it is smaller than the best one so
-    far by more than ``min_delta``: value < best - min_delta. Equal is not better, nor is NaN; the first value is better
-    than nothing unless it is NaN or infinite.
+    far by more than ``min_delta``: value < best - min_delta, where best is infinity before there is one. Equal is not
+    better, and NaN never is.
 
     Attributes, to be read at any time:
         best        the last value that was better, infinity before there is one
         counter     how many steps ago that was; the number of all steps if there was none
         should_stop whether ``counter`` has reached ``patience``
-        best_state  the model's state_dict() at that step, as a copy; None if there was none
+        best_state  the model's state_dict() at the last better step that was given a model, as a copy; None before
 
     With patience 2, min_delta 0 and the losses 3, 2, 2, 4 the answers are False, False, False, True, and best is 2.
     patience is 1 or more. Nothing is asked of an object that said stop and is used on.
@@ -159,13 +159,14 @@ class ReduceOnPlateau:
     three things in this order:
 
     1. The value is better if value < best · (1 - threshold); then it is the new best, and the count of bad epochs
-       goes to 0. Else the epoch is bad, one more. The first value is better than nothing; NaN is never better.
+       goes to 0. Else the epoch is bad, one more. The first number is better than nothing; NaN is never better.
     2. In the ``cooldown`` epochs that follow a reduction no epoch counts as bad: the count stays 0. (A best value is
        noticed nevertheless.)
     3. When the count is larger than ``patience``, lr becomes lr · factor, but not less than ``min_lr``; the count goes
-       to 0, and the cooldown begins with the next epoch, also where the rate was at min_lr already.
+       to 0, and the cooldown begins with the next epoch.
 
-    With lr 0.8, factor 0.5, patience 1 and no cooldown, the losses 3, 3, 3, 2, 5, 5 give 0.8, 0.8, 0.4, 0.4, 0.4, 0.2.
+    min_lr is lr at most. With lr 0.8, factor 0.5, patience 1 and no cooldown, the losses 3, 3, 3, 2, 5, 5 give 0.8,
+    0.8, 0.4, 0.4, 0.4, 0.2.
     It is ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with its mode "min" and eps=0.
     """
 

@@ -18,14 +18,15 @@ Another one: 10,000 images in batches of 128 make 79 batches, the last of 16 ima
 
 Conventions
 - A loader is passed over with ``for images, labels in loader``, once for each epoch. Batches are on the CPU and may
-  differ in size: images (B, ...), labels (B,) int64. How many samples it yields is known by counting what comes;
-  ``len(loader.dataset)`` may be another number, as the loader may leave out a last, smaller batch. It may be empty.
+  differ in size: images (B, ...), labels (B,) int64. How many samples it yields is known by counting what comes: it
+  need not have a ``len``, and ``len(loader.dataset)`` may be another number, as the loader may leave out a last,
+  smaller batch. It may be empty.
 - ``model(images)`` returns scores (B, C). Call the model, not its ``forward``: hooks run only in a call.
 - ``loss_fn(scores, labels)`` returns the mean over the batch, a tensor without axes.
-- The model is on ``device`` already, its optimiser was made for it; each batch is moved there by you. ``device`` is a
-  string such as "cpu" or "cuda:0", or a torch.device.
-- A writer is any object with ``add_scalar(tag, scalar_value, global_step)``, as TensorBoard's SummaryWriter has it. It
-  gets plain Python numbers. You never close it: who opened it does.
+- The model is on ``device`` already, its optimiser was made for it, with rates that are Python numbers; each batch is
+  moved there by you. ``device`` is a string such as "cpu" or "cuda:0", or a torch.device.
+- A writer is any object with ``add_scalar(tag, scalar_value, global_step)``, as TensorBoard's SummaryWriter has it, and
+  true in an ``if``. It gets plain Python numbers. You never close it: who opened it does.
 - Numbers that are reported are plain Python numbers: floats for losses, accuracies (between 0 and 1) and rates, ints
   for counts. A dict that you return may hold more than is asked, and more tags than those named may be logged.
 """
@@ -86,7 +87,7 @@ def count_iterations(n: int, batch: int, epochs: int = 1, drop_last: bool = Fals
     Each pass makes batches of ``batch`` samples; the samples that are left make a last, smaller batch, which
     ``drop_last`` leaves out. 10,000 samples in batches of 64: 157, or 156 with drop_last; 5 epochs: 785 or 780.
 
-    Returns an int, exact for numbers of any size. Raises ValueError if ``batch`` is below 1, or ``n`` or ``epochs``
+    Returns an int, exact also for 10^18 samples. Raises ValueError if ``batch`` is below 1, or ``n`` or ``epochs``
     below 0.
     """
     # TODO: whole batches, and perhaps one more; for each epoch.
@@ -103,8 +104,9 @@ def count_correct(scores: Tensor, labels: Tensor) -> int:
 
     For scores [[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]] and labels [1, 1, 1]: 2.
 
-    scores: (N, C), floating point, N may be 0. labels: (N,), class numbers, of any integer dtype. The work is done by
-    PyTorch on the device of the scores, without a loop over the samples. Returns an int.
+    scores: (N, C), floating point, N may be 0. labels: (N,), class numbers, of any integer dtype that holds them. The
+    work is done by PyTorch on the device of the scores, without a loop over the samples. Where several scores are the
+    highest, any of them may count. Returns an int.
     """
     # TODO: which class has the highest score? Mind along which axis you ask.
     # BEGIN SOLUTION
@@ -242,7 +244,8 @@ def evaluate(model, loader, loss_fn, device) -> dict:
     """Measure without training: in evaluation mode, and without gradients being recorded.
 
     Everything is left as it was: the mode of the model and of its layers (they come in training mode or in evaluation
-    mode, all of them), parameters, buffers and gradients, what wants gradients, and whether PyTorch records them.
+    mode, all of them), parameters, buffers and gradients, what wants gradients, and whether PyTorch records them. What
+    happens to the mode where the model raises an error is free.
 
     Returns {"loss": mean over the samples, "accuracy": share of the samples that are right}; both are 0.0 if the
     loader is empty.
@@ -272,7 +275,7 @@ def fit(
     An epoch is: one pass of training over ``train_loader`` as in ``train_one_epoch``, one evaluation on
     ``test_loader`` as in ``evaluate``, and then, if there is one, one step of the ``scheduler``, which changes the
     learning rate for the next epoch. A ReduceLROnPlateau is told the test loss, ``scheduler.step(test_loss)``; all
-    others get no argument.
+    others get no argument, and may make their step before the evaluation.
 
     writer: if there is one, it gets "train_loss" for each batch, with numbers that run on from 0 over all epochs; and
     after each epoch "test_loss" and "test_accuracy", with the number of the epoch, which starts at 1.

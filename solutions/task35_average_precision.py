@@ -27,7 +27,8 @@ Conventions:
 * Scores are finite floating-point numbers, and only their order counts. In which order equal scores come is left open.
 * A flag says what became of a detection: 1 is right, 0 is wrong, and -1 does not count at all.
 * A single number is returned as a plain Python float. Tensors are on the device of the input.
-* What is given is not changed, and may require grad; nothing that is returned does.
+* What is given is not changed. Boxes, scores, precisions and recalls may require grad; nothing that is returned does.
+  A call leaves PyTorch's settings as they were: whether gradients are recorded, and the default dtype.
 
 Forbidden: libraries that have these metrics ready-made (torchmetrics, torchvision, pycocotools and others); and in
 precision_recall, precision_envelope, area_below, interpolated_precision and average_precision Python loops over the
@@ -144,8 +145,8 @@ def interpolated_precision(precision: Tensor, recall: Tensor, points: Tensor) ->
     In the example above, for the points (0, 0.25, 0.3, 0.75, 0.8): (1, 1, 3/4, 3/4, 0). For the point 0.25 all
     detections will do, for 0.3 only the last three.
 
-    precision, recall: as for area_below. points: (P,), of the same dtype, in any order. Returns: (P,), of this dtype;
-    zeros if K is 0.
+    precision, recall: as for area_below. points: (P,), of the same dtype, in any order; they may lie below 0 and above
+    1. Returns: (P,), of this dtype; zeros if K is 0.
     """
     # TODO: a table with a row for each point and a column for each detection says which of them will do.
     # BEGIN SOLUTION
@@ -163,7 +164,7 @@ def average_precision(tp: Tensor, scores: Tensor, num_gt: int, method: str = "al
     method "11point": the mean of the interpolated precision at the eleven points 0, 0.1, 0.2, ..., 1. (Recalls that are
     one of 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9 are not asked for, since 3/10 and 3 · 0.1 are two numbers for a
     computer.)
-    Any other method raises ValueError.
+    Any other method raises ValueError, also where there is nothing to compute.
 
     The example above gives 0.625 and 0.6136. tp, scores, num_gt: as for precision_recall. NaN if num_gt is 0; if it is
     not and no detection counts, 0.0.

@@ -17,12 +17,18 @@ from class_support import TASKS, make_class, marks_of
 from rich.console import Console
 from support import MINI, ROOT
 
-from torchgrade import errors, expect
+from torchgrade import errors, expect, i18n
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
 from torchgrade.commands.watch.view import View, rows
 from torchgrade.course import Course, Task, Track
+from torchgrade.course_tools.messages import without_numbers
+from torchgrade.course_tools.variants import read_mutants
+from torchgrade.grading.events import Graded
+from torchgrade.grading.job import Options
 from torchgrade.grading.outcomes import PASSED, Verdict, verdict_of
+from torchgrade.grading.pool import Pool
+from torchgrade.i18n import translate
 from torchgrade.marks import Row, Student
 from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.policy import Policy
@@ -33,31 +39,38 @@ from torchgrade.report.feedback import feedback_markdown
 from torchgrade.report.feedback_text import outcome_lines
 from torchgrade.scoring import award, task_status
 from torchgrade.scoring import total as sum_of
+from torchgrade.submission import Source
 from torchgrade.sums import total
 
 FOLDER = Path(__file__).with_name("golden")
 STEM = "task07_pooling_norm"
+TITLE = "BatchNorm2d normalises each channel over batch and map"
 LINE = errors.TraceFrame(f"exercises/{STEM}.py", 83, "BatchNorm2d.forward", "return (x - mean) / var.sqrt()")
-MISMATCH = errors.Mismatch(
-    "2.9215 at [0, 0, 1, 2]  (rtol 1.3e-06, atol 1e-05)",
-    "2.8724 at [0, 0, 1, 2]; 120 of 120 values differ, this one most",
-    given="a (2, 4, 3, 5) batch in training mode",
-    likely="the variance divides by N - 1, not by N",
-)
 
 
-def compared(got, expected):
+def compared(got, expected, **told):
     """What ``expect.close`` raises."""
     try:
-        expect.close(got, expected)
+        expect.close(got, expected, **told)
     except errors.Mismatch as mismatch:
         return mismatch
     raise AssertionError("they agree")
 
 
+def mismatch():
+    expected = torch.zeros(2, 4, 3, 5)
+    expected[0, 0, 1, 2] = 2.9215
+    got = torch.full_like(expected, 0.01)
+    got[0, 0, 1, 2] = 2.8724
+    likely = {"the variance divides by N - 1, not by N": got}
+    return compared(
+        got, expected, given=i18n.also("BatchNorm2d(num_features=4)(x)", "x float32 [2, 4, 3, 5]"), likely=likely
+    )
+
+
 # What a check may raise, by the status that it becomes.
 RAISED = {
-    Status.FAILED: MISMATCH,
+    Status.FAILED: mismatch,
     Status.TODO: errors.SubmissionRaised(["NotImplementedError"], "", [LINE]),
     Status.CRASHED: errors.SubmissionRaised(["RuntimeError"], "shape '[2, 4]' is invalid for input of size 9", [LINE]),
     Status.TIMED_OUT: errors.TimedOut(10.0),
@@ -65,45 +78,54 @@ RAISED = {
     Status.UNAVAILABLE: errors.Unavailable("this machine has no CUDA device"),
 }
 WITHOUT_ERROR = {
-    Status.PASSED: PASSED,
-    Status.HELD: Verdict(Status.HELD, "it counts once the values of BatchNorm2d are right"),
-    Status.SKIPPED: Verdict(Status.SKIPPED, "waits for BatchNorm2d normalises each channel over batch and map"),
-    Status.BROKEN: Verdict(Status.BROKEN, "KeyError: 'floor'", where="graders/checks.py:12"),
+    Status.PASSED: lambda: PASSED,
+    Status.HELD: lambda: Verdict(
+        Status.HELD, translate("right, but it counts once the values of {name} are right").format(name="BatchNorm2d")
+    ),
+    Status.SKIPPED: lambda: Verdict(Status.SKIPPED, translate("waits for {title}").format(title=translate(TITLE))),
+    Status.BROKEN: lambda: Verdict(Status.BROKEN, "KeyError: 'floor'", where="graders/checks.py:12"),
 }
 EXPECTED = torch.tensor([[1.0, 0.25, -3.0], [2.0, 0.5, 0.125]])
-OTHERS = (
-    compared(EXPECTED * torch.tensor([1.0, 1.0, 2.0]), EXPECTED),
-    compared(torch.arange(12.0).reshape(2, 6) / 7, torch.arange(12.0).reshape(2, 6) / 8),
-    errors.MissingName("max_pool2d", ["maxpool2d"]),
-    errors.LoadFailed("SyntaxError: '(' was never closed (exercises/task07_pooling_norm.py, line 3)"),
-    errors.SubmissionRaised(["ModuleNotFoundError"], "No module named 'scipy'", [LINE]),
-    errors.WorkerDied("its process was killed"),
-    errors.BadAnswer("it returned a generator"),
-)
+
+
+def other_errors():
+    return (
+        compared(EXPECTED * torch.tensor([1.0, 1.0, 2.0]), EXPECTED),
+        compared(torch.arange(12.0).reshape(2, 6) / 7, torch.arange(12.0).reshape(2, 6) / 8),
+        errors.MissingName("max_pool2d", ["maxpool2d"]),
+        errors.LoadFailed("SyntaxError: '(' was never closed (exercises/task07_pooling_norm.py, line 3)"),
+        errors.SubmissionRaised(["ModuleNotFoundError"], "No module named 'scipy'", [LINE]),
+        errors.WorkerDied("its process was killed"),
+        errors.BadAnswer("it returned a generator"),
+    )
 
 
 def outcome(verdict, number=0):
+    def told(text):
+        return i18n.translate_built(text, STEM) if text else text
+
     return Outcome(
         id=f"test_{number}",
-        title="BatchNorm2d normalises each channel over batch and map",
+        title=translate(TITLE),
         category="values",
         device="cpu",
         status=verdict.status,
         points=0.0,
         max_points=1.5,
-        message=verdict.message,
-        given=verdict.given,
-        expected=verdict.expected,
-        got=verdict.got,
+        message=told(verdict.message),
+        given=told(verdict.given),
+        expected=told(verdict.expected),
+        got=told(verdict.got),
         table=verdict.table,
-        likely=verdict.likely,
+        likely=told(verdict.likely),
         where=verdict.where,
     )
 
 
 def of_status(status):
     place = "exercises/task07_pooling_norm.py:83  BatchNorm2d.forward()"
-    return WITHOUT_ERROR.get(status) or verdict_of(RAISED[status], place)
+    error = RAISED.get(status)
+    return WITHOUT_ERROR[status]() if error is None else verdict_of(error() if callable(error) else error, place)
 
 
 def grade(stem, title, *statuses):
@@ -124,8 +146,8 @@ def printed(show):
 
 def whole_course():
     tasks = (
-        grade("task05_convolution", "The convolution layer", Status.PASSED, Status.PASSED),
-        grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.FAILED, Status.SKIPPED),
+        grade("task05_convolution", translate("The convolution layer"), Status.PASSED, Status.PASSED),
+        grade(STEM, translate("Pooling and normalisation layers"), Status.PASSED, Status.FAILED, Status.SKIPPED),
         grade("task08_vgg", "VGG", Status.TODO),
     )
     tracks = (
@@ -137,7 +159,7 @@ def whole_course():
 
 def every_status():
     blocks = [outcome_lines(outcome(of_status(status))) for status in Status]
-    blocks += [outcome_lines(outcome(verdict_of(error, None))) for error in OTHERS]
+    blocks += [outcome_lines(outcome(verdict_of(error, None))) for error in other_errors()]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -157,15 +179,17 @@ CHECKS = (
 
 
 def one_task(verbose=False):
-    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
-    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    made = grade(STEM, translate("Pooling and normalisation layers"), *(status for status, _about, _title in CHECKS))
+    checks = tuple(
+        replace(out, title=translate(title)) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True)
+    )
     subjects = {f"test_{number}": about for number, (_status, about, _title) in enumerate(CHECKS)}
     shown = result(replace(made, checks=checks))
     return printed(lambda console: scoreboard.show(console, shown, verbose=verbose, seconds=3.3, subjects=subjects))
 
 
 def a_passed_task():
-    shown = result(grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.PASSED))
+    shown = result(grade(STEM, translate("Pooling and normalisation layers"), Status.PASSED, Status.PASSED))
     subjects = {"test_0": ("max_pool2d",), "test_1": ("BatchNorm2d",)}
     onward = "next: exercises/task08_vgg.py  VGG"
     return printed(lambda console: scoreboard.show(console, shown, seconds=3.3, subjects=subjects, onward=onward))
@@ -173,14 +197,14 @@ def a_passed_task():
 
 def a_syntax_error():
     text = f"exercises/{STEM}.py:26, column 9: invalid syntax\n    x = = 2\n        ^"
-    made = grade(STEM, "Pooling and normalisation layers", Status.CRASHED, Status.SKIPPED, Status.SKIPPED)
+    made = grade(STEM, translate("Pooling and normalisation layers"), Status.CRASHED, Status.SKIPPED, Status.SKIPPED)
     unread = replace(outcome(verdict_of(errors.LoadFailed(text), None)), id="test_0")
     return printed(lambda console: scoreboard.show(console, result(replace(made, checks=(unread, *made.checks[1:])))))
 
 
 def feedback():
     """With a hidden check, of which a learner reads no more than the sentence and its kind."""
-    made = grade(STEM, "Pooling and normalisation layers", Status.PASSED, Status.FAILED)
+    made = grade(STEM, translate("Pooling and normalisation layers"), Status.PASSED, Status.FAILED)
     hidden = replace(made.checks[1], id="test_2", title="GroupNorm is right for one group", hidden=True)
     checks = (*made.checks, hidden)
     task = replace(made, checks=checks, max_points=4.5)
@@ -191,8 +215,10 @@ def feedback():
 
 def watched(width=80, height=24):
     """The screen of ``watch`` after a save that has mended something."""
-    made = grade(STEM, "Pooling and normalisation layers", *(status for status, _about, _title in CHECKS))
-    checks = tuple(replace(out, title=title) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True))
+    made = grade(STEM, translate("Pooling and normalisation layers"), *(status for status, _about, _title in CHECKS))
+    checks = tuple(
+        replace(out, title=translate(title)) for out, (_s, _a, title) in zip(made.checks, CHECKS, strict=True)
+    )
     task = Course.load(ROOT).find("task07")
     view = View(task, {}, {f"test_{number}": 1.5 for number in range(len(CHECKS))})
     before = replace(made, checks=tuple(replace(out, status=Status.FAILED) for out in checks[:2]) + checks[2:])
@@ -255,6 +281,16 @@ def help_of(*command):
     return re.sub(r"^(usage: )\S+", r"\1grade.py", parser.format_help())
 
 
+@pytest.fixture
+def chinese(monkeypatch):
+    for name in ("LANGUAGE", "TORCHGRADE_LANG"):
+        monkeypatch.setenv(name, "zh_CN")
+    i18n.read_course(ROOT)
+    i18n.lend_to_gettext()
+    with i18n.speaking("zh_CN"):
+        yield
+
+
 TEXTS = {
     "scoreboard": whole_course,
     "one_task": one_task,
@@ -271,13 +307,40 @@ TEXTS = {
 }
 
 
-def compare(name, text):
+def first_failures(language):
+    """Of each task, what is read by whoever makes the mistake of its first mutant."""
+    course = Course.load(ROOT)
+    mutants = {task: read_mutants(task)[0] for task in course.tasks}
+    jobs = [
+        Options().job(
+            number,
+            task.stem,
+            Source(f"{task.stem}.py", {f"{task.stem}.py": mutant.text.encode()}),
+            memory_mb=task.manifest.memory_mb,
+            only=mutant.fails[:1],
+            language=language,
+        )
+        for number, (task, mutant) in enumerate(mutants.items())
+    ]
+    with Pool.local(ROOT, 1) as pool:
+        grades = {event.job: event.grade for event in pool.events(jobs) if isinstance(event, Graded)}
+    assert len(grades) == len(jobs)
+    blocks = []
+    for number, (task, mutant) in enumerate(mutants.items()):
+        told = next(out for out in grades[number].checks if out.id in mutant.fails)
+        assert told.status not in (Status.PASSED, Status.BROKEN), (task.stem, told)
+        lines = outcome_lines(replace(told, title=translate(told.title)))
+        blocks.append("\n".join([f"{task.short} {translate(grades[number].title)}", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def compare(name, text, same=lambda text: text):
     place = FOLDER / f"{name}.txt"
     if os.environ.get("TORCHGRADE_GOLDEN") == "write":
-        FOLDER.mkdir(exist_ok=True)
+        place.parent.mkdir(exist_ok=True)
         place.write_text(text, encoding="utf-8")
     kept = place.read_text(encoding="utf-8")
-    if kept != text:
+    if same(kept) != same(text):
         difference = difflib.unified_diff(kept.splitlines(), text.splitlines(), "kept", "today", lineterm="", n=2)
         pytest.fail(f"{name} reads otherwise than it did:\n" + "\n".join(difference), pytrace=False)
 
@@ -288,10 +351,22 @@ def test_what_people_read(name, monkeypatch):
     compare(name, TEXTS[name]())
 
 
-@pytest.mark.parametrize("name", ["one_task", "watch"])
-def test_the_page_for_learners_shows_screens_as_they_are(name):
-    page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
-    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in page
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_people_read_in_chinese(name, monkeypatch, chinese):
+    monkeypatch.setenv("COLUMNS", "80")
+    compare(f"zh_CN/{name}", TEXTS[name]())
+
+
+def test_the_first_failure_of_each_task_in_chinese(chinese):
+    """In English ``messages.txt`` beside each task has them all."""
+    compare("zh_CN/first_failures", first_failures("zh_CN"), same=without_numbers)
+
+
+@pytest.mark.parametrize("screen", ["learning.md: one_task", "learning.md: watch", "zh-CN/learning.md: zh_CN/one_task"])
+def test_the_pages_for_learners_show_screens_as_they_are(screen):
+    page, _, name = screen.partition(": ")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert f"```\n{(FOLDER / f'{name}.txt').read_text(encoding='utf-8')}```" in text
 
 
 def test_the_list_of_the_course(monkeypatch):
@@ -305,4 +380,5 @@ def test_every_status_is_shown_and_none_is_told_by_another_error():
 
 
 def test_no_text_is_kept_that_nobody_makes():
-    assert {path.stem for path in FOLDER.iterdir()} == {*TEXTS, "list"}
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {*TEXTS, "list"}
+    assert {path.stem for path in (FOLDER / "zh_CN").iterdir()} == {*TEXTS, "first_failures"}

@@ -89,22 +89,29 @@ def test_a_task_is_listed_once(mini: Path) -> None:
         Course.load(mini)
 
 
-def test_sentences_in_variables_are_found_for_translation():
-    """However a table of likely mistakes is put together, its keys are known; other dicts are none of it."""
+def test_every_sentence_that_a_learner_may_read_is_found_for_translation():
+    """However it reaches an expectation: what only looks like one stands where nobody reads it."""
     suite = parse_suite(
         """
 @check("t", points=1, category="values")
 def test_t(submission):
+    "no sentence of it"
     slips = {"a whole table": 1} if submission else {}
-    slips["one more"] = 2
     slips |= {"joined on": 3}
-    other = {"not a sentence": 4}
-    expect.equal(1, 2, likely=slips)
-    helper(slips={"by keyword": 5}, other=other)
+    slips["one more"] = 4
+    for given, x in (("a row of cases", 4), ("another row", 5)):
+        helper(x, given, slips, "handed to a helper")
+    expect.equal(1, 2, trivial="for the author alone", likely=slips)
+    expect.true(slips["looked up there"] == "compared with it", "what was asked for", got="what came of it")
+    if "not {}".format(x).replace("one part of", "a text that"):
+        raise ValueError("raised for nobody")
 """,
         "checks.py",
     )
-    assert suite.sentences_by_name == {"a whole table", "one more", "joined on", "by keyword"}
+    assert set(suite.built) == {
+        "a whole table", "joined on", "one more", "a row of cases", "another row", "handed to a helper", "what was asked for",
+        "what came of it",
+    }  # fmt: skip
     assert suite.sentences == set()
 
 

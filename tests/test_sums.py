@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ROOT
 
@@ -208,6 +208,7 @@ HANDINS = st.lists(st.tuples(st.floats(0, 10), st.integers(1, 31), st.integers(0
 
 
 @given(policy=POLICIES, handins=HANDINS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_mark_is_the_sum_of_what_it_shows(policy, handins):
     """Whatever the rules: nothing is negative, the lines add up to the total, and only what counts is in it."""
     rows = [

@@ -49,12 +49,23 @@ def translate_built(text: str, task: str = "") -> str:
     if told != text or len(text) > LONGEST:
         return told
     for template in _templates(_chosen.language, task):
-        found = _pattern(template).fullmatch(text)
-        if found and not (template.startswith("{") and _is_list(found.groupdict().values(), template)):
-            values = {name: translate_built(value, task) for name, value in found.groupdict().items()}
-            return translate(template).format(**values)
+        for pattern in _patterns(template):
+            found = pattern.fullmatch(text)
+            values = found.groupdict() if found else {}
+            if not found or not all(map(_is_whole, values.values())):
+                continue
+            if not (template.startswith("{") and _is_list(values.values(), template)):
+                of_reader = {name: translate_built(value, task) for name, value in values.items()}
+                return translate(template).format(**of_reader)
     parts = text.split(LIST)
-    return text if len(parts) == 1 else LIST.join(translate_built(part, task) for part in parts)
+    told_parts = [translate_built(part, task) for part in parts] if len(parts) > 1 else parts
+    return text if told_parts == parts else also(*told_parts)
+
+
+def _is_whole(value: str) -> bool:
+    """Whether the text closes the brackets that it opens, and no others: half of a pair is no value."""
+    bare = _QUOTED.sub("", value)
+    return all(bare.count(first) == bare.count(last) for first, last in ("()", "[]", "{}"))
 
 
 def _is_list(values: Iterable[str], template: str) -> bool:
@@ -68,6 +79,7 @@ BETWEEN = "\x1f"  # two templates of a list
 LIST = "; "  # between sentences of one line
 LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
 _PLACE = re.compile(r"\{\w+\}")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
 @functools.lru_cache(maxsize=64)
@@ -81,17 +93,36 @@ def _templates(language: str, task: str) -> list[str]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _pattern(template: str) -> re.Pattern[str]:
-    """Of what ``template.format(…)`` gives."""
-    pieces = [
-        re.escape(fixed) + (f"(?P<{name}>.*?)" if name else "") for fixed, name, _, _ in Formatter().parse(template)
-    ]
-    return re.compile("".join(pieces), re.DOTALL)
+def _patterns(template: str) -> tuple[re.Pattern[str], ...]:
+    """Of what ``template.format(…)`` gives: each value as short as can be, or as long."""
+    parts = list(Formatter().parse(template))
+    return tuple(
+        re.compile(
+            "".join(re.escape(fixed) + (f"(?P<{name}>{any_})" if name else "") for fixed, name, _, _ in parts),
+            re.DOTALL,
+        )
+        for any_ in (".*?", ".*")
+    )
 
 
 def plural(one: str, many: str, count: int) -> str:
     """The form of a sentence for so many; each form may name ``{count}``."""
     return _catalogue().ngettext(one, many, count).format(count=count)
+
+
+def run_on(*sentences: str) -> str:
+    """The sentences on one line, as the language sets them: with a space after a full stop, or without."""
+    return _joined(noop("{first} {second}"), sentences)
+
+
+def also(*parts: str) -> str:
+    """The parts of one sentence, a semicolon between them."""
+    return _joined(noop("{first}; {second}"), parts)
+
+
+def _joined(pair: str, parts: Iterable[str]) -> str:
+    between = translate(pair)
+    return functools.reduce(lambda first, second: between.format(first=first, second=second), parts)
 
 
 def read_course(root: Path, language: str | None = None) -> None:

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MARKS = ("_", "noop", "plural")  # the functions whose text is translated
+AUTHORS = ("trivial",)  # keywords of an expectation that nobody else reads
 WORDS = 2  # from which on a text is a sentence
 _CODE = re.compile(r"\{\w*\}|[\w.]+\([^)]*\)|\w+=\S+|\w+\[[^]]*\]|\w*_\w*|\w+\.\w[\w.]*")
-_PROSE = re.compile(r"\b[a-z]{2,}\b", re.IGNORECASE)
+_PROSE = re.compile(r"\b([a-z]{2,}|a)\b", re.IGNORECASE)
 _PATTERN = re.compile(r"\\|\(\?|# ?%%")  # of a regular expression, or a mark
 
 
@@ -51,14 +52,24 @@ def worded(tree: ast.Module) -> Iterator[ast.AST]:
             yield from (value for value in node.value.values if isinstance(value, ast.Constant))
 
 
-def assigned(tree: ast.AST, names: Collection[str]) -> Iterator[ast.Constant]:
-    """The texts that are given to one of the ``names``, or that a loop hands to it."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.For)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            given = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
-            if given & set(names):
-                yield from texts_in(node.value if isinstance(node, ast.Assign) else node.iter)
+def told_in(node: ast.AST) -> Iterator[ast.AST]:
+    """The texts and f-strings of a suite that a learner may read: all but docstrings, what is compared or looked up,
+    what is raised, and what only its author reads (``AUTHORS``)."""
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        yield node
+        return
+    if isinstance(node, (ast.Compare, ast.Raise, ast.Assert)) or (
+        isinstance(node, ast.keyword) and node.arg in AUTHORS
+    ):
+        return
+    inner = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and hasattr(str, node.func.attr):
+        inner = [node.func]
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        inner = [node.value]
+    for part in inner:
+        if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)):
+            yield from told_in(part)
 
 
 def texts_in(node: ast.AST) -> Iterator[ast.Constant]:

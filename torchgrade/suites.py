@@ -15,7 +15,7 @@ from typing import Any
 from torchgrade.course import Task
 from torchgrade.errors import CourseError
 from torchgrade.i18n import translate as _
-from torchgrade.sentences import assigned, f_strings, sentences
+from torchgrade.sentences import sentences, told_in
 
 FACTS = ("points", "category", "seconds")  # of @check(…): written out as literals, for many readers ask for them
 SAID = ("hint", "given", "instead", "because", "what", "why")  # keywords whose texts a learner reads
@@ -65,33 +65,10 @@ class Suite:
         return frozenset(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
     @cached_property
-    def sentences_by_name(self) -> frozenset[str]:
-        """Those in variables that are passed as ``likely``: what is assigned to such a name, anywhere in the suite."""
-        passed = {
-            node.value.id
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.keyword) and node.arg == "likely" and isinstance(node.value, ast.Name)
-        }
-        keys: list[ast.expr | None] = []
-        for node in ast.walk(self.tree):
-            if isinstance(node, (ast.Assign, ast.AugAssign)):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    table = target.value if isinstance(target, ast.Subscript) else target
-                    if isinstance(table, ast.Name) and table.id in passed:
-                        keys += [target.slice] if isinstance(target, ast.Subscript) else _keys(node.value)
-            elif isinstance(node, ast.keyword) and node.arg in passed:
-                keys += _keys(node.value)
-        texts = (part for key in keys if key is not None for part in ast.walk(key))
-        return frozenset(text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
-
-    @cached_property
     def built(self) -> tuple[str, ...]:
-        """The sentences that f-strings build, ``{given}; the files there``, and the texts that may stand in them."""
-        told: list[ast.AST] = [*f_strings(self.tree)]
-        told += [node.value for node in ast.walk(self.tree) if isinstance(node, ast.keyword) and node.arg in SAID]
-        names = {part.id for node in told for part in ast.walk(node) if isinstance(part, ast.Name)}
-        return tuple(sorted(set(sentences([*f_strings(self.tree), *assigned(self.tree, names)]))))
+        """The sentences that a learner may read, wherever they are written: as they are, or as f-strings build them,
+        ``{given}; the files there``."""
+        return tuple(sorted(set(sentences(told_in(self.tree)))))
 
     def subjects(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
         """By check, which of the ``names`` that a learner defines it is about: one, or several together.
@@ -128,11 +105,6 @@ class Suite:
             elif isinstance(node, ast.Assign):
                 found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
         return found
-
-
-def _keys(value: ast.expr) -> list[ast.expr | None]:
-    """The keys of the dicts that ``value`` is made of."""
-    return [key for node in ast.walk(value) if isinstance(node, ast.Dict) for key in node.keys]
 
 
 def _subject(title: str, taken: Collection[str]) -> tuple[str, ...]:

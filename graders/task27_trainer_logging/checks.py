@@ -224,6 +224,20 @@ def test_correct_inputs(submission):
         values=[kit.distinct], count=[9, 40], classes=[3, 4],
     )  # fmt: skip
     expect.agrees(submission.count_correct, hits, cases)
+    cases = grid(of_many_classes, count=[9], label_dtype=[torch.int64, torch.int32, torch.int16], dtype=FLOATS)
+    expect.agrees(submission.count_correct, hits, cases)
+
+
+def of_many_classes(draw, count, label_dtype):
+    """The highest score stands at 2300, 2301, ... of 3000 classes; of three labels one is right, one is the next class,
+    and one has the same last byte."""
+    highest = 2300 + torch.arange(count)
+    labels = highest + torch.tensor([0, 1, -256])[torch.arange(count) % 3]
+    given = {"scores": F.one_hot(highest, 3000), "labels": labels}
+    return {
+        "scores": draw(count, 3000, values=lambda *_: given["scores"].double()),
+        "labels": draw(count, values=lambda *_: given["labels"].double(), dtype=label_dtype).detach(),
+    }
 
 
 @check("count_correct has no loop over the samples", points=0.5, category="efficiency", after=test_correct, hidden=True)
@@ -281,6 +295,14 @@ def test_log_steps(submission):
     expect.close(series(log, "b", given), ([0, 1], [2.5, 5.5]), given=given)
     log.add_scalar("a", 6.5, 0)
     expect.close(series(log, "a"), ([0, 1, 2, 0], [1.5, 3.5, 4.5, 6.5]), given=f"{given}; then 6.5 for a at step 0")
+    for value, step in ((0.5, 10), (1.5, -3), (2.5, None), (3.5, None)):
+        log.add_scalar("c", value, step)
+    expect.close(
+        series(log, "c"),
+        ([10, -3, 2, 3], [0.5, 1.5, 2.5, 3.5]),
+        likely={"None stands for the last step and one more": ([10, -3, -2, -1], [0.5, 1.5, 2.5, 3.5])},
+        given="0.5 at step 10, 1.5 at step -3, then 2.5 and 3.5 without steps",
+    )
 
 
 @check("a log keeps numbers, and shares nothing", points=0.5, category="robustness", after=test_log, hidden=True)
@@ -304,6 +326,7 @@ def test_log_closed(submission):
     expect.raises("RuntimeError", log.add_scalar, "a", 3.5, 5, given="add_scalar after close")
     expect.raises("RuntimeError", log.add_scalar, "new", 3.5, given="add_scalar with a new tag after close")
     log.close()
+    expect.raises("RuntimeError", log.add_scalar, "a", 3.5, 5, given="add_scalar after close was called twice")
     expect.close(series(log, "a"), ([4], [2.5]), given="the series after close")
     other.add_scalar("a", 0.5, 1)
     expect.close(series(other, "a"), ([1], [0.5]), given="another log, which is not closed")
@@ -357,6 +380,9 @@ def test_net_layers(submission):
     )
     given = "the sizes of what they put out, without the batch"
     expect.equal([row["shape"][1:] for row in rows], SHAPES, given=given)
+    images = torch.rand(3, 3, 32, 32)
+    each = torch.cat([net(image[None]) for image in images])
+    expect.close(net(images), each, rtol=1e-3, atol=1e-5, given="the scores of 3 images at once, and one by one")
 
 
 @check(
@@ -578,6 +604,11 @@ def test_epoch_log(submission):
         step = expect.record(report, TRAINED)["step"]
         expect.equal(step, first + 5, likely=slips, given=f"the step that comes back, {given}")
         expect.equal(writer.closed, 0, because="who opened the writer closes it", given="how often it is closed")
+    loader = submission.probes.loader(images, labels, 5)
+    step = expect.record(
+        run(submission, "train_one_epoch", submission.probes.toy("Pixels", 4), loader, step=20), TRAINED
+    )
+    expect.equal(step["step"], 25, given="the step that comes back of five batches without a writer, step=20")
 
 
 def different(truth, *, likely):
@@ -737,7 +768,10 @@ def test_evaluate_mode(submission):
 def test_evaluate_traces(submission):
     images, labels = torch.randn(12, 3, 10, 12), torch.randint(0, 7, (12,))
     pairs = [(images[:8], labels[:8]), (images[8:], labels[8:])]
-    model, loss_fn = submission.probes.toy("Chain"), submission.make(nn.CrossEntropyLoss)
+    model, loss_fn = (
+        submission.probes.partly_frozen(submission.probes.toy("Chain")),
+        submission.make(nn.CrossEntropyLoss),
+    )
     left = traces_left(submission.evaluate, model, pairs, loss_fn, "cpu")
     changed = [name for name in left if name != "modes"]
     because = "a measurement changes nothing"
@@ -796,6 +830,20 @@ def test_counts_what_comes(submission):
         )
         trivial = "none may be right" if share in (0.0, 1.0) else None
         expect.close(report["accuracy"], share, trivial=trivial, given=given)
+
+        loader = submission.probes.stream(scores[:17], labels[:17], 8)
+        report = run(submission, name, submission.probes.toy("Pixels"), loader)
+        report, given = expect.record(report, REPORT), f"{name}, and a loader of 17 samples that has no len"
+        share = float((scores.argmax(1) == labels)[:17].double().mean())
+        trivial = "none may be right" if share in (0.0, 1.0) else None
+        expect.close(report["loss"], float(F.cross_entropy(scores[:17], labels[:17])), rtol=1e-5, atol=1e-6,
+                     given=f"{given}; the last batch has one sample")  # fmt: skip
+        expect.close(report["accuracy"], share, trivial=trivial, given=given)
+        expect.equal(loader.passes, 1, given=f"{given}; how often it is passed over")
+    model, loader = submission.probes.toy("Pixels"), submission.probes.stream(scores[:17], labels[:17], 8)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.0)
+    loss_fn = submission.make(nn.CrossEntropyLoss)
+    submission.fit(model, loader, loader, loss_fn, optimizer, "cpu", 2)  # which needs no len either
 
 
 @check(

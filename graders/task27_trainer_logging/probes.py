@@ -52,6 +52,27 @@ def dropping_loader(images, labels, batch_size):
     return DataLoader(TensorDataset(images, labels), batch_size, drop_last=True)
 
 
+class Stream:
+    """Batches as they come, without a length or a data set; ``passes`` counts how often they came."""
+
+    def __init__(self, images, labels, batch_size):
+        self.pairs, self.passes = list(zip(images.split(batch_size), labels.split(batch_size), strict=True)), 0
+
+    def __iter__(self):
+        self.passes += 1
+        yield from self.pairs
+
+
+def stream(images, labels, batch_size):
+    return Stream(images, labels, batch_size)
+
+
+def partly_frozen(model):
+    """The model, whose first parameter wants no gradient."""
+    next(model.parameters()).requires_grad_(False)
+    return model
+
+
 def with_old_gradients(model):
     """The model, whose parameters hold gradients of something else."""
     for parameter in model.parameters():

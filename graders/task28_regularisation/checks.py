@@ -19,13 +19,14 @@ INF, NAN = math.inf, math.nan
 # Of each model the parameters in order: how many numbers, and what they are.
 PARTS = {
     "linear": [(6, "weight"), (3, "bias")],
-    "Bare": [(4, "weight"), (2, "bias"), (3, "weight")],
+    "Bare": [(4, "weight"), (2, "bias"), (3, "weight"), (2, "weight")],
     "layers": [(8, "weight"), (2, "bias"), (4, "weight"), (2, "bias"), (2, "weight")],
     "batch_norm": [(4, "weight"), (2, "bias"), (2, "norm"), (2, "bias"), (2, "weight"), (1, "bias"), (1, "norm"),
                    (1, "bias")],
     "norms": [(4, "weight"), (2, "bias"), (3, "norm"), (3, "bias"), (2, "norm"), (2, "bias"), (1, "norm"), (1, "bias"),
               (1, "norm"), (1, "bias")],
     "names": [(4, "named bias"), (2, "bias"), (2, "weight"), (1, "bias"), (2, "norm"), (2, "bias")],
+    "attention": [(2, "named bias"), (3, "named bias"), (2, "weight"), (2, "bias")],
     "shared": [(4, "weight"), (2, "bias"), (2, "bias")],
     "frozen": [(4, "frozen"), (2, "frozen bias"), (2, "weight"), (1, "bias")],
     "only_norm": [(3, "norm"), (3, "bias")],
@@ -68,18 +69,23 @@ def mistakes(power):
     return found | {"the half is missing": penalty(2, factor=lambda kept, lam: 2)}
 
 
+def all_alike(shape, dtype, generator):
+    """the number 3 everywhere"""
+    return torch.full(tuple(shape), 3.0)
+
+
 def filled_with(draw, *, model):
     return {"values": draw(sum(size for size, _ in PARTS[model]))}
 
 
 PENALTIES = {
-    "lam": [0.5, 0.01, 2.0],
+    "lam": [0.5, 0.01, 2.0, 1e-5],
     "include_bias": [LEFT_OUT, False, True],
-    "values": [kit.normal, kit.thousands],
+    "values": [kit.normal, kit.thousands, all_alike],
     "dtype": [SINGLE, DOUBLE],
 }
 MAIN = grid(filled_with, model=["linear", "layers", "Bare"], **PENALTIES)
-EXEMPT = grid(filled_with, model=["batch_norm", "norms", "names"], **PENALTIES)
+EXEMPT = grid(filled_with, model=["batch_norm", "norms", "names", "attention"], **PENALTIES)
 ODD = grid(filled_with, model=["shared", "frozen", "only_norm", "nothing"], **PENALTIES)
 
 
@@ -93,7 +99,7 @@ def left_out(power):
         "the weights of normalisation layers count": penalty(
             power, lambda include, kinds: kinds if include else (*kinds, "norm")
         ),
-        "a layer is named bias, and its weight is left out: the parameter's own name decides": penalty(
+        "what has bias somewhere in its full name is left out: its own name has to be bias": penalty(
             power, lambda include, kinds: kinds if include else ("weight", "frozen")
         ),
     }
@@ -250,6 +256,9 @@ def test_dropout(submission, device):
 @check("Dropout draws for each element, and anew in each call", points=1, category="values", after=test_dropout)
 def test_dropout_masks(submission):
     layer = submission.Dropout(0.5)
+    counts = {int((layer(torch.ones(300)) == 0).sum()) for _ in range(12)}
+    expect.equal(len(counts) == 1, False, because="chance has no quota",
+                 given="p = 0.5, 300 ones; whether all of 12 calls drop as many")  # fmt: skip
     for shape in ((12, 40), (6, 5, 7, 8), (300,)):
         x = torch.ones(shape)
         given = f"p = 0.5, ones of the shape {list(shape)}"
@@ -262,6 +271,9 @@ def test_dropout_masks(submission):
             expect.equal(same, False, because="each element is drawn by itself",
                          given=f"{given}; whether the places 0 and 1 of axis {axis} drop the same")  # fmt: skip
             rest = [other for other in range(len(shape)) if other != axis]
+            counts = first.sum(rest)
+            expect.equal(bool((counts == counts[0]).all()) and shape[axis] > 5, False, because="chance has no quota",
+                         given=f"{given}; whether at each place of axis {axis} as many are dropped")  # fmt: skip
             together = bool(((first.sum(rest) == 0) | (first.sum(rest) == first[0].numel())).all())
             if first.sum().item() and axis == 0:
                 expect.equal(together, False, because="each element is drawn by itself",
@@ -480,6 +492,8 @@ def test_stopping_state(submission):
         expect.equal(found["modes"][0], True, given=f"{given}; whether step leaves the modes of all modules alone")
     kept = submission.probes.state_without_model(submission.EarlyStopping, [2.0, 1.0])
     expect.equal(kept, None, given="best_state after two steps without a model", trivial="None is asked for")
+    kept = submission.probes.state_without_model(submission.EarlyStopping, [4.0, 3.0, 2.0, 3.0], [0, 1, 3])
+    expect.equal(kept, [12.0], given=f"the losses [4.0, 3.0, 2.0, 3.0], the third without a model; {HOLDS}")
 
 
 @check("restore gives the model the best state, time and again", points=1, category="values", after=test_stopping_state)
@@ -496,7 +510,7 @@ def test_restore(submission):
 
 
 @check("two objects of EarlyStopping know nothing of each other", points=0.5, category="robustness",
-       after=test_stopping, hidden=True)  # fmt: skip
+       after=[test_stopping, test_stopping_state], hidden=True)  # fmt: skip
 def test_stopping_objects(submission):
     first, second, settings = [3.0, 2.0, 2.5, 1.0], [1.0, 0.75, 0.5, 3.0], [{"patience": 3}, {"patience": 1}]
     found = submission.probes.in_turn(submission.EarlyStopping, submission.probes.stop_step, first, second, settings)
@@ -504,6 +518,9 @@ def test_stopping_objects(submission):
     expect.equal(found, [[one[:3], other[:3]] for one, other in pairs],
                  given=f"two objects in turn, with patience 3 and 1 and the losses {first} and {second}; "
                  "the answer, best and counter of both after each step")  # fmt: skip
+    found = submission.probes.states_in_turn(submission.EarlyStopping, [3.0, 2.0, 2.5], [1.0, 2.0, 0.5])
+    given = "two objects in turn, with the losses 3, 2, 2.5 and 1, 2, 0.5 of models that hold 11, 12, 13 and 21, 22, 23"
+    expect.equal(found, [[12.0], [23.0]], given=f"{given}; what both keep in the end")
 
 
 # --- schedules -------------------------------------------------------------------------------------------
@@ -773,7 +790,7 @@ def test_cooldown(submission):
 def test_plateau_far(submission):
     cases = grid(
         losses=[[2.0] * 8, [2.0, NAN, NAN, 1.0, NAN], [NAN, 3.0, 3.0, 3.0],
-                [INF, INF, 1.0, INF, 0.0, 0.0]],
+                [2.0, INF, INF, 1.0, INF, 0.0, 0.0]],
         lr=[0.8], factor=[0.5, 0.3], patience=[0, 1], min_lr=[LEFT_OUT, 0.15, 0.8], cooldown=[LEFT_OUT, 1],
         threshold=[LEFT_OUT, 0.3],
     )  # fmt: skip

@@ -7,13 +7,18 @@ KEYS = ("best_epoch", "best_val", "gap", "overfitting")
 
 
 class Bare(nn.Module):
-    """Parameters that the model itself holds."""
+    """Parameters that the model itself holds, and a layer."""
 
     def __init__(self):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(2, 2))
         self.bias = nn.Parameter(torch.zeros(2))
         self.scale = nn.Parameter(torch.zeros(3))
+        self.out = nn.Linear(2, 1, bias=False)
+
+
+class OwnLayerNorm(nn.LayerNorm):
+    """A class of its own, and a norm nevertheless."""
 
 
 def linear():
@@ -29,13 +34,27 @@ def batch_norm():
 
 
 def norms():
-    others = [nn.LayerNorm(3), nn.GroupNorm(2, 2), nn.InstanceNorm2d(1, affine=True), nn.BatchNorm3d(1)]
+    others = [OwnLayerNorm(3), nn.GroupNorm(2, 2), nn.InstanceNorm2d(1, affine=True), nn.BatchNorm3d(1)]
     return nn.Sequential(nn.Linear(2, 2), *others)
 
 
 def names():
     """Layers with the names of other things."""
     return nn.ModuleDict({"bias": nn.Linear(2, 2), "norm": nn.Linear(2, 1), "weight": nn.BatchNorm1d(2)})
+
+
+class Attention(nn.Module):
+    """Parameters whose names have a bias in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_proj_bias = nn.Parameter(torch.zeros(2))
+        self.bias_k = nn.Parameter(torch.zeros(3))
+        self.out = nn.Linear(1, 2)
+
+
+def attention():
+    return nn.Sequential(Attention())
 
 
 def shared():
@@ -59,7 +78,8 @@ def nothing():
 
 
 MODELS = {
-    make.__name__: make for make in (linear, Bare, layers, batch_norm, norms, names, shared, frozen, only_norm, nothing)
+    make.__name__: make
+    for make in (linear, Bare, layers, batch_norm, norms, names, attention, shared, frozen, only_norm, nothing)
 }
 
 
@@ -194,11 +214,24 @@ def watched(cls, losses, **settings):
     return {"held": held, "names": names, "kept": numbers, "restored": given, "modes": left}
 
 
-def state_without_model(cls, losses):
-    watch = cls()
-    for value in losses:
-        watch.step(value)
-    return watch.best_state
+def states_in_turn(cls, first, second):
+    """What two objects keep that are used in turn, with models that hold 11 and 21 in the first epoch, and so on."""
+    watches, nets = [cls(), cls()], [nn.Linear(2, 2), nn.Linear(2, 2)]
+    for epoch, losses in enumerate(zip(first, second, strict=True)):
+        for watch, net, value, number in zip(watches, nets, losses, (11, 21), strict=True):
+            marked(net, number + epoch)
+            watch.step(value, net)
+    return [marks(watch.best_state) for watch in watches]
+
+
+def state_without_model(cls, losses, given=()):
+    """What is kept when only the epochs ``given`` show a model, which holds 11 in the first, 12 in the second, ..."""
+    net, watch = nn.Linear(2, 2), cls()
+    for epoch, value in enumerate(losses):
+        marked(net, 11 + epoch)
+        watch.step(value, *[net] * (epoch in given))
+    marked(net, 90)
+    return watch.best_state if watch.best_state is None else marks(watch.best_state)
 
 
 def report(function, story):

@@ -696,6 +696,16 @@ def test_batched_inputs(submission):
         given="two heaps of two classes, one of them left of the picture",
         likely={"boxes are shifted by class, but not far enough for negative edges": torch.tensor([1])},
     )  # fmt: skip
+    heap = torch.tensor([[0.0, 0, 41, 40], [0, 1, 41, 40], [1, 0, 41, 40], [0, 0, 40, 40]])
+    for size, one, other in ((1e6, 1, 0), (1, 3, -3), (1e6, -1, 1)):
+        classes = torch.tensor([one, other, one, other])
+        likely = {"the sign of a class is not looked at": torch.tensor([1])}
+        if size > 1:
+            likely = {"boxes are shifted by class, but large ones meet all the same": torch.tensor([1])}
+        expect.equal(
+            submission.batched_nms(size * heap, scores, classes, 0.5), torch.tensor([1, 2]),
+            given=f"one heap of the classes {one} and {other}, boxes {41 * size:.0f} wide", likely=likely,
+        )  # fmt: skip
 
 
 # --- anchors ---------------------------------------------------------------------------------------------

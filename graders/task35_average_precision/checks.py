@@ -489,10 +489,13 @@ def test_curve_inputs(submission):
     drawn_agrees(submission, VERDICTS.vary(count=[3, 0], kind=["wrong"], spare=[0, 1]))
     flags, fine = torch.arange(12) % 3 // 2, 1 + torch.arange(12, dtype=DOUBLE) * 1e-12
     for scores in (fine, -fine):
-        expect.equal(
-            submission.probes.drawn(submission.precision_recall, flags, scores, 4), curve(flags, scores, 4),
-            given="scores that differ in float64 alone",
-        )  # fmt: skip
+        got = submission.probes.drawn(submission.precision_recall, flags, scores, 4)
+        expect.close(got, curve(flags, scores, 4), given="scores that differ in float64 alone")
+    many, scores = torch.arange(2600) % 9 > 0, torch.arange(2600) / 2600
+    truth = curve(many, scores, 2500)
+    for dtype in (HALF, torch.uint8, torch.bool):
+        got = submission.probes.drawn(submission.precision_recall, many.to(dtype), scores, 2500)
+        expect.close(got, truth, given=f"2600 detections, flags of {dtype}")
 
 
 def stepped(draw, count, kind):
@@ -636,6 +639,17 @@ def test_area_inputs(submission):
     expect.agrees(submission.area_below, below, DRAWN.vary(**INPUTS), unchanged=True, slack=LOOSE)
     cases = ASKED.vary(**INPUTS, places=[6, 1, 0])
     expect.agrees(submission.interpolated_precision, at_points, cases, unchanged=True)
+    precision, recall = map(torch.tensor, EXAMPLE_CURVE)
+    places = torch.tensor([1.5, -1, 0.25 + 1e-5, 0.75 + 1e-5, 0.25 - 1e-5])
+    expect.close(
+        submission.interpolated_precision(precision, recall, places), torch.tensor([0, 1, 0.75, 0, 1]),
+        given="the example of the task, points above 1, below 0 and close to a recall",
+    )  # fmt: skip
+    whole = torch.tensor([1.0, 1.0]), torch.tensor([0.5, 1.0])
+    heights = submission.interpolated_precision(*whole, torch.tensor([1.0, 1.25]))
+    expect.close(heights, torch.tensor([1.0, 0.0]), given="a recall that reaches 1, points 1 and 1.25")
+    for given, curves in (("an empty curve", (torch.zeros(0), torch.zeros(0))), ("a curve of two detections", whole)):
+        expect.equal(submission.probes.kind(submission.area_below, *curves), "float", given=f"{given}; the type")
 
 
 def of_flags(change):
@@ -712,6 +726,8 @@ def test_average_nothing(submission):
             got = submission.average_precision(tp, scores, num_gt, method)
             given = f'flags {flags}, num_gt={num_gt}, method="{method}"'
             expect.close(got, value, equal_nan=True, given=given, trivial="nothing is right")
+            kind = submission.probes.kind(submission.average_precision, tp, scores, num_gt, method)
+            expect.equal(kind, "float", given=f"{given}; the type")
 
 
 @check("average_precision takes flags that do not count, and every dtype", points=0.5, category="robustness",
@@ -728,8 +744,12 @@ def test_average_inputs(submission):
        after=[test_average, test_eleven], hidden=True)  # fmt: skip
 def test_average_method(submission):
     flags, scores = torch.tensor([1, 0]), torch.tensor([0.5, 0.3])
-    for method in ("voc", "11-point", ""):
+    for method in ("voc", "11-point", "", "ALL", "11Point", "11points", "al"):
         expect.raises("ValueError", submission.average_precision, flags, scores, 2, method, given=f"method={method!r}")
+    for count, num_gt in ((2, 0), (0, 2), (0, 0)):
+        args = flags[:count], scores[:count], num_gt, "voc"
+        given = f'method="voc", {count} detections, num_gt={num_gt}'
+        expect.raises("ValueError", submission.average_precision, *args, given=given)
 
 
 # --- all pictures ----------------------------------------------------------------------------------------
@@ -877,6 +897,13 @@ def test_classes(submission, device):
         bound=(submission.class_average_precisions,), name="class_average_precisions", slack=LOOSE, unchanged=True,
         likely={"this is the mean over the pictures: all detections of a class make one list": table_of(per_picture)},
     )  # fmt: skip
+    predictions = [picture([DOG], [0.5], [1]), picture([], [], [])]
+    targets = [annotation([DOG, CAT], [1, 2]), annotation([CAT], [3])]
+    expect.close(
+        submission.probes.table(submission.class_average_precisions, predictions, targets),
+        ([1, 2, 3], [1.0, 0.0, 0.0]), given="three classes, of which one is found; labels and average precisions",
+        likely={"classes that no detection has are left out: theirs is 0": ([1], [1.0])},
+    )  # fmt: skip
 
 
 @check(
@@ -964,6 +991,8 @@ def test_mean_thresholds(submission):
                     "only the first threshold is used": found[thresholds[0]],
                 } if several else None,
             )  # fmt: skip
+    after = submission.probes.kept(submission.mean_average_precision, predictions, targets, [0.75, 0.5])
+    expect.equal(after, [0.75, 0.5], given="the list of thresholds, after the call")
 
 
 @check("mean_average_precision leaves out classes without easy true boxes", points=0.5, category="robustness",
@@ -1033,7 +1062,7 @@ def test_mean_set(submission, dataset):
             expect.close(submission.mean_average_precision(*args, thresholds), value, rtol=1e-4, atol=1e-6, given=given)
 
 
-@check("nothing that is returned hangs on a graph", points=0.5, category="robustness",
+@check("nothing that is returned hangs on a graph, and settings stay", points=0.5, category="robustness",
        after=[test_curve, test_interpolated, test_gather], hidden=True)  # fmt: skip
 def test_graph(submission):
     scores = torch.tensor([0.3, 0.6], requires_grad=True)
@@ -1046,6 +1075,15 @@ def test_graph(submission):
     predictions = [{"boxes": boxes, "scores": scores, "labels": torch.tensor([1, 1])}]
     for part in submission.gather_class(predictions, [annotation([DOG], [1])], 1)[:2]:
         expect.no_grad_leak(part, given="boxes and scores that require grad")
+    flags = torch.tensor([1, 0])
+    for given, function, args in (
+        ("precision_recall", submission.precision_recall, (flags, scores, 2)),
+        ("interpolated_precision", submission.interpolated_precision, (precision, recall, torch.tensor([0.5]))),
+        ("gather_class", submission.gather_class, (predictions, [annotation([DOG], [1])], 1)),
+    ):
+        after = submission.probes.settings(function, *args)
+        expect.equal(after, [True, "torch.float32"], given=f"whether gradients are recorded, and the default dtype, "
+                     f"after {given}")  # fmt: skip
 
 
 # --- rules and work --------------------------------------------------------------------------------------
@@ -1088,9 +1126,17 @@ def test_curve_work(submission):
     same_work(submission, submission.precision_envelope, few, many, f"precision_envelope of {MANY} values")
 
 
+def stairs_down(count):
+    return 1 - torch.arange(count) / count, (torch.arange(count) + 1) / count
+
+
 @check("the work for an average precision does not grow with the detections", points=0.5, category="efficiency",
        after=[test_average, test_eleven, test_curve_work])  # fmt: skip
 def test_average_work(submission):
+    few, many = (stairs_down(n) for n in (FEW, MANY))
+    same_work(submission, submission.area_below, few, many, f"area_below of {MANY} detections")
+    few, many = ((*stairs_down(n), torch.linspace(0, 1, 5)) for n in (FEW, MANY))
+    same_work(submission, submission.interpolated_precision, few, many, f"interpolated_precision of {MANY} detections")
     for method in ("all", "11point"):
         few, many = ((torch.arange(n) % 2 / 1, torch.arange(n) / n, n, method) for n in (FEW, MANY))
         given = f'average_precision of {MANY} detections, method="{method}"'

@@ -32,10 +32,36 @@ def drawn(function, *args, **options):
     return tuple(one.float() if is_wide else one for one, is_wide in zip(result, wide, strict=True))
 
 
+def kind(function, *args):
+    """The type of what a function returns."""
+    value = function(*args)
+    return "float" if isinstance(value, float) else type(value).__name__
+
+
+def kept(function, *args):
+    """The last argument, after the call."""
+    function(*args)
+    return args[-1]
+
+
+def settings(function, *args):
+    """Whether gradients are recorded, and the default dtype, after the call."""
+    before = torch.is_grad_enabled(), torch.get_default_dtype()
+    function(*args)
+    after = torch.is_grad_enabled(), str(torch.get_default_dtype())
+    torch.set_grad_enabled(before[0])
+    torch.set_default_dtype(before[1])
+    return list(after)
+
+
 def table(function, *args, **options):
     """A dict of labels and numbers as two lists, in the order of the labels."""
     found = function(*args, **options)
     if not isinstance(found, dict):
         return found
+    odd = {type(one).__name__ for one in found if not isinstance(one, int)}
+    odd |= {type(one).__name__ for one in found.values() if not isinstance(one, float)}
+    if odd:
+        return f"a dict with {', '.join(sorted(odd))}"
     labels = sorted(found)
     return labels, [found[label] for label in labels]

@@ -117,7 +117,7 @@ def task_texts(task: Task) -> Iterator[str]:
 
 def suite_texts(suite: Suite) -> Iterator[str]:
     yield from (check.title for check in suite.checks)
-    yield from sorted(text for text in suite.sentences | suite.sentences_by_name if " " in text)
+    yield from sorted(text for text in suite.sentences if " " in text)
     yield from value_texts(suite.tree)
     yield from suite.built
     for node in ast.walk(suite.tree):

@@ -66,7 +66,8 @@ def kind_of(value: Any) -> str:
 def a_or_an(name: Any) -> str:
     """The name of a dtype or a class with its article: "an int64", "a float32"."""
     text = dtype_text(name)
-    return f"an {text}" if text[:1].lower() in "aeio" else f"a {text}"
+    phrase = _("an {name}") if text[:1].lower() in "aeio" else _("a {name}")
+    return phrase.format(name=text)
 
 
 def number_text(value: Any, digits: int = 5) -> str:

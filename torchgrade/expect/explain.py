@@ -14,6 +14,7 @@ from torchgrade.expect.axes import LAYOUT_WORDS
 from torchgrade.expect.contract import Contract
 from torchgrade.expect.describe import dtype_text, number_text, shape_text
 from torchgrade.expect.grid import KIT_AXES, LEFT_OUT, Grid
+from torchgrade.i18n import also
 from torchgrade.i18n import translate as _
 
 FEW = 8  # values of a tensor that are written out
@@ -36,13 +37,13 @@ def call_text(known: Contract, name: str, n: int) -> str:
         text = f"{name}({', '.join(operands + options)})"
     text += "".join(_circumstances(how))
     facts = [f"{key} {_facts(value)}" for key, value in call.operands.items() if _is_array(value) or _are_arrays(value)]
-    text += "; " + ", ".join(facts) if facts else ""
+    parts = [text, ", ".join(facts)] if facts else [text]
     values, layout = point.get("values"), point.get("layout", "contiguous")
     if values is not None and values.__doc__:
-        text += f"; {_(values.__doc__.strip().rstrip('.'))}"
+        parts.append(_(values.__doc__.strip().rstrip(".")))
     if layout in LAYOUT_WORDS:
-        text += f"; {_(LAYOUT_WORDS[layout])}"
-    return text
+        parts.append(_(LAYOUT_WORDS[layout]))
+    return also(*parts)
 
 
 def _circumstances(how: dict[str, Any]) -> Iterator[str]:
@@ -96,7 +97,7 @@ def pattern(known: Contract, failing: Sequence[int]) -> str:
     head = _("{count} of {total} cases fail").format(count=len(bad), total=total)
     telling = [n for n in range(total) if n in bad or not _is_empty(known, n)]
     what = _common(known, telling, bad) if len(bad) > 1 else ""
-    return f"{head}: {what}" if what else head
+    return _("{head}: {what}").format(head=head, what=what) if what else head
 
 
 def _common(known: Contract, telling: Sequence[int], bad: set[int]) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from torchgrade.errors import AuthoringError
 from torchgrade.expect.describe import describe, kind_of, number_pair
+from torchgrade.i18n import also
 from torchgrade.i18n import translate as _
 
 # dtype: (rtol, atol), the defaults of torch.testing; every other dtype compares exactly.
@@ -67,7 +68,8 @@ class Difference:
 
     def inside(self, path: str) -> Difference:
         """The same difference, named by its place in a list or a dict."""
-        return Difference(f"{path}: {self.expected}", f"{path}: {self.got}", self.size)
+        at = _("{place}: {what}")
+        return Difference(at.format(place=path, what=self.expected), at.format(place=path, what=self.got), self.size)
 
 
 def tensor_difference(got: Any, expected: torch.Tensor, tolerance: Tolerance) -> Difference | None:
@@ -182,7 +184,7 @@ def _report(
     largest = float(error.max())
     if nans and total > 1:
         size = _("{nans} of {total} values are not a number (NaN)").format(nans=nans, total=total)
-        return Difference(expected_text, f"{got_text}; {size}", size)
+        return Difference(expected_text, also(got_text, size), size)
     if total == 1:
         size = _("the value is not a number (NaN)") if nans else _("the value differs by {error}")
         if not nans and _is_rounding(got, expected):

@@ -10,6 +10,7 @@ from typing import Any
 from torchgrade.errors import AuthoringError
 from torchgrade.expect.likely import Likely, fail, meet
 from torchgrade.expect.tensors import Difference
+from torchgrade.i18n import also
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.worker.probes import moved, passes_seen
 
@@ -35,17 +36,17 @@ def restores_mode(
         left = net.training
         says = [text for text in (given, _("a network that came in {mode} mode").format(mode=_mode(came))) if text]
         if not passes:
-            fail(Difference(_("a pass of the network"), _("none"), _("it does not run")), given="; ".join(says))
+            fail(Difference(_("a pass of the network"), _("none"), _("it does not run")), given=also(*says))
         if ran is not None and set(passes) != {ran}:
             count = sum(mode is not ran for mode in passes)
             wanted = _("every pass in {mode} mode").format(mode=_mode(ran))
             got = _("{count} of {total} passes in {mode} mode")
             got = got.format(count=count, total=len(passes), mode=_mode(not ran))
             found = Difference(wanted, got, _("the mode is another"))
-            fail(found, likely=likely, matches=partial(eq, passes), given="; ".join(says))
+            fail(found, likely=likely, matches=partial(eq, passes), given=also(*says))
         if left is not came:
             wanted, got = (_("a network in {mode} mode afterwards").format(mode=_mode(mode)) for mode in (came, left))
-            fail(Difference(wanted, got, _("the mode is not given back")), given="; ".join(says))
+            fail(Difference(wanted, got, _("the mode is not given back")), given=also(*says))
 
 
 def _mode(training: bool) -> str:

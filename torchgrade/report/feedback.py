@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from torchgrade.i18n import language_tag, translate, translate_built
+from torchgrade.i18n import language_tag, run_on, translate, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNREADABLE, Row, Student
 from torchgrade.model import Outcome, Result, short_name
@@ -88,7 +88,7 @@ def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> s
         words = _("No points yet: {reason}. This is not your fault and costs you nothing.")
         return words.format(reason=clean(translate_built(row.reason or row.status)))
     late = [late_words(line.late)] if line.late else []
-    return " ".join([line_words(line) + _("."), *map(clean, handed(row)), *late])
+    return run_on(line_words(line) + _("."), *map(clean, handed(row)), *late)
 
 
 def handed(row: Row) -> list[str]:

@@ -9,7 +9,8 @@ from torch.nn.utils import parameters_to_vector
 
 
 def vector(model, include_bias):
-    norms = [m for m in model.modules() if type(m).__module__.endswith(("batchnorm", "instancenorm", "normalization"))]
+    homes = ("batchnorm", "instancenorm", "normalization")
+    norms = [m for m in model.modules() if any(one.__module__.endswith(homes) for one in type(m).__mro__)]
     skip = {p for m in norms for p in m.parameters()}
     skip |= {p for name, p in model.named_parameters() if name.rpartition(".")[2] == "bias"}
     chosen = [p for p in model.parameters() if include_bias or p not in skip]

@@ -59,10 +59,9 @@ def standardize(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     """Return both parts with each column shifted and scaled: in train its mean becomes 0, its standard deviation 1.
 
     Shift and scale are those of the training rows for both parts: test rows have no influence on anything. The standard
-    deviation may divide by N or by N - 1. A column that is constant in train becomes 0 there, also
-    where rounding leaves it a tiny standard deviation, as with ten times 0.1; in test it may become anything finite.
-    For train = (1, 3, 8) and test = (5): the mean is 4, the deviations are -3, -1 and 4, and the standard deviation is
-    2.944 (or 3.606), so that they become (-1.019, -0.340, 1.359) and (0.340).
+    deviation may divide by N or by N - 1. A column that is constant in train becomes 0 there; in test it may become
+    anything finite. For train = (1, 3, 8) and test = (5): the mean is 4, the deviations are -3, -1 and 4, and the
+    standard deviation is 2.944 (or 3.606), so that they become (-1.019, -0.340, 1.359) and (0.340).
 
     train: (N, columns), N at least 2; test: (M, columns), M may be 0. float32 or float64; the dtype is kept.
     """

@@ -141,7 +141,7 @@ def rotary(x: Tensor, start: int = 0) -> Tensor:
     key at place p' then depends on p - p' alone. ``start`` is the number of tokens that were there before.
 
     x: (..., T, D), such as (B, H, T, D). Returns: the same shape. The angles are computed in float32 at least: at
-    place 3001 they mean nothing in half precision. Raises ValueError when D is odd.
+    place 3001 they mean nothing in half precision; x itself loses no digits. Raises ValueError when D is odd.
     """
     # TODO: angles (T, D / 2), then turn the even and the odd columns together.
     raise NotImplementedError

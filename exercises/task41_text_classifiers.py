@@ -19,7 +19,7 @@ Conventions
 * The scores of a sentence, (B, num_classes), are logits, without softmax. They depend on its words and on nothing else:
   not on how many PADs follow, not on the other sentences. Layers have biases and start as PyTorch's do, each model has
   parameters of its own, and it works in the dtype and on the device of its parameters.
-* A mask is (B, T), bool: True is a word, False is padding.
+* A mask is (B, T), bool: True is a word, False is padding; in a mask words may stand anywhere.
 * A vocabulary is a dict from word to id, which holds the two marks PAD and UNK below.
 
 Forbidden: nothing. Layers of PyTorch and your own from other tasks may be used.
@@ -132,7 +132,7 @@ class TextRNN(nn.Module):
     """An LSTM that reads the sentence in both directions, ``hidden_size`` units in each.
 
     Embedding, ``nn.LSTM(embed_dim, hidden_size, bidirectional=True)`` over the words alone, and a linear layer
-    (2 · hidden_size → num_classes). What the linear layer gets depends on ``pooling``:
+    (2 · hidden_size → num_classes), without dropout. What the linear layer gets depends on ``pooling``:
 
     * "last": the state h that the forward direction has after the last word, then the state that the backward direction
       has after the first word;
@@ -180,7 +180,7 @@ def predict_sentiment(model: nn.Module, text: str | Sequence[str], vocab: Mappin
     """Return the class with the highest score for one text, as an int.
 
     text: a string, which is split at white space and taken as it stands, or a list of words. Words that the vocabulary
-    does not hold are UNK. A text without words is one PAD.
+    does not hold are UNK, and it stays as it is. A text without words is one PAD.
     model: any that takes ids (1, T) on the device of its first parameter. It is in evaluation mode meanwhile, gradients
     are not recorded, and it comes back as it was: the mode of the model and of each of its parts, and its gradients.
     """

@@ -14,7 +14,8 @@ Conventions:
 
 Forbidden: ``torch.optim``, ``nn.Linear`` and ``F.linear``, and everything that solves for the line in one go
 (``lstsq``, ``pinv``, ``solve``, ``polyfit``, ...). Autograd is forbidden in `manual_gradients` alone. Python loops
-over the samples of a batch are too slow; a loop over epochs and batches is what is wanted.
+over the samples of a batch are too slow, and so is a ``DataLoader``, which collects a batch sample by sample; a loop
+over epochs and batches is what is wanted.
 """
 
 import math

@@ -139,6 +139,39 @@ def test_parameters():
     assert found(expect.parameters, X, 3).expected == "a torch.nn.Module"
 
 
+def started(change):
+    """A maker of linear layers whose parameters ``change`` overwrites."""
+
+    def make():
+        layer = nn.Linear(64, 20)
+        with torch.no_grad():
+            change(layer)
+        return layer
+
+    return make
+
+
+def test_starts_like():
+    def right():
+        return nn.Linear(64, 20)
+
+    expect.starts_like(right, right)
+    expect.starts_like(lambda: nn.LayerNorm(20), lambda: nn.LayerNorm(20))
+    for change in (
+        lambda layer: nn.init.xavier_uniform_(layer.weight),
+        lambda layer: nn.init.normal_(layer.weight, std=0.02),
+        lambda layer: layer.bias.zero_(),
+        lambda layer: layer.weight.mul_(1.3),
+        lambda layer: layer.weight.abs_(),
+    ):
+        found_one = found(expect.starts_like, started(change), right)
+        assert "with a standard deviation of" in found_one.got
+    fixed = right().state_dict()
+    same = found(expect.starts_like, started(lambda layer: layer.load_state_dict(fixed)), right)
+    assert same.got == "the same numbers in two of them"
+    assert found(expect.starts_like, lambda: nn.Linear(64, 20, bias=False), right).got == "none of that shape"
+
+
 def test_state_dict_keys():
     net = nn.BatchNorm2d(3)
     keys = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]

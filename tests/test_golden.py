@@ -63,7 +63,9 @@ def mismatch():
     got = torch.full_like(expected, 0.01)
     got[0, 0, 1, 2] = 2.8724
     likely = {"the variance divides by N - 1, not by N": got}
-    return compared(got, expected, given="BatchNorm2d(num_features=4)(x); x float32 [2, 4, 3, 5]", likely=likely)
+    return compared(
+        got, expected, given=i18n.also("BatchNorm2d(num_features=4)(x)", "x float32 [2, 4, 3, 5]"), likely=likely
+    )
 
 
 # What a check may raise, by the status that it becomes.

@@ -96,6 +96,7 @@ def test_a_built_sentence_is_found_again_by_its_fixed_parts(tmp_path, monkeypatc
         assert told("two saves; the files of {x} (.*)\n") == "{x} (.*)\n 的文件；保存两次"
         assert told("3 of 4 {odd} ones") == "4 个中的 3 个 {奇}"
         assert told("three saves") == "three saves"
+        assert told("torch's own; but so it is") == "torch's own; but so it is"
         assert told("a file of shape (5, 7), x.gz") == "形状为 (5, 7) 的文件，x.gz", "a value closes its brackets"
         assert told("'(' was never closed (x.py, line 3)") == "'(' was never closed (x.py, line 3)"
         assert i18n.translate_built("three of 4 {odd} ones", "task08") == "three of 4 {odd} ones"
@@ -114,7 +115,7 @@ def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini
     with i18n.speaking("zh_CN"):
         note = "left out: line 4; code cell 3, line 2; and 2 more: it raised NameError: name 'x' is not defined"
         assert i18n.translate_built(note) == (
-            "已略过：第 4 行; 代码单元格 3 第 2 行; 还有 2 处：它引发了 NameError: name 'x' is not defined"
+            "已略过：第 4 行；代码单元格 3 第 2 行；还有 2 处：它引发了 NameError: name 'x' is not defined"
         )
         word = "a Word document cannot be graded; hand in a .py file, a notebook or a .zip of them"
         assert i18n.translate_built(word).startswith("Word 文档无法评分")

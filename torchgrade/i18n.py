@@ -58,7 +58,8 @@ def translate_built(text: str, task: str = "") -> str:
                 of_reader = {name: translate_built(value, task) for name, value in values.items()}
                 return translate(template).format(**of_reader)
     parts = text.split(LIST)
-    return text if len(parts) == 1 else also(*(translate_built(part, task) for part in parts))
+    told_parts = [translate_built(part, task) for part in parts] if len(parts) > 1 else parts
+    return text if told_parts == parts else also(*told_parts)
 
 
 def _is_whole(value: str) -> bool:

@@ -127,6 +127,16 @@ def test_noise(submission):
             classes, -0.12, 0.12, unit=f"correlation of the two classes; {given}",
             likely={"both classes get the same noise": 1.0, "both classes get the same noise, mirrored": -1.0},
         )  # fmt: skip
+    # The means of clouds of 4 points, two coordinates of two clouds in 100 draws, have half the deviation of a point.
+    first = any_seed() % 10**6
+    small = torch.stack([blobs(submission, 2.0, 0.0, 4, first + n)[0].double() for n in range(100)])
+    means = small.reshape(100, 2, 4, 2).mean(2)
+    means = means - means.mean(0)
+    expect.close(
+        float(means.std()), 0.5, rtol=0, atol=0.09,
+        given="the deviation of the centres of 4 points, mean_value=2, bias=0",
+        likely={"the noise of a cloud is moved so that its own mean is 0": 0.0},
+    )  # fmt: skip
 
 
 @check("make_blobs repeats itself for the same seed and no other", points=0.5, category="values",
@@ -387,6 +397,11 @@ def mixed(shape, dtype, generator):
     return kit.positive(shape, dtype, generator) * torch.tensor([1.0, -1.0], dtype=DOUBLE)
 
 
+def first_zero(shape, dtype, generator):
+    """0, and a number from 0.5 to 1.5"""
+    return kit.positive(shape, dtype, generator) * torch.tensor([0.0, 1.0], dtype=DOUBLE)
+
+
 def boundary(w, b):
     w1, w2 = w.double().tolist()
     return -w1 / w2, -float(b) / w2
@@ -412,6 +427,8 @@ def test_boundary(submission):
             "intercept and slope are swapped": lambda w, b: boundary(w, b)[::-1],
         },
     )  # fmt: skip
+    level = grid(bounds, slope=[first_zero], bias=[kit.positive, below, kit.zeros])
+    expect.agrees(submission.probes.line, boundary, level, bound=bound, name="decision_boundary", slack=LOOSE)
 
 
 # --- training --------------------------------------------------------------------------------------------
@@ -533,6 +550,27 @@ def test_stop(submission):
         given = f"clouds with mean_value=1.3, bias=1; target_accuracy=0.5, max_iter={most}"
         expect.between(report["steps"], 0, most, unit="steps", given=given)
         expect_verdict(report, 0.5, given)
+    x, y = clouds(0.5, 1.0)
+    good = best(x, y).float()
+    model = submission.probes.with_weights(submission.LogisticRegression, good[:2], good[2])
+    report, weights = run(submission, model, x, y, max_iter=0, target_accuracy=0.5)
+    given = "a model that is trained already, max_iter=0, target_accuracy=0.5"
+    expect.equal(
+        (report["reached"], report["steps"]), (True, 0), because="its accuracy is above the target", given=given
+    )
+    expect.close(weights, good.double(), rtol=1e-4, atol=1e-4, given=f"the weights afterwards; {given}")
+    for mean_value, bias, options in ((1.3, 4.0, {}), (2.0, 6.0, {"lr": 0.02})):
+        x, y = clouds(mean_value, bias)
+
+        def from_zeros(x=x, y=y, **options):
+            model = submission.probes.with_weights(submission.LogisticRegression, torch.zeros(2), torch.zeros(()))
+            return run(submission, model, x, y, target_accuracy=0.9, **options)[0]
+
+        steps = from_zeros(**options)["steps"]
+        if steps > 20:
+            given = f"clouds with mean_value={mean_value}, bias={bias}; a run that ends 20 steps before it ended alone"
+            because = f"alone it ended after {steps} steps, and had looked 20 steps before"
+            expect.equal(from_zeros(**options, max_iter=steps - 20)["reached"], False, because=because, given=given)
 
 
 @check("train stops after max_iter, and says that the target was missed", points=1.5, category="convergence")
@@ -602,7 +640,7 @@ CELLS = [
      a_run(1000, 0.6, False)],
     [a_run(1000, 0.75, False), a_run(1000, 0.8, False), a_run(1000, 0.7, False), a_run(1000, 0.77, False),
      a_run(1000, 0.55, False)],
-    [a_run(2, 0.999, True), a_run(3, 0.9925, True), a_run(1, 0.995, True), a_run(14, 0.9975, True),
+    [a_run(2, 0.999, True), a_run(3, 0.9925, True), a_run(1, 0.995, True), a_run(1000, 0.9975, True),
      a_run(6, 0.991, True)],
 ]  # fmt: skip
 MEANS, BIASES = [1.7, 0.5, 4.0], [1.0, -6.5]
@@ -636,6 +674,8 @@ def test_rows(submission):
     )
     expect.close([row["bayes"] for row in rows], [(1 + math.erf(row["mean_value"])) / 2 for row in rows],
                  rtol=0, atol=1e-6, given=f"bayes; {given}")  # fmt: skip
+    rows, _, given = scripted(submission, [1.7, 0.5, 1.7], [1.0], seeds[:2], script)
+    expect.equal([row["mean_value"] for row in rows], [1.7, 0.5, 1.7], given=given)
 
 
 @check("a row counts, averages and takes the median of its runs", points=2, category="values", after=test_rows)

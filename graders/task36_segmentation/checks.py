@@ -64,7 +64,9 @@ def expect_ids(value, truth, given, likely=None):
 @check("CocoIndex finds categories by their names", points=0.5, category="values")
 def test_categories(submission):
     index = submission.CocoIndex(SHORE)
-    expect_ids(index.get_cat_ids(), [18, 3, 44], "get_cat_ids()", {"these are places in the list, not ids": [0, 1, 2]})
+    expect_ids(
+        index.get_cat_ids(), [18, 3, 44], "get_cat_ids()", likely={"these are places in the list, not ids": [0, 1, 2]}
+    )
     for names, truth in (
         ("dog", [18]),
         (["dog"], [18]),
@@ -74,8 +76,8 @@ def test_categories(submission):
     ):
         within = [row["id"] for row in SHORE["categories"] if row["name"] in names]
         letters = {"a single name is taken for a list of letters, or of parts": within if names == "dog" else truth}
-        expect_ids(index.get_cat_ids(names), truth, f"get_cat_ids({names!r})", letters)
-        expect_ids(index.get_cat_ids(names=names), truth, f"get_cat_ids(names={names!r})", letters)
+        expect_ids(index.get_cat_ids(names), truth, f"get_cat_ids({names!r})", likely=letters)
+        expect_ids(index.get_cat_ids(names=names), truth, f"get_cat_ids(names={names!r})", likely=letters)
 
 
 @check("CocoIndex finds pictures that hold all the categories", points=1, category="values")
@@ -86,7 +88,7 @@ def test_pictures(submission):
         index.get_img_ids(),
         [139, 40, 7, 300],
         "get_img_ids()",
-        {"pictures without an annotation are left out": [139, 40, 7]},
+        likely={"pictures without an annotation are left out": [139, 40, 7]},
     )
     for asked in (18, [18], [18, 3], (3, 44), [18, 44], [3]):
         several = {asked} if isinstance(asked, int) else set(asked)
@@ -94,7 +96,7 @@ def test_pictures(submission):
             index.get_img_ids(asked),
             [image for image, categories in held.items() if several <= categories],
             f"get_img_ids({asked})",
-            {
+            likely={
                 "pictures with one of the categories are found: all of them are asked for": [
                     image for image, categories in held.items() if several & categories
                 ],
@@ -140,7 +142,7 @@ def test_annotations(submission):
             index.get_ann_ids(**asked),
             annotations(**asked),
             f"get_ann_ids({written})",
-            {
+            likely={
                 "iscrowd=0 is taken for None: 0 asks for single objects": annotations(**rest, iscrowd=crowd or None),
                 "iscrowd is not used": annotations(**rest),
                 "the category is not used": annotations(asked.get("img_ids"), None, crowd),
@@ -200,14 +202,53 @@ def without_crowds():
     return bare
 
 
-@check("two indices and their dicts stay apart", points=0.5, category="robustness", after=test_pictures, hidden=True)
+@check("two indices and their dicts stay apart", points=0.5, category="robustness", hidden=True,
+       after=[test_categories, test_pictures, test_annotations, test_load])  # fmt: skip
 def test_apart(submission):
-    other = copy.deepcopy(SHORE)
-    other["annotations"] = [row for row in other["annotations"] if row["image_id"] == 139]
-    found = submission.probes.asked_twice(submission.CocoIndex, SHORE, other, [18])
-    expect.equal(found, [[40, 139], [139], [40, 139], [139]], given="get_img_ids([18]) of two indices, in turn")
+    other = {
+        "images": SHORE["images"][:1],
+        "categories": SHORE["categories"][:2],
+        "annotations": [{**row, "id": -row["id"]} for row in SHORE["annotations"] if row["image_id"] == 139],
+    }
+    first, second = submission.CocoIndex(SHORE), submission.CocoIndex(other)
+    for which, index, pictures, found, key in (
+        ("first", first, [139, 40], [7001, 905, 31, 500], 12),
+        ("second", second, [139], [-7001, -500], -12),
+        ("first", first, [139, 40], [7001, 905, 31, 500], 12),
+    ):
+        given = f"the {which} of two indices"
+        expect_ids(index.get_cat_ids(), [18, 3, 44] if which == "first" else [18, 3], f"get_cat_ids(); {given}")
+        expect_ids(index.get_img_ids(18), pictures, f"get_img_ids(18); {given}")
+        expect_ids(index.get_ann_ids(cat_ids=18), found, f"get_ann_ids(cat_ids=18); {given}")
+        loaded = f"load_anns({key}); {given}"
+        rows = expect.record(index.load_anns(key), [{"id": int, "category_id": int}], given=loaded)
+        expect.equal(rows, [{"id": key, "category_id": 3}], given=loaded)
     changed = submission.probes.index_changes(submission.CocoIndex, without_crowds())
     expect.equal(changed, False, given="whether the dict of the file has changed")
+
+
+@check("an id may be 0", points=0.5, category="robustness", hidden=True,
+       after=[test_categories, test_pictures, test_annotations, test_load])  # fmt: skip
+def test_zero(submission):
+    zero = {139: 0, 18: 0, 12: 0}
+    rows = [{key: zero.get(value, value) if "id" in key else value for key, value in row.items()}
+            for row in SHORE["annotations"]]  # fmt: skip
+    index = submission.CocoIndex(
+        {
+            "images": [{"id": key, "height": 6, "width": 8} for key in (0, 40, 7, 300)],
+            "categories": [{"id": 0, "name": "dog"}, {"id": 3, "name": "kite"}, {"id": 44, "name": "do"}],
+            "annotations": rows,
+        }
+    )
+    every = [row["id"] for row in rows]
+    likely = {"0 is taken for no filter: only None is": [0, 40, 7, 300]}
+    expect_ids(index.get_cat_ids("dog"), [0], 'get_cat_ids("dog"), which has the id 0')
+    expect_ids(index.get_img_ids(0), [0, 40], "get_img_ids(0)", likely=likely)
+    likely = {"0 is taken for no filter: only None is": every}
+    expect_ids(index.get_ann_ids(0), [7001, 0, 500], "get_ann_ids(0)", likely=likely)
+    expect_ids(index.get_ann_ids(cat_ids=0), [7001, 905, 31, 500], "get_ann_ids(cat_ids=0)", likely=likely)
+    found = expect.record(index.load_anns(0), [{"id": int, "category_id": int}], given="load_anns(0)")
+    expect.equal(found, [{"id": 0, "category_id": 3}], given="load_anns(0)")
 
 
 @check("an annotation without iscrowd is a single object", points=0.5, category="robustness", after=test_annotations,
@@ -299,7 +340,7 @@ def test_polygon(submission):
             "rows and columns are swapped": drawn([turned], height, width),
             "corners of pixels are tried, not centres": drawn([part], height, width, shift=0.0),
         }
-        expect_mask(submission, [part], height, width, f"the part {part}", likely)
+        expect_mask(submission, [part], height, width, f"the part {part}", likely=likely)
         likely = {}
 
 
@@ -319,7 +360,7 @@ def test_parts(submission):
             "only the first part is drawn": drawn(shown[:1], 8, 11),
             "only the last part is drawn": drawn(shown[-1:], 8, 11),
         }
-        expect_mask(submission, shown, 8, 11, f"{given}: {shown}", likely)
+        expect_mask(submission, shown, 8, 11, f"{given}: {shown}", likely=likely)
 
 
 @check("polygon_to_mask bears dents, borders and corners at a centre's height", points=1, category="robustness",

@@ -51,12 +51,6 @@ def index_changes(kind, source):
     return kept != source
 
 
-def asked_twice(kind, first, second, cat_ids):
-    """The pictures that two indices find, asked in turn, twice each."""
-    indices = kind(first), kind(second)
-    return [sorted(index.get_img_ids(cat_ids)) for index in (*indices, *indices)]
-
-
 class Echo(nn.Module):
     """Its scores are the images, times ``gain``, a parameter that is 1; moody: in training mode times -1."""
 

@@ -72,6 +72,9 @@ def test_decay_end(submission):
             ),
         },
     )
+    for epoch in (0, 3, 9):
+        kind = type(submission.lambda_lr(epoch, 2, 8)).__name__
+        expect.equal(kind, "float", given=f"the type of lambda_lr({epoch}, 2, 8)")
 
 
 # The losses
@@ -540,6 +543,10 @@ def test_generator_values(submission):
             },
             given=f"Generator{shape}, weights set by their shapes, {'training' if training else 'evaluation'} mode",
         )
+    same = (3, 3, 2, 1)
+    picture = normal(2, 3, 12, 16)
+    found = filled_net(submission.Generator, *same, training=True)(picture).detach()
+    expect.close(found, answer(generator(*same), picture), rtol=1e-6, atol=1e-6, given=f"Generator{same}")
     expect_own(submission.Generator, *shape, given=f"Generator{shape}")
     expect_teachable(filled_net(submission.Generator, *shape), x, submission, f"Generator{shape}")
 

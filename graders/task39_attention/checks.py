@@ -5,6 +5,7 @@ are asked with attention that is not the submission's, and the Transformer with 
 part; what is put together is compared with PyTorch's layers at the end.
 """
 
+import functools
 import itertools
 import math
 import re
@@ -228,6 +229,16 @@ def test_attention_mask(submission, device, pictures):
             ),
             "masked scores become 0, which is a score like others": lambda q, k, v, mask: by_formula(
                 q, k, v, mask, hide=0.0
+            ),
+        },
+    )
+    expect.agrees(
+        submission.scaled_dot_product_attention,
+        attention,
+        MASKED.vary(values=[kit.thousands]).plain(),
+        likely={
+            "-10,000 stands for never, but scores can be lower": lambda q, k, v, mask: by_formula(
+                q, k, v, mask, hide=-1e4
             ),
         },
     )
@@ -752,6 +763,9 @@ def test_rotary_inputs(submission):
         submission.rotary, turned_by, cases.vary(dtype=FLOATS[2:], start=[0, 3001], layout=LAYOUTS[:2]), slack=3
     )
     expect.agrees(submission.rotary, turned_by, TURNED.vary(dtype=[torch.float64]), slack=1e3)
+    row = normal(1, 6)
+    why = "at place 0 nothing is turned"
+    expect.close(submission.rotary(row), row, rtol=1e-12, atol=0, trivial=why, given="one row in float64")
     expect.agrees(submission.rotary, turned_by, TURNED.plain(), gradients=True, slack=10)
     expect.agrees(
         submission.rotary, turned_by, TURNED.vary(size=[(3, 4), (2, 3), (1, 1)]), slack=10, refuses=["ValueError"]
@@ -1419,6 +1433,24 @@ def test_transformer_whole(submission):
     src, tgt = torch.randn(2, 3, 6, requires_grad=True), torch.randn(2, 4, 6, requires_grad=True)
     found = submission.Transformer(6, 2, 2, 5)(src, tgt)
     expect.gradient_flow(found, src, tgt, given="a new Transformer(6, 2, 2, 5)")
+
+
+@check(
+    "linear layers start as nn.Linear does",
+    points=0.5,
+    category="values",
+    hidden=True,
+    after=[test_heads_parameters, test_encoder_parameters, test_decoder_parameters, test_transformer_parameters],
+)
+def test_start(submission):
+    for name, oracle, args in (
+        ("MultiHeadAttention", LibraryAttention, (64, 4)),
+        ("EncoderLayer", LibraryEncoder, (64, 4, 80)),
+        ("DecoderLayer", LibraryDecoder, (64, 4, 80)),
+        ("Transformer", LibraryTransformer, (64, 4, 1, 80)),
+    ):
+        made, wanted = functools.partial(getattr(submission, name), *args), functools.partial(oracle, *args)
+        expect.starts_like(made, wanted, given=f"{name}{args}")
 
 
 @check(

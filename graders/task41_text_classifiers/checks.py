@@ -5,6 +5,8 @@ of PyTorch whose weights follow from their shapes alone. Two checks train on gen
 measured.
 """
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -74,17 +76,29 @@ def test_pad_batch_kinds(submission):
 # --- means and weights -------------------------------------------------------------------------------------
 
 
-def masked(draw, lengths, places, width):
-    """States with 99 at padded places, and the mask."""
+def masked(draw, lengths, places, width, padding, order):
+    """States with ``padding`` at padded places, and the mask; its places come in order, or in any."""
     states = draw(len(lengths), places, width)
-    mask = torch.arange(places, device=states.device) < torch.tensor(lengths, device=states.device)[:, None]
+    mask = torch.arange(places) < torch.tensor(lengths)[:, None]
+    if order == "mixed":
+        mask = mask[:, torch.randperm(places)]
+    mask = mask.to(states.device)
     if 0 not in states.stride():
-        states.data[~mask] = 99.0
+        states.data[~mask] = padding
     return {"states": states, "mask": mask}
 
 
-ROWS = grid(masked, lengths=[(3, 1, 2), (4,), (2, 4)], places=[4, 6], width=[3, 1], dtype=[SINGLE, DOUBLE])
+ROWS = grid(
+    masked,
+    lengths=[(3, 1, 2), (4,), (2, 4)],
+    places=[4, 6],
+    width=[3, 1],
+    padding=[99.0],
+    order=["words first"],
+    dtype=[SINGLE, DOUBLE],
+)
 NONE = ROWS.vary(lengths=[(0, 2), (0,)])
+ANYWHERE = ROWS.vary(lengths=[(3, 1, 2), (0, 2)], padding=[99.0, 1e30], order=["words first", "mixed"])
 
 
 def mean(states, mask):
@@ -114,9 +128,10 @@ def test_mean(submission, device):
     )
 
 
-@check("masked_mean takes no words, any layout and dtype", points=0.5, category="robustness", hidden=True)
+@check("masked_mean takes no words, words anywhere, any layout", points=0.5, category="robustness", hidden=True)
 def test_mean_inputs(submission):
     expect.agrees(submission.masked_mean, mean, NONE, trivial="a mean of nothing is 0")
+    expect.agrees(submission.masked_mean, mean, ANYWHERE)
     cases = ROWS.plain().vary(layout=LAYOUTS, grad=RECORDING, dtype=FLOATS[:2])
     expect.agrees(submission.masked_mean, mean, cases, unchanged=True)
     expect.agrees(submission.masked_mean, mean, ROWS.vary(lengths=[(3, 1, 2), (0, 4)]), gradients=True)
@@ -165,10 +180,11 @@ def test_attention_parameters(submission):
 
 @check("AttentionPooling weighs the words, and the words alone", points=2, category="values")
 def test_attention(submission):
-    for lengths, places in (((3, 1, 2), 4), ((5, 2), 5), ((2,), 3)):
+    for lengths, places, turned in (((3, 1, 2), 4, False), ((5, 2), 5, False), ((2,), 3, False), ((2, 3), 5, True)):
         mask = torch.arange(places) < torch.tensor(lengths)[:, None]
+        mask = mask.flip(1) if turned else mask
         states = torch.randn(len(lengths), places, DIM)
-        given = f"lengths {lengths}, {places} places"
+        given = f"{places} places, lengths {lengths}" + ("; the words stand last" if turned else "")
         truth = attention(states, mask)
         likely = {
             "the mask is inverted: True is a word": attention(states, mask, inverted=True),
@@ -474,6 +490,28 @@ def test_rnn_parameters(submission):
         expect.raises("ValueError", make_rnn, submission, 0, pooling=pooling, given=f"pooling={pooling!r}")
 
 
+@check("TextCNN has a convolution for each size, also for equal ones", points=0.5, category="parameters", hidden=True,
+       after=test_cnn_parameters)  # fmt: skip
+def test_cnn_equal_sizes(submission):
+    expect.parameters(
+        submission.TextCNN(9, 4, [2, 3, 2], 5, 6),
+        287,
+        [(9, 4), (5, 4, 2), (5, 4, 3), (5, 4, 2), *[(5,)] * 3, (6, 15), (6,)],
+        likely={"a filter size that comes twice has one convolution": 242},
+        given="TextCNN(9, 4, [2, 3, 2], 5, 6)",
+    )
+
+
+@check("FastText and TextRNN drop nothing in training mode", points=0.5, category="robustness", hidden=True,
+       after=[test_fasttext, test_rnn, test_rnn_attention])  # fmt: skip
+def test_training_mode(submission):
+    ids = sentences(6, 5, 4)
+    for name, (make, oracle) in MODELS.items():
+        if name != "TextCNN":
+            found = scores(ready(make(submission)).train(), ids)
+            expect.close(found, oracle(ids), rtol=1e-4, atol=1e-5, given=f"{name} in training mode")
+
+
 @check("more PADs and other sentences change no score", points=1.5, category="robustness", hidden=True)
 def test_padding(submission):
     for name, (make, oracle) in MODELS.items():
@@ -521,13 +559,35 @@ def test_gradients(submission):
         expect.close(dict(other.state_dict()), before, trivial="nothing was done to the second", given=f"two {name}")
 
 
+STARTS = {
+    "FastText": ((40, 64, 20), lambda: [nn.Embedding(40, 64, 0), nn.Linear(64, 20)]),
+    "TextCNN": (
+        (40, 32, (3, 5), 24, 20),
+        lambda: [nn.Embedding(40, 32, 0), nn.Conv1d(32, 24, 3), nn.Conv1d(32, 24, 5), nn.Linear(48, 20)],
+    ),
+    "AttentionPooling": ((48,), lambda: [nn.Linear(48, 48), nn.Linear(48, 1, bias=False)]),
+    "TextRNN": (
+        (40, 32, 24, 20),
+        lambda: [nn.Embedding(40, 32, 0), nn.LSTM(32, 24, bidirectional=True), nn.Linear(48, 20)],
+    ),
+}
+
+
+@check("layers start as those of PyTorch do", points=0.5, category="values", hidden=True,
+       after=[test_fasttext, test_cnn_parameters, test_attention_parameters, test_rnn_parameters])  # fmt: skip
+def test_start(submission):
+    for name, (args, layers) in STARTS.items():
+        made = functools.partial(getattr(submission, name), *args)
+        expect.starts_like(made, lambda layers=layers: nn.ModuleList(layers()), times=16, given=f"{name}{args}")
+
+
 @check("ids outside of the vocabulary are an error", points=0.5, category="robustness", hidden=True)
 def test_ids(submission):
     expect.shape(submission.FastText(6, 2, 4)(torch.tensor([[5, 1]])), (1, 4), given="FastText(6, 2, 4)")
     for name, (make, _) in MODELS.items():
         net = make(submission).eval()
         expect.shape(net(sentences(3, 1)), (2, CLASSES), given=name)
-        for wrong in (WORDS, WORDS + 3):
+        for wrong in (WORDS, WORDS + 3, -1, -WORDS):
             ids = torch.tensor([[1, wrong, 2]])
             expect.raises("Exception", net, ids, given=f"{name}, ids {ids.tolist()}")
 
@@ -559,7 +619,7 @@ class Descent:
         self.weight = weight.detach()
 
 
-def lesson(count=14):
+def lesson(count=13):
     """The weights of a bag of 8 words and 3 classes, labels, and ids of 4 words."""
     return torch.randn(8, 3), torch.randint(0, 3, (count,)), torch.randint(0, 8, (count, 4))
 
@@ -593,7 +653,7 @@ def test_steps(submission, device):
             rtol=1e-4,
             atol=1e-6,
             likely=likely if settings.get("lr") == 0.05 else {},
-            given=f"a bag of words, 14 sentences in batches of 4, {settings or 'no settings'}",
+            given=f"a bag of words, 13 sentences in batches of 4, {settings or 'no settings'}",
         )
         count = settings.get("epochs", 5)
         expect.equal(submission.probes.passes(loader), count, because="one pass for each epoch", given=f"{settings}")
@@ -612,11 +672,11 @@ def test_losses(submission):
         atol=1e-6,
         likely={
             "an average over batches: the last one is smaller than the others": truth.batches,
-            "the sum over the sentences is not divided": [14 * value for value in truth.losses],
+            "the sum over the sentences is not divided": [13 * value for value in truth.losses],
         },
-        given="14 sentences in batches of 4, epochs=3, lr=0.05",
+        given="13 sentences in batches of 4, epochs=3, lr=0.05",
     )
-    for epochs, count in ((0, 14), (2, 0)):
+    for epochs, count in ((0, 13), (2, 0)):
         loader = submission.probes.in_order(labels, ids, 4) if count else []
         losses = submission.train_classifier(submission.probes.bag(start), loader, epochs)
         expect.equal(
@@ -685,6 +745,8 @@ def test_predict_text(submission):
             ("Good  good\tGOOD\n", ["Good", "good", UNK]),
             (["not good", "good"], [UNK, "good"]),
             (["bad"], ["bad"]),
+            ("good, not bad!", [UNK, "not", UNK]),
+            (["Good", "BAD", "good.", " bad"], ["Good", UNK, UNK, UNK]),
             (("not", "bad"), ["not", "bad"]),
             ("", [PAD]),
             ("  \n", [PAD]),
@@ -695,6 +757,8 @@ def test_predict_text(submission):
             ids = torch.tensor([[vocab[word] for word in words]])
             given = f"{text!r}, vocab {vocab}: the ids"
             expect.equal(submission.probes.seen(model)[0], [ids], trivial="ids are small numbers", given=given)
+    after = submission.probes.vocabulary_after(submission.predict_sentiment, model, "nice bad", VOCAB)
+    expect.equal(after, VOCAB, given="the vocabulary after a word that it does not hold")
 
 
 @check(

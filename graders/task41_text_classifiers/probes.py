@@ -47,6 +47,11 @@ def modes_after(predict, model, text, vocab):
     return [module.training for module in model.modules()], model.weight.grad, torch.is_grad_enabled()
 
 
+def vocabulary_after(predict, model, text, vocab):
+    predict(model, text, vocab)
+    return vocab
+
+
 def texts_after(call, argument, *more):
     """The argument after ``call(argument, *more)``."""
     call(argument, *more)

@@ -63,6 +63,11 @@ def test_gate(submission):
     expect.close(gate(x), gated(x), given="GatedModule() of a transposed tensor")
     x = torch.ones(0, 2)
     expect.close(gate(x), x, given="GatedModule() of no rows", trivial="nothing stays nothing")
+    for values in ([1e-12, 2.0, -2.0], [-1e-12, 2.0, -2.0]):
+        x = torch.tensor(values, dtype=DOUBLE)
+        expect.close(gate(x), gated(x), rtol=0, atol=0, given=f"GatedModule() of {values} in float64")
+    x = torch.tensor([[3, -1], [-4, 1]])
+    expect.close(gate(x), gated(x), given=f"GatedModule() of {x.tolist()}, whole numbers")
 
 
 @check("GatedModule keeps both ways open when it is exported", points=1.5, category="values", after=test_gate)
@@ -103,10 +108,13 @@ def test_export_rows(submission):
     for kind, shape, rows in (("Small", (4,), 3), ("Flat", (2, 3), 2), ("Gate", (2,), 4)):
         net = submission.probes.module(kind).eval()
         program = submission.export_model(net, normal(*shape, rows, dtype=torch.float32).movedim(-1, 0))
-        for count in (rows, 1, 2, 5):
+        for count in (rows, 1, 2, 5, 5000):
             x = normal(count, *shape, dtype=torch.float32)
             given = f"module {kind}, exported with {rows} rows, run with {count}"
             expect.close(submission.probes.run(program, x), submission.probes.plain(net, x), given=given)
+        wider = normal(rows, *shape[:-1], shape[-1] + 1, dtype=torch.float32)
+        given = f"module {kind}, exported with {shape[-1]} columns, run with {shape[-1] + 1}"
+        expect.raises(ANY_ERROR, submission.probes.run, program, wider, given=given)
 
 
 @check("with dynamic_batch=False the rows are those of the example", points=0.5, category="values", after=test_export,
@@ -121,13 +129,19 @@ def test_export_fixed(submission):
             expect.raises(ANY_ERROR, submission.probes.run, program, normal(5, 4, dtype=torch.float32), given=given)
 
 
+MODES = {
+    "all": "in training mode",
+    "not the norm": "in training mode whose batch normalisation is in evaluation mode",
+    "dropout": "in evaluation mode whose dropout is in training mode",
+}
+
+
 @check("a module is exported in evaluation mode, whatever its mode", points=1.5, category="values", after=test_export)
 def test_export_modes(submission):
-    for frozen in (False, True):
-        net = submission.probes.module("Small")
-        net = submission.probes.mixed(net) if frozen else net.train()
+    for parts, words in MODES.items():
+        net = submission.probes.mixed(submission.probes.module("Small"), parts)
         before = submission.probes.modes(net)
-        given = "a module in training mode" + (" whose batch normalisation is in evaluation mode" if frozen else "")
+        given = f"a module {words}"
         program = submission.export_model(net, normal(6, 4, dtype=torch.float32))
         after = submission.probes.modes(net)
         x = normal(6, 4, dtype=torch.float32)
@@ -137,11 +151,12 @@ def test_export_modes(submission):
                     given=given)  # fmt: skip
         expect.close(first, submission.probes.plain(net, x), given=given)
         given += "; whether each of its parts is in training mode afterwards"
-        likely = {"the module stays in evaluation mode": [False] * 6}
-        likely |= (
-            {"training mode is given to all parts, also to those that were not in it": [True] * 6} if frozen else {}
-        )
-        expect.equal(after, before, likely=likely, given=given, trivial="each part has its own mode back")
+        likely = {
+            "the module stays in evaluation mode": [False] * 6,
+            "training mode is given to all parts, also to those that were not in it": [True] * 6,
+        }
+        expect.equal(after, before, likely=telling(before, likely), given=given,
+                     trivial="each part has its own mode back")  # fmt: skip
 
 
 @check("modules with several inputs share their number of rows", points=1, category="values", after=test_export,
@@ -177,13 +192,15 @@ def test_export_one_row(submission):
 @check("what cannot be exported raises, and the module is as it was", points=0.5, category="robustness",
        after=test_export_modes)  # fmt: skip
 def test_export_refuses(submission):
-    net = submission.probes.module("Fork").train()
-    before = submission.probes.modes(net)
-    given = "a module that asks, if x.sum() > 0"
-    expect.raises(ANY_ERROR, submission.export_model, net, normal(3, 4, dtype=torch.float32), given=given)
-    given += "; whether each part is in training mode after the error"
-    expect.equal(submission.probes.modes(net), before, given=given, trivial="each part has its own mode back",
-                 likely={"the module stays in evaluation mode": [False, False]})  # fmt: skip
+    for kept in (True, False):
+        net = submission.probes.forked(kept)
+        before = submission.probes.modes(net)
+        given = "a module that asks, if x.sum() > 0"
+        given += "" if kept else ", in training mode but for one part"
+        expect.raises(ANY_ERROR, submission.export_model, net, normal(3, 4, dtype=torch.float32), given=given)
+        given += "; whether each part is in training mode after the error"
+        expect.equal(submission.probes.modes(net), before, given=given, trivial="each part has its own mode back",
+                     likely={"the module stays in evaluation mode": [False] * len(before)})  # fmt: skip
 
 
 @check("export_model changes neither the module nor the example", points=0.5, category="robustness", after=test_export,
@@ -193,7 +210,8 @@ def test_export_keeps(submission):
     before, x = submission.probes.weights(net), normal(2, 4, dtype=torch.float32)
     needs = submission.probes.needs(net)
     kept = x.clone()
-    submission.export_model(net, x)
+    expect.equal(submission.probes.recording_after(submission.export_model, net, x), True, trivial="it was before",
+                 given="whether gradients are recorded after export_model")  # fmt: skip
     expect.close(submission.probes.weights(net), before, rtol=0, atol=0, given="parameters and buffers of the module",
                  trivial="they stay")  # fmt: skip
     expect.equal(submission.probes.needs(net), needs, given="whether its parameters require gradients",
@@ -222,10 +240,10 @@ def test_rule(submission):
 # The comparison
 
 
-def pair(submission, mine, theirs):
+def pair(submission, mine, theirs, dtype=torch.float32):
     """A module factor * x + shift, and the program of another one."""
     net = submission.probes.module("Scaled", *mine)
-    return net, submission.probes.exported(submission.probes.module("Scaled", *theirs), torch.ones(2, 1))
+    return net, submission.probes.exported(submission.probes.module("Scaled", *theirs), torch.ones(2, 1, dtype=dtype))
 
 
 @check("largest_difference is the largest over all batches", points=1.5, category="values")
@@ -260,19 +278,25 @@ def test_difference(submission):
 @check("largest_difference runs in evaluation mode, with several inputs", points=1, category="values",
        after=test_difference, hidden=True)  # fmt: skip
 def test_difference_modes(submission):
-    net = submission.probes.mixed(submission.probes.module("Small"))
+    net = submission.probes.mixed(submission.probes.module("Small"), "all")
     program = submission.probes.exported(submission.probes.module("Small"), normal(2, 4, dtype=torch.float32))
     batches = [normal(3, 4, dtype=torch.float32), normal(4, 5, dtype=torch.float32).T]
     outputs = [(submission.probes.plain(net, x), submission.probes.run(program, x)) for x in batches]
     truth = max(float((one - other).abs().max()) for one, other in outputs)
     before = submission.probes.modes(net)
-    given = "a module in training mode whose batch normalisation is in evaluation mode, and the program of another one"
-    expect.close(submission.largest_difference(net, program, batches), truth, given=given)
+    given = "a module in training mode, and the program of another one"
+    state, kept = submission.probes.weights(net), [x.clone() for x in batches]
+    held = [submission.hold(x) for x in batches]
+    expect.close(submission.largest_difference(net, program, held), truth, given=given)
+    expect.close(submission.probes.weights(net), state, rtol=0, atol=0, given=f"{given}; parameters and buffers",
+                 trivial="they stay")  # fmt: skip
+    expect.close(held, kept, rtol=0, atol=0, given=f"{given}; the batches afterwards", trivial="they stay")
     after = submission.probes.modes(net)
     likely = {"the module stays in evaluation mode": [False] * 6}
     given += "; the modes of all parts afterwards"
     expect.equal(after, before, given=given, likely=likely, trivial="they are given back")
     net = submission.probes.mixed(submission.probes.module("Small"))
+    before = submission.probes.modes(net)
     given = "a batch of five columns, for which the module raises an error"
     expect.raises(ANY_ERROR, submission.largest_difference, net, program, [torch.ones(3, 5)], given=given)
     after = submission.probes.modes(net)
@@ -283,6 +307,13 @@ def test_difference_modes(submission):
     given = "a module that is x + y in training mode and x - y in evaluation mode, and its own program"
     net.train()
     expect.close(submission.largest_difference(net, program, [(x, y), (y, x)]), 0.0, given=given, trivial="they agree")
+    net.eval()
+    submission.probes.part_of(net).train()
+    given = "the same in evaluation mode, with a part that is in training mode and adds"
+    expect.close(submission.largest_difference(net, program, [(x, y), (y, x)]), 0.0, given=given, trivial="they agree")
+    net, program = pair(submission, (1.0, 1e-9), (1.0, 0.0), DOUBLE)
+    found = submission.largest_difference(net, program, [torch.ones(2, 1, dtype=DOUBLE)])
+    expect.close(found, 1e-9, rtol=1e-3, atol=0, given="a module x + 1e-09 in float64 and a program x, a batch of ones")
 
 
 @check("largest_difference hides no NaN, and is 0.0 without a batch", points=0.5, category="robustness",
@@ -298,6 +329,15 @@ def test_difference_nan(submission):
             likely={"a NaN is lost: no comparison with it is true": found in (0.0, 0.5)},
             given=f"a module and a program that make NaN of 7, the batches {values}",
         )
+    for mine, theirs, which in (((1.0, 0.0), (math.nan, 0.0), "program"), ((math.nan, 0.0), (1.0, 0.0), "module")):
+        found = submission.largest_difference(*pair(submission, mine, theirs), [torch.ones(2, 1)])
+        expect.true(
+            not math.isfinite(found), expected="NaN or infinity", got=str(found), given=f"NaN from the {which} alone"
+        )
+    net, program = pair(submission, (1.0, 0.0), (1.0, 0.5))
+    inside, after = submission.probes.recordings(submission.largest_difference, net, program, [torch.ones(2, 1)])
+    expect.equal((inside, after), ([False], True), trivial="nothing is recorded meanwhile, and then as before",
+                 given="whether gradients are recorded in each call of the module, and afterwards")  # fmt: skip
     given = "no batch at all"
     nothing = expect.record(submission.largest_difference(net, program, []), float, given=given)
     expect.equal(nothing, 0.0, given=given, trivial="there is nothing to compare")
@@ -314,7 +354,10 @@ def test_save(submission):
     expect.equal(submission.probes.exists(path), True, given="whether the file is where path says")
     x = normal(5, 4, dtype=torch.float32)
     truth = submission.probes.plain(net, x)
-    expect.close(submission.probes.run(submission.probes.read(path), x), truth, given="the program in the file")
+    found = submission.probes.read(path)
+    expect.close(submission.probes.run(found, x), truth, given="the program in the file")
+    expect.equal(submission.probes.operators_of(found), submission.probes.operators_of(program),
+                 given="what the program in the file calls")  # fmt: skip
 
 
 @check("load_exported reads what torch.export.save wrote", points=1, category="values")
@@ -330,6 +373,9 @@ def test_load(submission):
             x = sign * normal(5, *shape, dtype=torch.float32).abs()
             given = f"the program of a module {kind} in a file, run with 5 rows"
             expect.close(submission.probes.run(program, x), submission.probes.plain(net, x), given=given)
+        truth = submission.probes.operators_of(submission.probes.read(path))
+        given = f"what the program of a module {kind} in a file calls"
+        expect.equal(submission.probes.operators_of(program), truth, given=given)
 
 
 @check("a file is replaced, and knows no more of the module", points=0.5, category="robustness",
@@ -398,7 +444,12 @@ SMALL = "a module of Linear, BatchNorm1d, Dropout and Sigmoid"
 
 @check("graph_to_dict tells inputs from parameters and buffers", points=1, category="values")
 def test_graph_inputs(submission):
-    for kind, shapes, named in (("Small", [(4,)], SMALL), ("Two", [(4,), (2,)], ""), ("Kept", [(1,), (4,)], "")):
+    for kind, shapes, named in (
+        ("Small", [(4,)], SMALL),
+        ("Two", [(4,), (2,)], ""),
+        ("Kept", [(1,), (4,)], ""),
+        ("Named", [(2,), (2,), (2,)], ""),
+    ):
         found, truth, given = listed(submission, kind, *shapes, named=named)
         both = truth["parameters"] + truth["inputs"]
         expect.equal(found["inputs"], truth["inputs"], given=f"{given}; inputs",
@@ -451,9 +502,11 @@ def test_graph_json(submission, pictures):
     for kind, shapes in (("Small", [(4,)]), ("Two", [(4,), (2,)]), ("Gate", [(2,)])):
         net = submission.probes.module(kind)
         program = submission.probes.exported(net, *(normal(2, *shape, dtype=torch.float32) for shape in shapes))
-        found = submission.graph_to_dict(program)
-        truth = described(submission.probes.dump(program))
+        before = submission.probes.dump(program)
+        found, truth = submission.graph_to_dict(program), described(before)
         given = f"graph_to_dict of the program of a module {kind}, written and read by json"
+        expect.equal(submission.probes.dump(program), before, given=f"{given}; the graph afterwards",
+                     trivial="it stays")  # fmt: skip
         back = submission.probes.as_json(found)
         expect.equal(expect.record(back, GRAPH, given=given), truth, given=given)
         rows = [[node["op"], ", ".join(node["inputs"]), ", ".join(node["outputs"])] for node in back["nodes"]]
@@ -481,6 +534,7 @@ def test_preprocess_dtype(submission):
         ((1, 2), [[0.1, 3]], {"dtype": DOUBLE}),
         ((1,), [0.1], {"dtype": torch.float16, "labels": ["no", "yes"]}),
         ((2,), [1e300, -1e300], {"dtype": DOUBLE}),
+        ((2, 1), [[3], [-70000]], {"dtype": torch.int64}),
     )
     expect_samples(submission, cases)
 
@@ -492,7 +546,9 @@ def expect_samples(submission, cases):
         request = {"data": data, "id": "a further key"}
         dtype = settings.get("dtype", torch.float32)
         given = f"shape={shape}, dtype={str(dtype).removeprefix('torch.')}, the request {{'data': {data}}}"
-        expect.close(handler.preprocess(request), torch.tensor(data, dtype=dtype), rtol=0, atol=0, given=given)
+        found, same = submission.probes.kept(handler.preprocess, request)
+        expect.close(found, torch.tensor(data, dtype=dtype), rtol=0, atol=0, given=given)
+        expect.equal(same, True, given=f"{given}; whether the request is the same afterwards", trivial="it stays")
 
 
 BAD_REQUESTS = (
@@ -512,8 +568,20 @@ BAD_REQUESTS = (
     ("a list among numbers", {"data": [1.0, [2.0], 3.0]}),
     ("None for the numbers", {"data": None}),
     ("a word for the numbers", {"data": "cat"}),
+    ("numbers that are words", {"data": ["1", "2", "3"]}),
 )
-ODD_NUMBERS = ("None", "a word", "a dict", "infinity", "minus infinity", "NaN", "1e39", "-1e39", "10 ** 400")
+ODD_NUMBERS = (
+    "None",
+    "a word",
+    "a number as a word",
+    "a dict",
+    "infinity",
+    "minus infinity",
+    "NaN",
+    "1e39",
+    "-1e39",
+    "10 ** 400",
+)
 
 
 def expect_refused(submission, handler, names, requests):
@@ -561,6 +629,11 @@ def test_inference(submission):
             "the model is called as it is: eval() is not for a handler": ["eval()", [[4, 3], "float32", False]],
         },
     )
+    wide = submission.probes.handler(submission.Handler, submission.probes.scores(2), (3,), dtype=DOUBLE)
+    batch = normal(1, 3)
+    expect.close(wide.inference(batch), 2 * batch[:, :2], given="one sample in float64")
+    recording = submission.probes.recording_after(wide.inference, batch)
+    expect.equal(recording, True, given="whether gradients are recorded after inference", trivial="it was before")
     net = submission.probes.module("Small")
     program = submission.probes.exported(net, normal(2, 4, dtype=torch.float32))
     served = submission.probes.handler(submission.Handler, program.module(), (4,))
@@ -633,6 +706,17 @@ def test_postprocess_types(submission):
                              trivial="a float each")  # fmt: skip
                 back = submission.probes.as_json(answers)
                 expect.true(isinstance(back, list), expected="answers that json can write", got=str(back), given=given)
+                shares = [row[3] for row in answers_to(rows.to(dtype), labels)]
+                expect.close(
+                    [row[3] for row in found], shares, rtol=1e-2, atol=1e-3, given=f"{given}; the probabilities"
+                )
+    one = submission.probes.handler(submission.Handler, submission.probes.scores(1), (3,), labels=["all"])
+    for rows in (LOGITS[:, :1], LOGITS[:1, :1]):
+        given = f"logits {list(rows.shape)}, the only label"
+        found = expect_answers(submission, one.postprocess(rows), answers_to(rows, ["all"]), given)
+        expect.close(
+            [row[3] for row in found], [1.0] * len(rows), given=f"{given}; the probabilities", trivial="certain"
+        )
 
 
 def request(*numbers):
@@ -646,9 +730,10 @@ def test_handle_order(submission):
         model = submission.probes.scores(3)
         settings = {"labels": labels} if labels else {}
         handler = submission.probes.handler(submission.Handler, model, (3,), **settings)
-        requests = [request(*row) for row in LOGITS[:3].tolist()]
-        given = f"three good requests, labels={labels}, a model that doubles"
-        truth = answers_to(2 * LOGITS[:3], labels)
+        rows = LOGITS[[0, 1, 2, 1, 1]]
+        requests = [request(*row) for row in rows.tolist()]
+        given = f"five good requests, three of them equal, labels={labels}, a model that doubles"
+        truth = answers_to(2 * rows, labels)
         reverse = [row[1] for row in truth[::-1]]
         found = expect_answers(submission, handler.handle(requests), truth, given,
                                {"the answers are in reverse order": reverse})  # fmt: skip
@@ -683,13 +768,14 @@ def test_handle_bad(submission):
             else {},
         )
         errors = [row[1:] for row in found if row[0] == "error"]
-        expect.equal(errors, [["str", True]] * len(errors), given=f"{given}; whether each error is a text",
-                     trivial="a text each")  # fmt: skip
+        texts = submission.probes.texts(handler.preprocess, [one for one in requests if one not in good])
+        expect.equal(errors, [[text, ["error"]] for text in texts],
+                     given=f"{given}; the text of each error, and the keys of the answer")  # fmt: skip
 
 
 @check("good requests go through the model in one call", points=1, category="efficiency", after=test_handle_order)
 def test_handle_once(submission):
-    for shape, dtype, count in (((3,), torch.float32, 5), ((2, 2), DOUBLE, 1)):
+    for shape, dtype, count in (((3,), torch.float32, 70), ((2, 2), DOUBLE, 1)):
         model = submission.probes.scores(3)
         handler = submission.probes.handler(submission.Handler, model, shape, dtype=dtype)
         size = math.prod(shape)
@@ -719,6 +805,8 @@ def test_handle_model(submission):
     submission.probes.handler(submission.Handler, submission.probes.scores(2), (2,), labels=["no", "yes"])
     requests = [request(0.0, 1.0, -2.0), request(1.0, 2.0)]
     for _ in range(2):
-        found = submission.probes.shown(one.handle(requests))
+        answers, same = submission.probes.kept(one.handle, requests)
+        expect.equal(same, True, given="whether the requests are the same afterwards", trivial="they stay")
+        found = submission.probes.shown(answers)
         labels = ["an error" if row[0] == "error" else row[1] for row in found]
         expect.equal(labels, ["dog", "an error"], given="a handler, after another one was made; asked twice")

@@ -101,13 +101,30 @@ class Kept(nn.Module):
 
 
 class Sums(nn.Module):
-    """x + y, or x - y in evaluation mode: (N, 2) and (N, 2) -> (N, 2)."""
+    """x + y, or x - y where all of it is in evaluation mode: (N, 2) and (N, 2) -> (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = nn.Identity()
 
     def forward(self, x, y):
-        return x + y if self.training else x - y
+        return x + y if self.training or self.part.training else x - y
 
 
-KINDS = {kind.__name__: kind for kind in (Small, Two, Flat, Fork, Scaled, Gate, Sorted, Kept, Sums)}
+class Named(nn.Module):
+    """Inputs with names like those of parameters; constants and a buffer that is not kept: three (N, 2) -> (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.rand(2)
+        self.weight, self.unused = nn.Parameter(torch.rand(2)), nn.Parameter(torch.rand(2))
+        self.register_buffer("shift", torch.rand(2), persistent=False)
+
+    def forward(self, p_weight, b_shift, c_scale):
+        return p_weight * self.weight + (b_shift - self.shift) * torch.tensor([2.0, 5.0]) + c_scale * self.scale
+
+
+KINDS = {kind.__name__: kind for kind in (Small, Two, Flat, Fork, Scaled, Gate, Sorted, Kept, Sums, Named)}
 
 
 def module(kind, *args):
@@ -116,11 +133,55 @@ def module(kind, *args):
     return KINDS[kind](*args)
 
 
-def mixed(net):
-    """Training mode, but for the batch normalisation, which is frozen."""
-    net.train()
-    net.layers[1].eval()
+def mixed(net, parts="not the norm"):
+    """Training mode of "all" parts of a Small, of all but the batch normalisation, or of the "dropout" alone."""
+    net.train(parts != "dropout")
+    if parts != "all":
+        net.layers[1].eval()
+        net.layers[2].train()
     return net
+
+
+def forked(all_parts):
+    """A Fork in training mode, all of it or all but one part."""
+    net = module("Fork").train()
+    net.dropout.train(all_parts)
+    return net
+
+
+def part_of(net):
+    return net.part
+
+
+def recording_after(function, *args):
+    """Whether gradients are recorded after a call."""
+    with torch.enable_grad():
+        function(*args)
+        return torch.is_grad_enabled()
+
+
+def recordings(function, net, *args):
+    """[whether gradients are recorded in each call of the module, whether they are after it all]."""
+    noted = []
+    net.register_forward_pre_hook(lambda *_: noted.append(torch.is_grad_enabled()))
+    return [noted, recording_after(function, net, *args)]
+
+
+def kept(function, value):
+    """[what the function makes of a value, whether the value is then what it was]."""
+    before = copy.deepcopy(value)
+    return [function(value), value == before]
+
+
+def texts(preprocess, requests):
+    """The texts of the errors that ``preprocess`` raises."""
+    found = []
+    for request in requests:
+        try:
+            preprocess(request)
+        except ValueError as error:
+            found.append(str(error))
+    return found
 
 
 def modes(net):
@@ -311,6 +372,7 @@ ODD = {
     "10 ** 400": 10**400,
     "None": None,
     "a word": "cat",
+    "a number as a word": "3",
     "a dict": {},
 }
 
@@ -321,11 +383,13 @@ def odd_requests(names):
 
 
 def shown(answers):
-    """Answers with the types that they hold: ["label", value, its type, probability, its type] or ["error", ...]."""
+    """Answers with the types that they hold: ["label", value, its type, probability, its type], or ["error", the text
+    or what is no text, the keys]."""
     found = []
     for answer in answers:
         if "error" in answer:
-            found.append(["error", type(answer["error"]).__name__, bool(answer["error"])])
+            text = answer["error"]
+            found.append(["error", text if type(text) is str and text else type(text).__name__, sorted(answer)])
         else:
             label, share = answer["label"], answer["probability"]
             found.append(["label", str(label), type(label).__name__, float(share), type(share).__name__])

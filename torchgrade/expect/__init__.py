@@ -14,7 +14,7 @@ from torchgrade.expect.behaviour import (
 from torchgrade.expect.compare import close, dtype, equal, shape
 from torchgrade.expect.execution import follows_device, portable, vectorised
 from torchgrade.expect.likely import Proving, proving
-from torchgrade.expect.modules import instance, parameters, state_dict_keys
+from torchgrade.expect.modules import instance, parameters, starts_like, state_dict_keys
 from torchgrade.expect.records import record
 from torchgrade.expect.rules import avoids
 from torchgrade.expect.training import moves_only, restores_mode
@@ -43,6 +43,7 @@ __all__ = [
     "record",
     "restores_mode",
     "shape",
+    "starts_like",
     "state_dict_keys",
     "true",
     "vectorised",

@@ -49,7 +49,7 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
         elif picture["kind"] == "heatmaps":
             figure = _heatmaps(pyplot, picture, words)
         elif picture["kind"] == "table":
-            figure = _table(pyplot, picture)
+            figure = _table(pyplot, picture, words)
         else:
             figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
         figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
@@ -172,14 +172,15 @@ def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _table(pyplot: Any, picture: Mapping[str, Any]) -> Any:
+def _table(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
     """Texts in columns that are as wide as the longest of them."""
-    rows = picture["rows"] or [[""] * len(picture["columns"])]
-    widths = [max(map(len, column)) for column in zip(picture["columns"], *rows, strict=True)]
+    names = [words(name) for name in picture["columns"]]
+    rows = picture["rows"] or [[""] * len(names)]
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     figure, panel = pyplot.subplots(figsize=(sum(widths) * 0.09 + 1, len(rows) * 0.3 + 1))
     panel.axis("off")
     shares = [width / sum(widths) for width in widths]
-    table = panel.table(rows, colLabels=picture["columns"], colWidths=shares, cellLoc="left", loc="center")
+    table = panel.table(rows, colLabels=names, colWidths=shares, cellLoc="left", loc="center")
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     table.scale(1, 1.3)

@@ -30,7 +30,7 @@ def export_model(module, example, dynamic_batch=True):
     module.eval()
     try:
         if dynamic_batch:
-            batch = torch.export.Dim("batch", min=1, max=4096)
+            batch = torch.export.Dim("batch", min=1)
             shapes = []
             for _ in example:
                 shapes.append({0: batch})

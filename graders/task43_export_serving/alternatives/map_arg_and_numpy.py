@@ -64,7 +64,10 @@ class Handler:
 
     def preprocess(self, request):
         try:
-            array = np.array(request["data"], dtype=np.float64)
+            array = np.array(request["data"])
+            if array.dtype.kind in "SU":
+                raise TypeError("words")
+            array = array.astype(np.float64)
         except Exception as error:
             raise ValueError(f"not a request: {type(error).__name__}") from error
         if array.shape != self.shape:
@@ -95,7 +98,7 @@ class Handler:
             try:
                 good[number] = self.preprocess(request)
             except ValueError as error:
-                results[number] = {"error": f"request {number}: {error}"}
+                results[number] = {"error": f"{error}"}
         if good:
             batch = torch.stack([*good.values()])
             results.update(zip(good, self.postprocess(self.inference(batch))))

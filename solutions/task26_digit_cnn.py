@@ -15,11 +15,13 @@ Conventions
   ``predict`` take both, and bring uint8 to 0..1 by ``to_float``, all in the same way. Labels are (N,) int64, 0 to 9.
 - A loader is passed over with ``for images, labels in loader``, once for each epoch. Batches are on the CPU, the last
   one may be smaller, and how many images there are is known by counting what comes.
-- A model is any nn.Module that returns one score per class: logits. The loss is the cross entropy of the scores,
-  ``torch.nn.functional.cross_entropy``. Images and labels are moved to the device of the model's first parameter.
+- A model is any nn.Module that returns one score per class: logits. It may be made for images of another size or number
+  of channels, (N, C, H, W), which ``train``, ``evaluate`` and ``predict`` hand to it in their shape. The loss is the
+  cross entropy of the scores, ``torch.nn.functional.cross_entropy``. Images and labels are moved to the device of the
+  model's first parameter.
 - A model that is measured, by ``evaluate`` or ``predict``, is in evaluation mode meanwhile, records no gradients, and
   comes back as it was: its mode and that of its layers (they come in training mode or in evaluation mode, all of them),
-  parameters, buffers and gradients.
+  parameters, buffers, gradients, and which parameters want gradients.
 - Losses and accuracies are plain Python floats; an accuracy lies between 0 and 1.
 """
 
@@ -136,7 +138,8 @@ def evaluate(model: nn.Module, loader) -> tuple[float, float]:
 def predict(model: nn.Module, x: Tensor) -> Tensor:
     """Return the class with the highest score for each image.
 
-    x: (N, 1, 28, 28), or a single image (1, 28, 28), which is taken as a batch of one; uint8 or floating point.
+    x: (N, C, H, W), or a single image (C, H, W), which is taken as a batch of one; uint8, or floating point in the
+    dtype of the model.
     Returns: (N,) int64, (1,) for a single image; on the CPU or on the model's device. See above for what happens to the
     model: nothing.
     """

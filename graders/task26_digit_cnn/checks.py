@@ -374,7 +374,8 @@ def test_evaluate(submission, device):
     order = torch.randperm(410)
     order = torch.cat([order[order != 0], torch.zeros(1, dtype=torch.int64)])  # the last one is right
     mixed = mixed[0][order], mixed[1][order]
-    for (images, labels), size, right in ((mixed, 64, 263), (mixed, 7, 263), (example, 64, 960), (example, 1000, 960)):
+    for (images, labels), size, right in ((mixed, 64, 263), (mixed, 7, 263), (mixed, 1, 263), (example, 64, 960),
+                                            (example, 1000, 960)):  # fmt: skip
         scores = images.flatten(1)
         each = F.cross_entropy(scores, labels, reduction="none").double()
         hits = (scores.argmax(1) == labels).double()
@@ -424,7 +425,7 @@ def test_evaluate_mode(submission):
 def test_evaluate_traces(submission):
     images, labels = torch.randn(12, 3, 10, 12), torch.randint(0, 7, (12,))
     pairs = [(images[:8], labels[:8]), (images[8:], labels[8:])]
-    model = submission.probes.toy("Chain")
+    model = submission.probes.partly_frozen(submission.probes.toy("Chain"))
     left = traces_left(submission.evaluate, model, pairs)
     expect_untouched(submission, left, submission.evaluate, model, pairs)
 
@@ -565,7 +566,7 @@ def test_predict_mode(submission):
         likely={"gradients are recorded for nothing": [True] * len(passes)},
         given="whether gradients are recorded, in each pass",
     )
-    coloured, chain = torch.randn(6, 3, 10, 12), submission.probes.toy("Chain")
+    coloured, chain = torch.randn(6, 3, 10, 12), submission.probes.partly_frozen(submission.probes.toy("Chain"))
     left = traces_left(submission.predict, chain, coloured)
     expect_untouched(submission, left, submission.predict, chain, coloured)
 
@@ -595,6 +596,9 @@ def test_predict_inputs(submission):
     likely = {"what is above 1 is divided, although it is floating point": normal(bright / 255)}
     given = "24 images, float32, brighter than 1"
     expect.equal(submission.predict(submission.probes.normed(), bright).cpu(), best, likely=likely, given=given)
+    double = submission.probes.normed().double()
+    found = submission.predict(double, bright.double()).cpu()
+    expect.equal(found, best, given="24 images and a model in float64")
 
 
 @check("train, evaluate and predict follow the model's device", points=0.5, category="devices", hidden=True)

@@ -21,6 +21,12 @@ def with_old_gradients(model):
     return model
 
 
+def partly_frozen(model):
+    """The model, whose first parameter wants no gradient."""
+    next(model.parameters()).requires_grad_(False)
+    return model
+
+
 class Normed(nn.Module):
     """Batch norm over ten pixels of an image: in training mode its scores depend on the other images of the batch."""
 

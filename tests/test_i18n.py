@@ -120,3 +120,11 @@ def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini
         word = "a Word document cannot be graded; hand in a .py file, a notebook or a .zip of them"
         assert i18n.translate_built(word).startswith("Word 文档无法评分")
         assert i18n.translate_built("nothing to see here") == "nothing to see here"
+
+
+def test_no_space_stands_between_han_and_han():
+    """A catalogue sets one beside a place, for what is Latin."""
+    assert i18n.fitted("除 {what} 之外", what="x=0") == "除 x=0 之外"
+    assert i18n.fitted("除 {what} 之外", what="正零和负零") == "除正零和负零之外"
+    assert i18n.fitted("{one} 或 {other} {{}}", one="零", other="2") == "零或 2 {}"
+    assert i18n.fitted("all but {what}, {more}", what="零", more="x") == "all but 零, x"

@@ -56,7 +56,7 @@ def translate_built(text: str, task: str = "") -> str:
                 continue
             if not (template.startswith("{") and _is_list(values.values(), template)):
                 of_reader = {name: translate_built(value, task) for name, value in values.items()}
-                return translate(template).format(**of_reader)
+                return fitted(translate(template), **of_reader)
     parts = text.split(LIST)
     told_parts = [translate_built(part, task) for part in parts] if len(parts) > 1 else parts
     return text if told_parts == parts else also(*told_parts)
@@ -78,6 +78,7 @@ ENGINE = "the engine"
 BETWEEN = "\x1f"  # two templates of a list
 LIST = "; "  # between sentences of one line
 LONGEST = 500  # characters of a sentence; in a longer one values stand that nobody translates
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _PLACE = re.compile(r"\{\w+\}")
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
@@ -108,6 +109,20 @@ def _patterns(template: str) -> tuple[re.Pattern[str], ...]:
 def plural(one: str, many: str, count: int) -> str:
     """The form of a sentence for so many; each form may name ``{count}``."""
     return _catalogue().ngettext(one, many, count).format(count=count)
+
+
+def fitted(template: str, **values: str) -> str:
+    """The template with its values; the space that a catalogue sets beside a place, for Latin letters and digits, goes
+    where Han meets Han."""
+    text = ""
+    for fixed, name, _, _ in Formatter().parse(template):
+        if _HAN.match(text[-1:]) and fixed[:1] == " " and _HAN.match(fixed[1:2]):
+            fixed = fixed[1:]
+        value = values[name] if name else ""
+        if fixed[-1:] == " " and _HAN.match(fixed[-2:-1]) and _HAN.match(value[:1]):
+            fixed = fixed[:-1]
+        text += fixed + value
+    return text
 
 
 def run_on(*sentences: str) -> str:

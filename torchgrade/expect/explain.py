@@ -14,7 +14,7 @@ from torchgrade.expect.axes import LAYOUT_WORDS
 from torchgrade.expect.contract import Contract
 from torchgrade.expect.describe import dtype_text, number_text, shape_text
 from torchgrade.expect.grid import KIT_AXES, LEFT_OUT, Grid
-from torchgrade.i18n import also
+from torchgrade.i18n import also, fitted
 from torchgrade.i18n import translate as _
 
 FEW = 8  # values of a tensor that are written out
@@ -114,7 +114,7 @@ def _common(known: Contract, telling: Sequence[int], bad: set[int]) -> str:
         return ""
     for key, those in having.items():
         if those == bad:
-            return _("all with {what}, and no others").format(what=_words(grid, key))
+            return fitted(_("all with {what}, and no others"), what=_words(grid, key))
     for name in {key[0]: None for key in having}:
         found = _values_of_one_axis(grid, name, having, bad)
         if found:
@@ -122,15 +122,15 @@ def _common(known: Contract, telling: Sequence[int], bad: set[int]) -> str:
     for one, other in itertools.combinations(having, 2):
         if one[0] != other[0] and having[one] & having[other] == bad:
             both = _("all with {one} and {other}, and no others")
-            return both.format(one=_words(grid, one), other=_words(grid, other))
+            return fitted(both, one=_words(grid, one), other=_words(grid, other))
     for one, other in itertools.combinations([key for key in having if key[1] == 0], 2):
         if good == having[one] | having[other]:
             either = _("all but those with {one} or {other}")
-            return either.format(one=_words(grid, one), other=_words(grid, other))
+            return fitted(either, one=_words(grid, one), other=_words(grid, other))
     shared = [(len(those - bad), key) for key, those in having.items() if bad <= those and good - those]
     if shared:
         count, key = min(shared)
-        return _("all with {what}, where {count} others hold").format(what=_words(grid, key), count=count)
+        return fitted(_("all with {what}, where {count} others hold"), what=_words(grid, key), count=str(count))
     return ""
 
 
@@ -141,8 +141,8 @@ def _values_of_one_axis(grid: Grid, name: str, having: dict[Key, set[int]], bad:
         return ""
     spared = [key for key in keys if key not in hit]
     if len(spared) == 1 and len(hit) > 1:
-        return _("all but those with {what}").format(what=_words(grid, spared[0]))
-    return _("those with {what}").format(what=_(" or ").join(_words(grid, key) for key in hit))
+        return fitted(_("all but those with {what}"), what=_words(grid, spared[0]))
+    return fitted(_("those with {what}"), what=_(" or ").join(_words(grid, key) for key in hit))
 
 
 def _is_empty(known: Contract, n: int) -> bool:

@@ -249,6 +249,18 @@ def test_portable_and_vectorised_say_what_is_wrong():
     assert "a loop runs over the data" in slow.got
     assert slow.given == "rows"
 
+    def over_numbers(x):
+        numbers = x.flatten().tolist()
+        total = 0.0
+        for number in numbers:
+            total += number
+        return total
+
+    expect.vectorised(over_numbers, few, many)  # no operator sees it
+    expect.vectorised(torch.relu, few, many, lines=True)
+    slow = found(expect.vectorised, over_numbers, few, many, lines=True)
+    assert "as many lines of Python for large inputs as for small ones" in slow.expected
+
 
 # Materials and toys
 

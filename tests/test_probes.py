@@ -121,6 +121,16 @@ def test_operator_growth_tells_loops_from_vectorised_code():
     assert operator_growth(lambda x: torch.stack([row.sum() for row in x]), (small,), (big,)) > 3
 
 
+def test_line_growth_tells_loops_over_numbers_and_leaves_a_tracer_in_place():
+    small, big = torch.ones(10, 4), torch.ones(40, 4)
+    assert probes.line_growth(lambda x: (x * 2).sum(1), small, big) == 1.0
+    assert probes.line_growth(lambda x: [number + 1 for row in x.tolist() for number in row], (small,), (big,)) > 3
+    before = sys.gettrace()
+    with pytest.raises(ZeroDivisionError):
+        probes.line_growth(lambda x: 1 / 0, small, big)
+    assert sys.gettrace() is before
+
+
 def test_flops():
     assert flops(torch.conv2d, X, torch.randn(4, 3, 3, 3)) == 2 * 2 * 4 * 6 * 6 * 27
     assert flops(nn.Linear(5, 7), torch.randn(3, 5)) == 2 * 3 * 5 * 7

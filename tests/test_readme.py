@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from torchgrade.course import Course
+
 PAGES = ("README.md", "docs/learning.md")
 RUN_BY_CI = {"scripts/test"}  # this very run
 RUN_ELSEWHERE = {
@@ -32,6 +34,15 @@ def commands(pages: tuple[str, ...] = PAGES) -> list[str]:
             found += [line for line in lines if re.match(r"(python|scripts|\.venv)\S* ?", line)]
         found += re.findall(r"^\| `(python [^`]*)`", text, re.MULTILINE)
     return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_table_of_notes_names_every_task(page: str) -> None:
+    cells = re.findall(r"^\|.*\| ((?:\d\d[–、, ]*)+) \|$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(cells) == 8
+    ends = [span.split("–") for cell in cells for span in re.split(r"[、, ]+", cell)]
+    named = {number for span in ends for number in range(int(span[0]), int(span[-1]) + 1)}
+    assert {f"task{number:02}" for number in named} == {task.short for task in Course.load(ROOT).tasks}
 
 
 def test_ci_runs_what_the_readme_says() -> None:

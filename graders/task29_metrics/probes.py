@@ -1,7 +1,5 @@
 """Helpers of task 29 that run beside the submission."""
 
-import sys
-
 import torch
 
 
@@ -24,21 +22,3 @@ def drawn(function, scores, labels):
 
 def _rounded(value):
     return value.float() if isinstance(value, torch.Tensor) and value.dtype in (torch.float32, torch.float64) else value
-
-
-def lines(function, *args):
-    """The number of lines of Python that run in a call, of loops in one line as many as rounds."""
-    count = 0
-
-    def trace(frame, event, arg):
-        nonlocal count
-        count += event in ("call", "line")
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function(*args)
-    finally:
-        sys.settrace(before)
-    return count

@@ -1,26 +1,6 @@
 """Helpers of task 35 that run beside the submission."""
 
-import sys
-
 import torch
-
-
-def lines(function, *args):
-    """The number of lines of Python that run in a call, of loops in one line as many as rounds."""
-    count = 0
-
-    def trace(frame, event, arg):
-        nonlocal count
-        count += event in ("call", "line")
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function(*args)
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def drawn(function, *args, **options):

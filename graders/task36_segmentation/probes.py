@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import pathlib
-import sys
 import tempfile
 
 import torch
@@ -94,21 +93,3 @@ def classes(net, images):
     net.eval()
     with torch.no_grad():
         return net(images.to(next(net.parameters()).device)).argmax(1).cpu()
-
-
-def lines(function, *args):
-    """The number of lines of Python that run in a call, of loops in one line as many as rounds."""
-    count = 0
-
-    def trace(frame, event, arg):
-        nonlocal count
-        count += event in ("call", "line")
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function(*args)
-    finally:
-        sys.settrace(before)
-    return count

@@ -9,7 +9,7 @@ from torchgrade.expect.describe import number_text
 from torchgrade.expect.likely import fail
 from torchgrade.expect.tensors import Difference
 from torchgrade.i18n import translate as _
-from torchgrade.isolation.worker.probes import moves_to_device, operator_growth
+from torchgrade.isolation.worker.probes import line_growth, moves_to_device, operator_growth
 from torchgrade.isolation.worker.probes import portable as portable_probe
 
 
@@ -39,15 +39,27 @@ def _one_device(found: Mapping[str, str], expected: str, given: str | None) -> N
 
 
 def vectorised(
-    fn: Any, small: Sequence[Any], large: Sequence[Any], *, most: float = 1.2, given: str | None = None
+    fn: Any,
+    small: Sequence[Any],
+    large: Sequence[Any],
+    *,
+    most: float = 1.2,
+    lines: bool = False,
+    given: str | None = None,
 ) -> None:
     """``fn(*large)`` needs at most ``most`` times as many operators as ``fn(*small)``: no Python loop over the data.
 
-    Counts operators, so no clock and no machine changes the verdict. Raises Mismatch.
+    ``lines``: nor do the lines of Python that run become more, as they do in a loop over plain numbers, which calls no
+    operator. Both are counted, so no clock and no machine changes the verdict. Raises Mismatch.
     """
-    growth = operator_growth(fn, small, large)
-    if growth > most:
-        wanted = _("as many operators for large inputs as for small ones, or {most} times as many")
-        got = _("{growth} times as many: a loop runs over the data").format(growth=number_text(growth, 3))
-        found = Difference(wanted.format(most=number_text(most, 3)), got, _("the work grows with the data"))
-        fail(found, given=given)
+    growths = [(operator_growth, _("as many operators for large inputs as for small ones, or {most} times as many"))]
+    if lines:
+        growths.append(
+            (line_growth, _("as many lines of Python for large inputs as for small ones, or {most} times as many"))
+        )
+    for measured, wanted in growths:
+        growth = measured(fn, small, large)
+        if growth > most:
+            got = _("{growth} times as many: a loop runs over the data").format(growth=number_text(growth, 3))
+            found = Difference(wanted.format(most=number_text(most, 3)), got, _("the work grows with the data"))
+            fail(found, given=given)

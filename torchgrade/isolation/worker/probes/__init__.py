@@ -17,7 +17,7 @@ from torchgrade.isolation.worker.probes.modules import (
     registered_parameters,
 )
 from torchgrade.isolation.worker.probes.portability import lean, moves_to_device, on_meta, portable
-from torchgrade.isolation.worker.probes.recorders import operator_growth, operator_trace, operators
+from torchgrade.isolation.worker.probes.recorders import line_growth, operator_growth, operator_trace, operators
 from torchgrade.isolation.worker.probes.references import call_by_reference
 from torchgrade.isolation.worker.probes.sharing import shares_memory
 from torchgrade.isolation.worker.probes.sources import source_names
@@ -35,6 +35,7 @@ __all__ = [
     "flops",
     "gradient_flow_problems",
     "lean",
+    "line_growth",
     "loader",
     "moved",
     "moves_to_device",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -126,15 +127,47 @@ def operator_growth(fn: Callable[..., Any], small_args: Sequence[Any], big_args:
     Near 1 for vectorised code, near the ratio of the sizes for a loop over them, whatever the clock says. A
     single tensor stands for a tuple of one.
     """
-    small, big = (_operator_count(fn, args) for args in (small_args, big_args))
+    small, big = (_operator_count(fn, _tuple(args)) for args in (small_args, big_args))
     return big / max(small, 1)
+
+
+@probe
+def line_growth(fn: Callable[..., Any], small_args: Sequence[Any], big_args: Sequence[Any]) -> float:
+    """Lines of Python that run in ``fn(*big_args)`` for each one in ``fn(*small_args)``; a loop in one line counts in
+    each round. A single tensor stands for a tuple of one.
+
+    Also a loop over plain numbers is seen, which calls no operator.
+    """
+    small, big = (_line_count(fn, _tuple(args)) for args in (small_args, big_args))
+    return big / max(small, 1)
+
+
+def _tuple(args: Sequence[Any]) -> Sequence[Any]:
+    return args if isinstance(args, (list, tuple)) else [args]
 
 
 def _operator_count(fn: Callable[..., Any], args: Sequence[Any]) -> int:
     recorder = OperatorRecorder()
     with recorder:
-        fn(*(args if isinstance(args, (list, tuple)) else [args]))
+        fn(*args)
     return sum(recorder.counts.values())
+
+
+def _line_count(fn: Callable[..., Any], args: Sequence[Any]) -> int:
+    count = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal count
+        count += event in ("call", "line")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        fn(*args)
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

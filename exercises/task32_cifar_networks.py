@@ -50,7 +50,7 @@ def pooled_sizes(size: int) -> list[int]:
     The third one pads by 1 on every side first, so that it makes 4 of 7, and 5 of 8. The convolutions keep the size.
 
     pooled_sizes(28) is [14, 7, 4, 2], pooled_sizes(32) is [16, 8, 5, 2], pooled_sizes(64) is [32, 16, 9, 4].
-    Raises ValueError where a pooling leaves no pixel: for sizes below 8.
+    Raises ValueError where a pooling leaves no pixel: for sizes from 0 to 7.
     """
     # TODO: one step for each pooling; the third differs.
     raise NotImplementedError

@@ -544,6 +544,7 @@ def test_mismatch_anywhere(submission):
         ("conv", (4, 5, 5), ("", 3, 4), "an nn.Conv2d alone"),
         ("norm", (2, 3, 3), ("", 3, 2), "an nn.BatchNorm2d alone"),
         ("linear", (5,), ("", 3, 5), "an nn.Linear alone"),
+        ("patient", (5,), ("first", 3, 5), "two layers that do not fit and raise nothing, registered the other way"),
     )
     for kind, size, truth, given in cases:
         expect.equal(find(model(kind), size), truth, given=f"{given}, input_size={size}")

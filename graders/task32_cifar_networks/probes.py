@@ -48,6 +48,25 @@ class Own(nn.Conv2d):
     """A convolution of one's own kind."""
 
 
+class Patient(nn.Module):
+    """Neither of its layers fits, nor do they complain; registered in another order than called. Five numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.second = Lenient(3, 4)
+        self.first = Lenient(3, 6)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+class Lenient(nn.Linear):
+    """Passes over what is too much."""
+
+    def forward(self, x):
+        return super().forward(x[..., : self.in_features])
+
+
 class Picky(nn.Module):
     """Every layer fits, and the pass raises a KeyError."""
 
@@ -68,6 +87,7 @@ def model(kind, dtype=torch.float32, device="cpu"):
         "backwards": Backwards,
         "twice": Twice,
         "picky": Picky,
+        "patient": Patient,
         "nested": lambda: nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), nn.Flatten(), nn.Linear(100, 5)
         ),

@@ -138,6 +138,8 @@ def test_swish_values(submission, device):
     x = torch.tensor([-4.0, -1.0, 0.0, 1.0, 4.0]).to(device)
     wanted = torch.tensor([0.0, -1 / 3, 0.0, 2 / 3, 4.0]).to(device)
     expect.close(submission.h_swish(x), wanted, given="[-4, -1, 0, 1, 4]")
+    x = torch.tensor([-3.001, -2.99, -2.9, 2.9, 2.99, 2.995, 3.001]).to(device)
+    expect.close(submission.h_swish(x), bent()(x), given="numbers near -3 and 3")
 
 
 @check("h_swish takes every dtype, layout and shape", points=0.5, category="robustness", hidden=True,
@@ -377,6 +379,7 @@ def test_block_values(submission, device):
         ((4, 4), (2, 4, 1, 7), "transposed"),
         ((6, 3, 3), (3, 6, 4, 7), "channels last"),
         ((3, 3, 2), (2, 3, 5, 1), "gaps"),
+        ((8, 8), (2, 8, 4, 4), "contiguous"),
     ):
         x = kit.lay_out(normal(*shape), layout)
         given = f"depthwise_separable{args} in training mode, x of shape {shape}, layout {layout}"
@@ -426,6 +429,13 @@ def test_modes(submission):
         expect.moves_only(net, net, y, given=f"a pass of {name}{args} in evaluation mode")
 
 
+def expect_trained(net, given):
+    frozen = [row["name"] for row in registered_parameters(net) if not row["requires_grad"]]
+    expect.equal(
+        frozen, [], because="all of them are trained", given=f"the parameters of {given} that want no gradient"
+    )
+
+
 @check("gradients reach every parameter of the modules", points=0.5, category="gradients", hidden=True,
        after=test_block_values)  # fmt: skip
 def test_module_gradients(submission):
@@ -433,6 +443,7 @@ def test_module_gradients(submission):
         net = filled_net(getattr(submission, name), *args, mode=False)
         given = f"{name}{args} in evaluation mode"
         expect.gradients(net, [normal(2, 2, 5, 4, requires_grad=True)], module=net, given=given)
+        expect_trained(net, f"{name}{args}")
 
 
 # MobileNetV1Small
@@ -651,6 +662,7 @@ def test_excite_values(submission, device):
 def test_excite_gradients(submission):
     net, x = filled_net(submission.SqueezeExcite, 4, 2), normal(2, 4, 3, 4, requires_grad=True)
     expect.gradients(net, [x], module=net, given="SqueezeExcite(4, 2)")
+    expect_trained(net, "SqueezeExcite(4, 2)")
     one, other = net(x).detach(), net.eval()(x).detach()
     expect.close(other, one, given="SqueezeExcite(4, 2) in evaluation mode, against training mode")
     expect.not_mutated(submission, net, x.detach(), given="SqueezeExcite(4, 2)")
@@ -727,6 +739,8 @@ def test_inverted_values(submission, device):
         ((4, 4, 1, 3), (2, 4, 1, 6), "transposed"),
         ((3, 5, 3, 2), (3, 3, 4, 7), "channels last"),
         ((4, 4, 1, 1), (1, 4, 5, 3), "gaps"),
+        ((5, 3), (2, 5, 4, 4), "contiguous"),
+        ((4, 4, 2), (3, 4, 1, 1), "contiguous"),
     ):
         x = kit.lay_out(normal(*shape), layout)
         given = f"InvertedResidual{args} in training mode, x of shape {shape}, layout {layout}"
@@ -786,6 +800,7 @@ def test_inverted_gradients(submission):
         net = filled_net(submission.InvertedResidual, *args, mode=False)
         x = normal(2, args[0], 4, 5, requires_grad=True)
         expect.gradients(net, [x], module=net, given=f"InvertedResidual{args} in evaluation mode")
+        expect_trained(net, f"InvertedResidual{args}")
         expect.not_mutated(submission, net, x.detach(), given=f"InvertedResidual{args}")
 
 

@@ -48,14 +48,14 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
     """What ``fn(net, *args)`` changed in a network in the middle of a training, even if it raises.
 
     Among "modes", "hooks", "buffers", "parameters", "requires_grad", "gradients", "random generator" and "gradient
-    mode". The network gets random gradients, a hook of its own, and its last child is frozen: its modes are mixed.
+    mode". The network gets random gradients, two hooks of its own, and its last child is frozen: its modes are mixed.
     """
     net = need_module(net).train()
     for last in list(net.children())[-1:]:
         last.eval()
     for parameter in net.parameters():
         parameter.grad = torch.rand_like(parameter)
-    hook = net.register_forward_hook(lambda *_: None)
+    hooks = [net.register_forward_hook(lambda *_: None), net.register_forward_pre_hook(lambda *_: None)]
     before = _state(net)
     try:
         fn(net, *args)
@@ -63,7 +63,8 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
         pass
     finally:
         after = _state(net)
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     return [name for name in before if not _same(before[name], after[name])]
 
 

@@ -253,7 +253,7 @@ def test_the_sum_in_words():
     capped = read({"late": {"cost": 0.2, "cap": 0.5, "grace": "2 hours"}, "deadlines": {"task01": "2026-03-01"}})
     soon = replace(first, submitted="2026-03-02T03:30:00")
     assert late_words(mark(capped, soon).line(STEMS[0]).late) == (
-        "Handed in 3 h 31 min late: 1 started day × 20 %, 20 % of the possible points."  # the grace is part of it
+        "Handed in 3 h 30 min late: 1 started day × 20 %, 20 % of the possible points."  # the grace is part of it
     )
     much = replace(first, submitted="2026-03-09T00:00:00")
     assert late_words(mark(capped, much).line(STEMS[0]).late) == (
@@ -271,7 +271,7 @@ def test_the_sum_in_words():
 
 
 @pytest.mark.parametrize(("time", "words"), [
-    (timedelta(seconds=1), "1 min"), (timedelta(minutes=59, seconds=1), "1 h"), (timedelta(hours=25), "1 day 1 h"),
+    (timedelta(seconds=1), "1 min"), (timedelta(minutes=59, seconds=59), "1 h"), (timedelta(hours=12, seconds=1), "12 h"), (timedelta(hours=25), "1 day 1 h"),
     (timedelta(days=2, minutes=5), "2 days"),
 ])  # fmt: skip
 def test_spans(time, words):

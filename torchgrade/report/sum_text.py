@@ -127,8 +127,8 @@ def _units(late: Late) -> str:
 
 
 def span(time: timedelta) -> str:
-    """``1 day 3 h``, ``25 min``: the two largest parts, rounded up to whole minutes."""
-    minutes = max(-(-int(time.total_seconds() * 1000) // 60_000), 1)
+    """``1 day 3 h``, ``25 min``: the two largest parts, to the nearest minute, of which there is one at least."""
+    minutes = max(round(time.total_seconds() / 60), 1)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [
         plural("{count} day", "{count} days", days) if days else "",

@@ -29,7 +29,7 @@ from torchgrade.batch.intake.naming import read_name, same_words
 from torchgrade.batch.intake.roster import Identity
 from torchgrade.errors import UsageError
 from torchgrade.handin.kinds import is_code, may_hold_anything
-from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
+from torchgrade.handin.naming import OUTPUTS, attempt_number, is_junk, without_attempt
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
@@ -179,9 +179,8 @@ def _results(names: Sequence[str]) -> set[str]:
 
 def _beside(names: Sequence[str]) -> list[str]:
     """The results among the hand-ins, where ``--out`` is the folder of the hand-ins itself."""
-    ours = ("report.html", "similar.html", "changes.csv", "checks.csv", "grades.csv", "canvas.csv", "moodle.csv",
-            "unmatched.csv", "similar.csv")  # fmt: skip
-    return [name for name in names if name.startswith(("students/", RESULTS[0])) or name in ours]
+    ours = {*OUTPUTS, "similar.html", "similar.csv", "cohorts.html", "cohorts.csv"}
+    return [name for name in names if name.startswith(("students/", "explained/", RESULTS[0])) or name in ours]
 
 
 def _levels(names: Sequence[str]) -> list[Level]:

@@ -135,6 +135,11 @@ def also(*parts: str) -> str:
     return _joined(noop("{first}; {second}"), parts)
 
 
+def listed(*parts: str) -> str:
+    """The parts of a list, a comma between them."""
+    return _joined(noop("{first}, {second}"), parts)
+
+
 def _joined(pair: str, parts: Iterable[str]) -> str:
     between = translate(pair)
     return functools.reduce(lambda first, second: between.format(first=first, second=second), parts)

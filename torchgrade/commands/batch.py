@@ -146,7 +146,7 @@ def _keys(intake: Intake) -> list[str]:
 
 def tell_intake(book: Gradebook, intake: Intake, followed: Mapping[str, str]) -> None:
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
-        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        layout=_(intake.layout), students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
     if teams := {student.team for student in intake.students} - {""}:
         say(_("teams: {teams}; what one member handed in is everybody's").format(teams=len(teams)))
@@ -173,7 +173,7 @@ def show(intake: Intake, names: Mapping[str, str], most: int | None) -> None:
     if most is not None and len(lines) > most:
         say(_("… and {count} more lines").format(count=len(lines) - most))
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} other files").format(
-        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        layout=_(intake.layout), students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
     for doubt in intake.doubts:
         say(_("in doubt: {doubt}").format(doubt=translate_built(doubt)))

@@ -42,8 +42,8 @@ def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> 
     for student in [found.pseudonyms.get(student, student) for student in students]:
         mark = found.marks[student]
         if task is not None:
-            say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
-        say(f"{student}: {total_words(mark)}")
+            say(_("{place}: {what}").format(place=f"{student} {task.stem}", what=line_words(mark.line(task.stem))))
+        say(_("{place}: {what}").format(place=student, what=total_words(mark)))
 
 
 @dataclass(frozen=True)

@@ -435,7 +435,7 @@ def test_policies():
 @pytest.mark.parametrize(("data", "sentence"), [
     ({"bestof": 1}, "no entry `bestof`"), ({"weights": {"taskXX": 1}}, "which is no task"),
     ({"weights": 3}, "must map"),
-    ({"best_of": 0}, "at least 1"), ({"best_of": 1.5}, "whole number"), ({"passing": 60}, "at most 1"),
+    ({"best_of": 0}, "at least 1"), ({"best_of": 1.5}, "whole number"), ({"passing": 60}, "from 0 to 1"),
     ({"weights": {"task01_numbers": -1}}, "at least 0"), ({"drop_lowest": True}, "whole number"),
     ({"deadlines": {"task01_numbers": "next week"}}, "needs a date or a time"),
 ])  # fmt: skip

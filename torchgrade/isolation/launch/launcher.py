@@ -20,7 +20,7 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.launch import levels
 from torchgrade.isolation.launch.cgroup import Cgroups
-from torchgrade.isolation.launch.interface import SERVE, Launcher, WorkerProcess
+from torchgrade.isolation.launch.interface import Launcher, WorkerProcess
 from torchgrade.isolation.launch.process import ForkedWorker, RunningJob
 from torchgrade.isolation.launch.spawn import SpawningLauncher
 from torchgrade.isolation.launch.supervisor_handle import Supervisor
@@ -94,8 +94,8 @@ class ForkingLauncher(Launcher):
         self._ready_zygote()
         return "cgroup" if self._cgroups is not None and self._cgroups.usable else "watchdog"
 
-    def start(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> ForkedWorker:
-        """A new confined worker; the modules of ``preload`` are imported once, before forking."""
+    def _start(self, limits: Limits, preload: Sequence[str], serve: str) -> ForkedWorker:
+        """Confined; the modules of ``preload`` are imported once, before forking."""
         zygote = self._ready_zygote()
         with self._lock:
             supervisor = self._supervisor(zygote, frozenset(preload))
@@ -141,6 +141,7 @@ class ForkingLauncher(Launcher):
 
     def leave(self) -> None:
         """End the supervisors of this process. The zygote stays, with whom ``inherit`` shares it."""
+        self.drop_ahead()
         self._closed = True
         self._starter.join()
         while self._idle:

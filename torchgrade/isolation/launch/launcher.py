@@ -20,7 +20,7 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
 from torchgrade.isolation.launch import levels
 from torchgrade.isolation.launch.cgroup import Cgroups
-from torchgrade.isolation.launch.interface import Launcher, WorkerProcess
+from torchgrade.isolation.launch.interface import SERVE, Launcher, WorkerProcess
 from torchgrade.isolation.launch.process import ForkedWorker, RunningJob
 from torchgrade.isolation.launch.spawn import SpawningLauncher
 from torchgrade.isolation.launch.supervisor_handle import Supervisor
@@ -93,6 +93,10 @@ class ForkingLauncher(Launcher):
     def memory_bound(self) -> str:
         self._ready_zygote()
         return "cgroup" if self._cgroups is not None and self._cgroups.usable else "watchdog"
+
+    def start_ahead(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> None:
+        self._started = 0  # one learner's saves are no class: two copies of the zygote's memory would stay
+        super().start_ahead(limits, preload, serve)
 
     def _start(self, limits: Limits, preload: Sequence[str], serve: str) -> ForkedWorker:
         """Confined; the modules of ``preload`` are imported once, before forking."""

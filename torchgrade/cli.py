@@ -134,7 +134,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_run_options(grade)
     grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
     grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
-    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw PNG files into it: curves, key points, images that differ"))
+    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points, images that differ as PNG"))
     grade.add_argument(
         "--actions",
         action="store_true",

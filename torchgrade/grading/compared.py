@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 IMAGES = 8  # of one picture
-SIDES = range(4, 1025)  # pixels: smaller ones are told as numbers, larger ones are no pictures
+SIDES = range(3, 1025)  # pixels: smaller ones are told as numbers, larger ones are no pictures
 
 
 def compared(
@@ -49,16 +49,15 @@ def _as_images(values: torch.Tensor) -> torch.Tensor | None:
     strange = values.is_complex() or values.is_quantized or values.layout is not torch.strided
     if strange or values.device.type == "meta" or not 2 <= values.ndim <= 4 or not values.numel():
         return None
-    plain, shape = values.detach().cpu().double(), values.shape
-    if values.ndim > 2 and shape[-1] in (1, 3) and _sensible(shape[-3:-1]):
-        images = plain if shape[-1] == 3 else plain[..., 0]
-        colours = shape[-1] == 3
+    images, shape = values.detach().cpu().double(), values.shape
+    channels = 1
+    if values.ndim > 2 and shape[-3] == 3 and _sensible(shape[-2:]):
+        channels, images = 3, images.movedim(-3, -1)
+    elif values.ndim > 2 and shape[-1] in (1, 3) and _sensible(shape[-3:-1]) and shape[-1] < min(shape[-3:-1]):
+        channels, images = shape[-1], images if shape[-1] == 3 else images[..., 0]
     elif not _sensible(shape[-2:]):
         return None
-    else:
-        colours = values.ndim > 2 and shape[-3] == 3
-        images = plain.movedim(-3, -1) if colours else plain
-    return images.reshape(-1, *images.shape[-3 if colours else -2 :])
+    return images.reshape(-1, *images.shape[-2 if channels == 1 else -3 :])
 
 
 def _sensible(sides: torch.Size) -> bool:

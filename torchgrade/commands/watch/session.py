@@ -157,7 +157,7 @@ class Watching:
             self._warm.prepare(self._job(view.task, submission))
         if self._gallery is not None:
             paths = ", ".join(str(path) for path in self._gallery.files)
-            view.message = _("pictures: {paths}").format(paths=paths) if paths else _("this task draws no pictures")
+            view.message = _("pictures: {paths}").format(paths=paths) if paths else _("there was nothing to draw")
             self._gallery = None
 
     # --- saves -------------------------------------------------------------------------------------------

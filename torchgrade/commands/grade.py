@@ -60,6 +60,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     if recorded and (reason := record(course, result.tasks, bases)):
         print(reason, file=sys.stderr)
     result = result.with_known(known, [task.stem for task in tasks])
+    _write(options, result)  # before anything is shown: a screen may be gone
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
     else:
@@ -74,13 +75,12 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             len(known),
             subjects=subjects_of(tasks[0]) if len(tasks) == 1 else {},
             notes=[
-                *(_("picture  {path}").format(path=path) for path in (gallery.files if gallery is not None else ())),
+                *(gallery.notes() if gallery is not None else ()),
                 *hidden_notes(course, tasks),
                 *([_("python grade.py watch grades whenever you save")] if not options.tasks and _typed_at() else []),
             ],
             onward=onward(course, tasks, only) if own_work else "",
         )
-    _write(options, result)
     code = _tell_actions(result) if options.actions else result.exit_code
     sys.stdout.flush()
     return int(code)
@@ -116,6 +116,11 @@ class Gallery:
         draw(picture, task.manifest.title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:
             self.files.append(path)
+
+    def notes(self) -> list[str]:
+        """What was drawn, a line each."""
+        drawn = [_("picture  {path}").format(path=path) for path in self.files]
+        return drawn or [_("there was nothing to draw")]
 
 
 def _typed_at() -> bool:

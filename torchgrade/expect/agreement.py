@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -84,6 +84,8 @@ def agrees(
 def _name_of(function: Any, oracle: Any) -> str:
     spec = getattr(function, "_spec", None)
     where = spec.where if spec is not None else None
+    if spec is not None and spec.own and spec.type_name == "type":
+        return str(spec.own)  # a class that inherits what is called stands elsewhere
     if where is not None:
         return str(where[2]).removesuffix("()").partition(".")[0]
     return str(vars(function).get("name") or getattr(oracle, "__name__", "f"))
@@ -144,7 +146,7 @@ class _Trial:
             if change is not None:
                 wanted = _("{name} as it was: {value}").format(name=name, value=change.expected)
                 got = _("{value} after the call").format(value=change.got)
-                return Difference(wanted, got, _("an argument is changed in place"))
+                return replace(change, expected=wanted, got=got, size=_("an argument is changed in place"))
         return found
 
     def _paired(self, call: Any, after: Any) -> list[tuple[str, tuple[Any, Any]]]:

@@ -135,7 +135,7 @@ class Server:
         """Execute the submission; what was left out of it, in words.
 
         ``files`` maps shown file names to source bytes, ``main`` is the task's. Half of the ``seconds`` may go into
-        statements that only run something.
+        what is no definition.
         """
         compat.install()
         self.submitted = Submitted(name, main, files, self.home, seconds / 2)

@@ -4,6 +4,7 @@ The oracles are the definitions, computed the slow way: samples are counted one 
 samples, and the area under the ROC curve is a comparison of all pairs.
 """
 
+import itertools
 import math
 import statistics
 
@@ -480,7 +481,20 @@ def strictly(curve):
     return mistaken
 
 
+def without_inner_points(scores, labels):
+    """A point between two equal steps is left out, as a drawing does not need it."""
+    counts = [passing(scores, labels, threshold) for threshold in reversed(different(scores))]
+    steps = [(n - m, p - q) for (m, q), (n, p) in itertools.pairwise(counts)]
+    kept = [True, True, *(one != other for one, other in itertools.pairwise(steps)), True][: len(counts) + 1]
+    return tuple(column[torch.tensor(kept, device=column.device)] for column in roc(scores, labels))
+
+
 ROC_MISTAKES = {
+    "points between equal steps are left out: every different score has one": without_inner_points,
+    "the first threshold is infinity, not the largest score plus 1": lambda s, y: (
+        *roc(s, y)[:2],
+        torch.cat([roc(s, y)[2][1:2] + 1, roc(s, y)[2][1:]]),
+    ),
     "the first point, of the threshold infinity, is missing": lambda s, y: tuple(part[1:] for part in roc(s, y)),
     "the thresholds rise: they are asked for falling": lambda s, y: tuple(part.flip(0) for part in roc(s, y)),
     "fpr and tpr are swapped": lambda s, y: (roc(s, y)[1], roc(s, y)[0], roc(s, y)[2]),
@@ -562,7 +576,15 @@ def test_auc_one_class(submission):
     expect.agrees(submission.auc, area, EMPTY, trivial="there are no pairs")
 
 
+def until_all_are_found(scores, labels):
+    """The thresholds below which no positive sample is left count no more."""
+    precision, recall, thresholds = pr(scores, labels)
+    first = int((recall == 1).nonzero().max()) if bool((recall == 1).any()) else 0
+    return precision[first:], recall[first:], thresholds[first:]
+
+
 PR_MISTAKES = {
+    "it ends where all positive samples are found: no threshold is left out": until_all_are_found,
     "the last point (1, 0) is missing": lambda s, y: tuple(part[: len(set(s.tolist()))] for part in pr(s, y)),
     "the thresholds fall: they are asked for rising": lambda s, y: tuple(part.flip(0) for part in pr(s, y)),
     "precision and recall are swapped": lambda s, y: (pr(s, y)[1], pr(s, y)[0], pr(s, y)[2]),

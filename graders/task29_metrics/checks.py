@@ -697,6 +697,13 @@ CURVES = [test_roc, test_pr, test_auc, test_ap]
        hidden=True)  # fmt: skip
 def test_roc_inputs(submission):
     curve_agrees(submission, "roc_curve", roc, INPUTS, unchanged=True)
+    scores, labels = scored(12012)  # 3003 of each score, 1501 of them positive
+    for dtype in HALVES:
+        fpr, tpr, _ = submission.roc_curve(scores, labels.to(dtype))
+        given = f"12012 samples of four different scores, labels of {str(dtype).removeprefix('torch.')}"
+        truth = torch.arange(5) / 4
+        for rate, name in ((fpr, "fpr"), (tpr, "tpr")):
+            expect.close(rate.float(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; {name}")
     expect.agrees(submission.auc, area, INPUTS, unchanged=True, slack=LOOSE)
 
 
@@ -704,6 +711,13 @@ def test_roc_inputs(submission):
        after=[test_pr, test_ap], hidden=True)  # fmt: skip
 def test_pr_inputs(submission):
     curve_agrees(submission, "pr_curve", pr, INPUTS, unchanged=True)
+    scores, labels = scored(12012)  # 3003 of each score, 1501 of them positive
+    for dtype in HALVES:
+        precision, recall, _ = submission.pr_curve(scores, labels.to(dtype))
+        given = f"12012 samples of four different scores, labels of {str(dtype).removeprefix('torch.')}"
+        truth = torch.tensor([*[1501 / 3003] * 4, 1.0])
+        expect.close(precision.float(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the precision")
+        expect.close(recall.float(), torch.arange(5).flip(0) / 4, rtol=1e-5, atol=1e-5, given=f"{given}; the recall")
     expect.agrees(submission.average_precision, mean_precision, INPUTS, unchanged=True, slack=LOOSE)
 
 

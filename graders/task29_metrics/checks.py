@@ -693,17 +693,27 @@ def test_example(submission):
 CURVES = [test_roc, test_pr, test_auc, test_ap]
 
 
+def many():
+    """Falling scores, labels of which three in four are positive, and how many are so far: more than half precision
+    can count."""
+    labels = (torch.arange(4100) % 4 != 0).long()
+    return torch.arange(4100, 0, -1.0), labels, labels.cumsum(0).double()
+
+
 @check("roc_curve and auc take every dtype and layout", points=0.5, category="robustness", after=[test_roc, test_auc],
        hidden=True)  # fmt: skip
 def test_roc_inputs(submission):
     curve_agrees(submission, "roc_curve", roc, INPUTS, unchanged=True)
-    scores, labels = scored(12012)  # 3003 of each score, 1501 of them positive
+    scores, labels, found = many()
     for dtype in HALVES:
         fpr, tpr, _ = submission.roc_curve(scores, labels.to(dtype))
-        given = f"12012 samples of four different scores, labels of {str(dtype).removeprefix('torch.')}"
-        truth = torch.arange(5) / 4
-        for rate, name in ((fpr, "fpr"), (tpr, "tpr")):
-            expect.close(rate.float(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; {name}")
+        given = f"4100 different scores, labels of {str(dtype).removeprefix('torch.')}"
+        start = torch.zeros(1, dtype=DOUBLE)
+        truth = torch.cat([start, found / found[-1]])
+        expect.close(tpr.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; tpr")
+        false = torch.arange(1, 4101) - found
+        truth = torch.cat([start, false / false[-1]])
+        expect.close(fpr.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; fpr")
     expect.agrees(submission.auc, area, INPUTS, unchanged=True, slack=LOOSE)
 
 
@@ -711,13 +721,14 @@ def test_roc_inputs(submission):
        after=[test_pr, test_ap], hidden=True)  # fmt: skip
 def test_pr_inputs(submission):
     curve_agrees(submission, "pr_curve", pr, INPUTS, unchanged=True)
-    scores, labels = scored(12012)  # 3003 of each score, 1501 of them positive
+    scores, labels, found = many()
     for dtype in HALVES:
         precision, recall, _ = submission.pr_curve(scores, labels.to(dtype))
-        given = f"12012 samples of four different scores, labels of {str(dtype).removeprefix('torch.')}"
-        truth = torch.tensor([*[1501 / 3003] * 4, 1.0])
-        expect.close(precision.float(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the precision")
-        expect.close(recall.float(), torch.arange(5).flip(0) / 4, rtol=1e-5, atol=1e-5, given=f"{given}; the recall")
+        given = f"4100 different scores, labels of {str(dtype).removeprefix('torch.')}"
+        truth = torch.cat([(found / torch.arange(1, 4101)).flip(0), torch.ones(1, dtype=DOUBLE)])
+        expect.close(precision.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the precision")
+        truth = torch.cat([(found / found[-1]).flip(0), torch.zeros(1, dtype=DOUBLE)])
+        expect.close(recall.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the recall")
     expect.agrees(submission.average_precision, mean_precision, INPUTS, unchanged=True, slack=LOOSE)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -24,6 +26,7 @@ Command = Callable[[argparse.Namespace, Course], int]
 
 def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
+    open_what_is_closed()
     replace_what_cannot_be_shown()
     arguments = choose_language(list(sys.argv[1:] if argv is None else argv))
     try:
@@ -59,6 +62,9 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has left; say nothing at exit either
         return int(ExitCode.NOT_YET)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return complain(_("what is told cannot be written: {reason}").format(reason=error.strerror), ExitCode.USAGE)
         if error.filename is None:
             raise
         return complain(translate_built(str(not_at_hand(error))), ExitCode.USAGE)
@@ -75,6 +81,17 @@ def choose_language(arguments: list[str]) -> list[str]:
     if chosen.lang:
         os.environ[LANGUAGE] = chosen.lang
     return rest
+
+
+def open_what_is_closed() -> None:
+    """A job of the system may begin without input and output; what is opened next must not take their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
 def replace_what_cannot_be_shown() -> None:
@@ -97,15 +114,26 @@ def complain(sentence: str, code: ExitCode) -> int:
     return int(code)
 
 
+class _Parser(argparse.ArgumentParser):
+    """With the language's own colon behind a heading, which argparse writes itself."""
+
+    def format_help(self) -> str:
+        def heading(found: re.Match[str]) -> str:
+            return _("{heading}:").format(heading=found[1])
+
+        return re.sub(r"^(\S.*):$", heading, super().format_help(), flags=re.MULTILINE)
+
+
 def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
     """All commands, or those that a learner's edition has."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="grade.py",
         description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
     parser.add_argument("--lang", metavar="LANGUAGE", help=_("of all that is told, such as zh_CN or en"))
-    parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
+    parser.add_argument("--version", action="version", version=f"torchgrade {__version__}",
+                        help=_("show program's version number and exit"))  # fmt: skip
     commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
     _add_grade(commands)
     _add_learner(commands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from torchgrade.engine_files import engine_files
-from torchgrade.errors import CourseError, UnknownTask, UsageError
+from torchgrade.errors import CourseError, UnknownTask, UsageError, not_yaml
 from torchgrade.manifest import Manifest, parse_manifest
 from torchgrade.model import short_name
 
@@ -65,8 +66,16 @@ class Task:
     def grader_hash(self) -> str:
         """Changes when the suite, its manifest, its probes, its floors, its data sets or the engine change."""
         data = [self.root / "datasets" / f"{name}.py" for name in self.manifest.data]
-        own = [self.suite, self.probes, self.folder / "task.yaml", self.folder / "calibration.json"]
-        return content_hash([*engine_files(), *own, *data])
+        own = [self.suite, self.probes, self.folder / "task.yaml"]
+        return content_hash([*engine_files(), *own, *data], self.thresholds)
+
+    @cached_property
+    def thresholds(self) -> str:
+        """The floors and ceilings of ``calibration.json``, without the runs behind them; "" where there are none."""
+        path = self.folder / "calibration.json"
+        entries = json.loads(_read(path)) if path.is_file() else {}
+        held = {name: (entry.get("floor"), entry.get("ceiling")) for name, entry in entries.items() if name != "schema"}
+        return json.dumps(held, sort_keys=True) if held else ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ class Course:
         try:
             settings = yaml.safe_load(_read(path)) or {}
         except yaml.YAMLError as error:
-            raise CourseError(f"course.yaml is not YAML: {error}") from None
+            raise not_yaml("course.yaml", error) from None
         if not isinstance(settings.get("title"), str) or ("tracks" in settings) == ("tasks" in settings):
             raise CourseError("course.yaml must hold a title, and either tracks or a list of tasks")
         return cls(root, settings["title"], _tracks(root, settings), settings)
@@ -170,8 +179,9 @@ class Course:
             try:
                 found[str(name)] = (self.select([str(task) for task in tasks]), rules)
             except UnknownTask as unknown:
-                words = f"course.yaml: homeworks: {name}: {unknown}"
-                raise UnknownTask(words, unknown.name, unknown.near) from None
+                raise UnknownTask(
+                    f"course.yaml, in the homework {name}: {unknown}", unknown.name, unknown.near
+                ) from None
         return found
 
     def homework(self, name: str) -> tuple[Task, ...]:
@@ -228,8 +238,9 @@ def find_root(start: Path, home: Path | None = None) -> Path:
     )
 
 
-def content_hash(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
+def content_hash(paths: Iterable[Path], text: str = "") -> str:
+    """Of the files that are there, by name and content, and of ``text``."""
+    digest = hashlib.sha256(text.encode())
     for path in paths:
         if path.is_file():
             data = path.read_bytes()

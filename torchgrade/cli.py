@@ -162,7 +162,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_run_options(grade)
     grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
     grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
-    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points and generated faces as PNG"))
+    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points, images that differ as PNG"))
     grade.add_argument(
         "--actions",
         action="store_true",

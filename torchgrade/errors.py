@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class TorchGradeError(Exception):
@@ -177,16 +178,20 @@ class Mismatch(AssertionError):
         likely: str | None = None,
         message: str = "",
         table: str = "",
+        values: tuple[Any, Any, Any] | None = None,
         within: Sequence[str] = (),
         place: tuple[str, int, str] | None = None,
     ) -> None:
-        """Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
+        """``values``: the tensors that differ, expected and got, and where; None there when their shapes differ.
+
+        Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
         its file, line and definition.
         """
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
         self.place = place
         self.table = table
+        self.values = values
         self.message = message
         self.expected = expected
         self.got = got

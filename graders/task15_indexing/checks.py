@@ -641,7 +641,7 @@ def test_cutting_inputs(submission):
 # --- windows and patches -------------------------------------------------------------------------------------------
 
 SLIDING = grid(
-    shape=[(7,), (2, 8), (1, 5), (3, 1, 6), (0, 5), (5, 2, 5)],
+    shape=[(7,), (2, 8), (1, 5), (3, 1, 6), (0, 5), (5, 2, 5), (2, 1, 3, 5)],
     size=[3, 2, 1, 5],
     step=[2, 1, 3, 6],
     values=[kit.distinct],
@@ -833,7 +833,7 @@ def test_hflip(submission, device):
 
 
 SIGNALS = grid(
-    shape=[(8,), (7,), (3, 6), (2, 3, 5), (1, 4), (1,), (4, 1), (2,)],
+    shape=[(8,), (7,), (3, 6), (2, 3, 5), (1, 4), (1,), (4, 1), (2,), (2, 3, 1, 4)],
     values=[kit.normal, kit.thousands],
     dtype=[SINGLE, DOUBLE],
 )

@@ -225,6 +225,7 @@ def test_shared_nodes(submission):
         ("constant", [END, ADD, MUL], "w · c + c, only w requires a gradient"),
         ("shared", [END, "ExpBackward0", MUL, "SinBackward0"], "h · exp(h) with h = sin(w)"),
         ("unbound", [END, MUL, "UnbindBackward0"], "the product of the two entries of w.unbind()"),
+        ("twins", [END, ADD, ADD, MUL], "(w + 1) · (w + 1), where w + 1 is computed twice"),
         ("leaf", [], "a leaf that requires a gradient"),
         ("plain", [], "a tensor without a graph"),
         ("detached", [], "a detached result"),

@@ -201,6 +201,11 @@ def shared(size):
     return h * h.exp()
 
 
+def twins(size):
+    w = leaf()
+    return (w + 1) * (w + 1)
+
+
 def unbound(size):
     a, b = leaf(2).unbind()
     return a * b
@@ -215,6 +220,7 @@ GRAPHS = {
     "constant": with_a_constant,
     "shared": shared,
     "unbound": unbound,
+    "twins": twins,
     "chain": chain,
     "doublings": doublings,
 }

@@ -146,8 +146,8 @@ def numbers_left(start, end, step):
 @check("arange_like_python counts integers up to the end, without it", points=1, category="values")
 def test_arange(submission):
     cases = grid(
-        start=[0, 3, -7, 10, 10**12],
-        end=[10, 9, -20, 1, 10**12 + 7],
+        start=[0, 3, -7, 10, 10**12, 2**60 + 1],
+        end=[10, 9, -20, 1, 10**12 + 7, 2**60 + 9],
         step=[3, LEFT_OUT, 2, -4, 1, -1],
         where=lambda start, end, step: abs(end - start) < 100 and numbers_left(start, end, step),
     )
@@ -215,6 +215,11 @@ def divided(start, end, steps):
     return torch.tensor([start + (end - start) * number / gaps for number in range(steps)], dtype=torch.float32)
 
 
+def added_up(gap, steps):
+    """0, gap, 2 gap, ... where each number is the rounded one before plus a rounded gap."""
+    return torch.cat([torch.zeros(1), torch.full((steps - 1,), gap)]).cumsum(0)
+
+
 def numbers_of(draw, start, end, count):
     """``steps`` is an axis of the kit, of another meaning, so it is an operand here."""
     return {"start": start, "end": end, "steps": count}
@@ -254,6 +259,12 @@ def test_linspace_short(submission):
         },
         trivial="one number, or none",
     )
+    expect.close(
+        submission.linspace(0, 1, 5001),
+        divided(0, 1, 5001),
+        likely={"rounding adds up where each number is the one before plus a step": added_up(1 / 5000, 5001)},
+        given="from 0 to 1 in 5001 steps",
+    )
     still = grid(numbers_of, start=[3, -2.5], end=[3, -2.5], count=[4, 1, 2], where=lambda start, end: start == end)
     expect.agrees(submission.linspace, divided, still, trivial="from a number to itself there is one number only")
 
@@ -276,6 +287,12 @@ def places_in(size):
         return found.double()
 
     return places
+
+
+def large(shape, dtype, generator):
+    """large integers, sixteen of which their dtype still holds the sum of"""
+    info = torch.iinfo(dtype)
+    return torch.randint(info.min // 16, info.max // 16, tuple(shape), generator=generator)
 
 
 def entries(draw, count, *, size):
@@ -335,6 +352,9 @@ def test_coo_inputs(submission):
         layout=DENSE_LAYOUTS,
     )
     expect.agrees(submission.coo_to_dense, written_out, cases, unchanged=True)
+    far = ENTRIES.vary(values=[kit.normal, kit.infinite, kit.not_a_number, large], dtype=[*FLOATS, *INTEGERS])
+    far = far.only(lambda dtype, values: dtype.is_floating_point != (values is large) or values is kit.normal)
+    expect.agrees(submission.coo_to_dense, written_out, far)
     empty = ENTRIES.vary(count=[0], size=[(0, 3), (2, 0)])
     expect.agrees(submission.coo_to_dense, torch_zeros, empty, trivial="a tensor without numbers")
 
@@ -720,12 +740,18 @@ def test_sample(submission):
     expect.agrees(
         submission.seeded_sample,
         recipe,
-        grid(seed=[1, 7, 0, 123456]),
+        grid(seed=[1, 7, 0, 123456, 2**40 + 3]),
         likely={
             "the deviations are drawn before the means": deviations_first,
             "each of the three draws starts with the seed again": begun_again,
             "the sample is that of seed 1, whatever the seed": lambda seed: recipe(1),
         },
+    )
+    expect.close(
+        submission.probes.drawn_again(submission.seeded_sample, 5),
+        recipe(5),
+        likely={"the tensor of the first call comes back": torch.full((2,), 99.0)},
+        given="seed 5 for the second time, after 99 was written into the first result",
     )
 
 

@@ -354,14 +354,6 @@ def test_masked_fill_mean_inputs(submission):
     cases = GAPPY.vary(dtype=[SINGLE, DOUBLE, torch.float16, torch.bfloat16], layout=LAYOUTS, grad=RECORDING,
                        values=[kit.normal])  # fmt: skip
     expect.agrees(submission.masked_fill_mean, filled_one_by_one, cases, unchanged=True)
-    x = (torch.rand(10, 10) * 1000 + 1000).half()
-    mask = torch.arange(100).reshape(10, 10) % 3 == 0
-    expect.close(
-        submission.masked_fill_mean(x, mask),
-        filled_one_by_one(x.double(), mask).half(),
-        given="float16, 66 numbers from 1000 to 2000 that are not masked",
-        likely={"float16 ends at 65504: the sum is infinite": torch.where(mask, float("inf"), x)},
-    )
     x = torch.randn(3, 4)
     for given, mask in (("nothing is masked", torch.zeros(3, 4, dtype=torch.bool)), ("one column is masked", COLUMN)):
         after = submission.probes.after_writing(submission.masked_fill_mean, x, mask)

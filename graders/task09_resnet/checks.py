@@ -245,7 +245,13 @@ def test_block_gradients(submission):
 
 @check("ResNet asks for the blocks that layers and expansion say", points=1.5, category="parameters")
 def test_depths(submission):
-    for layers, expansion in (([1, 1, 1, 1], 1), ([1, 2, 3, 1], 1), ([3, 1, 2, 2], 2), ([1, 1, 1, 2], 4), ([1, 1, 8, 1], 1)):
+    for layers, expansion in (
+        ([1, 1, 1, 1], 1),
+        ([1, 2, 3, 1], 1),
+        ([3, 1, 2, 2], 2),
+        ([1, 1, 1, 2], 4),
+        ([1, 1, 8, 1], 1),
+    ):
         expect.equal(
             table(submission.probes.blocks_asked(submission.ResNet, layers, expansion)),
             table(asked(layers, expansion)),
@@ -608,7 +614,8 @@ def test_summary(submission):
     expect.equal(
         summary(submission, submission.probes.toy("Detour").double(), (3, 10, 12)),
         rows,
-        given="a network in float64, registered in another order than called, with a norm called twice and a ReLU thrice",
+        given="a network in float64, registered in another order than called, with a norm called twice and a ReLU "
+        "thrice",
         likely={
             "the batch axis is part of the shapes": [
                 {**item, "output_shape": (1, *item["output_shape"])} for item in rows

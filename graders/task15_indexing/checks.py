@@ -875,6 +875,15 @@ def test_sliding_inputs(submission):
         expect.agrees(function, oracle, cases.vary(dtype=[DOUBLE, SINGLE]), gradients=True)
 
 
+def takes_expanded():
+    """Whether this torch transforms a row that was expanded; 2.6 with MKL does not."""
+    try:
+        torch.fft.fft(torch.ones(()).expand(8))
+    except RuntimeError:
+        return False
+    return True
+
+
 @check("turns, mirrors and spectra take any layout, and pass gradients", points=0.5, category="gradients",
        after=[test_rotate90, test_hflip, test_fft_magnitude], hidden=True)  # fmt: skip
 def test_picture_inputs(submission):
@@ -886,7 +895,8 @@ def test_picture_inputs(submission):
         expect.agrees(function, oracle, anything(cases), unchanged=True)
         expect.agrees(function, oracle, cases.vary(dtype=[DOUBLE, SINGLE]), gradients=True)
     signals = SIGNALS.vary(values=[kit.normal])
-    expect.agrees(submission.fft_magnitude, strengths, signals.vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
+    layouts = LAYOUTS if takes_expanded() else tuple(layout for layout in LAYOUTS if layout != "expanded")
+    expect.agrees(submission.fft_magnitude, strengths, signals.vary(layout=layouts, grad=RECORDING), unchanged=True)
     expect.agrees(submission.fft_magnitude, strengths, signals, gradients=True, slack=10)
 
 

@@ -232,7 +232,8 @@ GRAPHS = {
 def is_none(apply, w, x, b, wanted, cotangent):
     """Which of the three gradients are None, when only some of the inputs require one."""
     inputs = [t.detach().clone().requires_grad_(flag) for t, flag in zip((w, x, b), wanted, strict=True)]
-    return [grad is None for grad in apply(*inputs).grad_fn.apply(cotangent)]
+    result = apply(*inputs)  # torch 2.6 frees what is saved with it
+    return [grad is None for grad in result.grad_fn.apply(cotangent)]
 
 
 def second_pass(apply, *inputs):

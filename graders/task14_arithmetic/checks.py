@@ -214,8 +214,6 @@ def test_scaled(submission, device):
 def test_scaled_dtypes(submission):
     whole = SUMS.vary(alpha=[LEFT_OUT, 3, -1], dtype=[*FLOATS, torch.int64, torch.int32])
     expect.agrees(submission.scaled_add, scaled, whole.plain())
-    far = SUMS.vary(shapes=[((2, 3), (2, 3)), ((3,), (2, 3))], values=[kit.normal, kit.infinite, kit.not_a_number])
-    expect.agrees(submission.scaled_add, scaled, far)
     for alpha in (1, 2.5, 0):
         a, b = torch.randn(2, 1), torch.randn(2, 3)
         for x, y in ((a, b), (b, a), (a, a)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import ast
+import ctypes
 import functools
 import os
 import sys
@@ -138,7 +139,7 @@ class Watch:
         self.spans = {file: _definitions(text) for file, text in texts.items()}
 
     def _on_event(self, event: str, arguments: Any) -> None:
-        if event in ELSEWHERE and not _importing():
+        if event in ELSEWHERE and not _importing() and not (event == "ctypes.dlopen" and _counts_devices()):
             self._note(ELSEWHERE[event])
 
     def _note(self, unseen: str) -> None:
@@ -270,6 +271,14 @@ class _Operators(QuietDispatchMode):
         if name in self.wanted:
             self.watch.met("operators", name)
         return func(*args, **(kwargs or {}))
+
+
+def _counts_devices() -> bool:
+    """Whether torch itself loads the driver's library: every build for CUDA does so when it looks for devices."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename == ctypes.__file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(os.path.join(_TORCH, "cuda", ""))
 
 
 def _importing() -> bool:

@@ -244,6 +244,18 @@ def test_what_installed_packages_do_when_they_are_imported_is_not_the_submission
     result_of("task01", "--submission", file, cwd=course, code=0)
 
 
+def test_a_torch_for_cuda_that_looks_for_devices_is_not_the_submissions(tmp_path):
+    """It loads the driver's library by ctypes; so does no submission."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    file = tmp_path / "task01_scale.py"
+    counts = HONEST["softmax"].replace("    e =", "    torch.cuda._device_count_nvml()\n    e =")
+    loads = HONEST["relu"].replace("    return", "    import ctypes\n    ctypes.CDLL(None)\n    return")
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": counts, "relu": loads}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course, code=1))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu")] == ["passed", "held"]
+
+
 def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):
     outcomes = grade(layer="class Layer(nn.Module):\n    def forward(self, x):\n        return nn.ReLU()(x)\n")
     assert statuses(outcomes)["layer"] == "held"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import ast
 import contextlib
+import ctypes
 import functools
 import os
 import subprocess  # noqa: F401  (where the system can, it loads what makes children)
@@ -132,6 +133,8 @@ class Watch:
         def take(own: Any) -> Any:
             if _is_asked_from_outside():
                 self._note(OFF)
+            if before is None and name not in vars(own):
+                raise AttributeError(name)
             return vars(own)[name] if before is None else before.__get__(own)
 
         return property(take, lambda own, value: vars(own).update({name: value}))
@@ -142,7 +145,7 @@ class Watch:
         self.spans = {file: _definitions(text) for file, text in texts.items()}
 
     def _on_event(self, event: str, arguments: Any) -> None:
-        if event in ELSEWHERE and not _importing():
+        if event in ELSEWHERE and not _importing() and not (event.startswith("ctypes.") and _counts_devices()):
             self._note(ELSEWHERE[event])
         elif event in CODE and _is_borrowed(event, arguments):
             self._note("code under another file's name")
@@ -319,6 +322,14 @@ def _is_borrowed(event: str, arguments: Any) -> bool:
     with contextlib.suppress(OSError), open(file, "rb") as text:
         return text.read() != (source.encode() if isinstance(source, str) else source)
     return True
+
+
+def _counts_devices() -> bool:
+    """Whether torch itself loads the driver's library: every build for CUDA does so when it looks for devices."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename == ctypes.__file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(os.path.join(_TORCH, "cuda", ""))
 
 
 def _importing() -> bool:

@@ -11,11 +11,6 @@ def added(add_inplace, a, b):
     return {"a": a.clone(), "b": b.clone(), "is a": result is a, "kind": kind, "kept": a.data_ptr() == address}
 
 
-def added_to_a_result(add_inplace, a, b):
-    """Add to an a that was computed, which is no leaf."""
-    return add_inplace(a * 1, b)
-
-
 def shares(function, a, b, *others):
     """Whether the result lies in the memory of a or b."""
     result = function(a, b, *others).untyped_storage().data_ptr()

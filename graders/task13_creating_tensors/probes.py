@@ -23,7 +23,6 @@ def address_verdicts(memory_address, views):
         "the last number, x[1, 2]": x[1, 2],
         "a part of a float16 tensor": half[2:, 1:],
         "a tensor that requires grad": torch.ones(3).requires_grad_(),
-        "a tensor of bfloat16": torch.ones(4, dtype=torch.bfloat16)[1:],
         "a tensor of bools": torch.zeros(2, 3, dtype=torch.bool)[:, 1],
         "a row (1, 3) of a tensor": torch.zeros(2, 3)[1:],
         "a column (4, 1) of a tensor": torch.zeros(4, 3)[:, 2:],

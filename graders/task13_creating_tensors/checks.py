@@ -215,11 +215,6 @@ def divided(start, end, steps):
     return torch.tensor([start + (end - start) * number / gaps for number in range(steps)], dtype=torch.float32)
 
 
-def added_up(gap, steps):
-    """0, gap, 2 gap, ... where each number is the rounded one before plus a rounded gap."""
-    return torch.cat([torch.zeros(1), torch.full((steps - 1,), gap)]).cumsum(0)
-
-
 def numbers_of(draw, start, end, count):
     """``steps`` is an axis of the kit, of another meaning, so it is an operand here."""
     return {"start": start, "end": end, "steps": count}
@@ -258,12 +253,6 @@ def test_linspace_short(submission):
             "0 divided by 0 is not a number": lambda start, end, steps: divided(math.nan, end, steps),
         },
         trivial="one number, or none",
-    )
-    expect.close(
-        submission.linspace(0, 1, 5001),
-        divided(0, 1, 5001),
-        likely={"rounding adds up where each number is the one before plus a step": added_up(1 / 5000, 5001)},
-        given="from 0 to 1 in 5001 steps",
     )
     still = grid(numbers_of, start=[3, -2.5], end=[3, -2.5], count=[4, 1, 2], where=lambda start, end: start == end)
     expect.agrees(submission.linspace, divided, still, trivial="from a number to itself there is one number only")
@@ -740,7 +729,7 @@ def test_sample(submission):
     expect.agrees(
         submission.seeded_sample,
         recipe,
-        grid(seed=[1, 7, 0, 123456, 2**40 + 3]),
+        grid(seed=[1, 7, 0, 123456]),
         likely={
             "the deviations are drawn before the means": deviations_first,
             "each of the three draws starts with the seed again": begun_again,

@@ -187,7 +187,9 @@ def test_a_large_file_in_the_class_archive_costs_its_owner_alone(tmp_path, pack)
     handins = read(place)[0]
     read_of = {who: handin.reason for (who, _, _), handin in handins.items()}
     assert read_of["ann"] == read_of["cleo"] == ""
-    assert re.match("a file in the archive is larger than 32 MB|the archive unpacks to more than 200 times", read_of["bob"])
+    assert re.match(
+        "a file in the archive is larger than 32 MB|the archive unpacks to more than 200 times", read_of["bob"]
+    )
 
 
 def test_what_is_no_class(tmp_path):

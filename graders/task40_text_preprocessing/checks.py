@@ -1048,6 +1048,10 @@ def test_pads(submission):
         value = net.loss(context, target).detach()
         expect.close(value, torch.tensor(0.0), trivial="there is no word", given=f"{given}, all targets are pads")
         context[0], context[1:, 0] = pad_id, (pad_id + 1) % v
+        mixed = target.clone()
+        mixed[1::2] = (pad_id + 1) % v
+        expect.not_mutated(submission, net.loss, context, mixed, given=f"{given}, context and target of its loss")
+        expect.not_mutated(submission, net, context, given=f"{given}, its context")
         found = submission.probes.row_gradients(net, context, (target + 1) % v, size)
         given = f"{given}, the gradient of the pad's row"
         expect.close(found[pad_id], torch.tensor(0.0), trivial="pads learn nothing", given=given)

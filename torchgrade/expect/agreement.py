@@ -84,6 +84,8 @@ def agrees(
 def _name_of(function: Any, oracle: Any) -> str:
     spec = getattr(function, "_spec", None)
     where = spec.where if spec is not None else None
+    if spec is not None and spec.own and spec.type_name == "type":
+        return str(spec.own)  # a class that inherits what is called stands elsewhere
     if where is not None:
         return str(where[2]).removesuffix("()").partition(".")[0]
     return str(vars(function).get("name") or getattr(oracle, "__name__", "f"))

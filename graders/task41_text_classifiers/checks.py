@@ -264,13 +264,13 @@ def fasttext(ids, pad=0, keep=False):
     return filled(nn.Linear, EMBED, CLASSES)(torch.stack(rows)).float()
 
 
-def cnn(ids, pad=0, keep=False, bend=F.relu, pool=torch.amax, turned=False, kernels=KERNELS):
+def cnn(ids, pad=0, keep=False, bend=F.relu, pool=torch.amax, turned=False, reach=False, kernels=KERNELS):
     layers = [filled(nn.Conv1d, EMBED, FILTERS, k) for k in kernels]
     rows = []
     for words in embedded(ids, pad, keep):
         answers = []
         for layer in layers:
-            short = layer.kernel_size[0] - len(words)
+            short = layer.kernel_size[0] - (1 if reach else len(words))
             x = F.pad(words, (0, 0, 0, short)) if short > 0 else words
             x = x.flip(0) if turned else x
             answers.append(pool(bend(layer(x.T[None])[0]), 1))
@@ -282,10 +282,11 @@ def rnn(ids, pad=0, keep=False, feature="ends", pooling="last"):
     lstm = filled(nn.LSTM, EMBED, HIDDEN, bidirectional=True, batch_first=True)
     project, score = filled(nn.Linear, 2 * HIDDEN, 2 * HIDDEN), filled(nn.Linear, 2 * HIDDEN, 1, bias=False)
     rows = []
-    for words in embedded(ids, pad, keep):
+    for row, words in zip(ids, embedded(ids, pad, keep), strict=True):
         outputs, (h, c) = lstm(words[None])
         outputs = outputs[0]  # (n, 2H)
         if pooling == "attention":
+            outputs = outputs[: max(int((row != pad).sum()), 1)] if feature == "words" else outputs
             weights = score(torch.tanh(project(outputs)))[:, 0].softmax(0)
             rows.append(weights @ outputs)
         elif feature == "last place":
@@ -390,12 +391,16 @@ def test_cnn(submission, device):
 def test_cnn_windows(submission):
     for pad in (0, 4):
         ids = sentences(*EVEN, pad=pad, places=9)
+        likely = {"padding leaks: windows that reach into PAD may win": cnn(ids, pad, keep=True)}
+        if pad == 0:  # with the other one the windows that differ win nowhere
+            mistake = "padding leaks: a window may begin within the sentence and reach into PAD"
+            likely[mistake] = cnn(ids, pad, reach=True)
         expect.close(
             scores(ready(make_cnn(submission, pad), pad), ids),
             cnn(ids, pad),
             rtol=1e-4,
             atol=1e-5,
-            likely={"padding leaks: windows that reach into PAD may win": cnn(ids, pad, keep=True)},
+            likely=likely,
             given=f"sentences of {EVEN} words in 9 places, kernel sizes {KERNELS}, pad_id={pad}",
         )
 
@@ -473,6 +478,7 @@ def test_rnn_attention(submission, device):
             likely={
                 'pooling="attention" is ignored': rnn(ids),
                 "padding leaks: the LSTM reads PAD, and the weights do": rnn(ids, keep=True, pooling="attention"),
+                "padding leaks: the LSTM reads PAD": rnn(ids, keep=True, feature="words", pooling="attention"),
             },
             given=f"sentences of {lengths} words in {places} places",
         )
@@ -599,7 +605,7 @@ class Descent:
     """Adam on a bag of words: ``weight`` after it, and the mean ``losses``; or with a mistake."""
 
     def __init__(self, start, labels, ids, size, epochs=5, lr=1e-3, kind=torch.optim.Adam, keep=False, old=None,
-                 loss=F.cross_entropy, sign=1):  # fmt: skip
+                 loss=F.cross_entropy, sign=1, late=False):  # fmt: skip
         weight = start.clone().requires_grad_()
         weight.grad = None if old is None else torch.full_like(start, old)
         optimizer = kind([weight], lr=lr)
@@ -608,10 +614,12 @@ class Descent:
             total, each = 0.0, []
             for y, x in zip(labels.split(size), ids.split(size), strict=True):
                 value = loss(sign * weight[x].sum(1), y)
-                if not keep:
+                if not keep and not late:
                     optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
+                if late:
+                    optimizer.zero_grad()
                 total += float(value.detach()) * len(y)
                 each.append(float(value.detach()))
             self.losses.append(total / len(labels))
@@ -708,7 +716,9 @@ def test_modes(submission):
     model = submission.probes.with_old_gradients(submission.probes.bag(start))
     submission.train_classifier(model, submission.probes.in_order(labels, ids, 4), 2, 0.05)
     given = "a model whose parameters hold gradients of 3.0 when it comes"
-    expect.close(model.state_dict()["weight"], truth, rtol=1e-4, atol=1e-6, given=given)
+    late = Descent(start, labels, ids, 4, 2, 0.05, old=3.0, late=True).weight
+    likely = {"the gradients are cleared behind each step only: those from before count in the first one": late}
+    expect.close(model.state_dict()["weight"], truth, rtol=1e-4, atol=1e-6, likely=likely, given=given)
 
 
 # --- prediction --------------------------------------------------------------------------------------------

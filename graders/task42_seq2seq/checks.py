@@ -184,7 +184,7 @@ def test_pad_rows(submission):
             expect.close(change, torch.zeros(size[1]), trivial="none arrives", given=f"{given}; its gradient")
 
 
-def looked(query, keys, mask, kind, scale=1.0, axis=1, late=False):
+def looked(query, keys, mask, kind, scale=1.0, axis=1, late=False, never=-math.inf):
     """(context, weights) of an attention that is filled by shape."""
     query, keys = query.double(), keys.double()
     if kind == "dot":
@@ -195,10 +195,8 @@ def looked(query, keys, mask, kind, scale=1.0, axis=1, late=False):
             filled(nn.Linear, query.shape[1], 1, bias=False),
         )
         scores = vector(torch.tanh(matrix(query)[:, None] + matrix(keys)))[..., 0]
-    if late:
-        weights = scores.softmax(axis) * mask
-    else:
-        weights = torch.where(mask, scores, -math.inf).softmax(axis).nan_to_num(0.0)
+    weights = (scores if late else torch.where(mask, scores, never)).softmax(axis).nan_to_num(0.0)
+    weights = weights * mask if late else weights
     return torch.einsum("bs,bsh->bh", weights, keys).float(), weights.float()
 
 
@@ -207,7 +205,8 @@ def questions(batch=4, length=5, hidden=6, lengths=(5, 2, 4, 1)):
     return torch.randn(batch, hidden), torch.randn(batch, length, hidden), mask
 
 
-def expect_looked(submission, kind, case, given, device="cpu", say=True):
+def expect_looked(submission, kind, case, given, device="cpu", say=True, slips=()):
+    """``slips``: other mistakes that are told, with what they make of ``looked``."""
     query, keys, mask = case
     options = {} if kind is LEFT_OUT else {"kind": kind}
     kind = "additive" if kind is LEFT_OUT else kind
@@ -225,6 +224,8 @@ def expect_looked(submission, kind, case, given, device="cpu", say=True):
             *case, kind, scale=query.shape[1] ** -0.5
         ),
     }
+    if slips:
+        likely = {sentence: looked(*case, kind, **slip) for sentence, slip in slips.items()}
     for place, what in ((1, "weights"), (0, "context")):
         wrong = told(truth[place], {sentence: value[place] for sentence, value in likely.items()} if say else {})
         wrong = {sentence: value.to(device) for sentence, value in wrong.items()}
@@ -272,7 +273,9 @@ def test_mask(submission):
         given = f'kind "{kind}", scores beyond 1000'
         expect_looked(submission, kind, (1e3 * query, 10 * keys, mask), given, say=False)
         given = f'kind "{kind}", scores far below 0'
-        expect_looked(submission, kind, (1e6 * query.abs() + 1e6, -1e6 * keys.abs() - 1e6, mask), given, say=False)
+        low = (1e6 * query.abs() + 1e6, -1e6 * keys.abs() - 1e6, mask)
+        slips = {"a number stands for never, but scores can be lower: minus infinity is the lowest": {"never": -1e10}}
+        expect_looked(submission, kind, low, given, slips=slips if kind == "dot" else (), say=kind == "dot")
         for batch in (3, 1):
             given = f'kind "{kind}", {batch} sentences of a single token'
             expect_looked(submission, kind, questions(batch, 1, 4, (1,) * batch), given, say=False)
@@ -366,20 +369,26 @@ class Known:
     def model(self, submission):
         return submission.probes.translator(self.table, self.shift, self.lean, self.ids)
 
-    def logits(self, tokens, sentence, pads=False, still=False):
-        """Scores (V,) after tokens, SOS first; ``pads``: they are not masked, ``still``: each step is the first."""
-        state = 0 if still else sum(1 + token % 3 / 4 for token in tokens[:-1])
+    def logits(self, tokens, sentence, pads=False, state=None):
+        """Scores (V,) after tokens, SOS first; ``pads``: they are not masked, ``state``: the one of another step."""
+        state = sum(map(self.moves, tokens[:-1])) if state is None else state
         total = sum((n + 1) / 8 for n in sentence if pads or n != self.pad)
         return self.table[tokens[-1]] + state * self.shift + total * self.lean
+
+    @staticmethod
+    def moves(token):
+        """How far the state moves when this token is read."""
+        return 1 + token % 3 / 4
 
     def forward(self, src, tgt, own=False, pads=False, ahead=0, still=False):
         """Logits (B, T - 1, V). ``own``: from the second step on its own tokens are read."""
         rows = []
         for sentence, target in zip(src.tolist(), tgt.tolist(), strict=True):
-            row, tokens = [], []
+            row, state = [], 0
             for step in range(len(target) - 1):
-                tokens.append(int(row[-1].argmax()) if own and step else target[step + ahead])
-                row.append(self.logits(tokens, sentence, pads, still))
+                token = int(row[-1].argmax()) if own and step else target[step + ahead]
+                row.append(self.logits([token], sentence, pads, state))
+                state += 0 if still else self.moves(token)
             rows.append(torch.stack(row))
         return torch.stack(rows)
 
@@ -484,11 +493,12 @@ def test_free(submission):
         known = Known(ids=ids)
         toy = known.model(submission)
         net = submission.Seq2Seq(toy.encoder, toy.decoder, *ids)
-        src, tgt = sentences(known), targets(known)
-        truth = known.forward(src, tgt, own=True)
-        likely = {"the target is read although teacher_forcing is 0": known.forward(src, tgt)}
-        for training in (True, False):
-            given = f"teacher_forcing=0.0; SOS, EOS, PAD = {ids}; {'training' if training else 'evaluation'} mode"
+        for training, batch in ((True, 4), (False, 4), (True, 1)):
+            src, tgt = sentences(known, batch), targets(known, batch)
+            truth = known.forward(src, tgt, own=True)
+            likely = {"the target is read although teacher_forcing is 0": known.forward(src, tgt)}
+            mode = "training" if training else "evaluation"
+            given = f"teacher_forcing=0.0; SOS, EOS, PAD = {ids}; {mode} mode; a batch of {batch}"
             found = net.train(training)(src, tgt, 0.0)
             expect.close(found.detach(), truth, rtol=1e-4, atol=1e-5, likely=told(truth, likely), given=given)
 
@@ -639,8 +649,8 @@ def moved(known, src, tgt, lr, steps=1, keep=False, loss=None):
 
 @check("train_step does one step on the loss of the shifted target", points=1.5, category="values")
 def test_step(submission):
-    for ids, length in zip(IDS, (6, 9, 40), strict=True):  # of long sentences the gradient is large
-        known = Known(ids=ids, end=0.4 if length < 40 else 0.0)
+    for ids, length in zip(IDS, (6, 9, 500), strict=True):  # of long sentences the gradient is large: more than 50
+        known = Known(ids=ids, end=0.4 if length < 500 else 0.0)
         model = known.model(submission).eval()
         optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
         src, tgt = sentences(known), targets(known, 4, length)
@@ -916,7 +926,7 @@ def runs(words, n):
 
 
 def score(candidates, references, max_n=4, smooth=False, clip=True, closest=None, brief=True, first=True, mean=False,
-          plus=1, cap=True, total=False):  # fmt: skip
+          plus=1, cap=True, total=False, halving=False):  # fmt: skip
     """BLEU of a set, by loops. The further arguments make one mistake each."""
     if mean:
         each = [score([c], [r], max_n, smooth) for c, r in zip(candidates, references, strict=True)]
@@ -941,7 +951,7 @@ def score(candidates, references, max_n=4, smooth=False, clip=True, closest=None
         extra = smooth * (n >= 2 if plus == 1 else 1)
         if not count + extra or not matches + extra:
             return 0.0
-        product *= (matches + extra) / (count + extra)
+        product *= ((matches + extra) / (count + extra)) ** (0.5**n * max_n if halving else 1)
     if not c:
         return 0.0
     brevity = math.exp(1 - r / c) if brief else 1.0
@@ -952,6 +962,7 @@ BLEU_MISTAKES = {
     "the counts are not clipped: an n-gram matches as often as in one reference": {"clip": False},
     "an n-gram matches as often as in all references together: at most as in one": {"total": True},
     "the brevity is missing": {"brief": False},
+    "p(n) is raised to 1/2 to the power of n: all of them weigh alike, 1 / max_n": {"halving": True},
     "a long candidate has more than 1: the brevity is at most 1": {"cap": False},
     "the length of the longest reference is taken, not of the closest": {"closest": lambda lengths, own: max(lengths)},
     "of two references equally close the longer one is taken": {

@@ -26,6 +26,8 @@ class KnownDecoder(nn.Module):
         self.passes, self.tokens = [], []
 
     def forward(self, token, hidden, keys, mask):
+        if token.shape != hidden.shape[1:2]:
+            raise ValueError(f"token is (B,), not {tuple(token.shape)}, where hidden is {tuple(hidden.shape)}")
         self.passes.append([self.training, torch.is_grad_enabled()])
         self.tokens.append(token.tolist())
         read = (keys[..., 0] * mask).sum(1, keepdim=True)  # (B, 1)

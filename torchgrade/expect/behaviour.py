@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchgrade.errors import AuthoringError, SubmissionRaised
+from torchgrade.errors import AuthoringError, SubmissionFault, SubmissionRaised
 from torchgrade.expect.describe import describe, fetched, is_handle, number_text
 from torchgrade.expect.differences import difference
 from torchgrade.expect.likely import Likely, fail, meet
@@ -81,7 +81,11 @@ def not_mutated(submission: Any, fn: Callable[..., Any], *args: Any, given: str 
     The arguments lie in memory as they do here (strides), are looked at again after the call and compared exactly,
     shape and dtype included, also inside of lists, tuples and dicts.
     """
-    result, there, named = submission.torchgrade_client.probe("call_by_reference", (fn, list(args), kwargs), {})
+    try:
+        result, there, named = submission.torchgrade_client.probe("call_by_reference", (fn, list(args), kwargs), {})
+    except SubmissionFault as fault:
+        fault.given = fault.given or given
+        raise
     found = [
         array
         for key, before, after in (*_paired(args, there), *_paired(kwargs, named))

@@ -13,6 +13,10 @@ def order_modules() -> None:
 
     What PYTHONPATH names comes last. Until this is done only modules that every Python has loaded may be imported.
     """
+    try:
+        os.getcwd()
+    except OSError:  # a folder that was removed meanwhile
+        os.chdir(ROOT)
     sys.path.insert(0, ROOT)
     import torchgrade  # noqa: F401  (found here from now on)
 

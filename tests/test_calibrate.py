@@ -115,7 +115,7 @@ def test_what_was_seen_to_fail_counts_where_it_is_more():
 
 
 @pytest.mark.parametrize(("name", "data", "stored"), [
-    ("accuracy@real", "real", True), ("loss", "real", False), ("loss", "generated", True), ("accuracy@real", "auto", True),
+    ("accuracy@real", "real", True), ("loss", "real", False), ("loss", "generated", True),
 ])  # fmt: skip
 def test_with_real_data_only_what_comes_from_it_is_stored(name, data, stored):
     assert belongs(name, data) is stored
@@ -150,19 +150,30 @@ def test_a_threshold_holds_on_the_side_that_the_record_has_it():
 
 
 def test_stored_runs_are_stale_when_what_they_depend_on_changes(tmp_path):
-    """The code of the submissions, the versions and the processor; another check of the suite does not matter."""
+    """What submissions and the recording check do, the versions and the processor; words and other checks are not."""
     task = Course.load(copy_of_mini(tmp_path)).find("task02")
     suite = task.suite.read_text()
-    task.suite.write_text(suite.replace("(submission):", "(submission, calibration):"))
+    suite = suite.replace("(submission):", "(submission, calibration):")
+    task.suite.write_text(suite.replace("0.0, 1e-3", "0.0, LIMIT") + "\n\nLIMIT = 1e-3\n")
     here = {"torch": "2.6", "cpu": "AVX2"}
-    entry = {"made": made_of(task, here)}
-    write_entries(task.folder / "calibration.json", {"loss": entry})
+    write_entries(task.folder / "calibration.json", {"loss": {"made": made_of(task, here)}})
     assert list(stale(task, here)) == []
     assert ["cpu was AVX2, is AVX512" in line for line in stale(task, {**here, "cpu": "AVX512"})] == [True]
-    task.suite.write_text(task.suite.read_text() + "\n# more\n")
+
+    task.suite.write_text(task.suite.read_text() + "\n# more\n\n\ndef helper_of_nobody():\n    return 1\n")
+    solution = task.solution.read_text()
+    task.solution.write_text(solution.replace('"""', '"""Other words. ', 1) + "\n# other\n")
     assert list(stale(task, here)) == []
-    task.solution.write_text(task.solution.read_text() + "\n# other\n")
-    assert ["code was" in line for line in stale(task, here)] == [True]
+
+    task.solution.write_text(f"{solution}\nMORE = 1\n")
+    assert ["(solution was changed or added)" in line for line in stale(task, here)] == [True]
+    task.solution.write_text(solution)
+    (task.folder / "alternatives").mkdir(exist_ok=True)
+    (task.folder / "alternatives" / "newest.py").write_text("MORE = 1\n")
+    assert ["(alternatives/newest was changed or added)" in line for line in stale(task, here)] == [True]
+    (task.folder / "alternatives" / "newest.py").unlink()
+    task.suite.write_text(task.suite.read_text().replace("LIMIT = 1e-3", "LIMIT = 1e-2"))
+    assert ["(check was " in line for line in stale(task, here)] == [True]
 
 
 def test_a_new_statistic_is_measured_once_a_run_and_then_held_to(tmp_path):
@@ -187,3 +198,11 @@ def test_a_new_statistic_is_measured_once_a_run_and_then_held_to(tmp_path):
     assert max(entry["runs"]) < entry["ceiling"] < min(entry["sabotaged"]["no_step"])
     assert checks_of(result_of("task02", "--solutions", cwd=course, code=0))["test_converges"]["status"] == "passed"
     assert "| task02 | loss | ≤ " in grade_py("calibrate", "task02", "--table", cwd=course).stdout
+
+    (task / "alternatives").mkdir()
+    (task / "alternatives" / "twin.py").write_text("TWIN = True\n")
+    again = grade_py("calibrate", "task02", "--runs", "3", cwd=course)
+    assert [line.split()[-1] for line in again.stderr.splitlines()] == ["alternatives/twin"] * 3, again.stderr
+    kept = json.loads((task / "calibration.json").read_text())["loss"]
+    assert [kept["runs"], kept["sabotaged"]] == [entry["runs"], entry["sabotaged"]]
+    assert sorted(kept["alternatives"]["twin"]) == sorted(entry["runs"])

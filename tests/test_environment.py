@@ -254,6 +254,26 @@ def test_too_few_open_files_are_the_reason_that_is_told(mini: Path) -> None:
     assert "this shell allows 64 open files, and grading needs 128" in done.stderr
 
 
+@pytest.mark.parametrize(("line", "code", "said"), [
+    ("{} <&-", 0, "everything asked for passed"), ("{} >&-", 0, ""), ("{} <&- >&- 2>&-", 0, ""),
+    ("{} >/dev/full", 2, "grade.py: what is told cannot be written: No space left on device\n"),
+    ("{} | head -c 1; exit ${{PIPESTATUS[0]}}", 1, ""),
+    ("d=$(mktemp -d); cd $d; rmdir $d; {}", 0, "everything asked for passed"),
+    ("umask 077; {}", 0, "everything asked for passed"),
+])  # fmt: skip
+def test_results_are_kept_whatever_becomes_of_the_screen(
+    course: Path, tmp_path: Path, line: str, code: int, said: str
+) -> None:
+    command = f"'{sys.executable}' '{course}/grade.py' task01 -q --json '{tmp_path}/kept.json'"
+    done = subprocess.run(
+        ["bash", "-c", line.format(command)], cwd=course, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert said in done.stdout + done.stderr
+    assert json.loads((tmp_path / "kept.json").read_text())["tasks"][0]["points"] == 8
+
+
 def test_processors_that_may_not_be_used_do_not_count() -> None:
     allowed = os.sched_getaffinity(0)
     try:

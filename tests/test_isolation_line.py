@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import weakref
 from collections.abc import Iterator
 
@@ -13,10 +14,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, WorkerDied
+from torchgrade.errors import AuthoringError, BadAnswer, LoadFailed, MissingName, SubmissionRaised, TimedOut, WorkerDied
 from torchgrade.isolation.launch.launcher import Launcher, Limits, open_launcher
 from torchgrade.isolation.remote.client import Client
-from torchgrade.isolation.remote.line import WorkerLine
+from torchgrade.isolation.remote.line import ALONE, BESIDE, WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import Handle, RemoteSubmission, RemoteTensor, connect
 from torchgrade.isolation.wire.decoding import Decoder
@@ -280,6 +281,40 @@ def test_faults_have_names(client: Client, submission: RemoteSubmission) -> None
         submission.leave()
     with pytest.raises(WorkerDied):
         submission.twice(torch.ones(1))
+
+
+BUSY = """
+import os
+
+def compute():
+    for _ in range(12):
+        if os.fork() == 0:
+            while True:
+                pass
+    while True:
+        pass
+"""
+
+
+@pytest.mark.parametrize("patience", [BESIDE, ALONE])
+def test_a_check_ends_in_its_time_though_its_children_keep_the_processors_from_it(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """What the children compute counts; by the clock it ends soon after, unless it is tried again alone."""
+    line = WorkerLine(launcher.start(Limits()), Limits())
+    client = connect(line)
+    client.load("task", Source("task.py", {"task.py": BUSY.encode()}), None, 60.0)
+    # As on a machine that is so busy that the worker only ever waits.
+    monkeypatch.setattr("torchgrade.isolation.remote.line._run_delay", lambda pid: time.monotonic())
+    client.begin(1, 1.5, patience=patience)
+    started = time.monotonic()
+    with pytest.raises(TimedOut) as caught:
+        RemoteSubmission(client).compute()
+    took = time.monotonic() - started
+    line.close()
+    line.process.close()
+    assert took < 1.5 * patience + 2
+    assert not caught.value.starved or took > 1.5 * patience
 
 
 def test_a_suite_cannot_send_objects(submission: RemoteSubmission) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -24,6 +25,7 @@ Command = Callable[[argparse.Namespace, Course], int]
 
 def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
+    open_what_is_closed()
     replace_what_cannot_be_shown()
     arguments = choose_language(list(sys.argv[1:] if argv is None else argv))
     try:
@@ -59,6 +61,9 @@ def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has left; say nothing at exit either
         return int(ExitCode.NOT_YET)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return complain(_("what is told cannot be written: {reason}").format(reason=error.strerror), ExitCode.USAGE)
         if error.filename is None:
             raise
         return complain(translate_built(str(not_at_hand(error))), ExitCode.USAGE)
@@ -75,6 +80,17 @@ def choose_language(arguments: list[str]) -> list[str]:
     if chosen.lang:
         os.environ[LANGUAGE] = chosen.lang
     return rest
+
+
+def open_what_is_closed() -> None:
+    """A job of the system may begin without input and output; what is opened next must not take their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
 def replace_what_cannot_be_shown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,8 +66,16 @@ class Task:
     def grader_hash(self) -> str:
         """Changes when the suite, its manifest, its probes, its floors, its data sets or the engine change."""
         data = [self.root / "datasets" / f"{name}.py" for name in self.manifest.data]
-        own = [self.suite, self.probes, self.folder / "task.yaml", self.folder / "calibration.json"]
-        return content_hash([*engine_files(), *own, *data])
+        own = [self.suite, self.probes, self.folder / "task.yaml"]
+        return content_hash([*engine_files(), *own, *data], self.thresholds)
+
+    @cached_property
+    def thresholds(self) -> str:
+        """The floors and ceilings of ``calibration.json``, without the runs behind them; "" where there are none."""
+        path = self.folder / "calibration.json"
+        entries = json.loads(_read(path)) if path.is_file() else {}
+        held = {name: (entry.get("floor"), entry.get("ceiling")) for name, entry in entries.items() if name != "schema"}
+        return json.dumps(held, sort_keys=True) if held else ""
 
 
 @dataclass(frozen=True)
@@ -228,8 +237,9 @@ def find_root(start: Path, home: Path | None = None) -> Path:
     )
 
 
-def content_hash(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
+def content_hash(paths: Iterable[Path], text: str = "") -> str:
+    """Of the files that are there, by name and content, and of ``text``."""
+    digest = hashlib.sha256(text.encode())
     for path in paths:
         if path.is_file():
             data = path.read_bytes()

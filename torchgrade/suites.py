@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,33 +78,48 @@ class Suite:
         """
         return {check.name: _subject(check.title, self._taken(check.node) & set(names)) for check in self.checks}
 
+    def used_by(self, check: ast.FunctionDef) -> list[ast.AST]:
+        """What a check does, with what it uses of the suite: helpers, fixtures and tables."""
+        return used_in([check.args, *check.body], self._tops)
+
     def _taken(self, check: ast.FunctionDef) -> set[str]:
         """The attributes of ``submission`` and the texts in a check and in what it uses of the suite."""
         taken: set[str] = set()
-        waiting: list[ast.AST] = [check.args, *check.body]
-        followed: set[str] = set()
-        while waiting:
-            for node in ast.walk(waiting.pop()):
-                if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "submission":
-                    taken.add(node.attr)
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    taken.add(node.value)
-                used = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
-                if used in self._tops and used not in followed:
-                    followed.add(used)
-                    waiting.append(self._tops[used])
+        for node in (node for part in self.used_by(check) for node in ast.walk(part)):
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "submission":
+                taken.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                taken.add(node.value)
         return taken
 
     @cached_property
     def _tops(self) -> dict[str, ast.stmt]:
-        """The statements of the module that bind a name, by name."""
-        found: dict[str, ast.stmt] = {}
-        for node in self.tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                found[node.name] = node
-            elif isinstance(node, ast.Assign):
-                found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
-        return found
+        return bound_in(self.tree)
+
+
+def bound_in(tree: ast.Module) -> dict[str, ast.stmt]:
+    """The statements of a module that bind a name, by name."""
+    found: dict[str, ast.stmt] = {}
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign):
+            names = (name for target in node.targets for name in ast.walk(target))
+            found |= {name.id: node for name in names if isinstance(name, ast.Name)}
+    return found
+
+
+def used_in(parts: Sequence[ast.AST], bound: Mapping[str, ast.stmt]) -> list[ast.AST]:
+    """``parts``, followed by the statements among ``bound`` that they use, and what those use in turn."""
+    used = list(parts)
+    followed: set[str] = set()
+    for part in used:  # it grows meanwhile
+        for node in ast.walk(part):
+            name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+            if name in bound and name not in followed:
+                followed.add(name)
+                used.append(bound[name])
+    return used
 
 
 def _subject(title: str, taken: Collection[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from torchgrade.commands.learner import is_stub, may_replace, put_stub, tell_kept
 from torchgrade.course import Course
@@ -151,14 +152,15 @@ def calibrate(options: argparse.Namespace, course: Course) -> int:
     if options.table:
         print("\n".join(row for task in course.select(options.tasks) for row in tool.table_of(task)))
         return int(ExitCode.PASSED)
+    given = run_options(options)
+    given = replace(given, data="generated" if given.data == "auto" else given.data)
     for task in course.select(options.tasks):
         entries = {}
-        found, bands = tool.calibrate(course, task, options.runs, run_options(options), _tell)
+        made = tool.made_of(task, environment())
+        found, bands = tool.calibrate(course, task, options.runs, given, made, _tell)
         for name, seen in sorted(found.items()):
             proposal = propose(seen, seen.tries)
-            data = "real" if name.endswith("@real") else "generated"
-            made = tool.made_of(task, environment())
-            entries[name] = tool.entry_of(proposal, seen, data, made, seen.tries)
+            entries[name] = tool.entry_of(proposal, seen, given.data, made, seen.tries)
             words = _(
                 "{task} {name}: {side} {threshold:g}, margin {margin:.1f} sd, "
                 "false reject {reject:.1e}, false accept {accept:.1e}"

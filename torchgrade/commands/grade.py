@@ -60,6 +60,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
     if recorded and (reason := record(course, result.tasks, bases)):
         print(reason, file=sys.stderr)
     result = result.with_known(known, [task.stem for task in tasks])
+    _write(options, result)  # before anything is shown: a screen may be gone
     if to_stdout:
         print(json_text(result, ascii_only=not _shows_unicode()))
     else:
@@ -80,7 +81,6 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             ],
             onward=onward(course, tasks, only) if own_work else "",
         )
-    _write(options, result)
     code = _tell_actions(result) if options.actions else result.exit_code
     sys.stdout.flush()
     return int(code)

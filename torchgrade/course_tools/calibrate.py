@@ -7,11 +7,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchgrade.course import Course, Task, content_hash
+from torchgrade.course import Course, Task
 from torchgrade.course_tools.thresholds import Distributions, Proposal
 from torchgrade.course_tools.variants import read_alternatives, read_mutants, solution_text
 from torchgrade.errors import CourseError
@@ -22,10 +22,14 @@ from torchgrade.grading.pictures import band_of
 from torchgrade.grading.pool import Pool
 from torchgrade.grading.seeds import derive
 from torchgrade.submission import Source
-from torchgrade.suites import read_suite
+from torchgrade.suites import bound_in, read_suite, used_in
+
+SOLUTION = "solution"
+SABOTAGED_RUNS = 8  # at most: they lie far off, and only right submissions are promised anything
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def entry_of(proposal: Proposal, seen: Distributions, data: str, made: Mapping[str, str], tries: int) -> Any:
+def entry_of(proposal: Proposal, seen: Distributions, data: str, made: Mapping[str, Any], tries: int) -> Any:
     """One entry of calibration.json; ``made``: what the runs depend on."""
     return {
         "floor" if proposal.is_floor else "ceiling": proposal.threshold,
@@ -43,25 +47,51 @@ def entry_of(proposal: Proposal, seen: Distributions, data: str, made: Mapping[s
     }
 
 
-def made_of(task: Task, environment: Mapping[str, str]) -> dict[str, str]:
-    """What the runs of a statistic depend on: ``code`` stands for the submissions, their data and what records."""
+def made_of(task: Task, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the runs of a task's statistics depend on. ``check`` stands for what records them, with its probes and data
+    sets, ``code`` has each submission by its name; no comment, docstring or other check counts."""
     suite = read_suite(task)
-    places = [task.solution, task.folder / "mutants.yaml", task.probes, *(task.folder / "alternatives").glob("*.py")]
-    places += [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
-    recording = [ast.get_source_segment(suite.text, check.node) or "" for check in suite.checks if check.records]
-    digest = hashlib.sha256("\0".join([content_hash(sorted(places)), *recording]).encode())
-    return {"code": digest.hexdigest()[:16], **environment}
+    recording = [part for check in suite.checks if check.records for part in suite.used_by(check.node)]
+    probes = ast.parse(task.probes.read_text(encoding="utf-8") if task.probes.is_file() else "")
+    bound = bound_in(probes)
+    asked = [bound[name] for name in dict.fromkeys(_probes_of(recording)) if name in bound]
+    data = [ast.parse((task.root / "datasets" / f"{name}.py").read_text("utf-8")) for name in task.manifest.data]
+    code = {name: _digest([ast.parse(text)]) for name, text in _variants(task).items()}
+    return {**environment, "check": _digest([*recording, *used_in(asked, bound), *data]), "code": code}
+
+
+def _probes_of(parts: Iterable[ast.AST]) -> Iterator[str]:
+    """The names after ``submission.probes``."""
+    for node in (node for part in parts for node in ast.walk(part)):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "probes":
+            yield node.attr
+
+
+def _digest(parts: Iterable[ast.AST]) -> str:
+    """Of what the parts do: docstrings and comments left out."""
+    texts = []
+    for part in parts:
+        for node in ast.walk(part):
+            if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        texts.append(ast.unparse(part))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def stale(task: Task, environment: Mapping[str, str]) -> Iterator[str]:
-    """A sentence for each stored threshold whose runs would not come back with their seeds."""
+    """A sentence for each stored threshold whose runs would not come back with their seeds, or lack a submission."""
     now = made_of(task, environment)
     for name, entry in _stored(task).items():
-        made = entry.get("made", {})
-        changed = [key for key in now if made.get(key) != now[key]]
-        if changed:
-            what = ", ".join(f"{key} was {made.get(key, 'not stored')}, is {now[key]}" for key in changed)
-            yield f"the runs behind {name!r} are stale ({what}); run: python grade.py calibrate {task.stem}"
+        told = [
+            f"{key} was {entry['made'].get(key, 'not stored')}, is {now[key]}"
+            for key in (*environment, "check")
+            if entry["made"].get(key) != now[key]
+        ]
+        code = entry["made"].get("code", {})
+        told += [f"{which} was changed or added" for which in now["code"] if code.get(which) != now["code"][which]]
+        told += [f"{which} is gone" for which in code if which not in now["code"]]
+        if told:
+            yield f"the runs behind {name!r} are stale ({', '.join(told)}); run: python grade.py calibrate {task.stem}"
 
 
 def _stored(task: Task) -> dict[str, Any]:
@@ -112,19 +142,27 @@ def _indented(value: Any) -> str:
 
 
 def calibrate(
-    course: Course, task: Task, runs: int, options: Options, tell: Callable[[str], None] = lambda line: None
+    course: Course,
+    task: Task,
+    runs: int,
+    options: Options,
+    made: Mapping[str, Any],
+    tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[dict[str, Distributions], dict[str, dict[str, Any]]]:
-    """Grade solution, alternatives and sabotaged mutants with ``runs`` seeds.
+    """Grade solution and alternatives with ``runs`` seeds, sabotaged mutants with ``SABOTAGED_RUNS`` at most.
 
-    Returns the values that their checks record, and the band that the solution's curves keep to, both by name.
+    Returns the values that their checks record, and the band that the solution's curves keep to, both by name. What
+    is stored of a submission stays where it depends on what is ``made`` now, and has as many runs.
     ``tell`` gets a line for each value, as it is known.
     """
-    variants = list(_variants(task))
+    kept = _kept(task, runs, options.data, made)
+    variants = [(name, text) for name, text in _variants(task).items() if name not in kept]
+    found = {name: _stored_runs(entry, kept) for name, entry in _stored(task).items() if belongs(name, options.data)}
     only = tuple(check.name for check in read_suite(task).checks if check.records)
     jobs: list[Job] = []
-    owners: list[tuple[str, str]] = []
-    for name, kind, text in variants:
-        for number in range(runs):
+    owners: list[str] = []
+    for name, text in variants:
+        for number in range(_runs_of(name, runs)):
             seed = derive(options.seed, "calibrate", number) % (1 << 31)
             source = Source(f"{task.stem}.py", {f"{task.stem}.py": text.encode()})
             jobs.append(
@@ -139,24 +177,52 @@ def calibrate(
                     only=only,
                 )
             )
-            owners.append((name, kind))
-    found: dict[str, Distributions] = {}
+            owners.append(name)
     curves: dict[str, list[dict[str, list[float]]]] = {}
-    with Pool.local(course.root, min(options.jobs, len(jobs))) as pool:
+    with Pool.local(course.root, max(1, min(options.jobs, len(jobs)))) as pool:
         for event in whole_runs(pool.events(jobs)):
-            name, kind = owners[event.job]
+            name = owners[event.job]
             if isinstance(event, Fault):
                 raise CourseError(f"{task.stem}: a run could not be graded: {event.message}")
             if isinstance(event, Recorded) and belongs(event.name, options.data):
-                seen = found.setdefault(event.name, Distributions(tries=event.tries))
-                values = seen.reference if kind == "reference" else getattr(seen, kind).setdefault(name, [])
-                values.append(event.value)
+                seen = found.setdefault(event.name, Distributions())
+                seen.tries = event.tries
+                seen.of(name).append(event.value)
                 tell(f"{task.stem} {event.name} {event.value:.4g}  {name}")
-            if isinstance(event, PictureShown) and kind == "reference" and belongs(event.picture["name"], options.data):
+            if isinstance(event, PictureShown) and name == SOLUTION and belongs(event.picture["name"], options.data):
                 picture = event.picture
                 if picture["kind"] == "curves":
                     curves.setdefault(picture["name"], []).append(picture["series"])
     return found, {name: band_of(drawn) for name, drawn in curves.items()}
+
+
+def _runs_of(name: str, runs: int) -> int:
+    return min(runs, SABOTAGED_RUNS) if name.startswith("sabotaged/") else runs
+
+
+def _kept(task: Task, runs: int, data: str, made: Mapping[str, Any]) -> set[str]:
+    """The submissions with as many runs in every stored entry, made of what is there today."""
+    kept = set(made["code"])
+    entries = [entry for name, entry in _stored(task).items() if belongs(name, data)]
+    for entry in entries:
+        same = {key: value for key, value in entry["made"].items() if key != "code"}
+        code = entry["made"].get("code", {}) if same == {k: v for k, v in made.items() if k != "code"} else {}
+        seen = _stored_runs(entry, code)
+        kept = {
+            name for name in kept if code.get(name) == made["code"][name] and len(seen.of(name)) >= _runs_of(name, runs)
+        }
+    return kept if entries else set()
+
+
+def _stored_runs(entry: Mapping[str, Any], names: Collection[str]) -> Distributions:
+    """What is stored of the submissions ``names``."""
+    seen = Distributions(tries=entry["tries"])
+    stored = {SOLUTION: entry["runs"]}
+    for kind in ("alternatives", "sabotaged"):
+        stored |= {f"{kind}/{name}": values for name, values in entry[kind].items()}
+    for name in stored.keys() & set(names):
+        seen.of(name).extend(stored[name])
+    return seen
 
 
 def whole_runs(events: Iterable[Event]) -> Iterator[Recorded | PictureShown | Fault]:
@@ -174,14 +240,12 @@ def whole_runs(events: Iterable[Event]) -> Iterator[Recorded | PictureShown | Fa
 
 
 def belongs(name: str, data: str) -> bool:
-    """Whether a statistic is one of ``data``: of a real set its name ends in @real, the others are drawn anyway."""
-    return data != "real" or name.endswith("@real")
+    """Whether a statistic is one of ``data``: that of a real set ends in @real, the others are drawn beside it."""
+    return name.endswith("@real") == (data == "real")
 
 
-def _variants(task: Task) -> Iterator[tuple[str, str, str]]:
-    yield "solution", "reference", solution_text(task)
-    for name, text in read_alternatives(task).items():
-        yield name, "alternatives", text
-    for mutant in read_mutants(task):
-        if mutant.sabotage:
-            yield mutant.name, "sabotaged", mutant.text
+def _variants(task: Task) -> dict[str, str]:
+    """The submissions to calibrate with: the solution, ``alternatives/NAME`` and ``sabotaged/NAME``."""
+    alternatives = {f"alternatives/{name}": text for name, text in read_alternatives(task).items()}
+    sabotaged = {f"sabotaged/{mutant.name}": mutant.text for mutant in read_mutants(task) if mutant.sabotage}
+    return {SOLUTION: solution_text(task), **alternatives, **sabotaged}

@@ -50,10 +50,11 @@ class Proof:
 
 def content_of(task: Task) -> str:
     """Changes when anything changes that a proof of ``task`` is about."""
-    names = ("checks.py", "probes.py", "task.yaml", "calibration.json", "mutants.yaml")
+    names = ("checks.py", "probes.py", "task.yaml", "mutants.yaml")
     alternatives = sorted((task.folder / "alternatives").glob("*.py"))
     data = [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
-    return content_hash([task.solution, task.stub, *(task.folder / name for name in names), *alternatives, *data])
+    files = [task.solution, task.stub, *(task.folder / name for name in names), *alternatives, *data]
+    return content_hash(files, task.thresholds)
 
 
 def engine_of() -> str:

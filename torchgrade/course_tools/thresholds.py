@@ -47,6 +47,11 @@ class Distributions:
     alternatives: dict[str, list[float]] = field(default_factory=dict)
     sabotaged: dict[str, list[float]] = field(default_factory=dict)
 
+    def of(self, name: str) -> list[float]:
+        """The values of the ``solution``, of ``alternatives/NAME`` or ``sabotaged/NAME``."""
+        kind, _, name = name.partition("/")
+        return self.reference if not name else getattr(self, kind).setdefault(name, [])
+
 
 def t_tail(x: float, freedom: float) -> float:
     """P(T > x) for Student's t; freedom = infinity is the normal distribution."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from torchgrade.errors import AuthoringError
-from torchgrade.expect.describe import describe, kind_of, number_pair
+from torchgrade.expect.describe import describe, is_handle, kind_of, number_pair
 from torchgrade.i18n import also
 from torchgrade.i18n import translate as _
 
@@ -126,7 +126,9 @@ def wrong_kind(got: Any, expected: str, verdict: str) -> Difference:
         text = _("None: the call returned nothing")
     else:
         text = _("{value}, {verdict}").format(value=describe(got), verdict=verdict)
-    return Difference(expected, text, _("the answer is {kind}").format(kind=kind_of(got)))
+    # The size is told of hidden checks, too, and the name of a class is the submission's own.
+    kind = _("an object") if is_handle(got) else kind_of(got)
+    return Difference(expected, text, _("the answer is {kind}").format(kind=kind))
 
 
 def value_difference(got: torch.Tensor, expected: torch.Tensor, tolerance: Tolerance) -> Difference | None:

@@ -32,6 +32,7 @@ from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.i18n import translate_built
 from torchgrade.isolation.remote.client import Ran, Seen
+from torchgrade.isolation.remote.line import ALONE, BESIDE
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
@@ -101,16 +102,16 @@ class CheckRunner:
     def _until_certain(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
-            attempt = self._attempt(run, sandbox, number)
+            attempt = self._attempt(run, sandbox, number, BESIDE)
         spent = 0
         while spent < attempt.reruns:
             spent += 1
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
-                attempt = self._attempt(run, sandbox, number)
+                attempt = self._attempt(run, sandbox, number, ALONE)
         return attempt
 
-    def _attempt(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
+    def _attempt(self, run: Run, sandbox: Sandbox, number: int, patience: float) -> Attempt:
         spec, job = run.spec, run.job
         self.calibration.measuring = job.measuring
         self.calibration.on_record = lambda name, value: self.emit(Recorded(job.id, name, value, spec.tries))
@@ -120,8 +121,9 @@ class CheckRunner:
                 raise Unavailable(_("this machine has no CUDA device"))
             if run.device == "mps" and not torch.backends.mps.is_available():
                 raise Unavailable(_("this machine has no MPS device"))
-            run = replace(run, submission=sandbox.submission())
-            error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
+            run = replace(run, submission=sandbox.submission(patience))
+            seconds = (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale
+            error = self._run(run, number, seconds, patience)
         except Exception as raised:
             error = raised
         self.debugger(error)
@@ -139,7 +141,7 @@ class CheckRunner:
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
         return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran)
 
-    def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
+    def _run(self, run: Run, number: int, seconds: float, patience: float = BESIDE) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
         seed_everything(derive(job.seed, self.task.stem, name, number))
@@ -150,6 +152,7 @@ class CheckRunner:
             calls=bool(run.blocked),
             watched=run.watched,
             blocked=run.blocked,
+            patience=patience,
         )
         run.item.stash[RUN] = run
         with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:
@@ -163,19 +166,18 @@ class CheckRunner:
     def _verdict(self, error: BaseException, where: str | None) -> Verdict | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
-        if isinstance(error, EngineFault):
-            return Verdict(Status.BROKEN, shorten(str(error), 500))
         if isinstance(error, pytest.skip.Exception):
             return Verdict(Status.UNAVAILABLE, str(error))
         return verdict_of(error, where)
 
     def _blame(self, run: Run, error: BaseException, where: str | None) -> Verdict:
-        """The suite itself raised: over a value that it could not use, or through our own fault?
+        """The suite itself raised, or the worker says that the engine did: over such a value, or through our own fault?
 
         The reference decides where it is at hand: when the check passes for it, the value was to blame. Without a
         reference (the learner's edition), it was when a value had come back and the engine did not raise itself.
         """
-        text = shorten(f"{type(error).__name__}: {error}", 500)
+        name = "" if isinstance(error, EngineFault) else f"{type(error).__name__}: "
+        text = shorten(f"{name}{error}", 500)
         origin, ours = _origin(error)
         if run.submission is None:  # no worker could be had: nothing has come from the submission yet
             return Verdict(Status.BROKEN, text, where=origin)

@@ -9,6 +9,7 @@ module is a line of one cell. Both run beside the submission: nothing of a noteb
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ MARK = "# %% code cell "
 _MARKED = re.compile(re.escape(MARK) + r"(\d{1,9})")
 # A magic, a shell line or a question to IPython; where a logical line begins, Python has none of these.
 _MAGIC = re.compile(r"\s*(?:[%!]{1,2}\s*[\w./~{$]|\?{1,2}\s*\w|\w[\w., ]*=\s*[%!]{1,2}\s*[\w./~]|[\w.]+\?{1,2}\s*$)")
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
+_RUN = re.compile(r"%run\s+(?:-\w\s+)*[\"']?(?:\./)?([A-Za-z_][\w/]*)\.py\b.*")
 _PIECE = re.compile(r"#.*|\"\"\"|'''|[\"']|[()\[\]{}]|\\.?")
 _TIMED = ("time", "timeit", "capture", "prun", "python", "python3", "pypy")  # cell magics round ordinary code
 _WRITES = ("writefile", "file")
@@ -96,8 +99,8 @@ def _code_cells(notebook: dict[str, Any]) -> Iterator[str]:
     """The text of each code cell, for notebook formats 3 and 4."""
     cells = notebook.get("cells")
     if cells is None and isinstance(notebook.get("worksheets"), list):
-        sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
+        sheets = [sheet.get("cells") for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
+        cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
     if not isinstance(cells, list):
         raise Refused("the notebook is damaged: it has no cells")
     for cell in cells:
@@ -130,13 +133,16 @@ def read(text: str) -> Module:
 
 def _cell(first: int, lines: list[str], module: Module) -> list[str]:
     """The cell's lines without what only IPython reads; none where the whole cell is not Python."""
+    lines = _unwrapped(lines)
     place = next((index for index, line in enumerate(lines) if line.strip()), 0)
     words = lines[place].strip().split() if lines else []
     if not words or not words[0].startswith("%%"):
         return _without_magics(first, lines, module)
     magic = words[0][2:]
-    if magic in _WRITES and words[-1].endswith(".py"):
-        name = words[-1].replace("\\", "/").rpartition("/")[2]
+    target = words[-1].strip("\"'").replace("\\", "/")
+    if magic in _WRITES and target.endswith(".py"):
+        name = posixpath.normpath(target)
+        name = posixpath.basename(name) if name.startswith(("/", "..", "~", "$")) else name
         before = module.written.get(name, "") if "-a" in words else ""
         body = "\n" * max(first + place - before.count("\n"), 0) + "\n".join(lines[place + 1 :])
         module.written[name] = before + body + "\n"
@@ -147,8 +153,17 @@ def _cell(first: int, lines: list[str], module: Module) -> list[str]:
     return [""] * len(lines)
 
 
+def _unwrapped(lines: list[str]) -> list[str]:
+    """Without the indent of the first line and without Python's prompts, as IPython takes them off a cell."""
+    first = next((line for line in lines if line.strip()), "")
+    indent = first[: len(first) - len(first.lstrip(" \t"))]
+    prompted = first.lstrip().startswith(">>>")
+    bare = (line.removeprefix(indent) for line in lines)
+    return [_PROMPT.sub("", line, count=1) if prompted and _PROMPT.match(line) else line for line in bare]
+
+
 def _without_magics(first: int, lines: Sequence[str], module: Module) -> list[str]:
-    """Magics and shell lines become empty, or ``pass`` where a block may need a statement.
+    """Magics and shell lines become empty, or ``pass`` where a block may need a statement; ``%run x.py`` an import.
 
     One can only stand where a logical line begins: in a text, in brackets and behind a backslash it is Python.
     """
@@ -156,7 +171,9 @@ def _without_magics(first: int, lines: Sequence[str], module: Module) -> list[st
     state = _Logical()
     magic = False  # continued by a backslash
     for number, line in enumerate(lines, first):
-        if magic or (state.begins() and _MAGIC.match(line)):
+        if not magic and state.begins() and (run := _RUN.fullmatch(line)):
+            kept.append(" ".join(("from", run[1].replace("/", "."), "import *")))
+        elif magic or (state.begins() and _MAGIC.match(line)):
             if not magic:
                 module.left_out.append(LeftLine(number, "a magic or a shell line"))
             indent = line[: len(line) - len(line.lstrip())]

@@ -37,7 +37,7 @@ def decode(data: bytes) -> str:
     for bom, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
         if data.startswith(bom):
             return _decode_as(data, name)
-    if b"\x00" in data[:200]:
+    if data[:200].count(0) > len(data[:200]) // 4:
         return _decode_as(data, "utf-16-le" if data[1:2] == b"\x00" else "utf-16-be")
     try:
         declared = tokenize.detect_encoding(io.BytesIO(data).readline)[0]

@@ -40,7 +40,7 @@ ASKING = "python grade.py hint"
 def make_console(no_color: bool = False, stderr: bool = False) -> Console:
     """80 columns where there is no terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are rich's business."""
     console = Console(stderr=stderr, no_color=no_color or None, highlight=False, markup=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if console.width < 1 or (not console.is_terminal and "COLUMNS" not in os.environ):
         console.width = WIDTH
     return console
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import __future__
 
 import ast
+import asyncio
 import contextlib
 import functools
 import importlib
+import inspect
 import itertools
 import linecache
 import os
@@ -33,17 +35,19 @@ import torch
 from torchgrade.handin import notebooks
 from torchgrade.handin.names import Refused, reason
 from torchgrade.handin.source import PLACES, Unreadable, decode, explain, shown_place, spot
-from torchgrade.handin.statements import Judge, bound, only_runs
+from torchgrade.handin.statements import DEFINITIONS, Judge, bound, needed
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
 MOST_NOTES = 12
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # in a cell one may wait for something
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
+_IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)\.(\w+)", re.MULTILINE)
 _DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
 class TooLong(BaseException):
-    """A statement that only runs something needs more time than there is for all of these."""
+    """A statement that defines nothing needs more time than there is for all of these."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Submitted:
     def __init__(self, name: str, main: str, files: Mapping[str, bytes], home: str | None, seconds: float) -> None:
         """``home``: the folder that is the submission's own; None in a process that is not only its own.
 
-        ``seconds`` of processor time are for statements that make no name: a training at the end of a script.
+        ``seconds`` of processor time are for all that is no definition: a training at the end of a script.
         """
         self.name = name
         self.main = main
@@ -83,16 +87,21 @@ class Submitted:
         text = text_of(data)
         module = self.modules[shown] = notebooks.read(text)
         if shown != self.main:
-            dotted = inside[:-3].replace("/", ".").removesuffix(".__init__")
-            self._files[dotted] = shown
-            self._bases.setdefault(dotted.rpartition(".")[2], shown)
+            self._know(inside, shown)
         if notebooks.is_notebook(text):
             PLACES[shown] = _places(shown, module)
         for name, written in module.written.items():
-            path = posixpath.join(posixpath.dirname(shown), name)
+            # What a cell writes under the task's own name is the task's module.
+            path = self.main if name == f"{self.name}.py" else posixpath.join(posixpath.dirname(shown), name)
             self.modules[path] = notebooks.read(written)
-            self._files[name[:-3]] = path
+            if path != self.main:
+                self._know(name, path)
             PLACES[path] = _places(shown, module)
+
+    def _know(self, inside: str, shown: str) -> None:
+        dotted = inside[:-3].replace("/", ".").removesuffix(".__init__")
+        self._files[dotted] = shown
+        self._bases.setdefault(dotted.rpartition(".")[2], shown)
 
     @property
     def names(self) -> set[str]:
@@ -112,6 +121,7 @@ class Submitted:
         self._settle()
         _compile_nothing()
         sys.meta_path.insert(0, _Siblings(self))
+        sys.meta_path.append(_Outer(self))
         module = types.ModuleType(self.name)
         module.__package__ = COURSE
         sys.modules[self.name] = module
@@ -125,18 +135,19 @@ class Submitted:
         _remember(shown, source.text.split("\n"))
         for line, why in source.left_out:
             self._note(self._where(shown, line), why)
-        for found in itertools.islice(_COMPILES.finditer(source.text), 1):
-            line = source.text.count("\n", 0, found.start()) + 1
+        for called in itertools.islice(_COMPILES.finditer(source.text), 1):
+            line = source.text.count("\n", 0, called.start()) + 1
             self._remarks.append(
                 f"{self._where(shown, line)}: torch.compile does nothing here; the code runs uncompiled"
             )
-        judge = Judge()
         flags = 0
-        plan: list[tuple[ast.stmt, str]] = []
+        found: list[tuple[ast.stmt, int]] = []
         for part in source.parts:
             body, more = self._parsed(part, shown)
             flags |= more
-            plan += [(node, judge.objection(node) if part.cell else "") for node in body]
+            found += [(node, part.cell) for node in body]
+        judge = Judge(needed([node for node, cell in found if cell]))
+        plan = [(node, judge.objection(node) if cell else "") for node, cell in found]
         # What rules are asked about is what is executed, not a comparison in a cell that is left out.
         kept = _only(source.text.split("\n"), plan)
         self._executed[shown] = "\n".join(kept)
@@ -154,7 +165,8 @@ class Submitted:
         """The statements and the flags of ``from __future__``; a cell that is no Python costs what it defines."""
         try:
             tree = ast.parse(part.text, shown)
-            flags = compile(tree, shown, "exec", dont_inherit=True).co_flags & _FUTURE
+            wait = _AWAIT if part.cell else 0
+            flags = compile(tree, shown, "exec", flags=wait, dont_inherit=True).co_flags & _FUTURE | wait
             ast.increment_lineno(tree, part.first - 1)
             return tree.body, flags
         except SyntaxError as error:
@@ -174,12 +186,14 @@ class Submitted:
     def _run(self, node: ast.stmt, module: types.ModuleType, shown: str, flags: int) -> None:
         try:
             code = compile(ast.Module([node], []), shown, "exec", flags=flags, dont_inherit=True)
-            with self._limited(only_runs(node)):
-                exec(code, module.__dict__)
-        except (MemoryError, KeyboardInterrupt):
+            with self._limited(not isinstance(node, DEFINITIONS)):
+                waits = eval(code, module.__dict__)
+                if code.co_flags & inspect.CO_COROUTINE:
+                    asyncio.run(waits)
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
-            long = f"what only runs something may take {self._seconds:g} s in all, and this takes longer"
+            long = f"what is run beside the definitions may take {self._seconds:g} s in all, and this takes longer"
             why = long if isinstance(error, TooLong) else f"it raised {self.told(error)}"
             place = self._note(self._where(shown, node.lineno), why)
             self._forget(node, module, Gone(f"{place} was left out: {why}", error))
@@ -241,6 +255,13 @@ class Submitted:
     def is_package(self, name: str) -> bool:
         bare = name.removeprefix(f"{COURSE}.")
         return name == COURSE or any(other.startswith(f"{bare}.") for other in self._files)
+
+    @functools.cached_property
+    def outer(self) -> set[str]:
+        """The packages out of which modules that came are imported, though they came without them."""
+        found = (text for module in self.modules.values() for text in _IMPORTED.finditer(module.text))
+        packages = {text[1] for text in found if text[2] in self._bases}
+        return {package[: place.start()] for package in packages for place in re.finditer(r"\.|$", package)}
 
     @property
     def notes(self) -> list[str]:
@@ -355,3 +376,25 @@ class _Siblings(MetaPathFinder, Loader):
             self.submitted.execute(module, shown)
         elif shown is not None:  # one module, whatever it is called
             sys.modules[name] = importlib.import_module(f"{COURSE}.{name}")
+
+
+class _Outer(MetaPathFinder, Loader):
+    """Imports of the submission's files out of a package of which only they came; last, where no other finder knows it.
+
+    ``from homework.utils import f`` means the file ``utils.py`` that came.
+    """
+
+    def __init__(self, submitted: Submitted) -> None:
+        self.submitted = submitted
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        package, _, last = name.rpartition(".")
+        if name in self.submitted.outer:
+            return ModuleSpec(name, self, is_package=True)
+        known = package in self.submitted.outer and self.submitted.module_file(last) is not None
+        return ModuleSpec(name, self) if known else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        if module.__name__ not in self.submitted.outer:
+            last = module.__name__.rpartition(".")[2]
+            sys.modules[module.__name__] = importlib.import_module(f"{COURSE}.{last}")

@@ -363,7 +363,7 @@ def test_classes_of_modules_are_built_loaded_and_called(worker: RemoteSubmission
     assert worker.torchgrade_client.seen.where[2] == "Sluggish.__init__()"
     assert failure(worker.NoEval, nn.BatchNorm1d, cases).given.endswith("all with eval mode, and no others")
     assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "its values are wrong, not what it holds"
-    failure(worker.Heir, nn.BatchNorm1d, cases)
+    assert failure(worker.Heir, nn.BatchNorm1d, cases).given.startswith("Heir(num_features=3)"), "its own name"
     assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "that is where its values come from"
     shared = failure(worker.Sharing, nn.BatchNorm1d, cases.vary(state=["loaded"], objects=[2, 1]), of="state")
     assert "beside another object of its class" in shared.given

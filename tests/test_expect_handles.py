@@ -213,6 +213,9 @@ def test_arguments_that_are_changed_in_place(submission):
     expect.not_mutated(submission, submission.softmax, torch.tensor([math.nan, 1.0]))
     with pytest.raises(AuthoringError, match="nothing to compare"):
         expect.not_mutated(submission, submission.check_mode, "max")
+    with pytest.raises(SubmissionRaised) as raised:
+        expect.not_mutated(submission, submission.check_mode, X, given="a tensor for a mode")
+    assert raised.value.given == "a tensor for a mode"
 
 
 def test_arguments_that_are_looked_at_again_keep_their_layout(submission):

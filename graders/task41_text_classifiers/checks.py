@@ -388,7 +388,7 @@ def test_cnn(submission, device):
 
 
 def windows_apart(pad):
-    """Sentences with PAD behind them, and the scores when all windows count, or those that begin within; both differ."""
+    """Sentences with PAD behind them, and the scores when all windows count, or all that begin within; they differ."""
     while True:
         ids = sentences(*EVEN, pad=pad, places=9)
         every, begun = cnn(ids, pad, keep=True), cnn(ids, pad, reach=True)

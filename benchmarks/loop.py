@@ -148,7 +148,7 @@ def memory(course: Course, task: Task) -> float:
     task.stub.write_text(f"{task.stub.read_text()}# unseen\n")  # what was graded is told from the record
 
     def work(session: Watching, display: Watched) -> None:
-        for number in range(3):
+        for number in range(6):
             save(session, display, task, f"{task.stub.read_text()}# {number}\n")
         time.sleep(2.0)
         found.append(own_mb(below(os.getpid())))

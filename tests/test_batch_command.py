@@ -198,6 +198,12 @@ def test_a_regrade_lists_who_changed_by_which_check(graded, tmp_path):
     assert by_key["right", "test_gradient"] == ("passed", "skipped")
     assert "Right One (right) task01_scale test_scale: passed 2 -> failed 0" in done.stdout
     assert not any(line["student"] == "untouched" for line in changed)
+    assert grade_py("override", "right", "task01", "none", "--why", "x", "--out", copy, cwd=mended).returncode == 0
+    assert (copy / "changes.csv").is_file()  # nothing was graded since
+    done = grade_py("regrade", "--out", copy, "--timeout-scale", "0.5", *LEVEL[:2], cwd=mended, timeout=600)
+    assert "0 graded now" in done.stdout
+    assert not (copy / "changes.csv").exists()
+    assert "changes.csv" not in done.stdout
     assert grade_py("regrade", "--out", tmp_path / "nothing", cwd=mended).returncode == 2
 
 

@@ -305,6 +305,9 @@ def test_rosters(tmp_path):
     """Headings of plain lists and platforms, other encodings, and mistakes told by line."""
     assert [s.key for s in parse_roster("id;name;email\n1;Ann;a@x\n\n2;Bob;b@x\n", "r")] == ["1", "2"]
     place = tmp_path / "r.csv"
+    for name in ("Jörg Müller", "Özil", "François", "Größe Žižek", "Ångström"):
+        place.write_bytes(f"id;name\n1;{name}\n".encode("cp1252"))
+        assert read_roster(place)[0].name == name
     place.write_bytes("id,name\n1,张三\n".encode("gbk"))
     assert read_roster(place)[0].name == "张三"
     place.write_bytes("\ufeffStudent,ID\n    Points Possible,\nAnn,7\n".encode())

@@ -313,7 +313,7 @@ def test_in_another_language_the_whole_page_is():
         "什么也没交",
         "区分度",
         'data-shown="显示 {count}/{all}"',
-        "缺交",
+        "未提交",
     ):
         assert word in text
     shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", text, flags=re.S)

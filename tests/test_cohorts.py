@@ -49,9 +49,9 @@ def test_a_check_that_one_cohort_was_not_asked_is_left_blank():
     [first, *_] = [rate for rate in check_rates(cohorts) if rate.task == TASKS[0].task]
     assert first.rates[0] is None
     assert not first.apart
-    page = cohorts_html("c", cohorts, TASKS)
+    page = cohorts_html("c", list(cohorts), task_shares(cohorts, TASKS), check_rates(cohorts))
     assert "<script" not in page
-    lines = list(csv.DictReader(io.StringIO(cohorts_csv(cohorts).lstrip("\ufeff"))))
+    lines = list(csv.DictReader(io.StringIO(cohorts_csv(list(cohorts), check_rates(cohorts)).lstrip("\ufeff"))))
     assert sum(line["task"] == TASKS[0].task for line in lines) == 3
     assert sum(line["task"] == TASKS[1].task for line in lines) == 6
 

@@ -7,6 +7,7 @@ import os
 import pytest
 from support import MINI
 
+from torchgrade.commands.machine import doctor_lines
 from torchgrade.course import Course
 from torchgrade.course_tools import doctor
 from torchgrade.isolation.launch import levels
@@ -36,7 +37,7 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
 
 def test_lines_put_the_advice_below_its_finding():
     rows = [doctor.Diagnosis("Python", "2.7", False, "3.10 or newer is needed"), doctor.Diagnosis("cores", "4")]
-    assert doctor.lines(rows) == ["! Python  2.7", "          3.10 or newer is needed", "  cores   4"]
+    assert doctor_lines(rows) == ["! Python  2.7", "          3.10 or newer is needed", "  cores   4"]
 
 
 def test_cuda_is_judged_only_when_it_is_asked_for(monkeypatch):

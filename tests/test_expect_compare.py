@@ -354,5 +354,6 @@ def test_a_small_matrix_is_shown_beside_the_expected_one_with_its_marks():
         expect.close(np.eye(2), np.zeros((2, 2)))
     assert caught.value.table.count("1.0*") == 2
     with pytest.raises(Mismatch) as caught:
-        expect.close([torch.eye(2)], [torch.zeros(2, 2)])
-    assert caught.value.table == "", "of a list only the first difference is told"
+        expect.close([torch.ones(2), torch.eye(2), torch.ones(2, 2)], [torch.ones(2), *torch.zeros(2, 2, 2)])
+    assert caught.value.expected.startswith("item [1]: 0.0")
+    assert caught.value.table.count("1.0*") == 2, "of a list the first item that differs"

@@ -435,7 +435,7 @@ def test_policies():
 @pytest.mark.parametrize(("data", "sentence"), [
     ({"bestof": 1}, "no entry `bestof`"), ({"weights": {"taskXX": 1}}, "which is no task"),
     ({"weights": 3}, "must map"),
-    ({"best_of": 0}, "at least 1"), ({"best_of": 1.5}, "whole number"), ({"passing": 60}, "at most 1"),
+    ({"best_of": 0}, "at least 1"), ({"best_of": 1.5}, "whole number"), ({"passing": 60}, "from 0 to 1"),
     ({"weights": {"task01_numbers": -1}}, "at least 0"), ({"drop_lowest": True}, "whole number"),
     ({"deadlines": {"task01_numbers": "next week"}}, "needs a date or a time"),
 ])  # fmt: skip
@@ -502,6 +502,23 @@ def test_items_count_verdicts_only():
     [one] = middle.misconceptions
     assert one.sentence == "the mean divides by N - 1, not by N"
     assert len(one.students) == middle.verdicts - middle.passes
+
+
+def test_what_a_team_handed_in_counts_once():
+    """Three members of one team, who share two hand-ins of three tasks, and a student alone."""
+    rng = random.Random(3)
+    shared = {task.task: graded("ann", task, 0.5, rng, submission_hash=task.task) for task in TASKS}
+    rows = [replace(row, student=who) for who in ("ann", "bob", "cyd") for row in shared.values()]
+    rows[-1] = replace(rows[-1], submission_hash="her own")
+    rows += [graded("dan", task, 0.5, rng, submission_hash=TASKS[0].task) for task in TASKS]
+    teams = {"ann": "A", "bob": "A", "cyd": "A", "dan": ""}
+    once = statistics.once(rows, teams)
+    assert [(row.student, row.task) for row in once] == [
+        *(("ann", task.task) for task in TASKS), ("cyd", TASKS[2].task), *(("dan", task.task) for task in TASKS),
+    ]  # fmt: skip
+    assert [item.verdicts for item in statistics.items(once) if item.check == "test_easy"] == [2, 2, 3]
+    missing = [Row(who, TASKS[0].task, "missing", 0.0, 6.0) for who in teams]
+    assert statistics.once(missing, teams) == missing  # who handed in nothing is no hand-in
 
 
 def test_outliers_lie_beyond_the_outer_fence():

@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import pytest
 from support import MINI, ROOT, checks_of, grade_py, result_of
 
 from torchgrade import i18n
+from torchgrade.batch.run import policy_of
+from torchgrade.course import Course
+from torchgrade.errors import TorchGradeError
 
 SENTENCES = {
     "scale multiplies every element": "scale 把每个元素相乘",
@@ -63,7 +67,7 @@ def test_the_words_of_argparse_are_translated_too(mini):
     """Usage, headings and errors, as ``--lang`` says, whatever the locale; in English nothing changes."""
     done = grade_py("--lang", "zh_CN", "watch", "--help", cwd=mini)
     assert done.stdout.startswith("用法：grade.py watch")
-    assert "位置参数:" in done.stdout
+    assert "位置参数：" in done.stdout
     assert "显示帮助并退出" in done.stdout
     done = grade_py("--lang", "zh_CN", "reset", cwd=mini)
     assert done.returncode == 2
@@ -115,11 +119,44 @@ def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini
     with i18n.speaking("zh_CN"):
         note = "left out: line 4; code cell 3, line 2; and 2 more: it raised NameError: name 'x' is not defined"
         assert i18n.translate_built(note) == (
-            "已略过：第 4 行；代码单元格 3 第 2 行；还有 2 处：它引发了 NameError: name 'x' is not defined"
+            "已略过：第 4 行；代码单元格 3 第 2 行；还有 2 处：抛出了 NameError: name 'x' is not defined"
         )
         word = "a Word document cannot be graded; hand in a .py file, a notebook or a .zip of them"
         assert i18n.translate_built(word).startswith("Word 文档无法评分")
         assert i18n.translate_built("nothing to see here") == "nothing to see here"
+
+
+def test_a_phrase_of_one_word_is_told_where_all_else_is_code():
+    """And a message of PyTorch's own, which holds prose besides, stays as it is."""
+    with i18n.speaking("zh_CN"):
+        for text, told in (
+            ("60 rows", "60 行"),
+            ("40 items, batch_size=4, shuffle=True", "40 项，batch_size=4，shuffle=True"),
+            ("Net(3, [4]) in float64; outputs", "float64 的 Net(3, [4])；输出"),
+            ("(3,) and (1, 3)", "(3,) 和 (1, 3)"),
+            ("GatedModule() of [1, 2]: seed 7", "输入为 [1, 2] 的 GatedModule()：随机种子 7"),
+        ):
+            assert i18n.translate_built(text) == told
+        for text in ("Expected input of size 3, got 4 rows", "mat1 and mat2, 3 rows", "x float32 [2, 4], y", "rows"):
+            assert i18n.translate_built(text) == text
+    assert i18n.translate_built("60 rows") == "60 rows"
+
+
+def test_an_entry_of_course_yaml_that_cannot_be_is_told_in_chinese_as_well(mini: Path):
+    text = (mini / "course.yaml").read_text()
+    for entry, told in (
+        ("marks: {late: {cost: 2}}", "course.yaml：marks.late.cost 必须是 0 到 1 的数；现在是 2"),
+        ("marks: {drop_lowest: 1.5}", "course.yaml：marks.drop_lowest 必须是不小于 0 的整数；现在是 1.5"),
+        ("homeworks: {a: {tasks: [task77]}}", "course.yaml 的作业 a：没有任务 'task77'"),
+        ('x: "', "course.yaml 不是 YAML；见第 "),
+    ):
+        (mini / "course.yaml").write_text(f"{text}{entry}\n")
+        with i18n.speaking("zh_CN"), pytest.raises(TorchGradeError) as wrong:
+            policy_of(Course.load(mini))
+        with i18n.speaking("zh_CN"):
+            said = i18n.translate_built(str(wrong.value))
+        assert said.startswith(told)
+        assert "\n" not in said
 
 
 def test_no_space_stands_between_han_and_han():

@@ -14,6 +14,7 @@ import pytest
 
 from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import watch
+from torchgrade.isolation.launch import interface
 from torchgrade.isolation.launch.launcher import MANY, Launcher, Limits, WorkerProcess, open_launcher
 from torchgrade.isolation.worker import snippet
 
@@ -294,6 +295,44 @@ def test_where_nothing_confines_each_worker_has_a_supervisor_of_its_own(launcher
 
 
 @pytest.mark.parametrize("isolation", ["auto"])
+def test_a_worker_started_ahead_serves_who_asks_for_its_kind(confining, monkeypatch):
+    """Another kind, a dead one, one that has waited too long: a fresh worker, and the one that waited is ended."""
+
+    def waiting():
+        confining.start_ahead(Limits(), serve=SNIPPET)
+        return confining.ahead.worker
+
+    ahead = waiting()
+    worker = confining.start(Limits(), serve=SNIPPET)
+    assert worker is ahead
+    assert snippet.ask(worker.socket, "import os; answer = os.getppid() > 0")
+    worker.close()
+    ahead = waiting()
+    waiting()
+    assert not alive(ahead.pid), "one waits at a time"
+    for kind in ({"limits": Limits(memory_mb=900)}, {"limits": Limits(), "preload": ["wave"]}):
+        ahead = waiting()
+        worker = confining.start(**kind, serve=SNIPPET)
+        assert worker is not ahead
+        assert not alive(ahead.pid)
+        worker.close()
+    os.kill(waiting().pid, signal.SIGKILL)
+    confining.ahead.worker.exit(5.0)
+    worker = confining.start(Limits(), serve=SNIPPET)
+    assert snippet.ask(worker.socket, "answer = 1") == 1
+    worker.close()
+    ahead = waiting()
+    monkeypatch.setattr(interface, "AHEAD_SECONDS", 0.0)
+    worker = confining.start(Limits(), serve=SNIPPET)
+    assert worker is not ahead
+    assert not alive(ahead.pid)
+    worker.close()
+    ahead = waiting()
+    confining.close()
+    assert not alive(ahead.pid)
+
+
+@pytest.mark.parametrize("isolation", ["auto"])
 def test_a_worker_is_not_charged_for_those_before_it(confining):
     first = confining.start(Limits(), serve=SNIPPET)
     snippet.ask(first.socket, "import torch; x = torch.ones(300 * 2**18); y = sum(range(3 * 10**7))")
@@ -432,7 +471,9 @@ def test_spawned_worker_has_the_same_interface(monkeypatch):
         worker.kill()
         assert worker.exit(0).signal == signal.SIGKILL
         worker.close()
+        launcher.start_ahead(Limits(), serve=SNIPPET)
         worker = launcher.start(Limits(), serve=SNIPPET)
+        assert launcher.ahead is None
         with pytest.raises(EOFError):
             snippet.ask(worker.socket, "import os; os._exit(5)")
         assert worker.exit(5).code == 5

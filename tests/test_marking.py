@@ -148,6 +148,28 @@ def test_one_comment_for_all_whose_answer_is_the_same(course, capsys):
     assert line["comment"] == "a sum, not a product"
 
 
+def test_marks_that_differ_in_a_group_are_not_replaced_unasked(course, capsys):
+    """Dan has a point of his own; Bob, who is named, may have another than before."""
+    run(capsys, "mark", "dan", "task01", "test_scale", "--points", "1", "--comment", "half")
+    run(capsys, "mark", "bob", "task01", "test_scale", "--points", "0.5")
+    call = ("mark", "bob", "task01", "test_scale", "--points", "2", "--alike")
+    plan = run(capsys, *call, "--plan")
+    assert "would be replaced: dan task01_scale test_scale 1 half" in plan
+    assert "would be replaced: bob" not in plan
+    text = run(capsys, *call, code=2)
+    assert "different marks or comments already" in text
+    (course / "sheet.csv").write_text("student,task,part,points,comment\nbob; dan,task01,test_scale,2,\n")
+    assert "would be replaced: bob task01_scale test_scale 0.5" in run(capsys, "mark", "--read", "sheet.csv", code=2)
+    assert (sums(course)["bob"]["checks"], sums(course)["dan"]["checks"]) == ("6.5", "7")
+    assert "new marks and comments: 2" in run(capsys, *call, "--yes")
+    assert (sums(course)["bob"]["checks"], sums(course)["dan"]["checks"]) == ("8", "8")
+    assert "half" in feedback(course, "dan")
+    run(capsys, *call[:4], "--comment", "a sum", "--alike", code=2)
+    run(capsys, "mark", "bob", "task01", "test_scale", "--comment", "half")
+    run(capsys, *call[:4], "--points", "1", "--comment", "a sum", "--alike")  # now they are the same
+    assert "a sum" in feedback(course, "dan")
+
+
 def test_a_sheet_is_written_filled_in_and_read(course, capsys):
     """As a spreadsheet saves it; a blank cell changes nothing, and reading it twice changes nothing."""
     run(capsys, "mark", "bob", "task01", "style", "--points", "2", "--comment", "= clear")

@@ -6,9 +6,11 @@ import struct
 
 import pytest
 import torch
-from support import ROOT, grade_py
+from support import ROOT, copy_of_mini, grade_py
 
-from torchgrade.errors import UsageError
+from torchgrade import expect
+from torchgrade.errors import Mismatch, UsageError
+from torchgrade.grading.compared import compared
 from torchgrade.grading.pictures import Pictures, band_of, read_bands, write_bands
 from torchgrade.report import pictures
 
@@ -28,6 +30,81 @@ def test_the_scoreboard_names_the_files(tmp_path):
     path = tmp_path / "seen" / "task02_mini_batch.png"
     assert f"picture  {path}" in done.stdout
     assert min(size_of(path)) > 200
+
+
+def test_a_failing_image_is_drawn_beside_the_expected_one(tmp_path):
+    """The real command on the miniature: two checks fail, one over images; no suite says that they are."""
+    pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
+    course = copy_of_mini(tmp_path)
+    suite = course / "graders" / "task01_scale" / "checks.py"
+    suite.write_text(suite.read_text().replace("torch.randn(3, 4, device=device)", "torch.randn(2, 3, 16, 12)"))
+    solution = (course / "solutions" / "task01_scale.py").read_text()
+    wrong = solution.replace("return x * factor", "return x + factor").replace("x.sum()", "x.mean()")
+    (course / "exercises" / "task01_scale.py").write_text(wrong)
+    done = grade_py("task01", "--save", "seen", cwd=course)
+    assert done.returncode == 1, done.stdout
+    assert "FAIL     total sums all elements" in done.stdout
+    drawn = list((course / "seen").iterdir())
+    assert [path.name for path in drawn] == ["task01_scale_differs.png"]
+    assert f"picture  seen/{drawn[0].name}" in done.stdout
+    assert min(size_of(drawn[0])) > 200
+
+
+def mismatch(expectation, *arguments):
+    with pytest.raises(Mismatch) as caught:
+        expectation(*arguments)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("shape", "images"),
+    [
+        ((8, 9), (1, 8, 9)),
+        ((1, 8, 9), (1, 8, 9)),
+        ((3, 8, 9), (1, 8, 9, 3)),
+        ((8, 9, 3), (1, 8, 9, 3)),
+        ((8, 9, 1), (1, 8, 9)),
+        ((5, 8, 9), (5, 8, 9)),
+        ((20, 1, 8, 9), (8, 8, 9)),
+        ((2, 3, 8, 9), (2, 8, 9, 3)),
+        ((2, 4, 3, 5), (8, 3, 5)),
+        ((5, 4, 3, 3), (8, 3, 3)),
+        ((2, 9), None),
+        ((8, 2000), None),
+        ((9,), None),
+        ((2, 2, 2, 8, 9), None),
+        ((0, 8, 9), None),
+    ],
+)
+def test_what_is_like_an_image(shape, images):
+    values = torch.rand(shape)
+    found = compared("test_it", "it holds", values, values + 1, torch.ones(shape, dtype=torch.bool))
+    assert (found and tuple(found["got"]["shape"])) == images
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"image": x}, lambda x: [1, x], lambda x: x.numpy()])
+def test_whatever_found_the_difference_says_which_values_differ(wrap):
+    right = torch.rand(6, 8, 8)
+    got = right.clone()
+    got[4, 2, 3] += 1
+    values = mismatch(expect.close, wrap(got), wrap(right)).values
+    found = compared("test_it", "it holds", *values)
+    assert found["expected"]["shape"] == found["got"]["shape"] == [1, 8, 8]  # the one that is wrong
+    assert torch.tensor(list(found["apart"]["pixels"])).nonzero().tolist() == [[2 * 8 + 3]]
+    assert found["largest"] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_strange_values_and_other_shapes_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra torchgrade[pictures] is not installed")
+    right, strange = torch.rand(3, 8, 8), torch.full((3, 8, 8), math.nan)
+    strange[0] = math.inf
+    pairs = [(strange, right), (right[:, :5], right), (right > 0.5, right > 0.7), (torch.ones(8, 8), torch.zeros(8, 8))]
+    for number, (got, expected) in enumerate(pairs):
+        values = mismatch(expect.close, got, expected).values
+        path = tmp_path / f"{number}.png"
+        pictures.draw(compared("test_it", "it holds", *values), "a title", path, {})
+        assert min(size_of(path)) > 50
+    assert mismatch(expect.close, right.double(), right).values is None
 
 
 def test_without_matplotlib_one_sentence_tells_what_to_install(monkeypatch):

@@ -253,7 +253,7 @@ def test_the_sum_in_words():
     capped = read({"late": {"cost": 0.2, "cap": 0.5, "grace": "2 hours"}, "deadlines": {"task01": "2026-03-01"}})
     soon = replace(first, submitted="2026-03-02T03:30:00")
     assert late_words(mark(capped, soon).line(STEMS[0]).late) == (
-        "Handed in 3 h 31 min late: 1 started day × 20 %, 20 % of the possible points."  # the grace is part of it
+        "Handed in 3 h 30 min late: 1 started day × 20 %, 20 % of the possible points."  # the grace is part of it
     )
     much = replace(first, submitted="2026-03-09T00:00:00")
     assert late_words(mark(capped, much).line(STEMS[0]).late) == (
@@ -271,7 +271,7 @@ def test_the_sum_in_words():
 
 
 @pytest.mark.parametrize(("time", "words"), [
-    (timedelta(seconds=1), "1 min"), (timedelta(minutes=59, seconds=1), "1 h"), (timedelta(hours=25), "1 day 1 h"),
+    (timedelta(seconds=1), "1 min"), (timedelta(minutes=59, seconds=59), "1 h"), (timedelta(hours=12, seconds=1), "12 h"), (timedelta(hours=25), "1 day 1 h"),
     (timedelta(days=2, minutes=5), "2 days"),
 ])  # fmt: skip
 def test_spans(time, words):
@@ -283,15 +283,15 @@ def test_spans(time, words):
 
 @pytest.mark.parametrize(("marks", "homeworks", "sentence"), [
     ({"late": 0.1}, None, "marks.late must map"), ({"late": {}}, None, "marks.late needs cost"),
-    ({"late": {"cost": 10}}, None, "marks.late.cost must be a number, at least 0 and at most 1; got 10"),
+    ({"late": {"cost": 10}}, None, "marks.late.cost must be a number from 0 to 1; got 10"),
     ({"late": {"cost": 0.1, "each": "day"}}, None, "marks.late has no entry `each`; there are cost, per, cap, grace, of"),
-    ({"late": {"cost": 0.1, "per": "week"}}, None, "marks.late.per is hour or day, not 'week'"),
+    ({"late": {"cost": 0.1, "per": "week"}}, None, "marks.late.per is one of hour, day, not 'week'"),
     ({"late": {"cost": 0.1, "grace": 30}}, None, "marks.late.grace is a time such as 30 minutes or 2 hours, not 30"),
     ({"grace_days": 3}, None, "grace_days does nothing while late work costs nothing"),
-    ({"drop_homeworks": 1}, None, "drop_homeworks needs homeworks"), ({"attempt": "first"}, None, "last or best, not 'first'"),
+    ({"drop_homeworks": 1}, None, "drop_homeworks needs homeworks"), ({"attempt": "first"}, None, "marks.attempt is one of last, best, not 'first'"),
     ({"bonus": "task01"}, None, "bonus is a list of tasks"), ({"bonus": ["task09/x"]}, None, "names `task09`, which is no task"),
-    ({"rounding": {"places": 9}}, None, "marks.rounding.places must be a whole number, at least 0 and at most 4; got 9"),
-    ({"rounding": {"mode": "odd"}}, None, "half up or half even or up or down, not 'odd'"),
+    ({"rounding": {"places": 9}}, None, "marks.rounding.places must be a whole number from 0 to 4; got 9"),
+    ({"rounding": {"mode": "odd"}}, None, "is one of half up, half even, up, down, not 'odd'"),
     ({"homeworks": []}, None, "marks has no entry `homeworks`"),
     (None, {"hw1": (STEMS, {"due": "2026-03-01"})}, "homeworks.hw1 has no entry `due`; there are weight, deadline"),
     (None, {"hw1": (STEMS, {"deadline": "soon"})}, "homeworks.hw1.deadline: it needs a date or a time, not 'soon'"),

@@ -96,6 +96,16 @@ def test_a_spare_grader_has_the_suite_open(session):
         assert session.graded(text, task=task)[-1].grade.status is Status.PASSED
 
 
+def test_between_two_runs_a_worker_stands_ready_and_no_run_finds_another_ones_traces(session):
+    """Each run has a worker of its own, though it was started before its file was known."""
+    traces = "import builtins; print(hasattr(builtins, 'kept')); builtins.kept = 1; return x.sum()"
+    leave = SOLUTION.replace("return x.sum()", traces)
+    for _ in range(3):
+        grade = session.graded(leave, again=True)[-1].grade
+        assert grade.status is Status.PASSED
+        assert [out.output for out in grade.checks if out.output] == ["False\n"]
+
+
 def test_a_grader_that_dies_ends_its_run_with_a_fault_and_the_next_one_is_fresh(session):
     session.warm.run(session.job(SLOW))
     session.events(CheckBegan)

@@ -15,8 +15,9 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,7 +34,7 @@ from torchgrade.model import Status, TaskGrade
 from torchgrade.submission import Source
 
 OPEN = (Status.BROKEN, Status.UNAVAILABLE)  # no verdict: never a zero
-_FENCED = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"^```(?:python3?|py)?[ \t]*\r?\n(.*?)^```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
 
 class Grader:
@@ -64,7 +65,8 @@ class Grader:
         self._tasks: dict[int, Task] = {}
         self._changed = threading.Condition()
         self._number = 0
-        self._closed = False
+        self._ahead = 4 * (jobs or cores())  # of many, so many are handed over at a time
+        self._closed = self._stopped = False
         self._thread = threading.Thread(target=self._work, name="torchgrade", daemon=True)
         self._thread.start()
 
@@ -102,10 +104,18 @@ class Grader:
     def grade_many(
         self, requests: Iterable[tuple[str | bytes | Path | Source, str]], seed: int | None = None
     ) -> Iterator[tuple[int, TaskGrade]]:
-        """The grades of (source, task) pairs as they come, each with the place of its pair, from 0."""
-        places = {self.submit(source, task, seed): place for place, (source, task) in enumerate(requests)}
-        for future in as_completed(places):
-            yield places[future], future.result()
+        """The grades of (source, task) pairs as they come, each with the place of its pair, from 0.
+
+        The pairs may be without end: they are taken a few ahead of what is graded.
+        """
+        pairs, running = enumerate(requests), dict[Future[TaskGrade], int]()
+        while True:
+            for place, (source, task) in islice(pairs, self._ahead - len(running)):
+                running[self.submit(source, task, seed)] = place
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
 
     def reward(self, task: str, dense: bool = True) -> Callable[..., list[float | None]]:
         """A function that trainers of language models take: texts in, rewards from 0 to 1 out, None without a verdict.
@@ -133,6 +143,12 @@ class Grader:
             self._changed.notify()
         self._thread.join()
 
+    def stop(self) -> None:
+        """Grade nothing but what is being graded; futures of what waits raise UsageError. ``close`` is still due."""
+        with self._changed:
+            self._closed = self._stopped = True
+            self._changed.notify()
+
     def __enter__(self) -> Grader:
         return self
 
@@ -141,23 +157,26 @@ class Grader:
 
     def _work(self) -> None:
         """The one thread that talks to the pool."""
+        end: BaseException = UsageError("this Grader is closed")
         try:
             while True:
                 with self._changed:
                     self._changed.wait_for(lambda: self._waiting.jobs or self._closed)
-                    if not self._waiting.jobs:
+                    if self._stopped or not self._waiting.jobs:
                         break
-                for event in self._pool.events(self._waiting):
+                for event in self._pool.events(self._waiting, stopping=lambda: self._stopped):
                     if isinstance(event, Graded):
                         self._settle(event.job, event.grade)
                     elif isinstance(event, Fault):
                         ended = overrun_grade if event.overran else broken_grade
                         self._settle(event.job, ended(self._tasks[event.job], event.message))
         except BaseException as error:
-            for future in self._futures.values():
-                future.set_exception(error)
-            self._closed = True
+            end = error
         finally:
+            with self._changed:
+                self._closed = True  # before the last look: nobody may wait for what is never graded
+            for future in self._futures.values():
+                future.set_exception(end)
             self._pool.close()
 
     def _settle(self, number: int, grade: TaskGrade) -> None:
@@ -188,14 +207,26 @@ def points(grade: TaskGrade) -> float | None:
 
 def code_of(completion: Any) -> str:
     """The code in what a language model wrote: the last fenced block, or all of it."""
-    text = completion[-1]["content"] if isinstance(completion, (list, tuple)) and completion else completion
-    blocks = _FENCED.findall(str(text))
-    return blocks[-1] if blocks else str(text)
+    text = _written(completion)
+    blocks = _FENCED.findall(text)
+    return blocks[-1] if blocks else text
+
+
+def _written(completion: Any) -> str:
+    """The text of a completion, of a message, of the last of several, or of a message's parts that are text."""
+    if isinstance(completion, (list, tuple)):
+        if completion and all(isinstance(part, dict) and "type" in part for part in completion):
+            return "".join(str(part.get("text") or "") for part in completion)
+        return _written(completion[-1]) if completion else ""
+    if isinstance(completion, dict):
+        return _written(completion.get("content"))
+    return "" if completion is None else str(completion)
 
 
 def _source(given: str | bytes | Path | Source, task: Task) -> Source:
     if isinstance(given, Source):
         return given
     name = given.name if isinstance(given, Path) else f"{task.stem}.py"
-    data = given.read_bytes() if isinstance(given, Path) else given.encode() if isinstance(given, str) else given
-    return Source(name, {name: data})
+    if isinstance(given, str):
+        return Source(name, {name: given.encode("utf-8", "surrogatepass")})  # half a pair is the text's fault, not ours
+    return Source(name, {name: given.read_bytes() if isinstance(given, Path) else given})

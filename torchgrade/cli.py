@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -113,15 +114,26 @@ def complain(sentence: str, code: ExitCode) -> int:
     return int(code)
 
 
+class _Parser(argparse.ArgumentParser):
+    """With the language's own colon behind a heading, which argparse writes itself."""
+
+    def format_help(self) -> str:
+        def heading(found: re.Match[str]) -> str:
+            return _("{heading}:").format(heading=found[1])
+
+        return re.sub(r"^(\S.*):$", heading, super().format_help(), flags=re.MULTILINE)
+
+
 def build_parser(for_learners: bool = False) -> argparse.ArgumentParser:
     """All commands, or those that a learner's edition has."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="grade.py",
         description=_("Grade the course. Without a command: what has changed, or the tasks and tracks that are named."),
         epilog=_("Exit codes: 0 everything passed, 1 not yet, 2 usage or unreadable input, 3 our own fault."),
     )
     parser.add_argument("--lang", metavar="LANGUAGE", help=_("of all that is told, such as zh_CN or en"))
-    parser.add_argument("--version", action="version", version=f"torchgrade {__version__}")
+    parser.add_argument("--version", action="version", version=f"torchgrade {__version__}",
+                        help=_("show program's version number and exit"))  # fmt: skip
     commands = parser.add_subparsers(title=_("commands"), metavar="COMMAND", dest="command")
     _add_grade(commands)
     _add_learner(commands)
@@ -150,7 +162,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_run_options(grade)
     grade.add_argument("--json", metavar="PATH", help=_("write the result as JSON; - is standard output"))
     grade.add_argument("--junit", type=Path, metavar="PATH", help=_("write the result as JUnit XML"))
-    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points and generated faces as PNG"))
+    grade.add_argument("--save", type=Path, metavar="DIR", help=_("draw curves, key points, images that differ as PNG"))
     grade.add_argument(
         "--actions",
         action="store_true",

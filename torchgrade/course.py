@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from torchgrade.engine_files import engine_files
-from torchgrade.errors import CourseError, UnknownTask, UsageError
+from torchgrade.errors import CourseError, UnknownTask, UsageError, not_yaml
 from torchgrade.manifest import Manifest, parse_manifest
 from torchgrade.model import short_name
 
@@ -111,7 +111,7 @@ class Course:
         try:
             settings = yaml.safe_load(_read(path)) or {}
         except yaml.YAMLError as error:
-            raise CourseError(f"course.yaml is not YAML: {error}") from None
+            raise not_yaml("course.yaml", error) from None
         if not isinstance(settings.get("title"), str) or ("tracks" in settings) == ("tasks" in settings):
             raise CourseError("course.yaml must hold a title, and either tracks or a list of tasks")
         return cls(root, settings["title"], _tracks(root, settings), settings)
@@ -179,8 +179,9 @@ class Course:
             try:
                 found[str(name)] = (self.select([str(task) for task in tasks]), rules)
             except UnknownTask as unknown:
-                words = f"course.yaml: homeworks: {name}: {unknown}"
-                raise UnknownTask(words, unknown.name, unknown.near) from None
+                raise UnknownTask(
+                    f"course.yaml, in the homework {name}: {unknown}", unknown.name, unknown.near
+                ) from None
         return found
 
     def homework(self, name: str) -> tuple[Task, ...]:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class TorchGradeError(Exception):
@@ -39,6 +40,15 @@ class UsageError(TorchGradeError):
 def not_at_hand(error: OSError) -> UsageError:
     """A file or folder that cannot be read or written, as a sentence."""
     return UsageError(f"{error.filename} cannot be used: {error.strerror or error}")
+
+
+def not_yaml(name: str, error: Exception) -> CourseError:
+    """A file of the course that no YAML reader takes, as a sentence of one line, with the place of it."""
+    why, mark = getattr(error, "problem", None) or error, getattr(error, "problem_mark", None)
+    told = " ".join(str(why).split())
+    if mark is None:
+        return CourseError(f"{name} is not YAML: {told}")
+    return CourseError(f"{name} is not YAML; see line {mark.line + 1}, column {mark.column + 1}: {told}")
 
 
 class UnknownTask(UsageError):
@@ -168,16 +178,20 @@ class Mismatch(AssertionError):
         likely: str | None = None,
         message: str = "",
         table: str = "",
+        values: tuple[Any, Any, Any] | None = None,
         within: Sequence[str] = (),
         place: tuple[str, int, str] | None = None,
     ) -> None:
-        """Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
+        """``values``: the tensors that differ, expected and got, and where; None there when their shapes differ.
+
+        Of a mistake that was found by reading: ``within`` are the definitions in whose text it stands, ``place`` is
         its file, line and definition.
         """
         super().__init__(message or f"expected {expected}, got {got}")
         self.within = tuple(within)
         self.place = place
         self.table = table
+        self.values = values
         self.message = message
         self.expected = expected
         self.got = got

@@ -59,7 +59,68 @@ def translate_built(text: str, task: str = "") -> str:
                 return fitted(translate(template), **of_reader)
     parts = text.split(LIST)
     told_parts = [translate_built(part, task) for part in parts] if len(parts) > 1 else parts
-    return text if told_parts == parts else also(*told_parts)
+    return also(*told_parts) if told_parts != parts else _told_shortly(text, task)
+
+
+# Of one word of prose, which is no sentence to be found in a suite. What stands in their places is held to a kind.
+SHORT = (
+    noop("{digits} rows"), noop("{digits} items"), noop("{digits} images"), noop("{digits} sentences"),
+    noop("{digits} tokens"), noop("{digits} epochs"), noop("{digits} losses"), noop("{digits} points"),
+    noop("{digits} lines"), noop("{digits} places"), noop("{digits} zeros"), noop("{digits} classes"),
+    noop("{digits} calls"), noop("{digits} steps"), noop("{digits} detections"), noop("seed {digits}"),
+    noop("call {digits}"), noop("pass {digits}"), noop("shape {list}"), noop("two {code}"), noop("{code} in {dtype}"),
+    noop("{list} and {list2}"), noop("{call} of {list}: {told}"), noop("outputs"), noop("inputs"), noop("weights"),
+    noop("nodes"), noop("losses"), noop("sizes"),
+)  # fmt: skip
+_KINDS = {
+    "digits": r"\d[\d.,]*", "list": r"[\[(].*[\])]", "dtype": r"(?:b?float|u?int|complex)\d+", "call": r"\w+\(.*?\)",
+    "code": r"\w+(?:\(.*?\))?", "told": ".*",
+}  # fmt: skip
+_IN_BRACKETS = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
+_PROSE = re.compile(r"[a-z]{2,} [a-z]{2,}", re.IGNORECASE)
+
+
+def _told_shortly(text: str, task: str) -> str:
+    """The short phrases (``60 rows, batch_size=4``) in the reader's language, where all else of the text is code."""
+    known = _short(_chosen.language)
+    if not known:
+        return text
+    bare, held = _QUOTED.sub(lambda found: "_" * len(found[0]), text), ""
+    while bare != held:  # the innermost brackets first
+        bare, held = _IN_BRACKETS.sub(lambda found: "_" * len(found[0]), bare), bare
+    commas = [found.span() for found in re.finditer(", ", bare)]
+    spans = list(zip([0, *(end for _, end in commas)], [*(start for start, _ in commas), len(text)], strict=True))
+    parts = [text[start:end] for start, end in spans]
+    told = [_shortly(part, known, task) for part in parts]
+    foreign = any(
+        new == old and _PROSE.search(bare[slice(*span)]) for new, old, span in zip(told, parts, spans, strict=True)
+    )
+    return text if told == parts or foreign else listed(*told)
+
+
+def _shortly(text: str, known: Iterable[tuple[re.Pattern[str], str]], task: str) -> str:
+    for pattern, template in known:
+        found = pattern.fullmatch(text)
+        if found and all(map(_is_whole, found.groups())):
+            values = found.groupdict()
+            if "told" in values:
+                values["told"] = translate_built(values["told"], task)
+            return fitted(template, **values)
+    return text
+
+
+@functools.lru_cache(maxsize=8)
+def _short(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The patterns of the short phrases that the language has, each with what it becomes."""
+    found = []
+    for template in SHORT:
+        told = _catalogue_of(language).gettext(template)
+        if told != template:
+            pattern = ""
+            for fixed, name, _, _ in Formatter().parse(template):
+                pattern += re.escape(fixed) + (f"(?P<{name}>{_KINDS[name.rstrip('2')]})" if name else "")
+            found.append((re.compile(pattern, re.DOTALL), told))
+    return tuple(found)
 
 
 def _is_whole(value: str) -> bool:
@@ -135,6 +196,11 @@ def also(*parts: str) -> str:
     return _joined(noop("{first}; {second}"), parts)
 
 
+def listed(*parts: str) -> str:
+    """The parts of a list, a comma between them."""
+    return _joined(noop("{first}, {second}"), parts)
+
+
 def _joined(pair: str, parts: Iterable[str]) -> str:
     between = translate(pair)
     return functools.reduce(lambda first, second: between.format(first=first, second=second), parts)
@@ -147,6 +213,7 @@ def read_course(root: Path, language: str | None = None) -> None:
         os.environ[LANGUAGE] = language  # graders and workers inherit it
     _catalogue_of.cache_clear()
     _templates.cache_clear()
+    _short.cache_clear()
 
 
 def speak(language: str) -> None:

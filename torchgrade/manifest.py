@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from torchgrade.errors import CourseError
+from torchgrade.errors import CourseError, not_yaml
 from torchgrade.i18n import noop
 
 DIFFICULTIES = (noop("low"), noop("middle"), noop("high"))
@@ -58,7 +58,7 @@ def parse_manifest(text: str, name: str) -> Manifest:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise CourseError(f"{name} is not YAML: {error}") from None
+        raise not_yaml(name, error) from None
     if not isinstance(data, dict):
         raise CourseError(f"{name} must be a mapping with title, summary and hints")
     known = {field.name for field in fields(Manifest)}

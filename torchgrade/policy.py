@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from torchgrade.errors import CourseError
+from torchgrade.i18n import noop
 from torchgrade.model import short_name
 
 UNITS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -245,9 +246,10 @@ class _Table:
     def number(self, name: str, value: Any, low: float, high: float = 1e9, whole: bool = False) -> float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not low <= value <= high or (whole and value != int(value)):
-            kind = "a whole number" if whole else "a number"
-            top = "" if high == 1e9 else f" and at most {high:g}"
-            raise CourseError(f"course.yaml: {self.place}.{name} must be {kind}, at least {low:g}{top}; got {value!r}")
+            kind, entry = noop("a whole number") if whole else noop("a number"), f"{self.place}.{name}"
+            if high == 1e9:
+                raise CourseError(f"course.yaml: {entry} must be {kind}, at least {low:g}; got {value!r}")
+            raise CourseError(f"course.yaml: {entry} must be {kind} from {low:g} to {high:g}; got {value!r}")
         return float(value)
 
     def count(self, name: str, low: int = 0, high: float = 1e9) -> int | None:
@@ -261,7 +263,7 @@ class _Table:
     def choice(self, name: str, words: Sequence[str]) -> str | None:
         value = self.data.get(name)
         if value is not None and value not in words:
-            raise CourseError(f"course.yaml: {self.place}.{name} is {' or '.join(words)}, not {value!r}")
+            raise CourseError(f"course.yaml: {self.place}.{name} is one of {', '.join(words)}, not {value!r}")
         return value
 
     def moment(self, name: str, value: Any, task: str) -> datetime:

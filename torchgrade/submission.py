@@ -67,10 +67,18 @@ def wanted_names(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
 
 def read_exercises(folder: Path, tasks: Sequence[Task]) -> Submission:
     """A course's own folder: each task's file has the task's name, what lies beside it are modules to import."""
-    label = shown(folder)
-    sources = {}
+    return exercises_among(read_modules(folder), shown(folder), tasks)
+
+
+def read_modules(folder: Path) -> dict[str, bytes]:
+    """The Python files below a folder, by path from it."""
     with _opened(folder) as files:
-        texts = {name: read_file(folder / name) for name in files.entries if name.endswith(".py")}
+        return {name: read_file(folder / name) for name in files.entries if name.endswith(".py")}
+
+
+def exercises_among(texts: Mapping[str, bytes], label: str, tasks: Sequence[Task]) -> Submission:
+    """What ``read_modules`` found in a course's own folder, as the sources of these tasks."""
+    sources = {}
     for task in tasks:
         own = f"{task.stem}.py"
         if own in texts:

@@ -9,9 +9,9 @@ from torchgrade.batch.bundle import Bundle
 from torchgrade.batch.gradebook.gradebook import Decision, Extension, Gradebook, PastGrading
 from torchgrade.classes.standing import standing
 from torchgrade.course import Course, Task
+from torchgrade.i18n import listed, translate_built
 from torchgrade.i18n import translate as _
-from torchgrade.i18n import translate_built
-from torchgrade.marks import Row, Student, TaskInfo
+from torchgrade.marks import Remark, Row, Student, TaskInfo
 from torchgrade.model import Outcome
 from torchgrade.report.feedback_text import outcome_lines, padded, points_text
 from torchgrade.report.history_page import TaskHistory
@@ -86,7 +86,8 @@ def lost(account: Account) -> list[Outcome]:
 
 def account_lines(account: Account, checks: bool = True) -> Iterator[str]:
     """For the instructor, as lines of plain text: labels and what they say, then the checks that cost points."""
-    yield f"{account.student.called}, {account.task.task}: {mark_text(account)}"
+    who = f"{account.student.called}, {account.task.task}"
+    yield _("{place}: {what}").format(place=who, what=mark_text(account))
     for label, text in facts(account):
         yield f"  {padded(label, 12)} {text}"
     for check in lost(account) if checks else ():
@@ -95,7 +96,7 @@ def account_lines(account: Account, checks: bool = True) -> Iterator[str]:
 
 
 def mark_text(account: Account) -> str:
-    return f"{line_words(account.line)}, {_(account.row.status)}"
+    return listed(line_words(account.line), _(account.row.status))
 
 
 def history(account: Account) -> TaskHistory:
@@ -125,10 +126,8 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
         yield _("our fault"), _("try {number}: {reason}").format(number=number, reason=translate_built(why))
     for remark in account.row.remarks.values():
         points = "" if remark.points is None else f" {remark.points:g}"
-        yield (
-            _("by people"),
-            f"{remark.made} {remark.who}: {remark.part or _('the whole task')}{points} {remark.comment}",
-        )
+        said = f"{remark.part or _('the whole task')}{points} {remark.comment}".rstrip()
+        yield _("by people"), _by(remark, said)
     for extension in account.extensions:
         yield _("extension"), _extension(extension)
     for decision in account.decisions:
@@ -138,13 +137,15 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
 def _attempt(account: Account, row: Row) -> str:
     if not row.label:
         return translate_built(row.reason)
-    when = f", {row.submitted.replace('T', ' ')}" if row.submitted else ""
+    came = listed(f"{row.attempt}. {row.label}", *([row.submitted.replace("T", " ")] if row.submitted else []))
     late = _(", late") if row.late else ""
     counts = ""
     if len(account.attempts) > 1 and row.attempt == account.row.attempt:
         counts = _("; counts, for it is the best") if account.rule == "best" else _("; counts, for it is the last")
-    verdict = f"{_(row.status)}, {points_text(row.earned, row.max_points)}" if row.earned is not None else _(row.status)
-    return f"{row.attempt}. {row.label}{when}{late}: {verdict}{counts}"
+    verdict = _(row.status)
+    if row.earned is not None:
+        verdict = listed(verdict, points_text(row.earned, row.max_points))
+    return _("{place}: {what}").format(place=came + late, what=verdict + counts)
 
 
 def _grading(account: Account) -> str:
@@ -157,22 +158,22 @@ def _grading(account: Account) -> str:
         _("{seconds:.1f} s").format(seconds=row.seconds),
         *([_("{megabytes:.0f} MB at most").format(megabytes=row.peak_mb)] if row.peak_mb else []),
     ]
-    return ", ".join(part for part in parts if part)
+    return listed(*(part for part in parts if part))
 
 
 def _extension(extension: Extension) -> str:
     why = f" ({extension.why})" if extension.why else ""
-    return f"{_by(extension)}{extension.what}: {extension.until or _('withdrawn')}{why}"
+    until = extension.until or _("withdrawn")
+    return _by(extension, _("{place}: {what}").format(place=extension.what, what=until) + why)
 
 
-def _by(said: Extension | Decision) -> str:
-    return f"{said.made} {said.who}: ".replace(" : ", ": ")
+def _by(said: Extension | Decision | Remark, what: str) -> str:
+    return _("{place}: {what}").format(place=f"{said.made} {said.who}".rstrip(), what=what)
 
 
 def _decision(decision: Decision) -> str:
-    said = _by(decision)
     if decision.points is None:
-        return said + _("withdrawn ({why})").format(why=decision.why)
+        return _by(decision, _("withdrawn ({why})").format(why=decision.why))
     before = "-" if decision.before is None else f"{decision.before:g}"
-    return said + _("{points:g} instead of {before} ({why})").format(
-        points=decision.points, before=before, why=decision.why)  # fmt: skip
+    words = _("{points:g} instead of {before} ({why})")
+    return _by(decision, words.format(points=decision.points, before=before, why=decision.why))

@@ -14,9 +14,10 @@ from pathlib import Path
 from torchgrade import __version__
 from torchgrade.batch.gradebook.gradebook import Gradebook, now
 from torchgrade.batch.gradebook.ledger import Change
-from torchgrade.classes.anonymous import masked, pseudonyms
+from torchgrade.classes.anonymous import masked, masked_files, pseudonyms
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.course import Course
+from torchgrade.handin.naming import EXPORTS
 from torchgrade.i18n import speaking
 from torchgrade.marks import Row, Student, TaskInfo
 from torchgrade.model import Result
@@ -34,10 +35,11 @@ _DOCUMENTS = ("results.json", "mark.json", "gradescope.json", "junit.xml", "feed
 SHOWN: tuple[str, ...] = ("torch", "python", "machine")
 
 
-def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] = ()) -> Standing:
+def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change] | None = None) -> Standing:
     """Write all files below ``out``; returns what they say. Each file is complete or the old one.
 
-    Where the class is anonymous, only what goes back to a platform knows names.
+    Where the class is anonymous, only what goes back to a platform knows names. ``changed`` is what the last grading
+    changed, None where nothing was graded; what an earlier one left that holds no more is taken away.
     """
     named = standing(book, course)
     found = masked(named, pseudonyms(book))
@@ -54,44 +56,61 @@ def publish(book: Gradebook, course: Course, out: Path, changed: Sequence[Change
     if both := workbook(sheets):
         write(out / "grades.xlsx", both)
     write(out / "checks.csv", tables.checks_csv(students, found.every))
-    _exports(book, out, named, about)
-    write(out / "unmatched.csv", tables.unmatched_csv(book.unmatched()))
+    _write_exports(book, out, named, about)
+    write(out / "unmatched.csv", tables.unmatched_csv(sorted(masked_files(book).values())))
     if changed:
         shown_as = [replace(one, student=found.pseudonyms.get(one.student, one.student)) for one in changed]
         write(out / "changes.csv", changes_csv(shown_as))
+    elif changed is not None:
+        (out / "changes.csv").unlink(missing_ok=True)
     shown = {key: str(document[key]) for key in SHOWN if key in document}
     faults = [(task, reason) for task, _, _, reason in book.faults()[-200:]]
-    facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed))
+    facts = ClassFacts(course.title, now(), shown, links, faults, len(book.unmatched()), len(changed or ()))
     write(out / "report.html", class_report(students, found.rows, tasks, marks, facts, _tracks(course, tasks)))
     return found
 
 
-def _exports(book: Gradebook, out: Path, found: Standing, about: About) -> None:
-    """What goes back to the platforms: their own gradebooks with marks in them, and feedback in their folders."""
+def _write_exports(book: Gradebook, out: Path, found: Standing, about: About) -> None:
+    """Write what goes back to the platforms; of another platform nothing stays, which would hold marks of that time."""
+    exports = _exports(book, found, about)
+    for name in EXPORTS:
+        if content := exports.get(name):
+            write(out / name, content)
+        else:
+            (out / name).unlink(missing_ok=True)
+
+
+def _exports(book: Gradebook, found: Standing, about: About) -> dict[str, str | bytes]:
+    """The platforms' own gradebooks with marks in them, and feedback in their folders; empty where there is none."""
     students, tasks, marks = found.students, found.tasks, found.marks
     sheet = Sheet.from_kept(book.setting("sheet") or "")
     columns = columns_for(sheet, json.loads(book.setting("columns") or "[]"), tasks)
+    made: dict[str, str | bytes] = {}
     if sheet and sheet.kind == BLACKBOARD:
-        write(out / "blackboard.csv", platforms.blackboard_csv(students, marks, columns, sheet))
+        made["blackboard.csv"] = platforms.blackboard_csv(students, marks, columns, sheet)
         columns = columns_for(None, [], tasks)
     if sheet and sheet.kind == MOODLE:
-        write(out / "moodle_worksheet.csv", platforms.moodle_worksheet(students, marks, sheet))
-    write(out / "canvas.csv", platforms.canvas_csv(students, marks, columns, sheet))
-    write(out / "moodle.csv", platforms.moodle_csv(students, tasks, marks))
-    _feedback_zip(out / "moodle_feedback.zip", found, about, {s.key: moodle_folder(s) for s in students})
+        made["moodle_worksheet.csv"] = platforms.moodle_worksheet(students, marks, sheet)
+    made["canvas.csv"] = platforms.canvas_csv(students, marks, columns, sheet)
+    made["moodle.csv"] = platforms.moodle_csv(students, tasks, marks)
+    made["moodle_feedback.zip"] = _feedback_zip(found, about, {s.key: moodle_folder(s) for s in students})
     if book.setting("layout") == "Gradescope":
         known = {s.email: _gradescope(found, s, about) for s in students if s.email}
-        write(out / "gradescope.zip", platforms.gradescope_zip(known))
+        made["gradescope.zip"] = platforms.gradescope_zip(known)
     if book.setting("layout") == "ILIAS":
         folders = ilias_folders(
             [*(handin.label for handin in book.handins()), *(left.origin for left in book.unmatched())]
         )
         mine = {key: folders[login] for login, keys in book.read_as().items() if login in folders for key in keys}
-        _feedback_zip(out / "ilias_feedback.zip", found, about, {key: f"multi_feedback/{mine[key]}" for key in mine})
+        made["ilias_feedback.zip"] = _feedback_zip(found, about, {key: f"multi_feedback/{mine[key]}" for key in mine})
+    return made
 
 
-def _feedback_zip(place: Path, found: Standing, about: About, folders: Mapping[str, str]) -> None:
-    """The feedback pages in the folders by which a platform knows people: key -> folder, blank for nobody."""
+def _feedback_zip(found: Standing, about: About, folders: Mapping[str, str]) -> bytes:
+    """The feedback pages in the folders by which a platform knows people: key -> folder, blank for nobody.
+
+    Empty where there is nobody.
+    """
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for student in found.students:
@@ -102,8 +121,7 @@ def _feedback_zip(place: Path, found: Standing, about: About, folders: Mapping[s
                 info = zipfile.ZipInfo(f"{folder}/feedback.html")
                 archive.writestr(info, page.encode("utf-8", "replace"), zipfile.ZIP_DEFLATED)
         empty = not archive.namelist()
-    if not empty:
-        write(place, target.getvalue())
+    return b"" if empty else target.getvalue()
 
 
 def _of_student(

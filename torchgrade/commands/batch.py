@@ -20,7 +20,7 @@ from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
 from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
 from torchgrade.batch.run import BatchSummary, Submissions, grade_class, listed_before, read_in, take_in, task_plans
-from torchgrade.classes.anonymous import pseudonyms, set_anonymous
+from torchgrade.classes.anonymous import hidden, pseudonyms, set_anonymous
 from torchgrade.classes.publish import publish
 from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
@@ -29,6 +29,8 @@ from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
+from torchgrade.handin.kinds import split_suffix
+from torchgrade.handin.naming import OUTPUTS
 from torchgrade.hardware import cores, devices, need_open_files
 from torchgrade.i18n import translate as _
 from torchgrade.i18n import translate_built
@@ -42,10 +44,6 @@ from torchgrade.platform_sheet import Sheet, columns_for
 from torchgrade.report.escape import plain
 
 GRADEBOOK = "gradebook.sqlite"
-_WRITTEN = (
-    "report.html", "grades.csv", "grades.xlsx", "sums.csv", "checks.csv", "changes.csv", "unmatched.csv", "canvas.csv",
-    "moodle.csv", "moodle_worksheet.csv", "moodle_feedback.zip", "blackboard.csv", "ilias_feedback.zip", "students/",
-)  # fmt: skip
 _SHOWN = 40  # lines of a table that a screen bears
 
 
@@ -60,7 +58,8 @@ def batch(options: argparse.Namespace, course: Course) -> int:
                 intake = read_in(
                     _submissions(options, course, asked, listed, openers), known, lambda name, content: None
                 )
-        show(intake, most=None)
+            names = {} if known is None or options.anonymous is False else pseudonyms(known, _keys(intake))
+        show(intake, names, most=None)
         return int(ExitCode.PASSED)
     with new_gradebook(options.out) as book:
         asked = _asked(options, course, book)
@@ -70,10 +69,12 @@ def batch(options: argparse.Namespace, course: Course) -> int:
             submissions = _submissions(options, course, asked, listed, openers)
             intake, followed = take_in(book, submissions, lambda intake: options.yes or not intake.doubts)
         if intake.doubts and not options.yes:
-            show(intake, most=_SHOWN)
+            show(intake, pseudonyms(book, _keys(intake)), most=_SHOWN)
             say(_("nothing is graded yet: mend what is named above, or go on as it is with --yes; --plan shows all"))
             return int(ExitCode.USAGE)
-        tell_intake(intake, followed)
+        if options.anonymous is not None:
+            set_anonymous(book, options.anonymous)
+        tell_intake(book, intake, followed)
         return grade(book, course, asked, options)
 
 
@@ -139,21 +140,30 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
                     folder.rmdir()
 
 
-def tell_intake(intake: Intake, followed: Mapping[str, str]) -> None:
+def _keys(intake: Intake) -> list[str]:
+    return [student.key for student in intake.students]
+
+
+def tell_intake(book: Gradebook, intake: Intake, followed: Mapping[str, str]) -> None:
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} files listed in unmatched.csv").format(
-        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        layout=_(intake.layout), students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
     if teams := {student.team for student in intake.students} - {""}:
         say(_("teams: {teams}; what one member handed in is everybody's").format(teams=len(teams)))
+    names = pseudonyms(book, followed)
     for former, present in followed.items():
-        say(_("{former} is {present} now; decisions follow").format(former=former, present=present))
+        words = _("{former} is {present} now; decisions follow")
+        say(words.format(former=names.get(former, former), present=names.get(present, present)))
     for doubt in intake.doubts:
         say(_("to be looked at: {doubt}").format(doubt=translate_built(doubt)))
 
 
-def show(intake: Intake, most: int | None) -> None:
-    """The table file, person, task, and what is in doubt about it."""
-    lines = table(intake)
+def show(intake: Intake, names: Mapping[str, str], most: int | None) -> None:
+    """The table file, person, task, and what is in doubt about it; under the pseudonyms ``names``, if any."""
+    people = {student.key: student for student in intake.students}
+    lines = [_shown(line, people.get(line.person), names.get(line.person, "")) for line in table(intake)]
+    if names:  # no longer in the order of the names
+        lines.sort(key=lambda line: line.person)
     head = PlanLine(_("file"), _("person"), _("task"), "")
     widths = [max(cell_len(plain(line[i], lines=False)) for line in (head, *lines)) for i in range(3)]
     widths = [min(width, limit) for width, limit in zip(widths, (60, 30, 32), strict=True)]
@@ -163,10 +173,17 @@ def show(intake: Intake, most: int | None) -> None:
     if most is not None and len(lines) > most:
         say(_("… and {count} more lines").format(count=len(lines) - most))
     say(_("{layout}: {students} students, {handins} hand-ins, {unmatched} other files").format(
-        layout=intake.layout, students=len(intake.students), handins=len(intake.handins),
+        layout=_(intake.layout), students=len(intake.students), handins=len(intake.handins),
         unmatched=len(intake.unmatched)))  # fmt: skip
     for doubt in intake.doubts:
         say(_("in doubt: {doubt}").format(doubt=translate_built(doubt)))
+
+
+def _shown(line: PlanLine, student: Student | None, name: str) -> PlanLine:
+    """The line for people; under a pseudonym nothing of the file but its kind."""
+    if student is None or not name:
+        return line._replace(person=student.called if student else line.person)
+    return PlanLine(f"…{split_suffix(line.file)[1]}", name, line.task, hidden(line.note, student, name, line.file))
 
 
 def regrade(options: argparse.Namespace, course: Course) -> int:
@@ -282,7 +299,7 @@ def _tell(graded: BatchSummary, rows: Sequence[Row], names: Mapping[str, str], o
         if row.status == "broken":
             say(_("our own fault: {student} {task}: {reason}").format(
                 student=names[row.student], task=row.task, reason=translate_built(row.reason)))  # fmt: skip
-    written = [name for name in _WRITTEN if (out / name).exists() and (graded.changes or name != "changes.csv")]
+    written = [name for name in (*OUTPUTS, "students/") if (out / name).exists()]
     say(_("written to {out}: {files}").format(out=out, files=", ".join(written)))
 
 

@@ -96,6 +96,7 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], l
     sheets.add_argument("--read", type=Path, metavar="FILE", help=_("take what a sheet says; a blank changes nothing"))
     mark.add_argument("--task", action="append", dest="tasks", metavar="TASK", help=_("in the sheet; repeatable"))
     mark.add_argument("--plan", action="store_true", help=_("show what would be new, and end"))
+    mark.add_argument("--yes", action="store_true", help=_("replace different marks within a group"))
     mark.add_argument("--checks", action="store_true", help=_("in the sheet: also checks that cost points"))
     _add_out(mark)
     mark.set_defaults(run=lazy("torchgrade.commands.marking", "mark"))

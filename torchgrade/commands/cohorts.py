@@ -15,7 +15,8 @@ from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.marks import TEST_STUDENT, Row
 from torchgrade.model import ExitCode
-from torchgrade.report.cohorts_page import check_rates, cohorts_csv, cohorts_html
+from torchgrade.report.cohorts_page import check_rates, cohorts_csv, cohorts_html, task_shares
+from torchgrade.report.statistics import once
 from torchgrade.submission import shown
 
 
@@ -29,19 +30,18 @@ def cohorts(options: argparse.Namespace, course: Course) -> int:
             raise UsageError(
                 _("{folder} has one section only; a roster with a column `section` makes more").format(folder=only)
             )
+        works = {name: once(rows, _teams(found)) for name, rows in compared.items()}
     else:
         compared = {name: _rows(found) for name, found in classes.items()}
+        works = {name: once(rows, _teams(classes[name])) for name, rows in compared.items()}
     asked = {task.task: task for found in classes.values() for task in found.tasks}
     try_folder(options.out, "--out")
     tasks = [asked[task.stem] for task in course.tasks if task.stem in asked]
-    write(options.out / "cohorts.html", cohorts_html(course.title, compared, tasks))
-    write(options.out / "cohorts.csv", cohorts_csv(compared))
-    apart = sum(check.apart for check in check_rates(compared))
-    say(
-        _("{names}: {apart} checks are further apart than chance explains").format(
-            names=", ".join(compared), apart=apart
-        )
-    )
+    names, checks = list(compared), check_rates(works)
+    write(options.out / "cohorts.html", cohorts_html(course.title, names, task_shares(compared, tasks), checks))
+    write(options.out / "cohorts.csv", cohorts_csv(names, checks))
+    apart = sum(check.apart for check in checks)
+    say(_("{names}: {apart} checks are further apart than chance explains").format(names=", ".join(names), apart=apart))
     say(_("written to {out}: {files}").format(out=options.out, files="cohorts.html, cohorts.csv"))
     return int(ExitCode.PASSED)
 
@@ -54,6 +54,10 @@ def _standing(course: Course, folder: Path) -> Standing:
 def _rows(found: Standing) -> list[Row]:
     real = {student.key for student in found.students if TEST_STUDENT not in student.ids}
     return [row for row in found.rows if row.student in real]
+
+
+def _teams(found: Standing) -> dict[str, str]:
+    return {student.key: student.team for student in found.students}
 
 
 def _by_section(found: Standing) -> dict[str, list[Row]]:

@@ -16,7 +16,7 @@ from rich.text import Text
 from torchgrade.commands.grade import run_options
 from torchgrade.commands.study import is_complete, subjects_of
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.sealed import unseal
+from torchgrade.course_tools.sealed import is_sealed, unseal
 from torchgrade.course_tools.variants import solution_text
 from torchgrade.errors import UsageError
 from torchgrade.grading.events import Graded, Traced
@@ -98,6 +98,11 @@ def show_comparison(
         console.print(Text(_("other ways to write it, in {place}").format(place=where), style="bold"))
         for file, idea in ideas.items():
             console.print(f"  {file}  {idea}", soft_wrap=True)
+
+
+def has_reference(task: Task) -> bool:
+    """Whether there is one to compare with, be it sealed."""
+    return task.solution.is_file() or is_sealed(task)
 
 
 def _ideas(task: Task) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchgrade import __version__
+from torchgrade.commands.machine import doctor_lines
 from torchgrade.course import Course
 from torchgrade.course_tools.release import localise, release
 from torchgrade.errors import UsageError
@@ -81,7 +82,7 @@ def init(options: argparse.Namespace, _course: object) -> int:
     if not options.quiet:
         from torchgrade.course_tools import doctor
 
-        print("\n".join(doctor.lines(doctor.doctor(None, "cpu", "auto", course))))
+        print("\n".join(doctor_lines(doctor.doctor(None, "cpu", "auto", course))))
     print(_("next: cd {folder}, then python grade.py watch").format(folder=target))
     return int(ExitCode.PASSED)
 

@@ -75,7 +75,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             len(known),
             subjects=subjects_of(tasks[0]) if len(tasks) == 1 else {},
             notes=[
-                *(_("picture  {path}").format(path=path) for path in (gallery.files if gallery is not None else ())),
+                *(gallery.notes() if gallery is not None else ()),
                 *hidden_notes(course, tasks),
                 *([_("python grade.py watch grades whenever you save")] if not options.tasks and _typed_at() else []),
             ],
@@ -116,6 +116,11 @@ class Gallery:
         draw(picture, task.manifest.title, path, read_bands(task.folder / "curves.json").get(picture["name"], {}))
         if path not in self.files:
             self.files.append(path)
+
+    def notes(self) -> list[str]:
+        """What was drawn, a line each."""
+        drawn = [_("picture  {path}").format(path=path) for path in self.files]
+        return drawn or [_("there was nothing to draw")]
 
 
 def _typed_at() -> bool:

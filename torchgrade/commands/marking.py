@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from torchgrade.classes.marking_sheet import COLUMNS, NONE, HandedIn, Markable, 
 from torchgrade.classes.publish import publish, write
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, say
-from torchgrade.commands.people import People, tell, user
+from torchgrade.commands.people import People, read_points, tell, user
 from torchgrade.course import Course, Task
 from torchgrade.errors import TorchGradeError, UnknownTask, UsageError
 from torchgrade.i18n import plural, translate_built
@@ -36,13 +36,17 @@ EXTENSION = ("student", "what", "until", "why")
 
 @dataclass(frozen=True)
 class Marking:
-    """What is to be given and said: blank points and a comment of None leave what is there."""
+    """What is to be given and said: blank points and a comment of None leave what is there.
+
+    ``meant`` are those of the students who were named one by one, not as part of a group of equal answers.
+    """
 
     students: tuple[str, ...]
     task: Task | None
     part: Markable
     points: str
     comment: str | None
+    meant: tuple[str, ...] = ()
 
 
 class HandMark(NamedTuple):
@@ -64,6 +68,7 @@ class _Desk:
         self.people = People.of(book)
         self.remarks = book.remarks()
         self.overrides = _overrides(self.found)
+        self.lost: list[HandMark] = []  # what a mark for a group takes from some of it, whose marks were their own
         self._parts: dict[str, dict[str, Markable]] = {}
 
     def rows(self, task: Task) -> list[Row]:
@@ -82,16 +87,28 @@ class _Desk:
             self._parts[task.stem] = parts(task, self.rows(task))
         return task, part_named(part, self._parts[task.stem])
 
+    def held(self, entry: Marking, student: str) -> HandMark:
+        """What the student has at this part, after the entries before."""
+        stem, part = entry.task.stem if entry.task else "", entry.part.name
+        remark = self.remarks.get((student, stem), {}).get(part) or Remark(part, None, "", "", "")
+        points = self.overrides.get((student, stem)) if entry.task and not part else remark.points
+        return HandMark(student, stem, part, points, remark.comment)
+
     def changes(self, entry: Marking) -> list[HandMark]:
         """What the entry changes, after the entries before it."""
-        stem, part, changes = entry.task.stem if entry.task else "", entry.part.name, []
-        for student in entry.students:
-            held = self.remarks.get((student, stem), {}).get(part) or Remark(part, None, "", "", "")
-            before = held.points
-            if entry.task and not part:
-                before = self.overrides.get((student, stem))
-            points = before if not entry.points else None if entry.points == NONE else _number(entry.points)
+        changes = []
+        every = [self.held(entry, student) for student in entry.students]
+        points_differ = len({held.points for held in every}) > 1
+        comments_differ = len({held.comment for held in every}) > 1
+        for held in every:
+            student, stem, part, before, _comment = held
+            points = before if not entry.points else None if entry.points == NONE else read_points(entry.points)
             comment = held.comment if entry.comment is None else " ".join(entry.comment.split())
+            lost = (points_differ and before is not None and points != before) or (
+                comments_differ and held.comment and comment != held.comment
+            )
+            if lost and student not in entry.meant:
+                self.lost.append(held)
             if (points, comment) != (before, held.comment):
                 changes.append(HandMark(student, stem, part, points, comment))
                 mine = self.remarks.setdefault((student, stem), {})
@@ -129,11 +146,19 @@ def mark(options: argparse.Namespace, course: Course) -> int:
             return _write_sheet(desk, options)
         entries = _read_sheet(desk, options.read) if options.read else [_said(desk, options)]
         changed = [change for entry in entries for change in desk.changes(entry)]
+        names = desk.shown.pseudonyms
+        if desk.lost and not options.yes:
+            for lost in desk.lost[:_SHOWN]:
+                say(_("would be replaced: {mark}").format(mark=_told(lost, names)))
         if options.plan:
             for change in changed[:_SHOWN]:
-                say(_told(change))
+                say(_told(change, names))
             say(_("these would be new: {count}; nothing is kept").format(count=len(changed)))
             return int(ExitCode.PASSED)
+        if desk.lost and not options.yes:
+            words = _("students with equal answers have different marks or comments already, named above; nothing is "
+                      "kept: mark them one by one, or replace what they have with --yes")  # fmt: skip
+            raise UsageError(words)
         desk.keep(changed)
         found = publish(book, course, options.out)
         students = list(dict.fromkeys(change.student for change in changed))
@@ -145,9 +170,10 @@ def mark(options: argparse.Namespace, course: Course) -> int:
     return int(ExitCode.PASSED)
 
 
-def _told(change: HandMark) -> str:
-    points = "" if change.points is None else f" {change.points:g}"
-    return f"{change.student} {change.task or WHOLE} {change.part}{points} {change.comment}"
+def _told(change: HandMark, names: Mapping[str, str]) -> str:
+    points = "" if change.points is None else f"{change.points:g}"
+    student = names.get(change.student, change.student)
+    return " ".join(filter(None, (student, change.task or WHOLE, change.part, points, change.comment)))
 
 
 def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
@@ -157,7 +183,7 @@ def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
     if options.points is None and options.comment is None:
         raise UsageError(_("give --points, --comment or both"))
     task, part = desk.part(options.task, options.part or "")
-    students = desk.people.named(options.student)
+    students = meant = desk.people.named(options.student)
     if options.alike:
         if task is None:
             raise UsageError(_("--alike compares the answers to one task"))
@@ -166,7 +192,7 @@ def _said(desk: _Desk, options: argparse.Namespace) -> Marking:
         wanted = {keys[student] for student in students}
         students = [student for student, key in keys.items() if key in wanted]
         say(_("alike: {students}").format(students=", ".join(desk.shown.pseudonyms.get(key, key) for key in students)))
-    return _checked(Marking(tuple(students), task, part, options.points or "", options.comment))
+    return _checked(Marking(tuple(students), task, part, options.points or "", options.comment, tuple(meant)))
 
 
 def _checked(entry: Marking) -> Marking:
@@ -175,16 +201,9 @@ def _checked(entry: Marking) -> Marking:
         if most is None:
             raise UsageError(_("{part} takes a comment; points belong to a task, or to the items of a rubric").format(
                 part=entry.part.title))  # fmt: skip
-        if not 0 <= _number(entry.points) <= most:
+        if not 0 <= read_points(entry.points) <= most:
             raise UsageError(_("points lie between 0 and {most:g}").format(most=most))
     return entry
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        raise UsageError(_("points are a number or `none`, not {text!r}").format(text=text)) from None
 
 
 # mark --write, mark --read

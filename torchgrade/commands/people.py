@@ -12,7 +12,7 @@ from pathlib import Path
 from torchgrade.batch.gradebook.gradebook import Gradebook
 from torchgrade.batch.intake.roster import one_student
 from torchgrade.batch.run import Submissions, take_in
-from torchgrade.classes.anonymous import pseudonyms
+from torchgrade.classes.anonymous import masked_files, pseudonyms
 from torchgrade.classes.publish import publish
 from torchgrade.classes.standing import Standing, standing
 from torchgrade.commands.batch import existing_gradebook, grade, isolation, say, tell_intake
@@ -42,8 +42,8 @@ def tell(found: Standing, students: Sequence[str], task: Task | None = None) -> 
     for student in [found.pseudonyms.get(student, student) for student in students]:
         mark = found.marks[student]
         if task is not None:
-            say(f"{student} {task.stem}: {line_words(mark.line(task.stem))}")
-        say(f"{student}: {total_words(mark)}")
+            say(_("{place}: {what}").format(place=f"{student} {task.stem}", what=line_words(mark.line(task.stem))))
+        say(_("{place}: {what}").format(place=student, what=total_words(mark)))
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,16 @@ def rows_of(book: Gradebook, course: Course, said: str, task: Task) -> list[Row]
     return found
 
 
-def _points(text: str, most: float) -> float:
+def read_points(text: str) -> float:
+    """Points as people write them, with a point or a comma."""
     try:
-        points = float(text)
+        return float(text.replace(",", "."))
     except ValueError:
         raise UsageError(_("points are a number or `none`, not {text!r}").format(text=text)) from None
+
+
+def _points(text: str, most: float) -> float:
+    points = read_points(text)
     if not 0 <= points <= most:
         raise UsageError(_("points lie between 0 and {most:g}").format(most=most))
     return points
@@ -102,9 +107,9 @@ def assign(options: argparse.Namespace, course: Course) -> int:
         asked = [one for one in course.tasks if one.stem in {info.task for info in book.tasks()}]
         if task not in asked:
             raise UsageError(_("{task} is not in the gradebook").format(task=task.stem))
-        _demand_file(book, options.file)
+        file = _file(book, options.file)
         student = _somebody(book, options.student)
-        book.give(options.file, student, task.stem, who=user())
+        book.give(file, student, task.stem, who=user())
         place = Path(book.setting("submissions", "") or "")
         if not place.exists():
             say(_("kept; it counts from the next `batch`, for {place} is not there").format(place=place))
@@ -113,18 +118,26 @@ def assign(options: argparse.Namespace, course: Course) -> int:
         with Openers(isolation(options), course.secret) as openers:
             submissions = Submissions(place, course, asked, openers, (), pattern, attempt)
             intake, followed = take_in(book, submissions)
-        say(_("{file} is {student}'s for {task}").format(file=options.file, student=student.key, task=task.stem))
-        tell_intake(intake, followed)
+        names = pseudonyms(book, [student.key])
+        shown = names.get(student.key, student.key)
+        say(_("{file} is {student}'s for {task}").format(file=options.file, student=shown, task=task.stem))
+        tell_intake(book, intake, followed)
         return grade(book, course, asked, options)
 
 
-def _demand_file(book: Gradebook, file: str) -> None:
-    """Raises UsageError naming the near ones when the last reading has no such file."""
-    files = {entry.origin for entry in book.unmatched()} | {handin.label for handin in book.handins()}
-    if file not in files:
-        near = difflib.get_close_matches(file, files, n=3, cutoff=0.4)
-        meant = _("; is it {names}?").format(names=_(" or ").join(near)) if near else ""
-        raise UsageError(_("no file {file!r} was read; unmatched.csv spells them").format(file=file) + meant)
+def _file(book: Gradebook, said: str) -> str:
+    """The path that is meant; UsageError names the near ones where the last reading has no such file."""
+    left = {entry.origin: path for path, entry in masked_files(book).items()}
+    files = {
+        **{handin.label: handin.label for handin in book.handins()},
+        **{path: path for path in left.values()},
+        **left,
+    }
+    if said in files:
+        return files[said]
+    near = difflib.get_close_matches(said, left if pseudonyms(book) else files, n=3, cutoff=0.4)
+    meant = _("; is it {names}?").format(names=_(" or ").join(near)) if near else ""
+    raise UsageError(_("no file {file!r} was read; unmatched.csv spells them").format(file=said) + meant)
 
 
 def _somebody(book: Gradebook, said: str) -> Student:
@@ -141,10 +154,16 @@ def merge(options: argparse.Namespace, course: Course) -> int:
         one, other = (People.of(book).one(said) for said in (options.student, options.into))
         if one.key == other.key:
             raise UsageError(_("{student} is one entry already").format(student=one.key))
+        names = pseudonyms(book)
         book.merge(one.key, other.key, who=user())
         publish(book, course, options.out)
-        say(_("{student} is {into} now; hand-ins and decisions follow").format(student=one.key, into=other.key))
+        _say_follows(names, one.key, other.key)
     return int(ExitCode.PASSED)
+
+
+def _say_follows(names: Mapping[str, str], one: str, into: str) -> None:
+    words = _("{student} is {into} now; hand-ins and decisions follow")
+    say(words.format(student=names.get(one, one), into=names.get(into, into)))
 
 
 def rename(options: argparse.Namespace, course: Course) -> int:
@@ -155,9 +174,10 @@ def rename(options: argparse.Namespace, course: Course) -> int:
         name = student.name if options.name is None else options.name
         if key == student.key and name == student.name:
             raise UsageError(_("give a new id, or --name"))
+        names = pseudonyms(book, [key])
         book.rename(student, replace(student, key=key, id=key, name=name), who=user())
         publish(book, course, options.out)
-        say(_("{student} is {into} now; hand-ins and decisions follow").format(student=student.key, into=key))
+        _say_follows(names, student.key, key)
     return int(ExitCode.PASSED)
 
 
@@ -165,7 +185,8 @@ def remove(options: argparse.Namespace, course: Course) -> int:
     """Take somebody out of the class; the gradebook keeps the history."""
     with Gradebook(existing_gradebook(options.out), writer=True) as book:
         student = People.of(book).one(options.student)
+        shown = pseudonyms(book).get(student.key, student.key)
         book.remove(student.key, who=user())
         publish(book, course, options.out)
-        say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=student.key))
+        say(_("{student} is out of the class; the gradebook keeps what was graded").format(student=shown))
     return int(ExitCode.PASSED)

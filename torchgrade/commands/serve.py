@@ -36,6 +36,8 @@ def serve(options: argparse.Namespace, course: Course) -> int:
             if answers.left:
                 break
             _take(line, grader, answers)
+        if answers.left:
+            grader.stop()
     return int(ExitCode.PASSED)
 
 
@@ -84,10 +86,13 @@ def _take(line: bytes | None, grader: Grader, answers: Answers) -> None:
     except (ValueError, RecursionError, TorchGradeError) as error:
         answers.write({"id": number, "error": str(error)[:500]})
         return
-    future.add_done_callback(partial(_answer, number, answers))
+    future.add_done_callback(partial(_answer, number, grader, answers))
 
 
-def _answer(number: Any, answers: Answers, future: Future[TaskGrade]) -> None:
+def _answer(number: Any, grader: Grader, answers: Answers, future: Future[TaskGrade]) -> None:
+    if answers.left:
+        grader.stop()
+        return
     error = future.exception()
     if error is not None:
         answers.write({"id": number, "error": f"{type(error).__name__}: {error}"[:500]})

@@ -10,7 +10,6 @@ import contextlib
 import os
 import platform
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -59,20 +58,6 @@ def doctor(
         except Exception as error:
             rows.append(Diagnosis(section.__name__, f"{type(error).__name__}: {error}", False, _("please report this")))
     return rows
-
-
-def lines(rows: list[Diagnosis]) -> list[str]:
-    """The rows as text: a mark, the name, what was found; the advice below it."""
-    width = max(len(row.name) for row in rows)
-    marks = {None: " ", True: "+", False: "!"}
-    text = []
-    for row in rows:
-        text.append(f"{marks[row.well]} {row.name:<{width}}  {row.found}")
-        if row.advice:
-            text += textwrap.wrap(
-                row.advice, 100, initial_indent=" " * (width + 4), subsequent_indent=" " * (width + 4)
-            )
-    return text
 
 
 def exit_code(rows: list[Diagnosis]) -> int:

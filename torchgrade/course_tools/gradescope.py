@@ -10,6 +10,7 @@ from pathlib import Path
 from torchgrade.course import Course, Task
 from torchgrade.errors import UsageError
 from torchgrade.grading.seeds import secret
+from torchgrade.i18n import translate as _
 
 NAME = "autograder.zip"
 _SETUP = """\
@@ -44,7 +45,7 @@ _LEFT_OUT = {"__pycache__", ".torchgrade", "edition", "mutants.yaml", "alternati
 def write_autograder(course: Course, tasks: Sequence[Task], folder: Path) -> Path:
     """Write ``autograder.zip`` into a new or empty folder. It draws the inputs from a secret seed of its own."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not empty; name a new folder")
+        raise UsageError(_("{folder} is not empty; name a new folder").format(folder=folder))
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"tasks": [task.stem for task in tasks], "seed": secret()}
     with zipfile.ZipFile(folder / NAME, "w", zipfile.ZIP_DEFLATED) as archive:

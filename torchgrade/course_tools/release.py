@@ -59,9 +59,9 @@ def release(course: Course, target: Path, *, engine: bool = True, sealed: bool =
     has passed the task.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is not empty; name a new folder")
+        raise UsageError(_("{folder} is not empty; name a new folder").format(folder=target))
     if target.resolve().is_relative_to(course.root.resolve() / "torchgrade"):
-        raise UsageError(f"{target} lies inside the engine")
+        raise UsageError(_("{folder} lies inside the engine; name another one").format(folder=target))
     target.mkdir(parents=True, exist_ok=True)
     package = Path(__file__).parents[1]
     if engine:

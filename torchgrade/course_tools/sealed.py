@@ -35,6 +35,10 @@ def seal(task: Task, checks: Iterable[str], target: Path) -> None:
     target.write_text(json.dumps({"schema": SCHEMA, "salt": salt, "token": token}) + "\n", encoding="utf-8")
 
 
+def is_sealed(task: Task) -> bool:
+    return (task.folder / NAME).is_file()
+
+
 def unseal(task: Task, grade: TaskGrade | None) -> int | None:
     """Put the solution and the alternatives where they lie in an instructor's course; returns the number of files.
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from torchgrade.course import Task
-from torchgrade.errors import CourseError
+from torchgrade.errors import CourseError, not_yaml
 
 KEYS = {"mistake", "replace", "append", "fails", "likely", "status", "sabotage", "price"}
 
@@ -64,7 +64,7 @@ def read_entries(task: Task, name: str) -> dict[str, Any]:
     try:
         entries = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
     except yaml.YAMLError as error:
-        raise CourseError(f"{task.stem}/{name} is not YAML: {error}") from None
+        raise not_yaml(f"{task.stem}/{name}", error) from None
     if not isinstance(entries, dict):
         raise CourseError(f"{task.stem}/{name} maps names to entries")
     return entries

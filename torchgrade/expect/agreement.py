@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -146,7 +146,7 @@ class _Trial:
             if change is not None:
                 wanted = _("{name} as it was: {value}").format(name=name, value=change.expected)
                 got = _("{value} after the call").format(value=change.got)
-                return Difference(wanted, got, _("an argument is changed in place"))
+                return replace(change, expected=wanted, got=got, size=_("an argument is changed in place"))
         return found
 
     def _paired(self, call: Any, after: Any) -> list[tuple[str, tuple[Any, Any]]]:

@@ -166,4 +166,5 @@ def fail(
         likely=sentence,
         message=difference.size,
         table=side_by_side(*difference.values) if difference.values is not None else "",
+        values=difference.values,
     )

@@ -12,12 +12,15 @@ WIDEST = 60  # characters, so that it stands beside a label on 80 columns
 DIGITS = 4
 
 
-def side_by_side(expected: torch.Tensor, got: torch.Tensor, wrong: torch.Tensor) -> str:
-    """Both matrices in lines, those values of ``got`` marked that are ``wrong``; blank where it would not be small.
+def side_by_side(expected: torch.Tensor, got: torch.Tensor, wrong: torch.Tensor | None) -> str:
+    """Both matrices in lines, those values of ``got`` marked that are ``wrong``; blank where it would not be small, and
+    where the shapes differ.
 
     Where they are too wide to stand beside each other, one stands below the other.
     """
-    if expected.ndim != 2 or expected.numel() < 2 or max(expected.shape) > LARGEST or expected.is_complex():
+    if wrong is None or expected.ndim != 2 or expected.is_complex():
+        return ""
+    if expected.numel() < 2 or max(expected.shape) > LARGEST:
         return ""
     left = _lines(expected, torch.zeros_like(wrong), _("expected"))
     right = _lines(got, wrong, _("got (* differs)"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +51,8 @@ class Tolerance:
         return self.of(expected.dtype)
 
 
+Values = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+
 PIECE = 1 << 15  # values that are compared at once: what fits into a processor's cache
 EXACT = Tolerance(0.0, 0.0)
 
@@ -58,27 +61,29 @@ EXACT = Tolerance(0.0, 0.0)
 class Difference:
     """What an expectation says when it fails. ``size`` tells how wrong, and no value.
 
-    ``values``: of tensors what was expected, what came, and where it is wrong.
+    ``values``: of tensors what was expected, what came, and where it is wrong; None there when the shapes differ.
     """
 
     expected: str
     got: str
     size: str = ""
-    values: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = field(default=None, compare=False, repr=False)
+    values: Values | None = field(default=None, compare=False, repr=False)
 
     def inside(self, path: str) -> Difference:
         """The same difference, named by its place in a list or a dict."""
         at = _("{place}: {what}")
-        return Difference(at.format(place=path, what=self.expected), at.format(place=path, what=self.got), self.size)
+        expected, got = (at.format(place=path, what=what) for what in (self.expected, self.got))
+        return replace(self, expected=expected, got=got)
 
 
 def tensor_difference(got: Any, expected: torch.Tensor, tolerance: Tolerance) -> Difference | None:
     """None when ``got`` is a tensor of the same shape, dtype and device with the same values."""
     if not isinstance(got, torch.Tensor):
         return wrong_kind(got, describe(expected), _("not a tensor"))
-    if got.shape != expected.shape or got.dtype != expected.dtype:
-        size = _("the dtype is another") if got.shape == expected.shape else _("the shape is another")
-        return Difference(describe(expected), describe(got), size)
+    if got.shape != expected.shape:
+        return Difference(describe(expected), describe(got), _("the shape is another"), (expected, got, None))
+    if got.dtype != expected.dtype:
+        return Difference(describe(expected), describe(got), _("the dtype is another"))
     if not _same_device(got.device, expected.device):
         return Difference(
             _("a tensor on {device}").format(device=expected.device),
@@ -98,9 +103,13 @@ def array_difference(got: Any, expected: np.ndarray[Any, Any], tolerance: Tolera
     """None when ``got`` is an array of the same shape and dtype with the same values."""
     if not isinstance(got, np.ndarray):
         return wrong_kind(got, describe(expected), _("not a numpy array"))
-    if got.shape != expected.shape or got.dtype != expected.dtype:
-        size = _("the dtype is another") if got.shape == expected.shape else _("the shape is another")
-        return Difference(describe(expected), describe(got), size)
+    if got.shape != expected.shape:
+        values: Values | None = None
+        with contextlib.suppress(TypeError):  # what torch does not know
+            values = _as_tensor(expected), _as_tensor(got), None
+        return Difference(describe(expected), describe(got), _("the shape is another"), values)
+    if got.dtype != expected.dtype:
+        return Difference(describe(expected), describe(got), _("the dtype is another"))
     if expected.dtype.kind in "biufc":
         try:
             return value_difference(_as_tensor(got), _as_tensor(expected), tolerance)

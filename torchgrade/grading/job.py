@@ -58,6 +58,7 @@ class Job:
     tracing: str = ""  # a function of the source: what it says is told after each check
     first_failure: bool = False  # stop there: whether something fails is all that is asked
     watched: bool = True  # tell which check begins, for somebody who follows
+    again: bool = False  # it will be graded once more when it has changed: a worker is started ahead for that
     language: str = ""  # of what is told; blank for that of the process
     memory_mb: float = 0.0  # that its submission may take, for who decides what runs side by side
 

@@ -107,6 +107,8 @@ class GradingPlugin:
             notes = dict.fromkeys(note for sandbox in sandboxes.values() for note in sandbox.notes)
             peak_mb = round(max(sandbox.peak_mb for sandbox in sandboxes.values()), 1)
             self.emit(Graded(job.id, replace(grade, peak_mb=peak_mb, notes=tuple(notes))))
+            for sandbox in sandboxes.values() if job.again else ():
+                sandbox.start_ahead()
         return True
 
     @pytest.hookimpl(tryfirst=True)

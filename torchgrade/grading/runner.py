@@ -18,11 +18,12 @@ import torchgrade
 from torchgrade import expect
 from torchgrade.authoring import CheckSpec
 from torchgrade.course import Task
-from torchgrade.errors import EngineFault, OutOfMemory, TimedOut, Unavailable, WorkerDied
+from torchgrade.errors import EngineFault, Mismatch, OutOfMemory, TimedOut, Unavailable, WorkerDied
 from torchgrade.expect.describe import call_text
 from torchgrade.grading.alone import Machine, reruns
 from torchgrade.grading.calibration import Calibration
-from torchgrade.grading.events import Event, Met, Recorded, Traced
+from torchgrade.grading.compared import compared
+from torchgrade.grading.events import Event, Met, PictureShown, Recorded, Traced
 from torchgrade.grading.gates import Record
 from torchgrade.grading.job import Job
 from torchgrade.grading.outcomes import PASSED, Verdict, shorten, verdict_of
@@ -75,6 +76,7 @@ class Attempt:
     touched: frozenset[str] = frozenset()
     blamed: frozenset[str] = frozenset()
     ran: Ran = field(default_factory=Ran)
+    picture: dict[str, Any] | None = None  # of what was expected and what came
 
 
 class CheckRunner:
@@ -96,6 +98,8 @@ class CheckRunner:
             attempt = self._until_certain(run, sandbox, number)
             if attempt.verdict.status is not Status.FAILED:
                 break
+        if attempt.picture is not None:
+            self.emit(PictureShown(run.job.id, run.device, attempt.picture))
         outcome = outcome_of(run.item, run.device, attempt.verdict, time.monotonic() - started, attempt.output)
         return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed)
 
@@ -139,7 +143,10 @@ class CheckRunner:
             verdict, again = Verdict(Status.SKIPPED, sentence), 0
         within = getattr(error, "within", ())
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
-        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran)
+        picture = None
+        if job.pictures and verdict.status is Status.FAILED and isinstance(error, Mismatch) and error.values:
+            picture = compared(run.item.name, spec.title, *error.values)
+        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture)
 
     def _run(self, run: Run, number: int, seconds: float, patience: float = BESIDE) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""

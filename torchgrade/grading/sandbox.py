@@ -70,6 +70,11 @@ class Sandbox:
         process = self.launcher.start(self.limits, self.preload)
         return WorkerLine(process, self.limits, self.on_steps)
 
+    def start_ahead(self) -> None:
+        """Have a worker ready for the next submission that is graded like this one."""
+        if self.launcher is not None:
+            self.launcher.start_ahead(self.limits, self.preload)
+
     def output(self) -> str:
         """What was printed since the check began, as far as there is room for it."""
         text = printed(self.client.line.output() if self.client is not None else "", self._room)

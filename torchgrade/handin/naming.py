@@ -39,6 +39,13 @@ _COURSE_FOLDERS = frozenset(
     ("graders", "solutions", "torchgrade", "datasets", "docs", "tests", "benchmarks", "scripts")
 )
 RESULTS = "gradebook.sqlite"  # the mark of a folder that a batch wrote
+EXPORTS = (
+    "canvas.csv", "moodle.csv", "moodle_worksheet.csv", "moodle_feedback.zip", "blackboard.csv", "gradescope.zip",
+    "ilias_feedback.zip",
+)  # fmt: skip
+OUTPUTS = (
+    "report.html", "grades.csv", "grades.xlsx", "sums.csv", "checks.csv", "changes.csv", "unmatched.csv", *EXPORTS,
+)  # fmt: skip  # what a batch writes beside it, for people and for platforms
 
 
 def is_junk(path: str) -> bool:

@@ -71,7 +71,9 @@ def class_report(
     table = by_student(rows)
     real = {student.key for student in students if TEST_STUDENT not in student.ids}
     counted = [row for row in rows if row.student in real]
-    items = statistics.items(counted)
+    teams = {student.key: student.team for student in students}
+    works = statistics.once(counted, teams)
+    items = statistics.items(works)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     people = [marks[key] for key in marks if key in real]
@@ -88,16 +90,26 @@ def class_report(
         histogram=histogram_svg(statistics.histogram(percents), [f"{10 * i}\u2013{10 * i + 10}" for i in range(10)]),
         summary=_summary(percents, people),
         statuses=_statuses(counted),
-        slow=_outliers(counted, "seconds", students),
-        big=_outliers(counted, "peak_mb", students),
+        slow=_outliers(works, "seconds"),
+        big=_outliers(works, "peak_mb"),
         teach=[{"item": item, "said": said} for item, said in statistics.to_teach(items)[:_MOST]],
         zeros=_zeros(counted),
         broken=[row for row in rows if row.status == Status.BROKEN.value],
         names={student.key: student.shown for student in students},
+        mates=_mates(teams),
+        in_teams=any(teams.values()),
         graded=any(mark.passed is not None for mark in marks.values()),
         script=script,
         digest=digest,
     )  # fmt: skip
+
+
+def _mates(teams: Mapping[str, str]) -> dict[str, list[str]]:
+    """Everybody with all of their team."""
+    members: dict[str, list[str]] = {}
+    for key, team in teams.items():
+        members.setdefault(team, []).append(key)
+    return {key: members[team] if team else [key] for key, team in teams.items()}
 
 
 def _student(
@@ -178,7 +190,6 @@ def _statuses(rows: Sequence[Row]) -> list[tuple[str, int]]:
     return sorted(counted.items(), key=lambda pair: (pair[0] in OPEN, -pair[1]))
 
 
-def _outliers(rows: Sequence[Row], field: str, students: Sequence[Student]) -> list[dict[str, Any]]:
-    names = {student.key: student.shown for student in students}
+def _outliers(rows: Sequence[Row], field: str) -> list[dict[str, Any]]:
     found = statistics.outliers(rows, field)[:20]
-    return [{"name": names[o.student], "key": o.student, "o": o, "times": o.value / o.usual} for o in found]
+    return [{"key": o.student, "o": o, "times": o.value / o.usual} for o in found]

@@ -78,7 +78,10 @@ def _wilson(passes: int, verdicts: int, z: float = 1.959964) -> tuple[float, flo
 
 
 def check_rates(cohorts: Cohorts) -> list[CheckRates]:
-    """Every check that some cohort was asked, the largest difference first."""
+    """Every check that some cohort was asked, the largest difference first.
+
+    The rows are those of works: of a team's hand-in one (see ``statistics.once``), or the intervals are too narrow.
+    """
     found: list[dict[tuple[str, str, str], Item]] = [
         {(item.task, item.check, item.device): item for item in items(rows)} for rows in cohorts.values()
     ]
@@ -105,21 +108,19 @@ def task_shares(cohorts: Cohorts, tasks: Sequence[TaskInfo]) -> list[TaskShares]
     return found
 
 
-def cohorts_html(course: str, cohorts: Cohorts, tasks: Sequence[TaskInfo]) -> str:
-    """One self-contained page."""
+def cohorts_html(course: str, names: Sequence[str], tasks: Sequence[TaskShares], checks: Sequence[CheckRates]) -> str:
+    """One self-contained page; ``names`` are those of the cohorts."""
     template = environment().get_template("cohorts.html.j2")
-    return template.render(
-        course=course, names=list(cohorts), tasks=task_shares(cohorts, tasks), checks=check_rates(cohorts)
-    )
+    return template.render(course=course, names=names, tasks=tasks, checks=checks)
 
 
-def cohorts_csv(cohorts: Cohorts) -> str:
+def cohorts_csv(names: Sequence[str], checks: Sequence[CheckRates]) -> str:
     """One line for each check and cohort."""
     head = ("task", "check", "cohort", "passes", "verdicts", "rate", "low", "high", "apart")
     lines = [
         (check.task, check.title, name, rate.passes, rate.verdicts, rate.value, rate.low, rate.high, check.apart)
-        for check in check_rates(cohorts)
-        for name, rate in zip(cohorts, check.rates, strict=True)
+        for check in checks
+        for name, rate in zip(names, check.rates, strict=True)
         if rate is not None
     ]
     return to_csv(head, lines)

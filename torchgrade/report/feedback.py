@@ -8,15 +8,15 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from torchgrade.i18n import language_tag, run_on, translate, translate_built
+from torchgrade.i18n import language_tag, listed, run_on, translate, translate_built
 from torchgrade.i18n import translate as _
 from torchgrade.marks import UNREADABLE, Row, Student
-from torchgrade.model import Outcome, Result, short_name
+from torchgrade.model import Outcome, Result, TaskGrade, short_name
 from torchgrade.report.escape import code_block, markdown, plain
 from torchgrade.report.feedback_text import WORDS, details, points_text
 from torchgrade.report.learner_view import learner_result
-from torchgrade.report.student_result import PEOPLE
-from torchgrade.report.sum_text import SumTable, late_words, line_words, number, sum_table
+from torchgrade.report.student_result import LATE, PEOPLE
+from torchgrade.report.sum_text import SumTable, late_words, line_words, number, percent_words, sum_table
 from torchgrade.sums import TaskSum, Total
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -52,14 +52,15 @@ def feedback_markdown(
     """
     seen = learner_result(result)
     who = f"**{markdown(student.shown)}**{markdown(_team(student))}"
-    lines = [f"# {markdown(_(seen.course))}", "", f"{who}: {_headline(mark)}", ""]
+    head = _("{place}: {what}").format(place=who, what=_headline(mark))
+    lines = [f"# {markdown(_(seen.course))}", "", head, ""]
     lines += [*_sum_markdown(sum_table(mark)), *(f"{rule}\n" for rule in rules)]
-    lines += [f"{_('comment')}: {markdown(comment)}", ""] if comment else []
+    lines += [_("{place}: {what}").format(place=_("comment"), what=markdown(comment)), ""] if comment else []
     for task in seen.tasks:
         row, line = rows[task.task], mark.line(task.task)
         lines += [f"## {markdown(_(task.title))} ({task.task})", "", _task_words(row, line, markdown), ""]
         lines += [f"- {markdown(translate_built(note))}" for note in row.notes] + [""] * bool(row.notes)
-        lines += [part for check in task.checks for part in _check_markdown(check)]
+        lines += [part for check in _told_apart(task) for part in _check_markdown(check)]
         lines += [""] * bool(lines[-1])
     lines += _hidden_note(result)
     return "\n".join(lines).rstrip() + "\n"
@@ -79,7 +80,7 @@ def _headline(mark: Total) -> str:
     if mark.percent is None:
         return _("not complete yet; open: {tasks}").format(tasks=", ".join(mark.open_tasks))
     verdict = {True: _(", passed"), False: _(", not passed"), None: ""}[mark.passed]
-    return f"{number(mark.percent)} %{verdict}"
+    return f"{percent_words(number(mark.percent))}{verdict}"
 
 
 def _task_words(row: Row, line: TaskSum, clean: Callable[[str], str] = str) -> str:
@@ -100,6 +101,11 @@ def handed(row: Row) -> list[str]:
     return [*file, *([attempt] if row.attempts > 1 else [])]
 
 
+def _told_apart(task: TaskGrade) -> list[Outcome]:
+    """What is told line by line: what being late costs stands in the sentence about the file already."""
+    return [check for check in task.checks if (check.id, check.category) != (LATE, PEOPLE)]
+
+
 def word_of(check: Outcome) -> str:
     """What became of a check; of what people said and decided there is no verdict."""
     return _("people") if check.category == PEOPLE else _(WORDS[check.status]).lower()
@@ -111,7 +117,7 @@ def _check_markdown(check: Outcome) -> list[str]:
     score = points_text(check.points, check.max_points)
     word = word_of(check)
     facts = [_(check.category)] * (check.category != PEOPLE) + [score] * bool(check.max_points)
-    lines = [", ".join([f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts])]
+    lines = [listed(f"- **{word}** {markdown(_(check.title))}{where}{hidden}", *facts)]
     if check.category == PEOPLE:
         return [*lines, *(f"  - {markdown(line)}" for line in check.message.splitlines())]
     text = "\n".join(_undented(details(check)))
@@ -153,7 +159,7 @@ def feedback_html(
                     "word": word_of(c),
                     "text": "\n".join(_undented(details(c))),
                 }
-                for c in task.checks
+                for c in _told_apart(task)
             ],
         }
         for task in seen.tasks
@@ -170,4 +176,5 @@ def feedback_html(
         tasks=blocks,
         hidden=_hidden_sentence(hidden) if hidden else "",
         home=home,
+        comma=listed("", ""),
     )

@@ -50,9 +50,12 @@ def draw(picture: Mapping[str, Any], title: str, path: Path, band: Mapping[str, 
             figure = _heatmaps(pyplot, picture, words)
         elif picture["kind"] == "table":
             figure = _table(pyplot, picture, words)
+        elif picture["kind"] == "compared":
+            figure = _compared(pyplot, picture, words)
         else:
             figure = _rows(pyplot, picture) if picture["kind"] == "rows" else _images(pyplot, picture)
-        figure.suptitle(f"{words(title)}: {picture['name'].replace('_', ' ')}")
+        about = words(picture["sentence"]) if "sentence" in picture else picture["name"].replace("_", " ")
+        figure.suptitle(f"{words(title)}: {about}")
         figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
 
@@ -169,6 +172,32 @@ def _rows(pyplot: Any, picture: Mapping[str, Any]) -> Any:
         line[0].set_ylabel(label, rotation=0, horizontalalignment="right", verticalalignment="center")
         for panel, image in zip(line, images, strict=False):
             panel.imshow(image)
+    return figure
+
+
+def _compared(pyplot: Any, picture: Mapping[str, Any], words: Words) -> Any:
+    """A row for each image: what was expected, what came, and how far apart they are where that is wrong."""
+    shown = {noop("expected"): picture["expected"], noop("got"): picture["got"]}
+    if picture["apart"] is not None:
+        shown[noop("difference")] = picture["apart"]
+    columns = {label: _array(kept) for label, kept in shown.items()}
+    rows = max(len(images) for images in columns.values())
+    height = max(0.6, min(2.0, 9 / rows))
+    figure, panels = pyplot.subplots(
+        rows, len(columns), figsize=(2.4 * len(columns), height * rows + 0.9), squeeze=False, layout="constrained"
+    )
+    for panel in panels.flat:
+        panel.axis("off")
+    for column, (label, images) in zip(panels.T, columns.items(), strict=True):
+        colours = "inferno" if label == "difference" else "gray"
+        column[0].set_title(words(label))
+        for panel, image in zip(column, images, strict=False):
+            panel.imshow(image, cmap=colours, vmin=0, vmax=255)
+    low, high = picture["range"]
+    text = words(noop("black {low:.4g}, white {high:.4g}")).format(low=low, high=high)
+    if 0 < picture["largest"] < math.inf:
+        text += words(noop("; they differ by {largest:.4g} at most")).format(largest=picture["largest"])
+    figure.supxlabel(text, fontsize="small")
     return figure
 
 

@@ -100,7 +100,7 @@ def check_lines(row: TaskProgress) -> Iterator[str]:
         return
     yield f"{row.task.short}  {row.title}  {told(row.story)}"
     for name, tries in row.story.tries.items():
-        when = local(tries.passed) if tries.passed else _("open")
+        when = local(tries.passed) if tries.passed else _("not yet")
         yield f"  {tries.count:>3}  {padded(when, 16)}  {_(titles.get(name, name))}"
 
 

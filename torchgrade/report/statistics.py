@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torchgrade.marks import OPEN, Row
@@ -55,6 +55,18 @@ class Outlier:
     task: str
     value: float
     usual: float
+
+
+def once(rows: Iterable[Row], teams: Mapping[str, str]) -> list[Row]:
+    """The rows, of those of one team's hand-in the first alone: it was graded once, and counts once.
+
+    ``teams`` maps a student to the team, blank without one.
+    """
+    found: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        team = teams.get(row.student, "") if row.submission_hash else ""
+        found.setdefault((row.task, team, row.submission_hash if team else row.student), row)
+    return list(found.values())
 
 
 def items(rows: Sequence[Row]) -> list[Item]:

@@ -30,6 +30,7 @@ _STATUS = {MISSING: Status.FAILED, UNREADABLE: Status.FAILED, PENDING: Status.UN
 
 
 PEOPLE = noop("people")  # the category of what is no check of the grader's
+LATE = "late"  # the name of what tells the cost of being late
 
 
 def student_result(
@@ -60,7 +61,7 @@ def task_grade(row: Row, task: TaskInfo, line: TaskSum) -> TaskGrade:
     if not checks:
         checks.append(_file_outcome(row, task, status))
     if line.late and line.late.cost:
-        checks.append(_told("late", _("handed in late"), f"-{line.late.cost:g}: {late_words(line.late)}"))
+        checks.append(_told(LATE, _("handed in late"), f"-{line.late.cost:g}: {late_words(line.late)}"))
     if "" in row.remarks:
         checks.append(_told("comment", _("comment"), row.remarks[""].comment))
     checks += [

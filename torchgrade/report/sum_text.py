@@ -78,12 +78,17 @@ def total_words(mark: Total) -> str:
     if mark.percent is None:
         return _("not complete yet; open: {tasks}").format(tasks=", ".join(mark.open_tasks))
     parts = sum(line.weight * line.share for line in mark.lines if line.counts in ("counted", "bonus"))
-    words = _("total: {parts} of {weight} = {percent} %")
-    return words.format(parts=number(parts), weight=number(mark.weight), percent=number(mark.percent))
+    words = _("total: {parts} of {weight} = {percent}")
+    return words.format(parts=number(parts), weight=number(mark.weight), percent=percent_words(number(mark.percent)))
 
 
 def percent(share: float) -> str:
-    return f"{round(100 * share, 2):.6g} %"
+    return percent_words(f"{round(100 * share, 2):.6g}")
+
+
+def percent_words(value: str) -> str:
+    """The number with its sign, which some languages set apart from it."""
+    return _("{value} %").format(value=value)
 
 
 def line_words(line: TaskSum) -> str:
@@ -94,11 +99,15 @@ def line_words(line: TaskSum) -> str:
     if line.points is None:
         return _("open")
     terms = [(line.checks, _("checks")), (line.by_hand, _("by people")), (line.bonus or None, _("bonus"))]
-    told = [f"{number(points)} {word}" for points, word in terms if points is not None]
-    late = f" {_MINUS} {number(line.late.cost)} {_('late')}" if line.late and line.late.cost else ""
+    told = [_term(points, word) for points, word in terms if points is not None]
+    late = f" {_MINUS} {_term(line.late.cost, _('late'))}" if line.late and line.late.cost else ""
     last = _("{points} of {most} points ({share})").format(
         points=number(line.points), most=number(line.max_points), share=percent(line.share))  # fmt: skip
     return f"{' + '.join(told)}{late} = {last}" if len(told) > 1 or late else last
+
+
+def _term(points: float, what: str) -> str:
+    return _("{points} {what}").format(points=number(points), what=what)
 
 
 def late_words(late: Late) -> str:
@@ -127,8 +136,8 @@ def _units(late: Late) -> str:
 
 
 def span(time: timedelta) -> str:
-    """``1 day 3 h``, ``25 min``: the two largest parts, rounded up to whole minutes."""
-    minutes = max(-(-int(time.total_seconds() * 1000) // 60_000), 1)
+    """``1 day 3 h``, ``25 min``: the two largest parts, to the nearest minute, of which there is one at least."""
+    minutes = max(round(time.total_seconds() / 60), 1)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [
         plural("{count} day", "{count} days", days) if days else "",

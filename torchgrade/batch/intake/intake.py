@@ -66,8 +66,7 @@ class PlanLine(NamedTuple):
 
 
 def table(intake: Intake) -> list[PlanLine]:
-    """File, person, task: the hand-ins by person, then the files that are nobody's or no task's."""
-    names = {student.key: student for student in intake.students}
+    """File, person (by key), task: the hand-ins by person, then the files that are nobody's or no task's."""
     tasks: dict[tuple[str, str, str], list[str]] = {}
     for handin in sorted(intake.handins):
         note = handin.reason if handin.source is None else ""
@@ -75,7 +74,7 @@ def table(intake: Intake) -> list[PlanLine]:
     lines = []
     for (key, label, note), answered in tasks.items():
         several = f"{answered[0]} and {len(answered) - 1} more"
-        lines.append(PlanLine(label, names[key].called, several if len(answered) > 1 else answered[0], note))
+        lines.append(PlanLine(label, key, several if len(answered) > 1 else answered[0], note))
     used = {line.file for line in lines}
     others = [entry for entry in sorted(intake.unmatched) if entry.origin not in used]
     return lines + [PlanLine(entry.origin, entry.student or "?", "-", entry.reason) for entry in others]

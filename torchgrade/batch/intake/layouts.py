@@ -29,7 +29,8 @@ from torchgrade.batch.intake.naming import read_name, same_words
 from torchgrade.batch.intake.roster import Identity
 from torchgrade.errors import UsageError
 from torchgrade.handin.kinds import is_code, may_hold_anything
-from torchgrade.handin.naming import attempt_number, is_junk, without_attempt
+from torchgrade.handin.naming import OUTPUTS, attempt_number, is_junk, without_attempt
+from torchgrade.i18n import noop
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
@@ -179,9 +180,8 @@ def _results(names: Sequence[str]) -> set[str]:
 
 def _beside(names: Sequence[str]) -> list[str]:
     """The results among the hand-ins, where ``--out`` is the folder of the hand-ins itself."""
-    ours = ("report.html", "similar.html", "changes.csv", "checks.csv", "grades.csv", "canvas.csv", "moodle.csv",
-            "unmatched.csv", "similar.csv")  # fmt: skip
-    return [name for name in names if name.startswith(("students/", RESULTS[0])) or name in ours]
+    ours = {*OUTPUTS, "similar.html", "similar.csv", "cohorts.html", "cohorts.csv"}
+    return [name for name in names if name.startswith(("students/", "explained/", RESULTS[0])) or name in ours]
 
 
 def _levels(names: Sequence[str]) -> list[Level]:
@@ -410,13 +410,13 @@ def _wraps(top: str, below: Level, tasks: Sequence[str]) -> tuple[bool, str]:
 
 
 def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], known: Known | None) -> Layout:
-    folders, kind = level.folders, "folders"
+    folders, kind = level.folders, noop("folders")
     cloned = [folder for folder in folders if level.prefix + folder in clones]
     common, shared = _assignment(folders)
     if not folders:
         kind = "single files"
     elif shared or 2 * len(cloned) > len(folders) or re.fullmatch(r".+-submissions/", level.prefix):
-        kind = "clones"
+        kind = noop("clones")
 
     def read(path: str) -> Owner | None:
         top, _, rest = path.partition("/")
@@ -512,11 +512,11 @@ def _by_pattern(names: Sequence[str], pattern: str, tasks: Sequence[str]) -> Lay
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"--pattern is no regular expression: {error}") from None
+        raise UsageError(f"--pattern is no regular expression: {str(error)!r}") from None
     groups = set(compiled.groupindex)
     if "student" not in groups or groups - _GROUPS:
         wanted = ", ".join(sorted(_GROUPS - {"student"}))
-        raise UsageError(f"--pattern needs a group (?P<student>…); it may have {wanted}, and no others")
+        raise UsageError(f"--pattern needs a group called student; it may have {wanted}, and no others")
     owners, unmatched = {}, {}
     for name in names:
         found = compiled.fullmatch(name)

@@ -26,10 +26,31 @@ def read_sheet(path: Path, is_heading: IsHeading) -> list[list[str]]:
         return parse_sheet(data.decode("utf-16", "replace"), str(path), is_heading)
     for encoding in ("utf-8-sig", "gb18030", "cp1252"):
         try:
-            return parse_sheet(data.decode(encoding), str(path), is_heading)
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if encoding != "gb18030" or not _is_western(text):
+            return parse_sheet(text, str(path), is_heading)
     raise UsageError(f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252")
+
+
+def _is_western(text: str) -> bool:
+    """Whether text read as GBK is Windows-1252: GBK takes the ``ül`` of a name for one character, and an odd one.
+
+    It stands within a word then, and nowhere do two of the usual characters stand side by side.
+    """
+    return bool(_WITHIN_A_WORD.search(text)) and not any(map(_is_usual, _HAN.findall(text)))
+
+
+def _is_usual(han: str) -> bool:
+    try:
+        return bool(han.encode("gb2312"))
+    except UnicodeEncodeError:
+        return False
+
+
+_WITHIN_A_WORD = re.compile(r"[^\x00-\x7f](?=[a-z])|(?<=[A-Za-z])[^\x00-\x7f]")
+_HAN = re.compile(r"[\u4e00-\u9fff]{2}")
 
 
 def parse_sheet(text: str, name: str, is_heading: IsHeading) -> list[list[str]]:

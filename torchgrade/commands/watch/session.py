@@ -7,6 +7,7 @@ Everything that is started here is ended by ``close``, however the session ends.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import queue
 import time
@@ -39,7 +40,7 @@ from torchgrade.i18n import translate_built
 from torchgrade.last_run import last_grades
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import first_open
-from torchgrade.submission import Submission, read_exercises
+from torchgrade.submission import Submission, exercises_among, read_modules, shown
 from torchgrade.suites import WrittenCheck, read_suite
 
 TICK = 0.1  # seconds between two looks at the size of the terminal and at signals
@@ -62,8 +63,8 @@ class Watching:
         self._warm = Warm(course.root, self._queue.put)
         self._exercises = course.root / "exercises"
         self._saves: Saves | None = None
-        self._seen: Mapping[str, bytes] = {}  # each task's file as it was looked at last
-        self._submission: Submission | None = None
+        self._files: Mapping[str, bytes] = {}  # below the exercises, as they were looked at last
+        self._seen: Mapping[str, bytes] = {}  # each task's file; one that was away for a moment is remembered
         self._graded = ""  # the hash of the source that was graded last
         self._jobs = 0
         self._began = 0.0
@@ -148,15 +149,15 @@ class Watching:
     def _finish(self, grade: TaskGrade) -> None:
         view = self.view
         view.finish(grade, time.monotonic() - self._began, time.strftime("%H:%M:%S"))
-        here = self._submission is not None and view.task.stem in self._submission.sources  # not between two saves
-        if self._submission is not None and here and grade.status is not Status.BROKEN:
-            bases = bases_of(self.options, self._submission, [view.task])
+        submission = self._submission()
+        if submission is not None and grade.status is not Status.BROKEN:
+            bases = bases_of(self.options, submission, [view.task])
             view.message, self._told_after = record(self.course, [grade], bases) or self._told_after, ""
             self._tell_onward()
-            self._warm.prepare(self._job(view.task, self._submission))
+            self._warm.prepare(self._job(view.task, submission))
         if self._gallery is not None:
             paths = ", ".join(str(path) for path in self._gallery.files)
-            view.message = _("pictures: {paths}").format(paths=paths) if paths else _("this task draws no pictures")
+            view.message = _("pictures: {paths}").format(paths=paths) if paths else _("there was nothing to draw")
             self._gallery = None
 
     # --- saves -------------------------------------------------------------------------------------------
@@ -168,23 +169,28 @@ class Watching:
         others = [other for other in self.course.tasks if other.stem in changed and other != task]
         if task.stem not in changed and others:
             self._enter(others[0])
-        elif self._source_hash() not in ("", self._graded):
+        elif self._hash(self._submission()) not in ("", self._graded):
             self._grade()
 
-    def _source_hash(self) -> str:
-        """Of the task at hand as its file stands, with what it imports; blank where it is not there."""
-        source = self._submission.sources.get(self.view.task.stem) if self._submission is not None else None
-        return source.hash if source is not None else ""
+    def _submission(self) -> Submission | None:
+        """The task at hand as its file stands, with what it imports; None where it is not there."""
+        with contextlib.suppress(SubmissionError):  # as between the two steps of a save by renaming
+            return exercises_among(self._files, shown(self._exercises), [self.view.task])
+        return None
+
+    def _hash(self, submission: Submission | None) -> str:
+        """Of what would be graded; blank where that is nothing."""
+        return submission.sources[self.view.task.stem].hash if submission is not None else ""
 
     def _look(self) -> set[str]:
         """Read what is there now; the tasks whose own file has other bytes than before."""
         try:
-            self._submission = read_exercises(self._exercises, self.course.tasks)
+            self._files = read_modules(self._exercises)
         except SubmissionError as error:
-            self._submission, self.view.message = None, translate_built(str(error))
+            self._files, self.view.message = {}, translate_built(str(error))
             return set()
-        sources = self._submission.sources
-        now = {stem: source.files[source.main] for stem, source in sources.items()}
+        names = {task.stem: f"{task.stem}.py" for task in self.course.tasks}
+        now = {stem: self._files[name] for stem, name in names.items() if name in self._files}
         changed = {stem for stem, data in now.items() if self._seen.get(stem, data) != data}
         self._seen = {**self._seen, **now}
         return changed
@@ -194,17 +200,18 @@ class Watching:
         self._warm.drop()
         if task != self.view.task:
             self.view = self._view_of(task)
-        if self._submission is None or task.stem not in self._submission.sources:
+        submission = self._submission()
+        if submission is None:
             self.view.message = _("there is no file {name}").format(name=f"exercises/{task.stub.name}")
             return
-        bases = bases_of(self.options, self._submission, [task])
+        bases = bases_of(self.options, submission, [task])
         self.view.grade = last_grades(self.course.root, bases).get(task.stem)
         if self.view.grade is None:
             self._grade()
         else:
-            self._graded = self._source_hash()
+            self._graded = self._hash(submission)
             self._tell_onward()
-            self._warm.prepare(self._job(task, self._submission))
+            self._warm.prepare(self._job(task, submission))
 
     def _view_of(self, task: Task) -> View:
         self._checks = read_suite(task).checks
@@ -212,10 +219,10 @@ class Watching:
 
     def _grade(self, pictures: bool = False) -> None:
         """Grade the task at hand as its file stands; a run under way is dropped."""
-        task, submission = self.view.task, self._submission
-        if submission is None or task.stem not in submission.sources:
+        task, submission = self.view.task, self._submission()
+        if submission is None:
             return
-        self._graded = self._source_hash()
+        self._graded = self._hash(submission)
         self._began = time.monotonic()
         self.view.begin()
         self._warm.run(replace(self._job(task, submission), pictures=pictures))
@@ -228,7 +235,8 @@ class Watching:
         self._jobs += 1
         order = _order(self._checks, task.manifest.check_seconds, self.view.grade)
         memory = task.manifest.memory_mb
-        return self.options.job(self._jobs, task.stem, submission.sources[task.stem], memory_mb=memory, order=order)
+        source = submission.sources[task.stem]
+        return self.options.job(self._jobs, task.stem, source, memory_mb=memory, order=order, again=True)
 
     # --- keys --------------------------------------------------------------------------------------------
 

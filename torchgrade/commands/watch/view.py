@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from torchgrade.commands.compare import has_reference
 from torchgrade.course import Task
 from torchgrade.i18n import translate as _
 from torchgrade.i18n import translate_built
@@ -194,7 +195,9 @@ def _keys(view: View) -> list[str]:
     if view.page is not None:
         return [_("space, arrows: move"), _("Esc: back"), _("q quit")]
     words = [_("h hint"), _("l list"), _("v all"), _("r run"), _("o open"), _("p pictures"), _("x reset"), _("q quit")]
-    return [_("n next task"), _("c compare"), *words] if view.complete else words
+    if not view.complete:
+        return words
+    return [_("n next task"), *([_("c compare")] if has_reference(view.task) else []), *words]
 
 
 def plain_rows(view: View, console: Console) -> Iterator[Text]:

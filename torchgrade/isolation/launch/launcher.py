@@ -94,8 +94,12 @@ class ForkingLauncher(Launcher):
         self._ready_zygote()
         return "cgroup" if self._cgroups is not None and self._cgroups.usable else "watchdog"
 
-    def start(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> ForkedWorker:
-        """A new confined worker; the modules of ``preload`` are imported once, before forking."""
+    def start_ahead(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> None:
+        self._started = 0  # one learner's saves are no class: two copies of the zygote's memory would stay
+        super().start_ahead(limits, preload, serve)
+
+    def _start(self, limits: Limits, preload: Sequence[str], serve: str) -> ForkedWorker:
+        """Confined; the modules of ``preload`` are imported once, before forking."""
         zygote = self._ready_zygote()
         with self._lock:
             supervisor = self._supervisor(zygote, frozenset(preload))
@@ -141,6 +145,7 @@ class ForkingLauncher(Launcher):
 
     def leave(self) -> None:
         """End the supervisors of this process. The zygote stays, with whom ``inherit`` shares it."""
+        self.drop_ahead()
         self._closed = True
         self._starter.join()
         while self._idle:

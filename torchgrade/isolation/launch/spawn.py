@@ -25,7 +25,7 @@ from torchgrade.errors import IsolationError
 from torchgrade.isolation.confine import rlimits, scratch, watch
 from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.launch import command, levels
-from torchgrade.isolation.launch.interface import SERVE, Launcher, WorkerProcess
+from torchgrade.isolation.launch.interface import Launcher, WorkerProcess
 from torchgrade.isolation.wire.limits import Exit, Limits
 
 POSIX = os.name == "posix"
@@ -43,7 +43,7 @@ class SpawningLauncher(Launcher):
         self.missing: dict[int, str] = {}
         self._plan = levels.plan(1, device, readable, hidden, None)
 
-    def start(self, limits: Limits, preload: Sequence[str] = (), serve: str = SERVE) -> SpawnedWorker:
+    def _start(self, limits: Limits, preload: Sequence[str], serve: str) -> SpawnedWorker:
         return spawn(self._plan, limits, preload, serve)
 
     def alive(self) -> bool:
@@ -56,10 +56,11 @@ class SpawningLauncher(Launcher):
         """Nothing is shared."""
 
     def leave(self) -> None:
-        """Its workers are closed by whoever started them."""
+        """Its workers are closed by whoever started them, but for one that nobody has asked for yet."""
+        self.drop_ahead()
 
     def close(self) -> None:
-        """Its workers are closed by whoever started them."""
+        self.leave()
 
 
 class SpawnedWorker(WorkerProcess):

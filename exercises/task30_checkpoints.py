@@ -113,9 +113,10 @@ def epoch_batches(n: int, batch_size: int, epoch: int, seed: int, start: int = 0
 class Predictor:
     """Name what is in a picture: ``Predictor(model, transform, classes)(image)``.
 
-    image: a PIL.Image of any mode (grey, with transparency, with a palette) and size; it is converted to RGB, as the
-    pictures of the training were. ``transform`` makes of it a tensor (3, H, W), with the sizes and the normalisation of
-    the training: nothing is scaled or normalised besides. The model takes batches (N, 3, H, W) and gives logits (N, K).
+    image: a PIL.Image of any mode (grey, with transparency, with a palette) and size; its ``convert`` makes it RGB, as
+    the pictures of the training were. ``transform`` makes of it a tensor (3, H, W), with the sizes and the
+    normalisation of the training: nothing is scaled or normalised besides. The model takes batches (N, 3, H, W) and
+    gives logits (N, K).
     Returns the name, of ``classes``, of the class with the largest logit.
 
     The model predicts in evaluation mode, without recording gradients, on the device of its parameters, wherever the

@@ -125,8 +125,10 @@ def test_a_pseudonym_is_a_name_for_every_command_and_stays(marked):
     run(course, "regrade", "--named", "--out", out)
     assert set(grades(out)) == {"ann1", "bob2", "cyd3"}
     assert {path.name for path in (out / "students").iterdir()} == {"ann1", "bob2", "cyd3"}
+    (out / "similar.csv").write_text("Ann Lee")
     run(course, "regrade", "--anonymous", "--out", out)
     assert set(grades(out)) == set(before)
+    assert not (out / "similar.csv").exists()  # of a time with names
 
 
 def test_a_name_of_two_han_and_the_name_of_the_file_are_hidden_too():

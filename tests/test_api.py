@@ -63,6 +63,12 @@ def test_rewards_are_shares_and_none_without_a_verdict(grader):
         if sys.platform != "darwin":
             assert elsewhere.reward("task01")([SOLUTION]) == [None]
     assert code_of("```py\na = 1\n```\ntext\n```\nb = 2\n```") == "b = 2\n"
+    assert code_of("```Python\r\na = 1\n```") == "a = 1\n"
+    parts = [{"type": "text", "text": "a = "}, {"type": "image"}, {"type": "text", "text": "1"}]
+    assert [code_of(one) for one in (None, [], {"content": None}, [{"content": parts}], [{"role": "a", "content": "b"}])] == [
+        "", "", "", "a = 1", "b",
+    ]  # fmt: skip
+    assert grader.reward("task01")(["x = '\ud800'"]) == [0.0]  # half a pair of surrogates is no error of ours
 
 
 def test_what_cannot_be_graded_is_said_at_once():
@@ -88,6 +94,9 @@ def test_lines_of_json_are_answered_one_by_one():
         json.dumps([1]),
         json.dumps({"id": 3, "task": "task77", "source": ""}),
         json.dumps({"id": 4, "task": "task01"}),
+        json.dumps({"id": 7, "task": "task01", "source": "", "seed": True}),
+        '{"id": NaN, "task": "task01"}',
+        "[" * 100_000,
         json.dumps({"id": 5, "task": "task01", "source": "x" * (9 << 20)}),
         "",
         json.dumps({"id": 6, "task": "task01", "source": SOLUTION}),
@@ -98,16 +107,59 @@ def test_lines_of_json_are_answered_one_by_one():
         command, input="\n".join(requests), capture_output=True, text=True, env=environment, timeout=250
     )
     assert done.returncode == 0, done.stderr
+    assert "NaN" not in done.stdout.replace("JSON: NaN", "")  # which is no JSON
+    assert "Traceback" not in done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == 8
+    assert len(answers) == 11
     graded = {answer["id"]: answer for answer in answers if "points" in answer}
     assert {number: answer["points"] == 8 for number, answer in graded.items()} == {1: True, "two": False, 6: True}
     assert graded[1]["checks"][0].keys() >= {"id", "title", "status", "points"}
     errors = {str(answer["id"]): answer["error"] for answer in answers if "error" in answer}
     assert "no task 'task77'" in errors["3"]
     assert '"source"' in errors["4"]
-    assert errors.keys() == {"None", "3", "4"}
-    assert sum("error" in answer for answer in answers) == 5
+    assert errors.keys() == {"None", "3", "4", "7"}
+    assert sum("error" in answer for answer in answers) == 8
+    assert sum("the line is not JSON" in answer.get("error", "") for answer in answers) == 3
+
+
+def test_a_client_that_leaves_is_not_graded_to_the_end():
+    """After its first answer it closes both ends; what waits for room is given up."""
+    command = [sys.executable, str(ROOT / "grade.py"), "serve-jsonl", "--isolation", "process", "--jobs", "1"]
+    environment = {**os.environ, "TORCHGRADE_COURSE": str(MINI)}
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for number in range(300):  # ten minutes and more
+        source = f"{SOLUTION}\nimport time\ntime.sleep(2)  # {number}\n"
+        process.stdin.write(json.dumps({"id": number, "task": "task01", "source": source}) + "\n")
+    process.stdin.flush()
+    assert "points" in json.loads(process.stdout.readline())
+    process.stdout.close()
+    process.stdin.close()
+    assert process.wait(timeout=250) == 0
+
+
+def test_many_may_be_without_end_and_a_grader_may_stop(grader):
+    """Pairs are taken a few ahead; what was not begun by then raises, and nothing waits for ever."""
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(None)
+            yield f"{SOLUTION}# {len(taken)}", "task01"
+
+    found = grader.grade_many(endless())
+    assert [next(found)[1].points for _ in range(2)] == [8.0, 8.0]
+    assert len(taken) <= 8 + 2
+    with Grader(MINI, jobs=1, isolation="process") as made:
+        futures = [made.submit(f"{SOLUTION}# {number}", "task01") for number in range(20)]
+        made.stop()
+        ends = [future.exception(timeout=120) for future in futures]
+        assert sum(isinstance(end, UsageError) for end in ends) >= 18
+        with pytest.raises(UsageError, match="closed"):
+            made.submit(SOLUTION, "task01")
 
 
 def test_the_example_of_the_readmes_runs_as_it_stands():

@@ -6,6 +6,7 @@ import gzip
 import importlib
 import io
 import lzma
+import re
 import subprocess
 import sys
 import tarfile
@@ -316,6 +317,16 @@ def rar(files):
 
 
 CONFINED = ArchiveLimits(confined=True)
+
+
+@pytest.mark.parametrize("start", [b"Rar!\x1a\x07\x00", b"7z\xbc\xaf\x27\x1c"])
+@pytest.mark.parametrize("rest", [b"", b"homework"])
+def test_a_damaged_7z_or_rar_is_told_in_words(start, rest):
+    """The same for the same file, and without the library's places in memory."""
+    the_library()
+    with pytest.raises(Refused) as caught:
+        list(members(io.BytesIO(start + rest), ArchiveLimits(confined=True)))
+    assert not re.search(r"errno|\d{6}", str(caught.value)), caught.value
 
 
 @pytest.mark.parametrize("kind", ["7z", "rar"])

@@ -55,6 +55,7 @@ def handed(root, roster="", **options):
     ("task07_张三_2023001.py", "张三_2023001"), ("张三task07.py", "张三"), ("task07_pooling_norm_ann.py", "ann"),
     ("task07-pooling_ann.py", "ann"), ("Lee, Ann - task01.py", "Lee, Ann"), ("ann_task01 - Copy.py", "ann"),
     ("task01 (1).py", ""), ("homework.zip", ""), ("ann_homework1.zip", "ann"), ("hw1.py", ""), ("作业7.py", ""),
+    ("Bob Roe - Copy of task01.ipynb", "Bob Roe"), ("ann_Kopie von task01.py", "ann"),
     ("ann_2026-03-01_task01.py", "ann"), ("ann_task01.py.txt", "ann"), ("1234567_task01.py", "1234567"),
 ])  # fmt: skip
 def test_words_and_numbers_of_the_task_are_no_person(name, person):
@@ -138,7 +139,7 @@ def test_a_list_finds_a_person_by_number_or_name_beside_each_other(tmp_path):
 def test_folders_that_are_called_like_homeworks_are_a_doubt():
     """Three wrappers are taken away; two homeworks side by side are nobody."""
     assert set(people("export/2024/hw1/ann/task01.py", "export/2024/hw1/bob/task01.py")[0].values()) == {"ann", "bob"}
-    for paths in (["week1/ann.py", "week2/ann.py"], ["hw1/task01.py"]):
+    for paths in (["week1/ann.py", "week2/ann.py"], ["hw1/task01.py"], ["task01/ann/task01.py", "task02/bob/a.py"]):
         assert "--pattern says where a path names the student" in people(*paths)[1].doubts[0]
     assert not people("1/task01.py", "2/task01.py")[1].doubts
 
@@ -276,6 +277,31 @@ def test_blackboard_and_ilias(tmp_path):
     assert layout.owners[path].file == "task01.py"
     assert moment_text("20260301") == "2026-03-01"
     assert moment_text("yesterday") == "yesterday"
+
+
+@pytest.mark.parametrize(("paths", "owners"), [
+    (["leeann_12345_question_5_67890_task01.py", "roebob_LATE_12346_question_5_67891_task01.py"], ["12345", "12346"]),
+    (["11-77 - Ann Lee - Mar 1, 2026 1159 PM - task01.py", "12-77 - Bob Roe - Mar 2, 2026 901 AM - task01 (1).py",
+      "index.html"], ["11", "12"]),
+    (["77-11 - Ann Lee- 1 March, 2026 259 PM/task01.py", "77-11 - Ann Lee- 2 March, 2026 259 PM/task01.py",
+      "77-12 - Bob Roe- 2 March, 2026 1159 AM/task01.ipynb"], ["11", "12"]),
+])  # fmt: skip
+def test_people_of_a_platform_are_told_by_their_own_number(paths, owners):
+    found, layout = people(*paths)
+    assert layout.name in ("Canvas", "Brightspace")
+    assert sorted(set(found.values())) == owners
+    assert set(paths) - set(found) <= {"index.html"}
+
+
+def test_brightspace_tells_when_and_sakai_whose(tmp_path):
+    place = "11-77 - Ann Lee - Mar 1, 2026 259 PM - task01.py"
+    owner = people(place, "12-77 - Bob Roe - Mar 2, 2026 901 AM - task01.py")[1].owners[place]
+    assert (owner.file, owner.submitted) == ("task01.py", "2026-03-01T14:59:00")
+    write(tmp_path, {"HW1/Lee, Ann(al7)/Submission attachment(s)/task01.py": ONE, "HW1/grades.csv": b"x",
+                     "HW1/Roe, Bob(br9)/Submission attachment(s)/task01.py": ONE})  # fmt: skip
+    found, intake = handed(tmp_path, "id,name\nal7,A. Lee\n5,Bob Roe\n", tasks=["task01_numbers"])
+    assert {who for who, _ in found} == {"al7", "5"}
+    assert not intake.doubts
 
 
 def test_clones_are_people_by_their_account():

@@ -23,7 +23,7 @@ class NoWorker:
     def __init__(self):
         self.asked = 0
 
-    def submission(self, patience):
+    def submission(self):
         self.asked += 1
         raise IsolationError("A worker could not be confined: no answer")
 

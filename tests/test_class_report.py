@@ -348,3 +348,25 @@ def test_each_track_has_a_part_of_the_page():
         line = next(line for line in overview.splitlines() if student.key.lower() in line)
         points = known[student.key]
         assert f'data-v="{"" if points is None else f"{points:g}"}">' in line
+
+
+def test_the_class_can_be_filtered_by_the_marks_of_its_cells():
+    """Late, set by hand and left out: whoever has one is found by it, and a mark that nobody has is no choice."""
+    students, rows = make_class(12)
+    marks = marks_of(rows, Policy(drop_lowest=1))
+    text = class_report(students, rows, TASKS, marks, ClassFacts("c", "now", {}, {}))
+    chosen = {
+        key: set(found.split())
+        for key, found in re.findall(r'<tr data-text="(s\d+) [^"]*"[^>]* data-choice="([^"]*)"', text)
+    }
+    by_hand = {row.student for row in rows if row.override}
+    assert {key for key, found in chosen.items() if "by_hand" in found} == by_hand
+    assert {key for key, found in chosen.items() if "left_out" in found} == {
+        key for key in chosen if marks[key].dropped
+    }
+    assert '<option value="late">late</option>' in text
+    plain = class_report(students[3:], [row for row in rows if row.student in {s.key for s in students[3:]}], TASKS, {
+        key: mark for key, mark in marks_of(rows, Policy()).items() if key in {s.key for s in students[3:]}
+    }, ClassFacts("c", "now", {}, {}))  # fmt: skip
+    assert 'option value="by_hand"' not in plain
+    assert 'option value="left_out"' not in plain

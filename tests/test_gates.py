@@ -139,6 +139,57 @@ def test_no_detour_pays(grade, body, got):
     assert got in (outcomes["test_rule"].got or "")
 
 
+@pytest.mark.parametrize("body", [
+    "class Late(torch.Tensor):\n        def detach(self):\n            return F.softmax(x, -1)\n"
+    "    return x.as_subclass(Late)",
+    "class Late(torch.Tensor):\n        @property\n        def dtype(self):\n"
+    "            self.copy_(F.softmax(x, -1))\n            return torch.float32\n    return x.clone().as_subclass(Late)",
+    "class Parameter(nn.Parameter):\n        def detach(self):\n            return F.softmax(x, -1)\n"
+    "    late = x.clone()\n    late.__class__ = Parameter\n    return late",
+    "return torch._refs.softmax(x, -1)", "return torch._decomp.decomposition_table[torch.ops.aten._softmax.default](x, -1, False)",
+    "return F.scaled_dot_product_attention(x[..., :1, None] * 0 + 1, x[..., None], torch.eye(4).expand(*x.shape, 4),"
+    " scale=1.0)[..., 0, :] if x.dim() == 3 else F.softmax(x, -1)",
+])  # fmt: skip
+def test_what_computes_late_or_in_parts_is_seen(grade, body):
+    """While an answer is looked at, when what stayed behind is fetched, in PyTorch's own compositions."""
+    outcomes = grade(softmax=f"def softmax(x):\n    {body}\n")
+    assert statuses(outcomes)["softmax"] == "held"
+    assert outcomes["test_rule"].got == "softmax ran"
+
+
+@pytest.mark.parametrize("ways", [
+    {"softmax": "with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.Python)), "
+                "torch._C.DisableTorchFunction():\n        return F.softmax(x, -1)",
+     "relu": "return torch.ops.aten.relu.default.redispatch(torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), x)"},
+    {"softmax": "return torch.ops.aten._softmax.default._op_dk(torch._C.DispatchKey.CPU, x, -1, False)",
+     "relu": "scope = {'F': F, 'x': x}\n    exec('from torch.utils._python_dispatch import _disable_current_modes as off\\n"
+             "from torch._C import DisableTorchFunction as out\\nwith off(), out():\\n    y = F.relu(x)', scope)\n"
+             "    return scope['y']"},
+    {"softmax": "lib = torch.library.Library(f'own_{len(OWN)}', 'DEF')\n    OWN.append(lib)\n"
+                "    lib.define('go(Tensor x) -> Tensor')\n    lib.impl('go', lambda y: F.softmax(y, -1), 'CPU')\n"
+                "    return getattr(torch.ops, lib.ns).go(x)\n\nOWN = []",
+     "relu": "sys.setprofile(None)\n    return torch._refs.nn.functional.relu(x)"},
+])  # fmt: skip
+def test_what_switches_the_watch_off_in_a_worker_is_noted(tmp_path, ways):
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    file = tmp_path / "task01_scale.py"
+    parts = {name: f"def {name}(x):\n    {body}\n" for name, body in ways.items()}
+    file.write_text("import sys\n" + HEAD + "\n\n".join({**HONEST, **parts}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == ["held", "held", "failed"]
+
+
+def test_what_installed_packages_do_when_they_are_imported_is_not_the_submissions(tmp_path):
+    """They load libraries by ctypes and start threads; a module that was handed in may not."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    file = tmp_path / "task01_scale.py"
+    late = HONEST["softmax"].replace("    e =", "    import ctypes, multiprocessing.pool, torchvision\n    e =")
+    file.write_text("import torchvision, matplotlib\n" + HEAD + "\n\n".join({**HONEST, "softmax": late}.values()))
+    result_of("task01", "--submission", file, cwd=course, code=0)
+
+
 def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):
     outcomes = grade(layer="class Layer(nn.Module):\n    def forward(self, x):\n        return nn.ReLU()(x)\n")
     assert statuses(outcomes)["layer"] == "held"

@@ -21,8 +21,9 @@ from torchgrade.batch.run import Submissions, take_in, task_plans
 from torchgrade.classes.publish import publish
 from torchgrade.course import Course
 from torchgrade.errors import UsageError
-from torchgrade.marks import TaskInfo
+from torchgrade.marks import Student, TaskInfo
 from torchgrade.platform_sheet import Sheet, columns_for, grade_places
+from torchgrade.report.platforms import moodle_folder
 
 SOLUTION = (MINI / "solutions" / "task01_scale.py").read_bytes()
 SIZE = 60
@@ -372,3 +373,15 @@ def test_a_column_asked_for_once_is_filled_by_every_later_command(tmp_path):
     done = grade_py("override", "ann", "task01", "4", "--why", "w", "--out", out, cwd=course)
     assert done.returncode == 0, done.stderr
     assert (out / "canvas.csv").read_text() == wanted.format(15)
+
+
+def test_a_number_in_somebodys_id_is_no_participant_of_moodle():
+    """Or the feedback of one would be handed to another, who has this number there."""
+    people = [
+        (Student("abc123", "abc123", "Ann Lee"), ""),
+        (Student("5", "5", "Ann Lee", ids={"platform": "abc123"}), ""),
+        (Student("5", "5", "Ann Lee", ids={"platform": "Participant 77"}), "Ann Lee_77_assignsubmission_file_"),
+        (Student("Participant 77", "", "Ann Lee"), "Ann Lee_77_assignsubmission_file_"),
+        (Student("abc123", "abc123", "Ann", ids={"identifier": "Teilnehmer/in71"}), "Ann_71_assignsubmission_file_"),
+    ]
+    assert [moodle_folder(student) for student, _ in people] == [folder for _, folder in people]

@@ -25,6 +25,19 @@ def write_slice(x):
     return y
 
 
+def fill_and_mix(x):
+    y = torch.zeros(2, 3, 6, 6)
+    y[:, :, 1:-1, 1:-1] = x
+    return F.conv2d(y, x[:, :, :3, :3])
+
+
+def collect(x):
+    y = torch.zeros(2)
+    for number, image in enumerate(x):
+        y[number] = image.detach().sum()
+    return y
+
+
 def write_index(x):
     y = x.clone()
     y[torch.tensor([0])] = 1.0
@@ -63,6 +76,7 @@ MIXED = {
     "gather": lambda x: x.gather(3, torch.zeros(2, 3, 4, 1, dtype=torch.long)),
     "swallowed": swallow,
     "running total": running_total,
+    "filled on the CPU": fill_and_mix,
 }
 
 PORTABLE = {
@@ -79,6 +93,7 @@ PORTABLE = {
     "pooling": lambda x: F.max_pool2d(x, 2),
     "sizes": lambda x: x.view(x.size(0), -1) / len(x),
     "there and back": home_and_back,
+    "collected on the CPU": collect,
 }
 
 INCONCLUSIVE = {

@@ -78,10 +78,14 @@ def test_it_is_shown_by_track_by_check_and_as_a_page(course, monkeypatch, capsys
     assert re.search(r"^    2  2026-03-01 .*test_0", capsys.readouterr().out, re.MULTILINE)
     assert main(["progress", "--html", "page.html", "--pictures", str(tmp_path / "none")]) == 2
     assert "holds no PNG file" in capsys.readouterr().err
-    (tmp_path / "drawn").mkdir()
-    (tmp_path / "drawn" / "task02_loss.png").write_bytes(b"\x89PNG")
-    assert main(["progress", "--html", "page.html", "--pictures", str(tmp_path / "drawn")]) == 0
+    assert main(["progress", "--html", "page.html"]) == 0
+    assert "task02 loss" not in (course / "page.html").read_text()
+    drawn = course / ".torchgrade" / "pictures"  # by watch
+    drawn.mkdir(parents=True)
+    (drawn / "task02_loss.png").write_bytes(b"\x89PNG")
+    assert main(["progress", "--html", "page.html"]) == 0
     page = (course / "page.html").read_text()
+    assert "1 run," in page
     assert 'alt="task02 loss" src="data:image/png;base64,iVBORw=="' in page
     assert "solved 2026-03-01" in page
 

@@ -22,7 +22,6 @@ from torchgrade.sums import dated, total
 
 STEMS = ("task01_one", "task02_two", "task03_three")
 TASKS = tuple(TaskInfo(stem, stem, 10.0) for stem in STEMS)
-TEN_A_DAY = LateRule(cost=0.1)
 DEADLINE = {stem: f"2026-03-0{place}" for place, stem in enumerate(STEMS, 1)}  # the 1st, 2nd and 3rd, whole days
 
 

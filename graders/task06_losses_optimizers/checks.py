@@ -68,6 +68,7 @@ DIFFERENCES = grid(
     **INPUTS,
 )
 BENT = [LEFT_OUT, 0.4, 2.5]
+BENDING = DIFFERENCES.vary(values=[kit.spread, kit.normal, kit.thousands, kit.ties])  # of which some lie at the bend
 
 
 @check("l1_loss and mse_loss agree with PyTorch", points=1, category="values", devices="all")
@@ -104,7 +105,7 @@ def test_smooth(submission):
     expect.agrees(
         submission.smooth_l1_loss,
         F.smooth_l1_loss,
-        DIFFERENCES.vary(beta=BENT),
+        BENDING.vary(beta=BENT),
         likely={
             "beta does not divide the square": bent(lambda d, beta: d**2 / 2, lambda d, beta: d - beta / 2),
             "the linear part lacks - beta / 2, so the curve jumps": bent(lambda d, b: d**2 / (2 * b), lambda d, b: d),
@@ -117,7 +118,7 @@ def test_smooth(submission):
     expect.agrees(
         submission.huber_loss,
         F.huber_loss,
-        DIFFERENCES.vary(delta=BENT),
+        BENDING.vary(delta=BENT),
         likely={
             "delta does not multiply the linear part": bent(lambda d, delta: d**2 / 2, lambda d, delta: d - delta / 2),
             "delta is ignored": lambda pred, target, reduction="mean", delta=1.0: F.huber_loss(
@@ -244,28 +245,10 @@ def level(height):
     return values
 
 
-@check(
-    "cross_entropy stays finite for logits of ±1000",
-    points=1,
-    category="robustness",
-    after=test_cross_entropy,
-    hidden=True,
-)
-def test_large_logits(submission):
-    expect.agrees(
-        submission.cross_entropy,
-        torch_cross_entropy,
-        scored("logits", values=[kit.thousands, level(1000), level(-1000)], dtype=[DOUBLE, SINGLE]),
-        likely={
-            "the logarithm of a softmax that has become 0": lambda logits, target, **options: F.nll_loss(
-                logits.softmax(1).log(), target, **options
-            ),
-            "the exponentials overflow: subtract the largest logit first": lambda logits, target, **options: F.nll_loss(
-                logits - logits.exp().sum(1, keepdim=True).log(), target, **options
-            ),
-        },
-        trivial="a sure answer costs nothing",
-    )
+def cliff(shape, dtype, generator):
+    """quarters near 0, and every third of them 1000 lower"""
+    lower = torch.arange(torch.Size(shape).numel()).reshape(tuple(shape)) % 3 == 1
+    return level(0)(shape, dtype, generator) - 1000 * lower
 
 
 @check(
@@ -283,7 +266,12 @@ def test_ignored(submission):
 
         return mistaken
 
-    some = {"ignoring": [True], "ignore_index": [LEFT_OUT, 2, 255], "size": [(6, 4), (7, 3)], "weighing": [False, True]}
+    some = {
+        "ignoring": [True],
+        "ignore_index": [LEFT_OUT, 2, 255, 0, -1],
+        "size": [(6, 4), (7, 3)],
+        "weighing": [False, True],
+    }
     text = "the mean divides by all samples, ignored ones included"
     expect.agrees(
         submission.cross_entropy, torch_cross_entropy, SCORED.vary(**some, label_smoothing=[LEFT_OUT, 0.3]),
@@ -332,6 +320,35 @@ def test_weights(submission):
         },
         unchanged=True,
     )
+
+
+@check(
+    "cross_entropy stays finite for logits of ±1000",
+    points=1,
+    category="robustness",
+    after=[test_cross_entropy, test_weights],
+    hidden=True,
+)
+def test_large_logits(submission):
+    expect.agrees(
+        submission.cross_entropy,
+        torch_cross_entropy,
+        scored("logits", values=[kit.thousands, level(1000), level(-1000)], dtype=[DOUBLE, SINGLE]),
+        likely={
+            "the logarithm of a softmax that has become 0": lambda logits, target, **options: F.nll_loss(
+                logits.softmax(1).log(), target, **options
+            ),
+            "the exponentials overflow: subtract the largest logit first": lambda logits, target, **options: F.nll_loss(
+                logits - logits.exp().sum(1, keepdim=True).log(), target, **options
+            ),
+        },
+        trivial="a sure answer costs nothing",
+    )
+    options = {"label_smoothing": [LEFT_OUT, 0.3], "weighing": [False, True], "size": [(6, 4), (5, 3)]}
+    far = scored("logits", values=[kit.thousands], dtype=[DOUBLE, SINGLE]).vary(**options)
+    expect.agrees(submission.cross_entropy, torch_cross_entropy, far, slack=SURE, trivial="a sure answer costs nothing")
+    steep = scored("logits", values=[cliff], dtype=[DOUBLE, SINGLE])
+    expect.agrees(submission.cross_entropy, torch_cross_entropy, steep, gradients=True, slack=SURE)
 
 
 @check(
@@ -479,7 +496,7 @@ def loss_contracts(submission):
         "huber_loss": (F.huber_loss, DIFFERENCES.vary(**apart, delta=BENT)),
         "nll_loss": (torch_nll, PICKED.vary(**picked)),
         "cross_entropy": (torch_cross_entropy, SCORED.vary(**picked, label_smoothing=[LEFT_OUT, 0.1])),
-        "binary_cross_entropy_with_logits": (torch_binary, BINARY.vary(values=[kit.normal, kit.thousands])),
+        "binary_cross_entropy_with_logits": (torch_binary, BINARY.vary(values=[kit.normal, kit.thousands, kit.zeros])),
         "kl_div": (torch_kl, DIVERGENCE),
     }
 
@@ -503,20 +520,20 @@ def test_loss_gradients(submission):
 )
 def test_reductions(submission):
     for name, call in calls_of_losses().items():
-        for wrong in ("average", "Mean"):
+        for wrong in ("average", "Mean", None, *(["batchmean"] if name != "kl_div" else [])):
             given = f"{name}, reduction={wrong!r}"
             expect.raises(("ValueError",), getattr(submission, name), *call, reduction=wrong, given=given)
 
 
-def calls_of_losses():
+def calls_of_losses(samples=6):
     """By name: the arguments of a call."""
-    pred, target = draw(9), draw(9)
+    pred, target = draw(samples), draw(samples)
     return {
         **dict.fromkeys(("l1_loss", "mse_loss", "smooth_l1_loss", "huber_loss"), (pred, target)),
-        "nll_loss": (draw(6, 4).log_softmax(1), classes(6, 4)),
-        "cross_entropy": (draw(6, 4), classes(6, 4)),
-        "binary_cross_entropy_with_logits": (draw(6), torch.rand(6).double()),
-        "kl_div": (draw(3, 4).log_softmax(1), draw(3, 4).softmax(1)),
+        "nll_loss": (draw(samples, 4).log_softmax(1), classes(samples, 4)),
+        "cross_entropy": (draw(samples, 4), classes(samples, 4)),
+        "binary_cross_entropy_with_logits": (draw(samples), torch.rand(samples).double()),
+        "kl_div": (draw(samples, 4).log_softmax(1), draw(samples, 4).softmax(1)),
     }
 
 
@@ -548,33 +565,40 @@ def test_rules(submission):
     "the losses do the same work for any number of samples",
     points=0.5,
     category="efficiency",
-    after=[test_ignored, test_weights, test_binary],
+    after=[test_differences, test_smooth, test_ignored, test_weights, test_binary, test_kl],
     hidden=True,
 )
 def test_growth(submission):
-    few, many = ((draw(n, 4), classes(n, 4), -100, 0.1, torch.rand(4).double()) for n in (5, 60))
-    expect.vectorised(submission.cross_entropy, few, many, given="cross_entropy of 12 times the samples")
-    few, many = ((draw(n), draw(n)) for n in (5, 60))
-    expect.vectorised(submission.smooth_l1_loss, few, many, given="smooth_l1_loss of 12 times the values")
+    for calls in (calls_of_losses, calls_of_size):
+        few, many = (calls(samples) for samples in (5, 60))
+        for name, call in few.items():
+            expect.vectorised(getattr(submission, name), call, many[name], given=f"{name} of 12 times the samples")
+
+
+def calls_of_size(samples):
+    """By name: the arguments of a call with so many samples, and with all that may have code of its own."""
+    logits, labels, weight = draw(samples, 4), classes(samples, 4), torch.rand(4).double()
+    other = draw(samples, 4)
+    return {
+        **dict.fromkeys(("l1_loss", "mse_loss", "smooth_l1_loss", "huber_loss"), (logits, other)),
+        "nll_loss": (logits, labels, -100, weight),
+        "cross_entropy": (logits, labels, -100, 0.1, weight),
+        "binary_cross_entropy_with_logits": (logits, other.sigmoid(), weight),
+        "kl_div": (logits.log_softmax(1), other.softmax(1)),
+    }
 
 
 @check(
     "the losses work on the device of their inputs",
     points=0.5,
     category="devices",
-    after=[test_ignored, test_weights, test_binary],
+    after=[test_differences, test_smooth, test_ignored, test_weights, test_binary, test_kl],
     hidden=True,
 )
 def test_portable(submission):
-    logits, labels, weight = draw(5, 4), classes(5, 4), torch.rand(4).double()
-    for name, args in {
-        "cross_entropy": (logits, labels, -100, 0.1, weight, "none"),
-        "nll_loss": (logits, labels, -100, weight, "none"),
-        "binary_cross_entropy_with_logits": (logits, logits.sigmoid(), weight, "none"),
-        "smooth_l1_loss": (logits, logits.sigmoid(), 0.5, "none"),
-    }.items():
+    for name, call in calls_of_size(5).items():
         wanted = "tensors on the device of the input alone"
-        expect.portable(getattr(submission, name), *args, expected=wanted, given=name)
+        expect.portable(getattr(submission, name), *call, expected=wanted, given=name)
 
 
 # Optimisers. The parameters are two of the same shape and a matrix; their gradients are drawn beforehand.
@@ -978,6 +1002,11 @@ def test_groups(submission):
                 },
                 given=f"{name}: two groups, the second with {own}, lr of the first 0.01 after 4 of 8 steps",
             )
+        wanted = sorted(("params", "lr", *(key for own in OWN[name] for key in own if key != "lr")))
+        for number, group in enumerate(submission.probes.groups_of(getattr(submission, name))):
+            given = f"{name}: the keys of param_groups[{number}]"
+            missing = [key for key in wanted if key not in group]
+            expect.equal(missing, [], given=f"{given} that are missing; it has {', '.join(sorted(group))}")
 
 
 OWN = {
@@ -1022,7 +1051,8 @@ def test_leaves(submission):
     for name in OPTIMIZERS:
         start = draw(4)
         param, gradient = submission.hold(start, requires_grad=True), draw(4)
-        optimizer = getattr(submission, name)([param], lr=0.1, weight_decay=0.1)
+        more = {"SGD": {"momentum": 0.9, "nesterov": True}, "RMSprop": {"momentum": 0.9}}.get(name, {})
+        optimizer = getattr(submission, name)([param], lr=0.1, weight_decay=0.1, **more)
         submission.probes.give_gradients([param], [gradient])
         optimizer.step()
         expect.true(
@@ -1273,10 +1303,12 @@ def test_scaling(submission):
     table = torch.stack([x, y], 1).float()
     for given, columns in (("float32 tensors, columns of one table", (table[:, 0], table[:, 1])),
                            ("float32 arrays", (table[:, 0].numpy(), table[:, 1].numpy()))):  # fmt: skip
-        run = as_run(submission.run_regression(*columns, "SGD", 0.02, "none", steps), steps)
-        truth = line_losses(torch_sgd(lr=0.02), *table.double().T, steps)
-        expect.close(torch.tensor(run["losses"], dtype=DOUBLE), truth, rtol=1e-9, atol=0.0,
-                     given=f"the losses of {steps} steps for {given}: the fit runs in float64")  # fmt: skip
+        x, y = table.double().T
+        for normalize, lr, scaled in (("none", 0.02, x), ("minmax", 0.4, (x - x.min()) / (x.max() - x.min()))):
+            run = as_run(submission.run_regression(*columns, "SGD", lr, normalize, steps), steps)
+            truth = line_losses(torch_sgd(lr=lr), scaled, y, steps)
+            words = f'the losses of {steps} steps for {given}, normalize="{normalize}": the fit runs in float64'
+            expect.close(torch.tensor(run["losses"], dtype=DOUBLE), truth, rtol=1e-9, atol=0.0, given=words)
 
 
 @check(
@@ -1432,6 +1464,10 @@ def test_compare(submission, dataset):
     for lr in rates:
         alone = submission.run_regression(x, y, "SGD", lr, "zscore", steps)
         expect.close(as_run(runs[lr], steps)["losses"], alone["losses"], rtol=1e-9, atol=0.0, given=f"lr = {lr}")
+        line = [runs[lr]["w"], runs[lr]["b"]]
+        expect.close(
+            line, [alone["w"], alone["b"]], rtol=1e-9, atol=0.0, given=f"w and b, lr = {lr}, as of a run alone"
+        )
     for name, normalize, steps in (("Adam", "minmax", 50), ("AdamW", "zscore", 12)):
         runs = submission.compare_learning_rates(x, y, [0.5], name, normalize, steps)
         alone = submission.run_regression(x, y, name, 0.5, normalize, steps)
@@ -1441,3 +1477,6 @@ def test_compare(submission, dataset):
     expect.equal(list(runs), [0.1, 0.5, 0.01], because="the default of lrs", given="the keys, all options left out")
     count = len(runs[0.01]["losses"])
     expect.equal(count, 2000, because="the default of steps", given="the updates with lr 0.01, all options left out")
+    alone, given = submission.run_regression(x, y), "run_regression, all options left out"
+    truth = submission.run_regression(x, y, "SGD", 0.1, "zscore", 500)["losses"]
+    expect.close(as_run(alone, 500)["losses"], truth, rtol=1e-9, atol=0.0, given=given)

@@ -39,9 +39,9 @@ def in_groups(optimizer_class, params, **options):
 
 
 def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
-    """As replay, with a parameter group for each parameter; from the middle on the first group has another rate."""
+    """As replay, with a group for each parameter, from a generator; from the middle on the first has another rate."""
     params = [start.clone().requires_grad_() for start in starts]
-    parts = [{"params": [param], **own} for param, own in zip(params, groups, strict=True)]
+    parts = ({"params": [param], **own} for param, own in zip(params, groups, strict=True))
     optimizer = optimizer_class(parts, **options)
     path = []
     for number, step in enumerate(gradients):
@@ -49,6 +49,12 @@ def replay_groups(optimizer_class, starts, gradients, groups, options, late_lr):
             optimizer.param_groups[0]["lr"] = late_lr
         path.append(advance(optimizer, params, step))
     return torch.stack(path)
+
+
+def groups_of(optimizer_class):
+    """The keys of each of two parameter groups."""
+    parts = [{"params": [torch.zeros(2, requires_grad=True)]} for _ in range(2)]
+    return [[str(key) for key in group] for group in optimizer_class(parts, lr=0.1).param_groups]
 
 
 def advance(optimizer, params, gradients):

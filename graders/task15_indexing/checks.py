@@ -287,6 +287,9 @@ def test_masked_fill_mean(submission, device):
             "the sum is divided by the count of all numbers": filled_with(
                 lambda x, mask: torch.where(mask, 0, x).sum() / x.numel()
             ),
+            "the mask is counted before it is broadcast to the shape of x": lambda x, mask: torch.where(
+                mask, torch.where(mask, 0, x).sum() / (~mask).sum(), x
+            ),
             "the mask is used the wrong way round": lambda x, mask: torch.where(
                 mask, x, x[mask.expand(x.shape)].mean()
             ),

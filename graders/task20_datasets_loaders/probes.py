@@ -250,9 +250,9 @@ def asked_after_first_batch(loader, dataset):
 def two_passes_at_once(loader):
     """The labels of two passes that are gone through in turn."""
     found = [[], []]
-    for (_, one), (_, other) in zip(loader, loader, strict=True):
-        found[0] += [int(label) for label in one]
-        found[1] += [int(label) for label in other]
+    for batches in itertools.zip_longest(loader, loader):
+        for labels, batch in zip(found, batches, strict=True):
+            labels += [] if batch is None else [int(label) for label in batch[1]]
     return found
 
 

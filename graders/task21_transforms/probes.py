@@ -26,6 +26,17 @@ def of_picture(transform, array):
     return [*found, not np.array_equal(np.asarray(picture), array)]
 
 
+def values_of_picture(transform, array):
+    """The values of what a transform makes of the picture of an array."""
+    return looked_at(transform(picture_of(array)))[1]
+
+
+def of_picture_and_points(flip, array, keypoints):
+    """What a flip makes of the picture of an array and its points: [kind, values, points]."""
+    image, points = flip(picture_of(array), keypoints)
+    return [*looked_at(image), points]
+
+
 def as_function(kind, calls=1):
     """``kind``, a class of transforms, as a function of an image and the settings; the last of so many calls counts."""
 

@@ -166,6 +166,13 @@ def test_gray_whole(submission):
             "bytes wrap round: convert before you multiply": by_bytes,
         },
     )
+    greys = torch.arange(256).reshape(16, 16)
+    img = greys.to(torch.uint8).expand(3, 16, 16).contiguous()
+    cut_off = (0.3 * greys + 0.59 * greys + 0.11 * greys).long()
+    for method in ("integer", "shift"):
+        found = submission.probes.whole(submission.rgb_to_gray, img, method)
+        expect.close(found, greys, given=f"greys from 0 to 255, which stay as they are; method={method!r}",
+                     likely={"float32 falls just below whole numbers: calculate in whole ones": cut_off})  # fmt: skip
 
 
 @check("rgb_to_gray takes any order in memory, and refuses other methods", points=0.5, category="robustness",
@@ -337,6 +344,15 @@ def angles(draw, room):
     return {"hsv": draw(*room, values=hues)}
 
 
+def alike(draw, room):
+    return {"hsv": draw(*room, values=percents)}
+
+
+def percents(shape, dtype, generator):
+    """numbers up to 100"""
+    return 100 * torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
+
+
 def round_angles(draw, room):
     """Multiples of 60, up to 360, and of 50."""
     hsv = draw(*room, values=hues)
@@ -373,7 +389,9 @@ def test_rgb_inputs(submission):
     truth = torch.tensor([[255.0, 255, 255, 0, 0], [0, 127.5, 255, 0, 0], [0, 127.5, 255, 0, 255]])[:, None]
     expect.close(submission.hsv_to_rgb(edges), truth, rtol=1e-5, atol=1e-3,
                  given="(360, 100, 100), (360, 50, 100), (0, 0, 100), (0, 100, 0), (240, 100, 100)")  # fmt: skip
-    cases = grid(angles, room=[(3, 4, 5), (3, 1, 7)], layout=LAYOUTS)
+    cases = grid(angles, room=[(3, 4, 5), (3, 1, 7)], layout=[name for name in LAYOUTS if name != "expanded"])
+    expect.agrees(submission.hsv_to_rgb, hsv_to_rgb, cases, unchanged=True)
+    cases = grid(alike, room=[(3, 4, 5)], layout=["expanded"])  # whose planes are all that of the hues
     expect.agrees(submission.hsv_to_rgb, hsv_to_rgb, cases, unchanged=True)
 
 
@@ -733,6 +751,7 @@ def test_median(submission, device, pictures):
         device=device,
         likely={
             "zeros lie beyond the border": median_by("constant"),
+            "the picture is mirrored at the border, not repeated": median_by("reflect"),
             "this is the mean, not the median": median_by(function=np.mean),
             "this is one place below the middle": median_by(function=below_the_middle),
         },

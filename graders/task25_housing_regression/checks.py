@@ -116,21 +116,25 @@ def test_split(submission):
 @check("train_test_split draws the rows, and the seed decides", points=1, category="values", after=test_split)
 def test_split_seed(submission):
     x, y = districts(60)
-    seed = any_seed() % 1000
 
     def tested(seed):
         return sorted(map(int, parts_of(submission, x, y, "60 rows", test_size=0.5, seed=seed)[3]))
 
-    first, again, other = tested(seed), tested(seed), tested(seed + 1)
-    expect.equal(again, first, given="y_test of 60 rows, the same seed twice")
     blocks = (list(range(1030, 1060)), list(range(1000, 1030)))
-    expect.true(
-        first not in blocks, expected="test rows from everywhere", got="the last or the first rows of the table"
-    )
-    taken = {number - 1000 for number in first}
-    starts = sum((number - 1) % 60 not in taken for number in taken)  # of about 15 runs of neighbours
-    expect.true(starts > 3, expected="test rows from everywhere", got=f"{starts} runs of neighbouring rows")
-    expect.true(other != first, expected="other test rows for another seed", got="the same rows for two seeds")
+    for seed in (any_seed() % 1000 + 1, 0):
+        given = f"train_test_split(x, y, 0.5, seed={seed}), 60 rows"
+        first, again, other = tested(seed), tested(seed), tested(seed + 1)
+        expect.equal(again, first, given=f"y_test, the same seed twice; {given}")
+        expect.true(
+            first not in blocks, expected="test rows from everywhere", got="the last or the first rows of the table",
+            given=given,
+        )  # fmt: skip
+        taken = {number - 1000 for number in first}
+        starts = sum((number - 1) % 60 not in taken for number in taken)  # of about 15 runs of neighbours
+        expect.true(starts > 3, expected="test rows from everywhere", got=f"{starts} runs of neighbouring rows",
+                    given=given)  # fmt: skip
+        expect.true(other != first, expected="other test rows for another seed", got="the same rows for two seeds",
+                    given=given)  # fmt: skip
 
 
 @check("train_test_split takes shares and numbers, rows and columns", points=1, category="robustness", after=test_split,
@@ -368,12 +372,13 @@ def test_column(submission, dataset):
         options = {"epochs": 25, "seed": seed}
         return submission.probes.predictions(submission.train_regressor, x, y, unseen, options)
 
-    seed = any_seed() % 1000
-    first = said(y, seed)
-    expect.close(said(y, seed), first, rtol=1e-3, atol=1e-3, given="the same seed twice, 25 epochs")
-    expect.close(said(y[:, None], seed), first, rtol=1e-3, atol=1e-3, given="y (N, 1) and y (N,), 25 epochs")
-    expect.true(float((said(y, seed + 1) - first).abs().max()) > 1e-2, expected="another start for another seed",
-                got="the same answers for two seeds", given="25 epochs")  # fmt: skip
+    for seed in (any_seed() % 1000 + 1, 0):
+        given = f"25 epochs, seed={seed}"
+        first = said(y, seed)
+        expect.close(said(y, seed), first, rtol=1e-3, atol=1e-3, given=f"the same seed twice; {given}")
+        expect.close(said(y[:, None], seed), first, rtol=1e-3, atol=1e-3, given=f"y (N, 1) and y (N,); {given}")
+        expect.true(float((said(y, seed + 1) - first).abs().max()) > 1e-2, expected="another start for another seed",
+                    got="the same answers for two seeds", given=given)  # fmt: skip
 
 
 @check("train_regressor uses epochs and lr, and leaves x and y alone", points=1, category="robustness",
@@ -422,6 +427,10 @@ def test_blocks(submission):
         name="k_fold_indices",
         likely={
             "the rows that are left over are dropped": lambda n, k: blocks(n, k, "none"),
+            "the rows that are left over are neither trained on nor tested": lambda n, k: blocks(n // k * k, k),
+            "every k-th row goes into a fold: a fold is a block of neighbours": lambda n, k: [
+                [[row for row in range(n) if row % k != fold], list(range(fold, n, k))] for fold in range(k)
+            ],
             "the rows that are left over go to the last fold": lambda n, k: blocks(n, k, "one"),
             "the longer folds come last": lambda n, k: blocks(n, k, "last"),
             "there is one round too few: each of the k folds is tested": lambda n, k: blocks(n, k)[:-1],
@@ -445,9 +454,8 @@ def test_extremes(submission):
 @check("k_fold_indices shuffles by the seed, and still tests each row once", points=1.5, category="values",
        after=test_blocks)  # fmt: skip
 def test_shuffle(submission, pictures):
-    seed = any_seed() % 1000
-    for n, k in ((30, 5), (23, 4)):
-        given = f"k_fold_indices({n}, {k}, shuffle=True)"
+    for n, k, seed in ((30, 5, any_seed() % 1000 + 1), (23, 4, 0)):
+        given = f"k_fold_indices({n}, {k}, shuffle=True, seed={seed})"
 
         def folds(seed, n=n, k=k):
             return submission.probes.folds(submission.k_fold_indices, n, k, shuffle=True, seed=seed)
@@ -590,9 +598,10 @@ def test_passed(submission):
         _, rounds = submission.probes.rounds(submission.cross_validate, x, y, {"seed": seed})
         return sorted(sorted(set(range(30)) - {int(price) - 1000 for price in about["y"]}) for about in rounds)
 
-    seed = any_seed() % 1000
-    expect.equal(folds(seed), folds(seed), given="the test rows, the same seed twice")
-    expect.true(folds(seed) != folds(seed + 1), expected="other folds for another seed", got="the same folds")
+    for seed in (any_seed() % 1000 + 1, 0):
+        expect.equal(folds(seed), folds(seed), given=f"the test rows, the same seed twice; seed={seed}")
+        expect.true(folds(seed) != folds(seed + 1), expected="other folds for another seed", got="the same folds",
+                    given=f"seed={seed}")  # fmt: skip
 
 
 LIBRARIES = Rule(

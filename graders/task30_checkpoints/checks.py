@@ -501,13 +501,13 @@ def levels(x):
 
 
 def to_bgr(x, order=(2, 1, 0), whole=levels):
-    """Pixel by pixel; the array, contiguous, with its own memory, and the tensor is as it was."""
+    """Pixel by pixel; and what else holds."""
     values = np.array(whole(x), dtype=np.uint8).reshape(tuple(x.shape))
     channels, height, width = values.shape
     picture = np.zeros((height, width, 3), np.uint8)
     for place, channel in enumerate(order):
         picture[:, :, place] = values[channel if channels == 3 else 0]
-    return [picture, True, True, True]
+    return {"array": picture, "contiguous": True, "memory of its own": True, "tensor as it was": True}
 
 
 COLOURS = grid(
@@ -524,11 +524,13 @@ def bgr_agrees(submission, cases, **options):
 @check("to_uint8_hwc_bgr puts blue first and the channels last", points=1.5, category="values", devices="all")
 def test_bgr(submission, device):
     def channels_first(x):
-        picture, *rest = to_bgr(x)
-        return [np.ascontiguousarray(picture.transpose(2, 0, 1)), *rest]
+        return to_bgr(x) | {"array": np.ascontiguousarray(to_bgr(x)["array"].transpose(2, 0, 1))}
 
     def strided(x):
-        return [to_bgr(x)[0], x[0].numel() == 1, True, True]
+        return to_bgr(x) | {"contiguous": x[0].numel() == 1}
+
+    def strided_as_it_came(x):
+        return to_bgr(x) | {"contiguous": x.stride(1) >= x.stride(2) or x[0].numel() == 1}
 
     bgr_agrees(submission, COLOURS, device=device, likely={
         "red is still first": lambda x: to_bgr(x, order=(0, 1, 2)),
@@ -539,6 +541,7 @@ def test_bgr(submission, device):
             x, whole=lambda x: [int(value * 255 + 1e-6) for value in x.double().flatten().tolist()]
         ),
         "the array is not contiguous": strided,
+        "the array is only contiguous where the tensor was": strided_as_it_came,
     })  # fmt: skip
 
 
@@ -562,11 +565,11 @@ def bgr_unscaled(submission, shape, told=True):
     truth, wrong = (to_bgr(x, whole=whole) for whole in (as_it_is, scaled))
     found = submission.probes.converted(submission.to_uint8_hwc_bgr, x)
     given = f"a tensor uint8 {list(shape)}"
-    likely = {"uint8 values are multiplied by 255": wrong[0]} if told else {}
-    expect.close(found[0], truth[0], given=given, likely=likely)
-    expect.equal(found[1], True, given=f"{given}; whether the array is contiguous")
-    expect.equal(found[2], True, given=f"{given}; whether the array has its own memory")
-    expect.equal(found[3], True, given=f"{given}; whether the tensor is as it was")
+    likely = {"uint8 values are multiplied by 255": wrong["array"]} if told else {}
+    expect.close(found["array"], truth["array"], given=given, likely=likely)
+    expect.equal(found["contiguous"], True, given=f"{given}; whether the array is contiguous")
+    expect.equal(found["memory of its own"], True, given=f"{given}; whether the array has its own memory")
+    expect.equal(found["tensor as it was"], True, given=f"{given}; whether the tensor is as it was")
 
 
 @check("to_uint8_hwc_bgr does not scale uint8 values", points=0.5, category="robustness", after=test_bgr)

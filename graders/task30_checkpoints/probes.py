@@ -487,7 +487,7 @@ def another_hash(function, *args):
 
 
 class Watcher(nn.Module):
-    """Logits are the means of red, green and blue, times 50; notes what it is given and how."""
+    """Logits are the means of red, green and blue, times 50, whatever else comes; notes what it is given and how."""
 
     def __init__(self):
         super().__init__()
@@ -501,7 +501,7 @@ class Watcher(nn.Module):
         self.recording.append(torch.is_grad_enabled())
         if self.fails:
             raise RuntimeError("the network has no memory left")
-        return x.mean((2, 3)) * self.scale
+        return x.mean((2, 3))[:, :3] * self.scale
 
 
 def to_tensor(picture):
@@ -517,7 +517,10 @@ CLASSES = ["a red thing", "a green thing", "a blue thing"]
 
 def picture(pixels, mode):
     image = Image.fromarray(np.asarray(pixels))
-    return image if mode == "RGB" else image.convert(mode)
+    image = image if mode == "RGB" else image.convert(mode)
+    if mode.endswith("A"):  # from left to right ever less transparent
+        image.putalpha(Image.linear_gradient("L").rotate(90).resize(image.size))
+    return image
 
 
 def predicted(cls, pixels, mode, device="cpu"):
@@ -565,8 +568,13 @@ def converted(function, tensor):
     before = tensor.detach().clone()
     found = function(tensor)
     if not isinstance(found, np.ndarray):
-        return [found, False, False, True]
+        return {"array": found, "contiguous": False, "memory of its own": False, "tensor as it was": True}
     copy, alone = found.copy(), torch.equal(before, tensor.detach())
     with torch.no_grad():
         tensor.detach().fill_(1)
-    return [copy, bool(found.flags.c_contiguous), bool(np.array_equal(copy, found)), alone]
+    return {
+        "array": copy,
+        "contiguous": bool(found.flags.c_contiguous),
+        "memory of its own": bool(np.array_equal(copy, found)),
+        "tensor as it was": alone,
+    }

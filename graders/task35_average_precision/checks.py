@@ -798,6 +798,20 @@ def found_only(predictions, targets, label):
     return flags, scores, int(flags.sum())
 
 
+def best_first(predictions, targets, label):
+    """All detections, the highest score first."""
+    flags, scores, total = gathered(predictions, targets, label)
+    order = scores.argsort(descending=True)
+    return flags[order], scores[order], total
+
+
+def one_picture(predictions, targets, label):
+    """As if all boxes were in one picture."""
+    columns = predictions, targets
+    joined = [[{key: torch.cat([one[key] for one in column]) for key in column[0]}] for column in columns]
+    return gathered(*joined, label)
+
+
 @check("gather_class: flags, scores and true boxes of one class", points=2.5, category="values", after=test_match,
        devices="all")  # fmt: skip
 def test_gather(submission, device):
@@ -806,6 +820,8 @@ def test_gather(submission, device):
         likely={
             "the labels are not looked at": any_class,
             "a detection finds true boxes of another class": any_truth,
+            "a detection finds true boxes of another picture": one_picture,
+            "the detections come in the order of their scores: picture after picture is asked for": best_first,
             "only the last picture is left": last_picture,
             "pictures without true boxes of the class are left out: their detections are wrong": with_truth_only,
             "the true boxes that nobody found are not counted": found_only,
@@ -901,7 +917,8 @@ def test_classes(submission, device):
     targets = [annotation([DOG, CAT], [1, 2]), annotation([CAT], [3])]
     expect.close(
         submission.probes.table(submission.class_average_precisions, predictions, targets),
-        ([1, 2, 3], [1.0, 0.0, 0.0]), given="three classes, of which one is found; labels and average precisions",
+        ([1, 2, 3], [1.0, 0.0, 0.0]), rtol=1e-5, atol=0,
+        given="three classes, of which one is found; labels and average precisions",
         likely={"classes that no detection has are left out: theirs is 0": ([1], [1.0])},
     )  # fmt: skip
 
@@ -926,7 +943,8 @@ def test_classes_odd(submission):
             given = (
                 f"a false alarm in a picture without true boxes of class 1; class 3 is difficult; {threshold}, {method}"
             )
-            expect.close(torch.tensor(values), torch.tensor(right), equal_nan=True, given=given)
+            values, right = (torch.tensor(numbers, dtype=SINGLE) for numbers in (values, right))
+            expect.close(values, right, equal_nan=True, given=given)
 
 
 def summed(predictions, targets, **options):
@@ -1002,7 +1020,8 @@ def test_mean_nan(submission):
     hard = [annotation([DOG, CAT], [1, 2], [False, True])]
     both = [annotation([DOG, CAT], [1, 2], [True, True])]
     value = submission.mean_average_precision(predictions, hard)
-    expect.close(value, 1.0, given="two classes, one of which has difficult true boxes only", trivial="all is found")
+    given = "two classes, one of which has difficult true boxes only"
+    expect.close(value, 1.0, rtol=1e-5, atol=0, given=given, trivial="all is found")
     for given, args in (
         ("difficult true boxes only", (predictions, both)),
         ("no true boxes at all", (predictions, [annotation([], [])])),

@@ -471,6 +471,12 @@ def test_encode_any(submission):
         layout=["contiguous", "transposed", "gaps", "offset"],
     )
     expect.agrees(submission.rle_encode, runs, cases, unchanged=True)
+    expect.equal(
+        submission.probes.kinds_in(submission.rle_encode, torch.tensor([[0, 1, 1], [1, 1, 0]]).bool()),
+        ["int"],
+        given="the types of the numbers in size and counts",
+        likely={"the counts are numbers of NumPy, which cannot be written as JSON": ["int", "int64"]},
+    )
 
 
 def expect_decoded(submission, mask, rle, given):
@@ -907,6 +913,15 @@ def test_logits(submission):
         likely={"a ReLU or a sigmoid comes last": bool((scores >= 0).all())},
         given=given,
     )
+    x = torch.rand(2, 3, 16, 20)
+    single = [submission.TinySegNet(num_classes=1, width=4).eval()(x).detach() for _ in range(24)]
+    expect.true(
+        any(bool((scores < 0).any()) for scores in single),
+        expected="scores of both signs",
+        got="no score below 0",
+        likely={"a sigmoid or a softmax comes last where there is one class": True},
+        given=f"scores of {len(single)} new networks of one class",
+    )
 
 
 @check("TinySegNet sees each picture by itself in evaluation mode", points=0.5, category="robustness",
@@ -1069,8 +1084,19 @@ def merged(semantic, masks, labels, scores, worst_first=False, in_order=False, h
     return categories, numbers
 
 
+def mostly_seen(semantic, masks, labels, scores):
+    """Objects of which more than half is hidden are left out."""
+    categories, numbers = semantic.clone(), torch.zeros_like(semantic)
+    for k in sorted(range(len(masks)), key=lambda k: -float(scores[k])):
+        seen = masks[k] & (numbers == 0)
+        if seen.sum() > masks[k].sum() / 2:
+            numbers[seen] = int(numbers.max()) + 1
+            categories[seen] = labels[k]
+    return categories, numbers
+
+
 def objects(draw, size, count):
-    """Rectangles that overlap; every third lies under one with a higher score, and is not seen."""
+    """Rectangles that overlap; every third lies under one with a higher score, the next one but for a pixel."""
     height, width = size
     seeds = draw(4, 16, values=shares, dtype=DOUBLE).detach()
     masks = torch.zeros(count, height, width, dtype=torch.bool)
@@ -1082,6 +1108,11 @@ def objects(draw, size, count):
     for k in range(2, count, 3):
         masks[k] = masks[k - 1]
         scores[k] = scores[k - 1] * 0.5
+    for k in range(3, count, 3):
+        masks[k] = masks[k - 2]
+        free = (~masks.any(0)).nonzero()[:1]
+        masks[k, free[:, 0], free[:, 1]] = True
+        scores[k] = scores[k - 2] * 0.4
     labels = draw(count, values=numbers(6), dtype=torch.int64) + 20
     return {"semantic": draw(*size, values=numbers(9), dtype=torch.int64), "masks": masks, "labels": labels,
             "scores": scores}  # fmt: skip
@@ -1103,6 +1134,7 @@ def test_panoptic(submission, device):
             "the masks are laid in their order, not by their scores": lambda *given: merged(*given, in_order=True),
             "objects that cannot be seen get an id, too": lambda *given: merged(*given, hidden_too=True),
             "ids are labels: two objects of one category are one": lambda *given: merged(*given, by_label=True),
+            "objects of which more than half is hidden are left out: one pixel is enough": mostly_seen,
         },
     )
     masks = torch.tensor([[[1, 1, 0, 0]], [[0, 1, 1, 0]]]).bool()

@@ -42,6 +42,12 @@ def changed(fn, *args):
     return list(kept) != list(args)
 
 
+def kinds_in(encode, mask):
+    """The types of the numbers in the run lengths of a mask."""
+    rle = encode(mask)
+    return sorted({type(number).__name__ for number in (*rle["size"], *rle["counts"])})
+
+
 def index_changes(kind, source):
     """Whether the dict, or an annotation in it, is another after all questions."""
     kept = copy.deepcopy(source)

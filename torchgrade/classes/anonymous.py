@@ -22,11 +22,13 @@ _LENGTH = 6
 _HAN_NAME = re.compile(r"[\u4e00-\u9fff]{2}")  # a whole name; two Latin letters may be part of any word
 
 
-def set_anonymous(book: Gradebook, wanted: bool) -> None:
-    """From now on, or not any more."""
+def set_anonymous(book: Gradebook, wanted: bool) -> bool:
+    """From now on, or not any more; whether that is a change."""
+    changed = wanted != bool(book.setting("anonymous"))
     if wanted and not book.setting("pseudonyms"):
         book.set_setting("pseudonyms", secrets.token_hex(16))
     book.set_setting("anonymous", "yes" if wanted else "")
+    return changed
 
 
 def pseudonyms(book: Gradebook, others: Iterable[str] = ()) -> dict[str, str]:

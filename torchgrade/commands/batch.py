@@ -72,8 +72,7 @@ def batch(options: argparse.Namespace, course: Course) -> int:
             show(intake, pseudonyms(book, _keys(intake)), most=_SHOWN)
             say(_("nothing is graded yet: mend what is named above, or go on as it is with --yes; --plan shows all"))
             return int(ExitCode.USAGE)
-        if options.anonymous is not None:
-            set_anonymous(book, options.anonymous)
+        _name_people(book, options)
         tell_intake(book, intake, followed)
         return grade(book, course, asked, options)
 
@@ -206,8 +205,7 @@ def existing_gradebook(out: Path) -> Path:
 
 def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argparse.Namespace) -> int:
     need_open_files()
-    if options.anonymous is not None:
-        set_anonymous(book, options.anonymous)
+    _name_people(book, options)
     settings = Options(
         devices=devices(options.device),
         timeout_scale=options.timeout_scale,
@@ -244,6 +242,13 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
     names = {student.key: student.called for student in (*book.students(), *found.students)}
     _tell(graded, rows, {**names, **found.pseudonyms}, options.out)
     return _code(graded, rows)
+
+
+def _name_people(book: Gradebook, options: argparse.Namespace) -> None:
+    """By name or by pseudonym, as the call says; who wrote alike was told as it was before."""
+    if options.anonymous is not None and set_anonymous(book, options.anonymous):
+        for name in ("similar.html", "similar.csv"):
+            (options.out / name).unlink(missing_ok=True)
 
 
 def _demand(settings: Options, course: Course) -> None:

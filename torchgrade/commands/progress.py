@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime, timezone
+from pathlib import Path
 
 from rich.text import Text
 
@@ -16,13 +17,15 @@ from torchgrade.model import ExitCode
 from torchgrade.report import progress_report
 from torchgrade.report.scoreboard import make_console
 
+DRAWN = Path(".torchgrade", "pictures")  # where ``watch`` draws
+
 
 def progress(options: argparse.Namespace, course: Course) -> int:
     found = progress_report.parts(course, stories(load_history(course.root)))
     console = make_console()
     if options.html is not None:
         try_file(options.html, "--html")
-        pictures = sorted(options.pictures.glob("*.png")) if options.pictures is not None else []
+        pictures = sorted((options.pictures or course.root / DRAWN).glob("*.png"))
         if options.pictures is not None and not pictures:
             raise UsageError(
                 _("{folder} holds no PNG file; grade with --save {folder} first").format(folder=options.pictures)

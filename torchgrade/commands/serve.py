@@ -75,18 +75,30 @@ def _take(line: bytes | None, grader: Grader, answers: Answers) -> None:
             raise ValueError(_("a line is longer than {count} bytes").format(count=MOST))
         if not line.strip():
             return
-        request = json.loads(line)
+        request = _read(line)
         if not isinstance(request, dict):
             raise ValueError(_("a request is a JSON object"))
         number = request.get("id")
         source, task, seed = request.get("source"), request.get("task"), request.get("seed")
-        if not isinstance(source, str) or not isinstance(task, str) or not isinstance(seed, (int, type(None))):
+        if not isinstance(source, str) or not isinstance(task, str) or type(seed) not in (int, type(None)):
             raise ValueError(_('a request holds "task" and "source" as texts, and "seed" as an integer or not at all'))
         future = grader.submit(source, task, seed)
-    except (ValueError, RecursionError, TorchGradeError) as error:
+    except (ValueError, TorchGradeError) as error:
         answers.write({"id": number, "error": str(error)[:500]})
         return
     future.add_done_callback(partial(_answer, number, grader, answers))
+
+
+def _read(line: bytes) -> Any:
+    """What JSON a line holds; ValueError for what no reader of the answer would take as an ``id``, such as NaN."""
+
+    def refuse(name: str) -> float:
+        raise ValueError(name)
+
+    try:
+        return json.loads(line, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_("the line is not JSON: {why}").format(why=error)) from None
 
 
 def _answer(number: Any, grader: Grader, answers: Answers, future: Future[TaskGrade]) -> None:

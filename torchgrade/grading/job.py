@@ -64,7 +64,7 @@ class Job:
 
     def to_data(self) -> dict[str, Any]:
         """Plain data, for msgpack, whose integers end at 64 bits; the seed of a class has 128."""
-        return {**asdict(self), "seed": str(self.seed)}
+        return {**asdict(self), "seed": str(int(self.seed))}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Job:

@@ -33,7 +33,6 @@ from torchgrade.handin.source import spot
 from torchgrade.i18n import translate as _
 from torchgrade.i18n import translate_built
 from torchgrade.isolation.remote.client import Ran, Seen
-from torchgrade.isolation.remote.line import ALONE, BESIDE
 from torchgrade.model import Outcome, Status
 from torchgrade.seeding import seed_everything
 from torchgrade.submission import Source
@@ -106,16 +105,16 @@ class CheckRunner:
     def _until_certain(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
         with self.machine.beside_others():
-            attempt = self._attempt(run, sandbox, number, BESIDE)
+            attempt = self._attempt(run, sandbox, number)
         spent = 0
         while spent < attempt.reruns:
             spent += 1
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
-                attempt = self._attempt(run, sandbox, number, ALONE)
+                attempt = self._attempt(run, sandbox, number)
         return attempt
 
-    def _attempt(self, run: Run, sandbox: Sandbox, number: int, patience: float) -> Attempt:
+    def _attempt(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         spec, job = run.spec, run.job
         self.calibration.measuring = job.measuring
         self.calibration.on_record = lambda name, value: self.emit(Recorded(job.id, name, value, spec.tries))
@@ -125,9 +124,8 @@ class CheckRunner:
                 raise Unavailable(_("this machine has no CUDA device"))
             if run.device == "mps" and not torch.backends.mps.is_available():
                 raise Unavailable(_("this machine has no MPS device"))
-            run = replace(run, submission=sandbox.submission(patience))
-            seconds = (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale
-            error = self._run(run, number, seconds, patience)
+            run = replace(run, submission=sandbox.submission())
+            error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
             error = raised
         self.debugger(error)
@@ -148,7 +146,7 @@ class CheckRunner:
             picture = compared(run.item.name, spec.title, *error.values)
         return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture)
 
-    def _run(self, run: Run, number: int, seconds: float, patience: float = BESIDE) -> BaseException | None:
+    def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
         job, name, client = run.job, run.item.name, run.submission.torchgrade_client
         seed_everything(derive(job.seed, self.task.stem, name, number))
@@ -159,7 +157,6 @@ class CheckRunner:
             calls=bool(run.blocked),
             watched=run.watched,
             blocked=run.blocked,
-            patience=patience,
         )
         run.item.stash[RUN] = run
         with expect.proving(lambda: client.seen.sent or []) if job.proving else nullcontext() as proof:

@@ -8,7 +8,7 @@ from torchgrade.errors import LoadFailed
 from torchgrade.grading.outcomes import MAX_PRINTED_IN_ALL, printed
 from torchgrade.isolation.launch.launcher import Launcher, Limits
 from torchgrade.isolation.remote.client import Client
-from torchgrade.isolation.remote.line import BESIDE, Line, WorkerLine
+from torchgrade.isolation.remote.line import Line, WorkerLine
 from torchgrade.isolation.remote.local_line import LocalLine
 from torchgrade.isolation.remote.proxy import RemoteSubmission, connect
 from torchgrade.submission import Source
@@ -43,19 +43,19 @@ class Sandbox:
         self.notes: tuple[str, ...] = ()  # what was left out of the file
         self._room = MAX_PRINTED_IN_ALL  # for what the code prints from now on
 
-    def submission(self, patience: float = BESIDE) -> RemoteSubmission:
-        """The loaded submission; raises LoadFailed, the same each time. ``patience`` as of ``Line.begin``."""
+    def submission(self) -> RemoteSubmission:
+        """The loaded submission; raises LoadFailed, the same each time."""
         if self.failed is not None:
             raise self.failed
         if self.loaded is None or self.client is None or self.client.line.dead is not None:
             self.close()
-            self.client = self._start(patience)
+            self.client = self._start()
             self.loaded = RemoteSubmission(self.client)
         return self.loaded
 
-    def _start(self, patience: float) -> Client:
+    def _start(self) -> Client:
         client = connect(self._line())
-        client.line.begin(self.load_seconds, patience)
+        client.line.begin(self.load_seconds)
         try:
             self.notes = client.load(self.name, self.source, self.probes, self.load_seconds)
         except LoadFailed as error:

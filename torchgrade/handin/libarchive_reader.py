@@ -72,5 +72,6 @@ def _own_errors() -> Iterator[None]:
         if type(error).__module__.startswith("libarchive") or isinstance(
             error, (ImportError, AttributeError, TypeError)
         ):
-            raise Unopened(str(getattr(error, "msg", "") or error)) from None
+            # The library's own text names places in memory where it has no words.
+            raise Unopened(str(getattr(error, "msg", error) or "it is damaged")) from None
         raise

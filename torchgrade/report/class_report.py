@@ -77,13 +77,16 @@ def class_report(
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     people = [marks[key] for key in marks if key in real]
+    shown = [_student(s, table[s.key], marks[s.key], tasks, facts.links, tracks) for s in students]
+    marked = [(name, word) for name, word in _MARKS.items() if any(name in one["choices"] for one in shown)]
     percents = [mark.percent for mark in people if mark.percent is not None]
     return environment().get_template("class_report.html.j2").render(
         facts=facts,
         tasks=tasks,
         tracks=tracks,
         sections=sorted({student.section for student in students} - {""}),
-        students=[_student(s, table[s.key], marks[s.key], tasks, facts.links, tracks) for s in students],
+        students=shown,
+        marked=marked,
         items=[_item(item) for item in items],
         everybody=[item for item in items if item.verdicts and item.passes == item.verdicts],
         nobody=[item for item in items if item.verdicts and item.passes == 0],
@@ -127,8 +130,17 @@ def _student(
         "words": total_words(mark),
         "cells": {task.task: _cell(rows[task.task], mark.line(task.task)) for task in tasks},
         "tracks": [_track_cell(track, [mark.line(task.task) for task in track.tasks]) for track in tracks],
-        "statuses": " ".join(sorted({rows[task.task].status for task in tasks})),
+        "choices": sorted({word for task in tasks for word in _choices(rows[task.task], mark)}),
     }
+
+
+_MARKS = {"late": noop("late"), "by_hand": noop("set by hand"), "left_out": noop("not counted")}  # of a cell: ° * †
+
+
+def _choices(row: Row, mark: Total) -> list[str]:
+    """By what a student can be chosen: what became of a task, and the marks of its cell."""
+    marks = {"late": row.late, "by_hand": row.override, "left_out": row.task in mark.dropped}
+    return [row.status, *(name for name, there in marks.items() if there)]
 
 
 def _track_cell(track: TrackPart, lines: Sequence[TaskSum]) -> dict[str, Any]:

@@ -190,7 +190,9 @@ def moodle_worksheet(students: Sequence[Student], marks: Marks, sheet: Sheet) ->
 
 def moodle_folder(student: Student) -> str:
     """The folder of a zip of feedback files by which Moodle finds a student; empty where the number is not known."""
-    found = participant(student.ids.get("identifier", "") or student.ids.get("platform", "") or student.key)
+    signs = (student.ids.get("platform", ""), student.key)  # which other platforms, too, give people: abc123
+    own = next((sign for sign in signs if sign.startswith("Participant ")), "")
+    found = participant(student.ids.get("identifier", "") or own)
     name = re.sub(r'[\\/:*?"<>|_]+', "-", plain(student.shown, lines=False))
     return f"{name.strip(' .~-') or 'student'}_{found}_assignsubmission_file_" if found else ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torchgrade.course import Course, Task
 from torchgrade.history import Story
+from torchgrade.i18n import plural
 from torchgrade.i18n import translate as _
 from torchgrade.report.board import bar
 from torchgrade.report.feedback import environment
@@ -89,7 +90,7 @@ def told(story: Story) -> str:
     """When it was solved, how often it was graded, how long it took."""
     words = _("solved {day}") if story.solved else _("begun {day}")
     day = local(story.solved or story.begun)
-    return f"{words.format(day=day)}, {_('{count} runs').format(count=story.runs)}, {duration(story.spent)}"
+    return f"{words.format(day=day)}, {plural('{count} run', '{count} runs', story.runs)}, {duration(story.spent)}"
 
 
 def check_lines(row: TaskProgress) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from torchgrade.report.feedback import environment
 from torchgrade.report.tables import to_csv
@@ -41,7 +41,7 @@ class AlikePair(Protocol):
     def identical(self) -> bool: ...
 
     @property
-    def fragments(self) -> Sequence[Any]: ...
+    def fragments(self) -> Sequence[SharedFragment]: ...
 
 
 class AlikeWork(Protocol):

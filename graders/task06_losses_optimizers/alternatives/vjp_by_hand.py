@@ -38,8 +38,9 @@ def cross_entropy(logits, target, ignore_index=-100, label_smoothing=0.0, weight
 
 def binary_cross_entropy_with_logits(logits, target, pos_weight=None, reduction="mean"):
     tail = torch.log1p(torch.exp(-logits.abs()))
-    plain_positive = torch.relu(-logits) + tail
-    plain_negative = torch.relu(logits) + tail
+    zero = torch.zeros_like(logits)
+    plain_positive = torch.maximum(-logits, zero) + tail  # at a tie the slope is halved, as it has to be
+    plain_negative = torch.maximum(logits, zero) + tail
     weight = 1.0 if pos_weight is None else pos_weight
     return reduce_loss(weight * target * plain_positive + (1 - target) * plain_negative, reduction)
 

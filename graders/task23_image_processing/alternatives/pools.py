@@ -42,7 +42,7 @@ def hsv_to_rgb(hsv):
     h, s, v = hsv[0] / 60, hsv[1] / 100, hsv[2] / 100
     i = h.floor()
     f = h - i
-    p, q, t = v * (1 - s), v * (1 - s * f), v * (1 - s * (1 - f))
+    p, q, t = (v * (1 - s * part).clamp(0, 1) for part in (1, f, 1 - f))
     i = i.long() % 6
     red = torch.stack([v, q, p, p, t, v]).gather(0, i[None])
     green = torch.stack([t, v, v, q, p, p]).gather(0, i[None])

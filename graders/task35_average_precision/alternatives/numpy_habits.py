@@ -32,7 +32,7 @@ def precision_recall(tp, scores, num_gt):
     right, wrong = np.cumsum(flags == 1), np.cumsum(flags == 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = right / np.float64(num_gt) if num_gt else np.full(len(flags), np.nan)
-    precision = right / np.maximum(right + wrong, 1)
+    precision = right / (right + wrong + 1e-6)  # where nothing counts, there would be 0/0
     return torch.from_numpy(precision).to(tp.device), torch.from_numpy(recall).to(tp.device)
 
 
@@ -45,7 +45,7 @@ def area_below(precision, recall):
     precision = np.concatenate([[0.0], _array(precision).astype(float), [0.0]])
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     (steps,) = np.nonzero(recall[1:] != recall[:-1])
-    return float(((recall[steps + 1] - recall[steps]) * precision[steps + 1]).sum())
+    return ((recall[steps + 1] - recall[steps]) * precision[steps + 1]).sum()
 
 
 def interpolated_precision(precision, recall, points):

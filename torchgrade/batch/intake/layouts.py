@@ -1,9 +1,11 @@
 """Whose file is this? The layouts in which a class's files arrive, recognised from all paths together. Pure.
 
 Gradescope   submission_metadata.yml beside folders submission_<id>/
-Canvas       <lastfirst>[_LATE]_<user id>_<submission id>_<file>, anon_<code>_<submission id>_<file>, …_text.html
+Canvas       <lastfirst>[_LATE]_<user id>_[question_<n>_]<submission id>_<file>, anon_<code>_<submission id>_<file>,
+             …_text.html
 Blackboard   <assignment>_<user>_attempt_<date>[_<file>|.txt]
 Moodle       <full name or group>[_<number>]_assignsubmission_<file|onlinetext>[_/<file>|_<file>]
+Brightspace  <number>-<number> - <name> - <date>[ - <file>|/…]
 ILIAS        <last>_<first>_<login>_<number>/…, Team <number>/<last>_<first>_<login>_<number>/…
 clones       <assignment>-<account>/…, from GitHub
 folders      <student>/…
@@ -15,12 +17,13 @@ Where only folders and files are left, the reading in which the class list knows
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import yaml
@@ -37,12 +40,15 @@ RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the res
 WRAPPERS = 5  # at most so many folders round the class
 _CANVAS = re.compile(
     r"(?:(?:LATE_)?anon_(?:LATE_)?(?P<anon>[A-Za-z0-9]{5})_(?P<asub>\d+)_(?P<afile>[^/]+)"
-    r"|(?P<name>[^/]+?)_(?:LATE_)?(?P<id>\d+)_(?:(?P<submission>\d+)_(?P<file>[^/]+)|(?P<online>text|link)\.html))"
+    r"|(?P<name>[^/]+?)_(?:LATE_)?(?P<id>\d+)_(?:question_\d+_)?(?:(?P<submission>\d+)_(?P<file>[^/]+)|(?P<online>text|link)\.html))"
 )
 _BLACKBOARD = re.compile(
     r"(?P<head>[^/]+?)_attempt_(?P<date>20\d\d-\d\d-\d\d-\d\d-\d\d-\d\d)(?:_(?P<file>[^/]+)|(?P<form>\.txt))"
 )
 _MOODLE = re.compile(r"(?P<name>.+?)(?:_(?P<number>\d+))?_assignsubmission_(?P<kind>file|onlinetext)(?:_(?P<file>.*))?")
+_BRIGHTSPACE = re.compile(
+    r"(?P<one>\d+)-(?P<other>\d+) - (?P<name>.+?) ?- (?P<date>[^/]*?\d{4} \d{3,4}(?: [AP]M)?)(?: - (?P<file>[^/]+))?"
+)
 _ILIAS = re.compile(r"(?P<last>[^_/]+)_(?P<first>[^_/]+)_(?P<login>[^/]+)_(?P<number>\d+)")
 _ILIAS_TEAM = re.compile(r"(?:team|gruppe|équipe|équipo|group)[ _]\d+", re.IGNORECASE)
 _STAMP = re.compile(r"(20\d{6})(\d{6})_(?=.)")
@@ -58,6 +64,7 @@ _WRAPPER = re.compile(
     r"|(?:19|20)\d\d(?:[-_/]\d+)*|\d{1,3}",
     re.IGNORECASE,
 )
+_NOBODY = re.compile(rf"{_WRAPPER.pattern}|task[\s_-]?\d+.*", re.IGNORECASE)
 _HOMEWORK = re.compile(rf"(?:{_WRAPPER.pattern}|task[\s_-]?\d+)-", re.IGNORECASE)
 _GROUPS = {"student", "name", "email", "task", "attempt", "date", "file"}
 
@@ -209,6 +216,9 @@ def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
         "Canvas": {top for top, folder in tops.items() if not folder and _CANVAS.fullmatch(top)},
         "Blackboard": {top for top, folder in tops.items() if not folder and _BLACKBOARD.fullmatch(top)},
         "Moodle": {top for top, folder in tops.items() if _is_moodle(top, folder)},
+        "Brightspace": {
+            top for top, folder in tops.items() if (found := _BRIGHTSPACE.fullmatch(top)) and (folder or found["file"])
+        },
         "ILIAS": {top for top, folder in tops.items() if folder and (_ILIAS.fullmatch(top) or top in teams)},
     }
     either = set().union(*fits.values())
@@ -218,10 +228,13 @@ def _platform(level: Level, tasks: Sequence[str]) -> Layout | None:
         return None
     heads = [found["head"] for top in fits["Blackboard"] if (found := _BLACKBOARD.fullmatch(top))]
     common = _common(heads, "_")
+    sent = [found for top in fits["Brightspace"] if (found := _BRIGHTSPACE.fullmatch(top))]
+    own = "one" if len({found["one"] for found in sent}) >= len({found["name"] for found in sent}) else "other"
     read: dict[str, Callable[[str], Owner | None]] = {
         "Canvas": lambda path: _canvas(path, tasks),
         "Blackboard": lambda path: _blackboard(path, common, tasks),
         "Moodle": lambda path: _moodle(path, tasks),
+        "Brightspace": lambda path: _brightspace(path, own, tasks),
         "ILIAS": lambda path: _ilias(path, tasks, teams),
     }
     return _each(name, level, read[name])
@@ -293,6 +306,20 @@ def _moodle(path: str, tasks: Sequence[str]) -> Owner | None:
     file = rest or found["file"]
     note = "text typed into the platform came, and no file" if found["kind"] == "onlinetext" else ""
     return Owner((who,), file, _order(file, tasks), note=note)
+
+
+def _brightspace(path: str, own: str, tasks: Sequence[str]) -> Owner | None:
+    """``own``: which of the two numbers is the person's; the other one may be that of the exercise."""
+    top, _, rest = path.partition("/")
+    found = _BRIGHTSPACE.fullmatch(top)
+    if not found or not (rest or found["file"]):
+        return None
+    when = ""
+    for form in ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %I%M %p", "%d %B, %Y %I%M %p"):
+        with contextlib.suppress(ValueError):
+            when = datetime.strptime(found["date"], form).isoformat()
+    file = rest or found["file"]
+    return Owner((Identity(found[own], found["name"].strip(), own=True),), file, _order(file, tasks), when)
 
 
 def _ilias_teams(level: Level) -> dict[str, tuple[str, ...]]:
@@ -376,8 +403,8 @@ def _people(levels: Sequence[Level], tasks: Sequence[str], known: Known | None, 
 
 
 def _no_people(folders: Sequence[str]) -> tuple[str, ...]:
-    """A doubt where all folders are called like homeworks, and none like a person."""
-    if not folders or any(not _WRAPPER.fullmatch(folder) or folder.isdigit() for folder in folders):
+    """A doubt where all folders are called like homeworks or tasks, and none like a person."""
+    if not folders or any(not _NOBODY.fullmatch(folder) or folder.isdigit() for folder in folders):
         return ()
     named = ", ".join(repr(folder) for folder in folders[:3])
     return (f"are the folders {named} students? --pattern says where a path names the student",)
@@ -453,6 +480,8 @@ def _folder(top: str, common: str, kind: str) -> Identity:
     """A folder's person; behind a minus sign may stand the account of a cloned assignment."""
     accounts = tuple(top[place.end() :] for place in re.finditer("-", top))
     behind = tuple(account for account in accounts if common and len(account) >= len(top) - len(common))
+    if login := re.fullmatch(r"(.+?) ?\(([^()]+)\)", top):  # Sakai puts it behind the name
+        behind = (*behind, *login.groups())
     name = top
     if kind == "clones" and common and top.startswith(common) and top[len(common) :]:
         name, behind = top[len(common) :], (top, *behind)

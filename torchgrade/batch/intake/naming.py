@@ -15,7 +15,8 @@ from torchgrade.handin.naming import DATE, TITLE, task_span
 _SEPARATORS = " \t_.,-–"  # between the words of a name
 
 _COPY_OF = re.compile(
-    r"^(?:copy of|kopie von|copie de|copia de|副本)[\s_-]*|[\s_-]*(?:- copy|- kopie|copy|kopie|副本)$", re.I
+    r"^(?:copy of|kopie von|copie de|copia de|副本)[\s_-]*|[\s_-]*(?:copy(?: of)?|kopie(?: von)?|cop[iy]e? de|副本)$",
+    re.I,
 )
 _NOISE = re.compile(
     r"(?:final\w*|finished|done|fertig|latest|new|neu|old|alt|v\d+|version\s?\d*|attempt\s?\d*|try\s?\d*|versuch\s?\d*"

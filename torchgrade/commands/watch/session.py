@@ -21,6 +21,7 @@ from rich.text import Text
 from torchgrade.commands.compare import show_comparison
 from torchgrade.commands.grade import Gallery
 from torchgrade.commands.learner import is_stub, more_hints, put_stub, show_list
+from torchgrade.commands.progress import DRAWN
 from torchgrade.commands.record import bases_of, record
 from torchgrade.commands.study import hidden_notes, next_task, onward, subjects_of
 from torchgrade.commands.watch import editor
@@ -314,7 +315,7 @@ class Watching:
 
     def _pictures(self) -> None:
         try:
-            self._gallery = Gallery(self.course.root / ".torchgrade" / "pictures")
+            self._gallery = Gallery(self.course.root / DRAWN)
         except UsageError as error:
             self.view.message = translate_built(str(error))
             return

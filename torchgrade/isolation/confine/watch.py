@@ -83,9 +83,7 @@ def running(pid: int) -> bool:
 
 
 class MemoryWatch:
-    """Memory of a job as the sum over its processes. ``kind`` says what stops a job that takes too much."""
-
-    kind = "watchdog"
+    """Memory of a job as the sum over its processes."""
 
     def __init__(self, baseline_mb: float = 0.0) -> None:
         self._baseline = baseline_mb  # anonymous memory of the zygote, which every fork of it shares

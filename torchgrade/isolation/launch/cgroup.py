@@ -95,8 +95,6 @@ class Group:
 class CgroupWatch(watch.MemoryWatch):
     """Bounds and measures one job in a group, and then gives the group back."""
 
-    kind = "cgroup"
-
     def __init__(self, group: Group, limit_mb: int, give_back: Callable[[Group], None]) -> None:
         super().__init__()
         group.limit(limit_mb)

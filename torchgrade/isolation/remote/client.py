@@ -30,7 +30,7 @@ from torchgrade.errors import (
     Waits,
     WorkerDied,
 )
-from torchgrade.isolation.remote.line import BESIDE, Line
+from torchgrade.isolation.remote.line import Line
 from torchgrade.isolation.remote.remote_call import attach
 from torchgrade.isolation.wire.decoding import Decoder
 from torchgrade.isolation.wire.encoding import Encoder
@@ -123,16 +123,15 @@ class Client:
         calls: bool = False,
         watched: Sequence[Sequence[str]] = ((), (), ()),
         blocked: Mapping[str, str] | None = None,
-        patience: float = BESIDE,
     ) -> None:
-        """A new check: its first request will undo there what the last one left, and seed. For the clocks see ``Line``.
+        """A new check: its first request will undo there what the last one left, and seed.
 
         ``calls`` and ``watched``, as names, functions and operators: what the worker notes for ``ran``, see
         ``worker.watch.Wanted``. ``blocked`` maps names of the submission to
         the sentence of ``Waits``, which is raised where the check takes one of them.
         """
         self.seen = Seen(sent=[] if proving else None)
-        self.line.begin(seconds, patience)
+        self.line.begin(seconds)
         self._begin = [seed, calls, [list(some) for some in watched]]
         self._blocked = blocked or {}
 

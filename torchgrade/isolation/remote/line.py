@@ -17,7 +17,7 @@ from torchgrade.isolation.wire.protocol import CAPS, Caps, Frame, Violation
 
 TICK = 0.05  # seconds between two looks at the worker's clock
 MEMORY_TICK = 0.25  # and at its memory and its children, which costs the kernel a walk over its pages
-BESIDE, ALONE = 1.2, 5.0  # times its seconds after which a check ends by the clock, beside others and tried again alone
+LONGEST = 5.0  # times its seconds after which a check ends by the clock, however little it could compute
 MAX_OUTPUT = 64 << 10  # bytes of one check's output that are kept
 
 
@@ -32,7 +32,7 @@ class Line(Protocol):
     def exchange(self, frame: Frame, sequence: int, caps: Caps = CAPS) -> tuple[Any, list[Any]]: ...
     def follow_cases(self) -> None: ...
     def last_case(self) -> int | None: ...
-    def begin(self, seconds: float, patience: float = ...) -> None: ...
+    def begin(self, seconds: float) -> None: ...
     def output(self) -> str: ...
     def close(self) -> None: ...
 
@@ -54,13 +54,13 @@ class WorkerLine:
         self._next_look = self._next_tick = 0.0
         self.begin(60.0)
 
-    def begin(self, seconds: float, patience: float = BESIDE) -> None:
+    def begin(self, seconds: float) -> None:
         """Start the clocks of one check.
 
         It ends when the worker and its children have computed for ``seconds``, when the worker could have done so, or
-        after ``patience * seconds`` in any case.
+        after ``LONGEST`` times as much in any case.
         """
-        self.seconds, self._longest = seconds, patience * seconds
+        self.seconds = seconds
         self._started = time.monotonic()
         self._waited = _run_delay(self.process.pid)
         self._computed = self.process.cpu_seconds()
@@ -124,7 +124,7 @@ class WorkerLine:
     def _check_limits(self) -> None:
         wall = time.monotonic() - self._started
         used = wall - (_run_delay(self.process.pid) - self._waited)
-        if used > self.seconds or wall > self._longest:
+        if used > self.seconds or wall > LONGEST * self.seconds:
             raise TimedOut(self.seconds, starved=used <= self.seconds)
         if time.monotonic() < self._next_look:
             return

@@ -47,7 +47,7 @@ class LocalLine:
             self._streams = random_streams()
             restore(ours)
 
-    def begin(self, seconds: float, patience: float = 1.0) -> None:
+    def begin(self, seconds: float) -> None:
         """No clock: a learner may stand at a breakpoint."""
 
     def output(self) -> str:

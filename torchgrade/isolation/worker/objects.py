@@ -6,7 +6,6 @@ import functools
 import importlib
 import inspect
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 
 from torchgrade.handin.source import shown_place
 from torchgrade.isolation.wire.protocol import Violation
+from torchgrade.isolation.worker.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Held:
 class Objects:
     """Numbers objects; the same object keeps its number while it is held."""
 
-    def __init__(self, name_of: Callable[[Any], str | None]) -> None:
-        self._name_of = name_of  # of the submission's own: which of its definitions an object comes from
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch  # knows which of the submission's definitions an object comes from
         self._by_id: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._next = 1
@@ -42,7 +42,8 @@ class Objects:
             number, self._next = self._next, self._next + 1
             self._by_id[number] = value
             self._numbers[id(value)] = number
-        return [number, *_describe(value, self.files), self._name_of(value)]
+            self._watch.keep(value)
+        return [number, *_describe(value, self.files), self._watch.name_of(value)]
 
     def find(self, rest: list[Any]) -> Any:
         if len(rest) == 2 and rest[0] == -1:
@@ -56,7 +57,9 @@ class Objects:
     def release(self, numbers: list[int]) -> None:
         for number in numbers:
             if number in self._by_id:
-                self._numbers.pop(id(self._by_id.pop(number)), None)
+                value = self._by_id.pop(number)
+                self._numbers.pop(id(value), None)
+                self._watch.forget(value)
 
 
 def _from_torch(name: str) -> Any:

@@ -58,7 +58,7 @@ class Server:
         self.probes: types.ModuleType | None = None
         self.files: set[str] = set()
         self.watch = Watch()
-        self.objects = Objects(self.watch.name_of)
+        self.objects = Objects(self.watch)
         self.graphs = Graphs()
         self.raised: BaseException | None = None  # the last exception, for --debug
         self.notify: Callable[[int], None] = lambda steps: None
@@ -81,9 +81,7 @@ class Server:
                 return tensor
 
             request = Decoder(buffers, self.objects.find, on_tensor=on_tensor, strided=True).decode(body)
-            with torch.enable_grad():
-                value = self.handle(request[1], leaves)
-            return self._reply(sequence, value)
+            return self.handle(sequence, request[1], leaves)
         except Missing as error:
             return self._encode([sequence, "missing"], [error.name, error.near])
         except Unreadable as error:
@@ -109,7 +107,8 @@ class Server:
         with torch.no_grad():
             return Encoder(self.objects.refer).encode([*head, value])
 
-    def handle(self, request: dict[str, Any], leaves: list[torch.Tensor]) -> Any:
+    def handle(self, sequence: int, request: dict[str, Any], leaves: list[torch.Tensor]) -> Frame:
+        """Run the request and encode what comes of it: an answer may still compute while it is looked at."""
         self.objects.release(request.pop("drop_objects", []))
         self.graphs.release(request.pop("drop_graphs", []))
         op = request.pop("op")
@@ -117,14 +116,16 @@ class Server:
         if method is None:
             raise Violation(f"operation {op!r}")
         if op in ("load", "report"):
-            return method(**request)
+            with torch.enable_grad():
+                return self._reply(sequence, method(**request))
         objects = {key: value for key, value in request.items() if key != "cases"}
         own = self.watch.graphs.get(request.get("graph", 0)) or self.watch.names(objects)
         with self.watch.over(own):
-            value = method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
-        if op in ("call", "probe") and value[1] is not None:
-            self.watch.graphs[value[1][0]] = own
-        return value
+            with torch.enable_grad():
+                value = method(leaves=leaves, **request) if op in ("call", "probe") else method(**request)
+            if op in ("call", "probe") and value[1] is not None:
+                self.watch.graphs[value[1][0]] = own
+            return self._reply(sequence, value)
 
     # --- loading -----------------------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Server:
         """Execute the submission; what was left out of it, in words.
 
         ``files`` maps shown file names to source bytes, ``main`` is the task's. Half of the ``seconds`` may go into
-        statements that only run something.
+        what is no definition.
         """
         compat.install()
         self.submitted = Submitted(name, main, files, self.home, seconds / 2)

@@ -11,6 +11,7 @@ import ast
 import functools
 import os
 import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import overrides
+from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
 
@@ -31,8 +33,23 @@ from torchgrade.isolation.worker.probes.recorders import function_name, operator
 SWITCHES = (
     (torch._C, ("_pop_torch_dispatch_stack", "_unset_dispatch_mode", "_pop_torch_function_stack")),
     (torch._C, ("_dispatch_tls_set_dispatch_key_excluded", "_dispatch_tls_set_dispatch_key_included")),
+    (torch._C, ("ExcludeDispatchKeyGuard", "_ExcludeDispatchKeyGuard", "_SetExcludeDispatchKeyGuard")),
+    (
+        torch._C,
+        ("_IncludeDispatchKeyGuard", "_ForceDispatchKeyGuard", "_DisableTorchDispatch", "_AutoDispatchBelowAutograd"),
+    ),
+    (
+        torch._C,
+        ("_get_operation_overload", "_dispatch_call_boxed", "_dispatch_find_schema_or_throw"),
+    ),  # give an operator below the modes
+    (OpOverload, ("redispatch",)),
+    (
+        torch.library,
+        ("Library", "custom_op", "define", "impl", "register_kernel"),
+    ),  # make one, whose inside is not seen
     (_python_dispatch, ("_disable_current_modes", "_pop_mode", "_pop_mode_temporarily", "_pop_torch_dispatch_stack")),
     (overrides, ("_pop_mode", "_pop_mode_temporarily")),
+    (sys, ("setprofile", "settrace")),
 )
 # What starts a thread; Python's audit tells of it from 3.12 on.
 STARTS = (
@@ -53,6 +70,10 @@ ELSEWHERE = {
 KINDS = ("functions", "operators", "unseen")
 CALLING = frozenset(("op_call", "run_case", "_built"))  # where the engine calls what the submission defines
 _ENGINE = os.path.dirname(torchgrade.__file__) + os.sep
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_LIBRARIES = (os.path.dirname(os.path.dirname(torch.__file__)), *sysconfig.get_paths().values())
+_INSTALLED = tuple({_ENGINE, "<frozen ", *(os.path.join(place, "") for place in _LIBRARIES)})  # not the submission's
+_COMPOSED = tuple(os.path.join(_TORCH, name, "") for name in ("_refs", "_decomp", "_prims"))  # operators of operators
 _HERE = frozenset((__file__,))
 
 
@@ -78,6 +99,7 @@ class Watch:
         self._ran: dict[str, dict[str, set[str]]] = {}
         self._loaded: set[str] = set()  # threads and children that the file started while it was executed
         self._running: frozenset[str] = frozenset()  # whose call runs now
+        self._made: dict[int, frozenset[str]] = {}  # of objects that stay, by identity
 
     # --- loading -----------------------------------------------------------------------------------------
 
@@ -89,17 +111,31 @@ class Watch:
                 for name in names:
                     if hasattr(module, name):
                         setattr(module, name, self._noting(getattr(module, name), what))
+        for name in ("_op_dk", "_handle"):  # an operator's way past the modes
+            setattr(OpOverload, name, self._noted_attribute(name, vars(OpOverload).get(name)))
 
     def _noting(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
-        """``function``, and a note where the submission calls it; of a thread where anybody does."""
+        """``function``, and a note where nothing installed calls it; of a thread where anybody does."""
 
         @functools.wraps(function)
         def noted(*args: Any, **kwargs: Any) -> Any:
-            if what == "a thread" or sys._getframe(1).f_code.co_filename in self.spans:
+            if (what == "a thread" and not _importing()) or not sys._getframe(1).f_code.co_filename.startswith(
+                _INSTALLED
+            ):
                 self._note(what)
             return function(*args, **kwargs)
 
         return noted
+
+    def _noted_attribute(self, name: str, before: Any) -> property:
+        """An attribute of instances, or the property ``before``, and a note where nothing installed takes it."""
+
+        def take(own: Any) -> Any:
+            if not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED):
+                self._note("a switched-off watch")
+            return vars(own)[name] if before is None else before.__get__(own)
+
+        return property(take, lambda own, value: vars(own).update({name: value}))
 
     def know(self, module: types.ModuleType, texts: Mapping[str, str]) -> None:
         """The submission was executed; ``texts`` are its files by the names of their code."""
@@ -107,7 +143,7 @@ class Watch:
         self.spans = {file: _definitions(text) for file, text in texts.items()}
 
     def _on_event(self, event: str, arguments: Any) -> None:
-        if event in ELSEWHERE:
+        if event in ELSEWHERE and not _importing():
             self._note(ELSEWHERE[event])
 
     def _note(self, unseen: str) -> None:
@@ -126,7 +162,17 @@ class Watch:
         """The submission's own names of all objects in ``request``, where somebody wants to know them."""
         if not self.wanted.calls and not self.wanted.names:
             return frozenset()
-        return frozenset(name for item in _flat(request) if (name := self.name_of(item)))
+        items = list(_flat(request))
+        known = (self._made[id(item)] for item in items if id(item) in self._made)
+        return frozenset(name for item in items if (name := self.name_of(item))).union(*known)
+
+    def keep(self, value: Any) -> None:
+        """An object stays here: what it computes later counts for those whose call it comes from."""
+        if self._running:
+            self._made[id(value)] = self._running
+
+    def forget(self, value: Any) -> None:
+        self._made.pop(id(value), None)
 
     def name_of(self, value: Any) -> str | None:
         """The definition of the submission's that ``value`` is, is an instance of, or is a method of."""
@@ -155,8 +201,8 @@ class Watch:
                 stack.enter_context(_Operators(self))
                 for what in self._loaded:
                     self._note(what)
-            if self.wanted.calls or (self.wanted.names and names and not watched):
-                sys.setprofile(self._profiler())
+            if self.wanted.calls or (self.wanted.names and names):
+                sys.setprofile(self._profiler(called=self.wanted.calls or not watched))
                 stack.callback(sys.setprofile, None)
             yield
 
@@ -175,12 +221,17 @@ class Watch:
             for name in self._running | own:
                 self._record(name, kind, word)
 
-    def _profiler(self) -> Callable[[types.FrameType, str, Any], None]:
-        files, codes = self.spans, self._codes
+    def _profiler(self, called: bool) -> Callable[[types.FrameType, str, Any], None]:
+        """Notes what is ``called`` of the submission, and what of PyTorch computes a wanted function of others."""
+        files, codes, wanted = self.spans if called else {}, self._codes, self.wanted.functions
 
         def profile(frame: types.FrameType, event: str, arg: Any) -> None:
-            if event == "call" and frame.f_code.co_filename in files:
-                codes.add(frame.f_code)
+            if event == "call":
+                code = frame.f_code
+                if code.co_filename in files:
+                    codes.add(code)
+                elif code.co_name in wanted and code.co_filename.startswith(_COMPOSED):
+                    self.met("functions", code.co_name)
 
         return profile
 
@@ -224,6 +275,16 @@ class _Operators(QuietDispatchMode):
         if name in self.wanted:
             self.watch.met("operators", name)
         return func(*args, **(kwargs or {}))
+
+
+def _importing() -> bool:
+    """Whether an installed package does it while it is imported, as some load libraries or start a thread."""
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_INSTALLED):
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @functools.cache

@@ -74,7 +74,8 @@ def _try(moved: Callable[..., Any], inputs: list[Any], target: Any) -> dict[str,
             roots = [t.sum() for t in outputs if t.requires_grad and t.is_meta and not t.is_complex()]
             for root in roots:
                 root.backward(retain_graph=True)
-        if outputs and not any(t.is_meta for t in outputs) and any(t.ndim for t in tensors_in(inputs)):
+        on_the_cpu = outputs and not any(t.is_meta for t in outputs) and not strict.collected
+        if on_the_cpu and any(t.ndim for t in tensors_in(inputs)):
             strict.found.append("the result is on the CPU, not on the device of the input")
     except Exception as error:
         if isinstance(error, NotImplementedError) and not error.args:
@@ -99,6 +100,7 @@ class _StrictMeta(QuietDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[str] = []
         self.came_home = False  # values were asked for on the CPU: from there on they are made up
+        self.collected = False  # values were written into a CPU tensor, which may be meant to stay there
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, name = kwargs or {}, operator_name(func)
@@ -109,7 +111,7 @@ class _StrictMeta(QuietDispatchMode):
             return torch.zeros(given[0].shape, dtype=dtype)
         if name in COPIES:
             if len(given) > 1 and given[1].is_meta and not given[0].is_meta:
-                self.came_home = True
+                self.collected = True
                 return args[0]
             return func(*args, **kwargs)
         if name in INDEXING:

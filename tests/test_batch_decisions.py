@@ -114,4 +114,6 @@ def test_people_and_files_are_mended_and_stay_mended(course, tmp_path):
     assert "--timeout-scale is a number above 0, not 0" in said
     with (course / "course.yaml").open("a") as file:
         file.write("homeworks: {hw1: [task77]}\n")
-    assert "course.yaml: homeworks: hw1: there is no task 'task77'" in run(course, *batch, "--homework", "hw1", code=2)
+    assert "course.yaml, in the homework hw1: there is no task 'task77'" in run(
+        course, *batch, "--homework", "hw1", code=2
+    )

@@ -156,7 +156,7 @@ def test_chinese_words_have_a_font_or_stay_english(installed, tmp_path, monkeypa
         pytest.skip("no font with Chinese characters is installed (Debian: fonts-wqy-zenhei)")
     monkeypatch.setattr(pictures, "HAN_FONTS", here if installed else ())
     shown = []
-    Pictures(shown.append).curves("loss", "epoch", {"train": [1.0, 2.0]})
+    Pictures(shown.append).curves("loss", "epoch", {"train": [-1.0, 2.0]})
     pictures.draw(shown[0], "yours", tmp_path / "a.png", {"train": [[1.0, 2.0], [2.0, 3.0]]})
     assert min(size_of(tmp_path / "a.png")) > 50
 

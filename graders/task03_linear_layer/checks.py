@@ -78,19 +78,19 @@ def test_forward_shapes(submission):
 
 
 @check("linear_forward takes any layout, dtype and size, and changes nothing", points=0.5, category="robustness",
-       after=[test_forward, test_forward_shapes], hidden=True)  # fmt: skip
+       after=[test_forward, test_forward_shapes, test_forward_without_bias], hidden=True)  # fmt: skip
 def test_forward_inputs(submission):
     expect.agrees(
         submission.linear_forward,
         F.linear,
-        PRODUCTS.vary(**AS_GIVEN, leading=[(5,), (1,)], grad=RECORDING),
+        PRODUCTS.vary(**AS_GIVEN, leading=LEADING, bias=[True, None, "left out"], grad=RECORDING),
         unchanged=True,
     )
 
 
 @check("gradients flow through linear_forward", points=1, category="gradients", after=test_forward_without_bias)
 def test_forward_gradients(submission):
-    cases = PRODUCTS.vary(leading=[(5,), (1,), (2, 3)], bias=[True, "left out"], dtype=[DOUBLE, SINGLE])
+    cases = PRODUCTS.vary(leading=[(5,), (1,), (2, 3), (), (0,)], bias=[True, "left out"], dtype=[DOUBLE, SINGLE])
     expect.agrees(submission.linear_forward, F.linear, cases, gradients=True)
 
 
@@ -185,7 +185,7 @@ def test_backward_leading_axes(submission):
 @check("linear_backward takes any layout, dtype and size, and changes nothing", points=0.5,
        category="robustness", after=test_backward_leading_axes, hidden=True)  # fmt: skip
 def test_backward_inputs(submission):
-    cases = BACKWARD.vary(**AS_GIVEN, leading=[(5,), (0,), (2, 3), (1,)])
+    cases = BACKWARD.vary(**AS_GIVEN, leading=[(5,), (0,), (2, 3), (1,), (), (0, 2)], grad=RECORDING)
     expect.agrees(submission.linear_backward, by_autograd, cases, unchanged=True)
 
 
@@ -206,19 +206,21 @@ def test_backward_rule(submission):
     "linear_forward and linear_backward need no loop over samples or units",
     points=0.5,
     category="efficiency",
-    after=[test_forward, test_backward],
+    after=[test_forward_shapes, test_backward_leading_axes],
     hidden=True,
 )
 def test_growth(submission):
-    small = (numbers(4, 7), numbers(3, 7), numbers(3))
-    samples, units = (numbers(40, 7), numbers(3, 7), numbers(3)), (numbers(4, 7), numbers(30, 7), numbers(30))
-    expect.vectorised(submission.linear_forward, small, samples, given="ten times the samples")
-    expect.vectorised(submission.linear_forward, small, units, given="ten times the units")
-    small = (numbers(4, 3), numbers(4, 7), numbers(3, 7))
-    samples = (numbers(40, 3), numbers(40, 7), numbers(3, 7))
-    units = (numbers(4, 30), numbers(4, 7), numbers(30, 7))
-    expect.vectorised(submission.linear_backward, small, samples, given="ten times the samples")
-    expect.vectorised(submission.linear_backward, small, units, given="ten times the units")
+    given = "ten times the samples"
+    for few, many in (((4,), (40,)), ((2, 4), (20, 4))):
+        weight, bias = numbers(3, 7), numbers(3)
+        small, large = ((numbers(*leading, 7), weight, bias) for leading in (few, many))
+        expect.vectorised(submission.linear_forward, small, large, given=given)
+        small, large = ((numbers(*leading, 3), numbers(*leading, 7), weight) for leading in (few, many))
+        expect.vectorised(submission.linear_backward, small, large, given=given)
+    small, large = ((numbers(4, 7), numbers(units, 7), numbers(units)) for units in (3, 30))
+    expect.vectorised(submission.linear_forward, small, large, given="ten times the units")
+    small, large = ((numbers(4, units), numbers(4, 7), numbers(units, 7)) for units in (3, 30))
+    expect.vectorised(submission.linear_backward, small, large, given="ten times the units")
 
 
 # ManualLinear
@@ -314,7 +316,8 @@ def test_module_values(submission):
     hidden=True,
 )
 def test_module_gradients(submission):
-    expect.agrees(submission.ManualLinear, nn.Linear, LAYERS.vary(leading=[(5,), (), (2, 3)]), gradients=True)
+    cases = LAYERS.vary(leading=[(5,), (), (2, 3)], training=[True, False])
+    expect.agrees(submission.ManualLinear, nn.Linear, cases, gradients=True)
 
 
 @check(
@@ -365,6 +368,11 @@ def test_module_init(submission):
     expect.between(bias, 0, 1.000001, unit="times 1/sqrt(in_features), the largest bias")
     same = bool(torch.equal(first["weight"], second["weight"]))
     expect.equal(same, False, because="two layers start differently")
+    expect.starts_like(
+        lambda: submission.ManualLinear(64, 40, bias=False),
+        lambda: nn.Linear(64, 40, bias=False),
+        given="ManualLinear(64, 40, bias=False)",
+    )
 
 
 @check("ManualLinear survives .double() and deepcopy", points=1, category="robustness", after=test_module_parameters)
@@ -416,6 +424,7 @@ def test_mlp_parameters(submission):
         likely={"only the first hidden layer is built": 5 * 4 + 2 * 6},
     )
     expect.parameters(submission.MLP(3, [5, 4], 2), shapes=widths(3, 5, 4, 2))
+    expect.parameters(submission.MLP(3, [7, 5, 6, 4], 2), shapes=widths(3, 7, 5, 6, 4, 2))
     expect.parameters(submission.MLP(3, [], 2), shapes=widths(3, 2))
 
 
@@ -443,6 +452,13 @@ def test_mlp_inputs(submission):
         expect.close(answer.reshape(6, 3), each, rtol=1e-4, atol=1e-5, given=f"{given}, against one sample at a time")
     expect.shape(net(torch.zeros(0, 4)), (0, 3), given="an empty batch")
     expect.dtype(net.double()(x.double()), DOUBLE, given="a network in float64")
+    net = submission.MLP(4, [5, 4], 3)
+    for few, many in (((2, 4), (20, 4)), ((2, 3, 4), (20, 3, 4))):
+        given = f"MLP(4, [5, 4], 3) on {many}, after {few}"
+        expect.vectorised(net, (torch.randn(few),), (torch.randn(many),), given=given)
+    trained = net(x).detach()
+    net.eval()
+    expect.close(net(x).detach(), trained, given="a network in eval mode, against training mode")
 
 
 @check("MLP passes gradients to x and to every layer", points=1, category="gradients", after=test_mlp_shapes)
@@ -515,31 +531,34 @@ def test_mlp_single(submission):
 def test_mlp_activations(submission):
     net = submission.MLP(3, [5, 4], 2).double()
     names = {tuple(value.shape): name for name, value in net.state_dict().items()}
-    bends = [is_bent(net, names, gap) for gap in (0, 1)]
+    bends = [is_bent(net, names, gap) for gap in (None, 0, 1)]
     expect.equal(
         bends,
-        [True, True],
-        because="an activation after the first and after the second of the three layers",
+        [False, True, True],
+        because="no activation before the first of the three layers, one after it, and one after the second",
         given="MLP(3, [5, 4], 2)",
         likely={
-            "no activation stands between the layers": [False, False],
-            "only the first layer has an activation": [True, False],
-            "the first layer has no activation": [False, True],
+            "no activation stands between the layers": [False, False, False],
+            "only the first layer has an activation": [False, True, False],
+            "the first layer has no activation": [False, False, True],
+            "an activation stands before the first layer": [True, True, True],
         },
     )
 
 
 def is_bent(net, names, gap):
-    """Whether the function between hidden layer ``gap`` and the next layer is not a straight line.
+    """Whether the function between hidden layer ``gap`` and the next layer is not a straight line; None: before them.
 
-    The other activation is held where it is straight: its inputs stay within 1e-5 of 0.7. (The rows of the
+    Every other activation is held where it is straight: its inputs stay within 1e-5 of 0.7. (The rows of the
     second weight add up to zero, so that what the first activation makes of 0.7 does not matter.)
     """
     tiny = 1e-5
     mix = numbers(4, 5)
     mix = mix - mix.mean(1, keepdim=True)  # rows add up to 0
     point, zero = torch.full((5,), 0.7, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
-    if gap == 0:
+    if gap is None:
+        parts = [tiny * numbers(5, 3), point, mix, point[:4]]
+    elif gap == 0:
         parts = [numbers(5, 3), zero, tiny * mix, point[:4]]
     else:
         parts = [tiny * numbers(5, 3), point, mix / tiny, zero[:4]]
@@ -633,6 +652,8 @@ def test_collapse_owns(submission):
     trained = {row["name"]: row["requires_grad"] for row in registered_parameters(layer)}
     expect.equal(layer.type_name, "Linear")
     expect.equal(trained, {"weight": True, "bias": True}, because="its parameters can be trained")
+    kept = [row["requires_grad"] for each in (first, second) for row in registered_parameters(each)]
+    expect.equal(kept, [True] * len(kept), because="both stay as they are", given="the layers that were collapsed")
     frozen = submission.collapse_linear(submission.probes.frozen(first), submission.probes.frozen(second))
     trained = {row["name"]: row["requires_grad"] for row in registered_parameters(frozen)}
     given = "two layers whose parameters do not require gradients"

@@ -46,8 +46,8 @@ CORNERED = {
 }
 ORACLES = SMOOTH | CORNERED
 OPTIONS = {
-    "leaky_relu": {"negative_slope": [LEFT_OUT, 0.2, 2.0]},
-    "elu": {"alpha": [LEFT_OUT, 0.6, 1.7]},
+    "leaky_relu": {"negative_slope": [LEFT_OUT, 0.2, 2.0, 0.0]},
+    "elu": {"alpha": [LEFT_OUT, 0.6, 1.7, 0.0]},
     "celu": {"alpha": [LEFT_OUT, 0.6, 2.0]},
     "softplus": {"beta": [LEFT_OUT, 2.5, 0.5]},
     "softshrink": {"lambd": [LEFT_OUT, 1.3, 0.0]},
@@ -283,7 +283,9 @@ def test_gelu(submission):
             "erf(x) stands where erf(x / sqrt(2)) should": erf_of_x,
         },
     )
-    expect.raises(("ValueError",), submission.gelu, torch.ones(2), approximate="sigmoid")
+    for wrong in ("sigmoid", "", None):
+        given = f"approximate={wrong!r}"
+        expect.raises(("ValueError",), submission.gelu, torch.ones(2), approximate=wrong, given=given)
 
 
 @check("silu agrees with PyTorch", points=0.5, category="values")
@@ -379,7 +381,11 @@ def sigmoid_with(rule):
 @check("SigmoidFunction computes sigmoid", points=0.5, category="values")
 def test_sigmoid_function(submission):
     cases = grid(shape=SHAPES, values=[steps, ordinary], dtype=[DOUBLE, SINGLE], layout=LAYOUTS, where=several)
-    expect.agrees(submission.SigmoidFunction.apply, torch.sigmoid, cases, unchanged=True, name="SigmoidFunction.apply")
+    halves = grid(shape=[(24,)], values=[kit.normal, half_steps], dtype=list(HALF))
+    for these in (cases, halves):
+        expect.agrees(
+            submission.SigmoidFunction.apply, torch.sigmoid, these, unchanged=True, name="SigmoidFunction.apply"
+        )
 
 
 @check(
@@ -404,6 +410,23 @@ def test_sigmoid_function_gradient(submission):
         },
         name="SigmoidFunction.apply",
     )  # fmt: skip
+    expect.agrees(
+        submission.SigmoidFunction.apply,
+        torch.sigmoid,
+        grid(shape=[(24,)], values=[ordinary], dtype=list(HALF)),
+        gradients=True,
+        slack=ROUGH,
+        name="SigmoidFunction.apply",
+    )
+    expect.agrees(
+        submission.probes.at_three_places,
+        lambda x: torch.sigmoid(x) * torch.sigmoid(-2 * x) + torch.sigmoid(3 * x) + x,
+        grid(shape=[(3, 4)], values=[ordinary], dtype=[DOUBLE, SINGLE]),
+        bound=(submission.SigmoidFunction,),
+        gradients=True,
+        slack=ROUGH,
+        name="apply(x) * apply(-2 x) + apply(3 x) + x, with SigmoidFunction.apply",
+    )
 
 
 def slope_of(oracle):
@@ -478,7 +501,7 @@ def test_far_slopes(submission):
     hidden=True,
 )
 def test_unknown_name(submission):
-    for name in ("sine", "gelu"):
+    for name in ("sine", "gelu", "Sigmoid", "relu6", ""):
         expect.raises(("ValueError",), submission.activation_grad, name, torch.ones(2), given=f"name={name!r}")
 
 
@@ -496,8 +519,9 @@ def everywhere(submission, oracles, trivial=None, steep=False, **axes):
 @check("sigmoid, tanh and their kin stay finite far out", points=1, category="robustness", after=SMOOTH_CHECKS,
        hidden=True)  # fmt: skip
 def test_far_smooth(submission):
-    far = [kit.thousands, far_below, hundreds, kit.huge]
-    everywhere(submission, SMOOTH, "far out a function is flat or a line", steep=True, values=far)
+    far, flat = [kit.thousands, far_below, hundreds, kit.huge], "far out a function is flat or a line"
+    everywhere(submission, SMOOTH, flat, steep=True, values=far)
+    everywhere(submission, SMOOTH, flat, values=[*far[:-1], teens], dtype=HALF)
 
 
 def far_below(shape, dtype, generator):
@@ -505,6 +529,12 @@ def far_below(shape, dtype, generator):
     spots = kit.negative_thousands(shape, dtype, generator)
     spots.reshape(-1)[0] = 0.3  # errors are measured by the largest result, which would be 0
     return spots
+
+
+def teens(shape, dtype, generator):
+    """±0.3, ±12, ±16, ±20: e^12 is infinite in float16"""
+    spots = torch.tensor([-20.0, -16, -12, -0.3, 0.3, 12, 16, 20], dtype=DOUBLE)
+    return spots[torch.arange(torch.Size(shape).numel()) % 8].reshape(tuple(shape))
 
 
 def hundreds(shape, dtype, generator):
@@ -516,8 +546,9 @@ def hundreds(shape, dtype, generator):
 @check("the functions with corners hold far out", points=0.5, category="robustness", after=CORNERED_CHECKS,
        hidden=True)  # fmt: skip
 def test_far_cornered(submission):
-    far = [kit.thousands, kit.negative_thousands, hundreds, kit.huge]
-    everywhere(submission, CORNERED, "far out a function is flat or a line", steep=True, values=far)
+    far, flat = [kit.thousands, kit.negative_thousands, hundreds, kit.huge], "far out a function is flat or a line"
+    everywhere(submission, CORNERED, flat, steep=True, values=far)
+    everywhere(submission, CORNERED, flat, values=far[:-1], dtype=HALF)
 
 
 @check(
@@ -532,9 +563,13 @@ def test_far_softmax(submission):
         shape=[(2, 3), (4, 5)], dim=[1, 0], values=[level(1000), level(-1000), level(0)], dtype=[SINGLE, DOUBLE]
     )
     far = grid(shape=[(2, 3), (4, 5)], dim=[1, 0], values=[kit.thousands, kit.huge, kit.minus_infinite])
-    for cases in (near, far):
+    half = far.vary(values=[kit.thousands, hundreds], dtype=HALF)
+    for cases in (near, far, half):
         expect.agrees(submission.softmax, F.softmax, cases, trivial="far out one value takes all")
         expect.agrees(submission.log_softmax, F.log_softmax, cases, trivial="far out one value takes all")
+    cliffs = far.vary(values=[cliff], dtype=[SINGLE, DOUBLE])
+    for name, oracle in (("softmax", F.softmax), ("log_softmax", F.log_softmax)):
+        expect.agrees(getattr(submission, name), oracle, cliffs, gradients=True, slack=ROUGH)
 
 
 def level(height):
@@ -543,6 +578,12 @@ def level(height):
 
     values.__doc__ = f"quarters near {height}"
     return values
+
+
+def cliff(shape, dtype, generator):
+    """quarters near 0, and every third of them 1000 lower"""
+    lower = torch.arange(torch.Size(shape).numel()).reshape(tuple(shape)) % 3 == 1
+    return level(0)(shape, dtype, generator) - 1000 * lower
 
 
 @check("infinite inputs give the limits", points=0.5, category="robustness", after=VALUE_CHECKS, hidden=True)
@@ -570,6 +611,8 @@ def test_half(submission, device):
     for name, oracle in ORACLES.items():
         cases = grid(shape=[(24,)], values=[kit.normal, half_steps], dtype=list(HALF), **OPTIONS.get(name, {}))
         expect.agrees(getattr(submission, name), oracle, cases, slack=3.0, device=device)
+        sloping = grid(shape=[(24,)], values=[smooth_spots], dtype=list(HALF))
+        expect.agrees(getattr(submission, name), oracle, sloping, gradients=True, slack=ROUGH, device=device)
     expect.agrees(submission.prelu, exact_prelu, SLOPES.vary(dtype=list(HALF)).plain(), slack=3.0, device=device)
     for name, oracle in (("softmax", F.softmax), ("log_softmax", F.log_softmax)):
         cases = AXES.vary(dtype=list(HALF)).plain()
@@ -583,13 +626,17 @@ def half_steps(shape, dtype, generator):
 
 @check("integers are refused or computed as floating point", points=0.5, category="robustness", after=VALUE_CHECKS)
 def test_integers(submission):
-    x = torch.tensor([-2, 1, 3])
-    for name in ("sigmoid", "tanh", "softplus", "logsigmoid", "elu", "celu", "selu", "gelu", "silu", "tanhshrink"):
-        got = submission.probes.answer_or_refusal(getattr(submission, name), x)
+    x, weight = torch.tensor([-2, 1, 3]), torch.tensor([0.3])
+    calls = {name: (getattr(submission, name), ORACLES[name], ()) for name in ORACLES if name not in ("relu", "relu6")}
+    calls["prelu"] = (submission.prelu, exact_prelu, (weight,))
+    calls["softmax"] = (submission.softmax, F.softmax, (0,))
+    calls["log_softmax"] = (submission.log_softmax, F.log_softmax, (0,))
+    for name, (function, oracle, more) in calls.items():
+        got = submission.probes.answer_or_refusal(function, x, *more)
         if got is None:  # refused
             continue
         expect.shape(got, (3,), given=f"{name} of integers")
-        expected = ORACLES[name](x.float())
+        expected = oracle(x.float(), *more)
         expect.close(
             got.float(),
             expected,
@@ -736,6 +783,11 @@ def test_efficiency(submission):
         expect.vectorised(submission.activation_grad, (name, small), (name, large), given=given)
     weights = torch.rand(3), torch.rand(30)
     expect.vectorised(submission.prelu, (small, weights[0]), (large, weights[1]), given="prelu on (20, 30)")
+    small, large = torch.randn(2, 3, 3), torch.randn(20, 30, 30)
+    expect.vectorised(submission.prelu, (small, weights[0]), (large, weights[1]), given="prelu on (20, 30, 30)")
+    for name in ("softmax", "log_softmax"):
+        given = f"{name} on (20, 30, 30) along axis 0, after (2, 3, 3)"
+        expect.vectorised(getattr(submission, name), (small, 0), (large, 0), given=given)
 
 
 @check("every tensor is made where the input is", points=0.5, category="devices", hidden=True)

@@ -145,6 +145,9 @@ def test_kernel_too_large(submission):
         padding=[LEFT_OUT, (1, 0)],
     )
     expect.agrees(submission.conv2d_output_size, output_size, cases, refuses=["ValueError"])
+    kinds = submission.probes.kinds(submission.conv2d_output_size, (6, 9), 3, (2, 1), 1)
+    given = "what kind of numbers conv2d_output_size((6, 9), 3, (2, 1), 1) returns"
+    expect.equal(kinds, ["int", "int"], because="they are Python ints", given=given)
 
 
 def divides(in_channels, out_channels, groups):
@@ -350,7 +353,7 @@ def test_padding(submission):
     expect.agrees(
         submission.conv2d,
         F.conv2d,
-        OPTIONS.vary(padding=[*PADDINGS, 3]),
+        OPTIONS.vary(padding=[*PADDINGS, 3], kernel=[(2, 3), (3, 3), (3, 1), (1, 2)]),
         likely={
             "the zeros all stand at the far side": at_the_far_side,
             "the border is repeated, not filled with zeros": repeated,
@@ -422,7 +425,7 @@ def test_same(submission):
         return F.conv2d(F.pad(x, (*columns, *rows)), weight, dilation=dilation, groups=groups)
 
     cases = OPTIONS.vary(
-        kernel=[(2, 4), (3, 3), (1, 2), (5, 4)],  # of an even kernel the zeros of the two sides differ by one
+        kernel=[(2, 4), (3, 3), (1, 2), (5, 4), (1, 1)],  # of an even kernel the zeros of the two sides differ by one
         padding=["same"],
         dilation=DILATIONS,
         stride=[LEFT_OUT, 1, (1, 1), 2, (1, 2), (2, 1)],
@@ -436,7 +439,13 @@ def test_same(submission):
     )
 
 
-@check("conv2d handles one image, no image, and the smallest outputs", points=0.5, category="robustness", hidden=True)
+@check(
+    "conv2d handles one image, no image, and the smallest outputs",
+    points=0.5,
+    category="robustness",
+    after=test_groups,
+    hidden=True,
+)
 def test_edges(submission):
     cases = grid(
         operands,
@@ -449,6 +458,7 @@ def test_edges(submission):
         padding=[LEFT_OUT, 1],
     )
     expect.agrees(submission.conv2d, F.conv2d, cases)
+    expect.agrees(submission.conv2d, F.conv2d, CHANNELS.vary(size=[(1, 4, 3, 3), (0, 4, 8, 9)], groups=GROUPS))
 
 
 @check(
@@ -458,14 +468,32 @@ def test_layouts(submission):
     expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
 
 
-@check("conv2d computes in the dtype of x", points=0.5, category="robustness", hidden=True)
+@check(
+    "conv2d computes in the dtype of x",
+    points=0.5,
+    category="robustness",
+    after=[test_mixed, test_same],
+    hidden=True,
+)
 def test_dtypes(submission):
     expect.agrees(submission.conv2d, F.conv2d, OPTIONS.vary(dtype=FLOATS, grad=RECORDING))
+    expect.agrees(submission.conv2d, F.conv2d, OPTIONS.plain().vary(dtype=FLOATS), gradients=True, slack=3)
+    expect.agrees(submission.conv2d, F.conv2d, MIXED.plain().vary(dtype=FLOATS))
+    same = CHANNELS.vary(padding=["same"], dilation=DILATIONS, groups=GROUPS, dtype=FLOATS)
+    expect.agrees(submission.conv2d, F.conv2d, same)
+
+
+def an_image(draw, size, filters, kernel, bias):
+    """As the first layer of a network has it: the image needs no gradient."""
+    found = operands(draw, size, filters, kernel, bias)
+    return {**found, "x": found["x"].detach()}
 
 
 @check("gradients reach x, weight and bias", points=1.5, category="gradients")
 def test_gradients(submission):
     expect.agrees(submission.conv2d, F.conv2d, PLAIN.vary(dtype=FLOATS[:2]), gradients=True)
+    fixed = grid(an_image, size=[(2, 3, 7, 5)], filters=[4], kernel=[(3, 2)], bias=[True, LEFT_OUT])
+    expect.agrees(submission.conv2d, F.conv2d, fixed, gradients=True)
 
 
 @check(
@@ -503,15 +531,22 @@ def test_rule(submission):
     "conv2d makes no more PyTorch calls for a larger x",
     points=1,
     category="efficiency",
-    after=test_values,
+    after=[test_values, test_mixed],
     hidden=True,
 )
 def test_growth(submission):
-    weight, bias = torch.randn(3, 2, 3, 3), torch.randn(3)
-    small = torch.randn(1, 2, 8, 8), weight, bias
-    for given, shape in {"the batch": (4, 2, 8, 8), "height and width": (1, 2, 16, 16)}.items():
-        growth = operator_growth(submission.conv2d, small, (torch.randn(shape), weight, bias))
-        expect.between(growth, 0, 1.2, unit=f"times the PyTorch calls when {given} grows")
+    def expect_constant(given, channels, small, large, *settings):
+        arguments = []
+        for shape, count in ((small, channels[0]), (large, channels[-1])):
+            arguments.append((torch.randn(shape), torch.randn(4, count, 3, 3), torch.randn(4), *settings))
+        growth = operator_growth(submission.conv2d, *arguments)
+        expect.between(growth, 0, 1.2, unit=f"times the PyTorch calls when {given}")
+
+    small, many = (1, 2, 8, 8), (4, 2, 8, 8)
+    expect_constant("the batch grows", [2], small, many)
+    expect_constant("height and width grow", [2], small, (1, 2, 16, 16))
+    expect_constant("the channels of x grow", [2, 8], small, (1, 8, 8, 8))
+    expect_constant("the batch grows, with groups, stride, padding and dilation", [1], small, many, 2, 1, 2, 2)
 
 
 @check(
@@ -527,11 +562,21 @@ def test_speed(submission):
     expect.agrees(submission.conv2d, F.conv2d, cases)
 
 
-@check("conv2d creates its tensors on the device of x", points=0.5, category="devices", after=test_values, hidden=True)
+@check(
+    "conv2d creates its tensors on the device of x",
+    points=0.5,
+    category="devices",
+    after=[test_values, test_mixed, test_same],
+    hidden=True,
+)
 def test_portable(submission):
-    x, weight, bias = torch.randn(2, 4, 6, 5), torch.randn(4, 4, 3, 2), torch.randn(4)
+    x, bias = torch.randn(2, 4, 6, 5), torch.randn(4)
     expected = "tensors of one device in every call"
-    expect.portable(submission.conv2d, x, weight, bias, (2, 1), (1, 0), expected=expected)
+    for settings in (((2, 1), (1, 0)), (1, 1, 2), (1, 0, 1, 2), (1, "same", (2, 1), 2)):
+        weight = torch.randn(4, 2 if len(settings) == 4 else 4, 3, 2)
+        words = dict(zip(("stride", "padding", "dilation", "groups"), settings, strict=False))
+        given = f"conv2d on another device, with {words}"
+        expect.portable(submission.conv2d, x, weight, bias, *settings, expected=expected, given=given)
 
 
 # The layer
@@ -550,7 +595,9 @@ def test_layer_parameters(submission):
         },
         given="ManualConv2d(1, 32, 5, padding=2)",
     )
-    expect.parameters(submission.ManualConv2d(1, 32, 5, bias=False), total=800, shapes=[(32, 1, 5, 5)])
+    without = submission.ManualConv2d(1, 32, 5, bias=False)
+    expect.parameters(without, total=800, shapes=[(32, 1, 5, 5)])
+    expect.equal(without.bias, None, given="the attribute bias of ManualConv2d(1, 32, 5, bias=False)")
     expect.parameters(submission.ManualConv2d(4, 6, (3, 2), groups=2), total=78, shapes=[(6, 2, 3, 2), (6,)])
 
 
@@ -637,3 +684,9 @@ def test_layer_start(submission):
     expect.between(spread, 0.95 * uniform, 1.05 * uniform, unit="as standard deviation of the weights")
     largest = max(value.abs().max().item() for value in first.values())
     expect.between(largest, 0, bound * (1 + 1e-6), unit="as largest magnitude, for b = 1 / sqrt(8 * 5 * 3)")
+    settings = {"groups": 2, "bias": False}
+    expect.starts_like(
+        lambda: submission.ManualConv2d(16, 64, 3, **settings),
+        lambda: nn.Conv2d(16, 64, 3, **settings),
+        given="ManualConv2d(16, 64, 3, groups=2, bias=False)",
+    )

@@ -20,6 +20,7 @@ from torchgrade.authoring import (
     grid,
     kit,
     operator_growth,
+    operators,
     parameter_count,
 )
 
@@ -116,6 +117,13 @@ def test_max_pool_padding(submission, device):
     )
 
 
+def corners(shape, dtype, generator):
+    """a first or a last cell that stands out in each window of 2 x 2"""
+    cells = torch.tensor([[0.0, 1], [2, 3]], dtype=torch.float64).repeat(shape[-2] // 2, shape[-1] // 2)
+    sides = torch.randint(2, (*shape[:-2], shape[-2] // 2, shape[-1] // 2), generator=generator) * 2 - 1
+    return cells * sides.repeat_interleave(2, -2).repeat_interleave(2, -1)
+
+
 @check("max_pool2d returns each maximum's place in its unpadded map", points=1, category="values", devices="all")
 def test_max_pool_indices(submission, device):
     def in_batch(x, **settings):
@@ -145,6 +153,19 @@ def test_max_pool_indices(submission, device):
             "the index counts the cells of the padded map": in_padded_map,
             "the index counts through the whole batch, not through its own map": in_batch,
         },
+    )
+
+    def in_the_dtype(x, **settings):
+        values, place = F.max_pool2d(x, **settings)
+        return values, place.to(x.dtype).long()
+
+    large = grid(shape=[(1, 1, 40, 60)], kernel_size=[2], stride=[2], return_indices=[True], values=[corners])
+    expect.agrees(
+        submission.max_pool2d,
+        F.max_pool2d,
+        large.vary(dtype=[torch.float32, *FLOATS[2:]]),
+        device=device,
+        likely={"the index has travelled in half precision, which cannot hold every whole number": in_the_dtype},
     )
 
 
@@ -271,7 +292,14 @@ def lp_pool2d(x, norm_type, kernel_size, stride=None):
     return windows(x, kernel_size, stride).abs().pow(norm_type).sum((-2, -1)).pow(1 / norm_type)
 
 
-NORMED = MAPS.vary(stride=STRIDES, norm_type=[2, 1, 3, 2.5, 0.5, 20])
+def sparse(shape, dtype, generator):
+    """zeros, and a few numbers of both signs"""
+    numbers = kit.normal(shape, dtype, generator)
+    return numbers * (torch.rand(tuple(shape), generator=generator) < 0.2)
+
+
+POWERS = [2, 1, 3, 2.5, 0.5, 20]
+NORMED = MAPS.vary(stride=STRIDES, norm_type=POWERS)
 
 
 @check("lp_pool2d runs from the sum (p = 1) towards the maximum", points=1, category="values", devices="all")
@@ -289,10 +317,11 @@ def test_lp_pool(submission, device):
     expect.agrees(
         submission.lp_pool2d,
         lp_pool2d,
-        NORMED,
+        MAPS.vary(norm_type=POWERS, values=[kit.normal, sparse]),
         slack=10,
         device=device,
         likely={
+            "the stride defaults to 1, not to the size of the window": striding_by_one(lp_pool2d),
             "the p-th root is missing": rootless,
             "the powers are averaged, not added": averaged,
             "the magnitudes are not taken: powers of negative values": signed,
@@ -316,20 +345,38 @@ def test_pool_gradients(submission):
         expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
 
 
+SETTINGS = (
+    (
+        "max_pool2d",
+        F.max_pool2d,
+        CEILED.vary(dilation=DILATIONS, return_indices=[LEFT_OUT, True], values=[kit.distinct]),
+    ),
+    ("avg_pool2d", F.avg_pool2d, CEILED.vary(count_include_pad=[LEFT_OUT, False])),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, ADAPTED),
+    ("lp_pool2d", lp_pool2d, NORMED.vary(norm_type=POWERS[:-1])),  # a 20th power leaves half precision
+)
+
+
 @check(
-    "gradients follow every setting of pooling",
+    "gradients, dtype and layout follow every setting of pooling",
     points=0.5,
     category="gradients",
-    after=[test_pool_gradients, test_max_pool_padding, test_avg_pool_padding, test_adaptive, test_lp_pool],
+    after=[
+        test_pool_gradients,
+        test_max_pool_padding,
+        test_max_pool_indices,
+        test_max_pool_dilation,
+        test_avg_pool_padding,
+        test_ceil_mode,
+        test_adaptive,
+        test_lp_pool,
+    ],
 )
 def test_pool_gradient_settings(submission):
-    for name, oracle, cases in (
-        ("max_pool2d", F.max_pool2d, PADDED.vary(dilation=DILATIONS)),
-        ("avg_pool2d", F.avg_pool2d, PADDED.vary(count_include_pad=[LEFT_OUT, False])),
-        ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, ADAPTED),
-        ("lp_pool2d", lp_pool2d, NORMED),
-    ):
+    for name, oracle, cases in SETTINGS:
         expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
+        cases = cases.vary(dtype=FLOATS, layout=LAYOUTS)
+        expect.agrees(getattr(submission, name), oracle, cases, unchanged=True, slack=3)
 
 
 @check("pooling takes every floating dtype", points=0.5, category="robustness", hidden=True)
@@ -505,12 +552,17 @@ def test_running_batches(submission):
         BATCHES.vary(
             size=[(3, 2, 3), (2, 3, 5)],
             affine=[False],
-            momentum=[0.3, LEFT_OUT],
+            momentum=[0.3, LEFT_OUT, 0.0, 1.0],
             steps=[3, 2],
             state=["fresh", "loaded"],
+            objects=[1, 2],
         ),
         of="state",
     )
+    far = BATCHES.vary(size=[(2, 3, 4)], affine=[False])
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, far.vary(values=[offset]), of="state")
+    half = far.vary(values=[large, kit.normal], dtype=FLOATS[2:], layer_dtype=[torch.float32])
+    expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, half, of="state")
 
 
 EVALUATED = grid(
@@ -798,6 +850,7 @@ def tiny(shape, dtype, generator):
 @check("eps is added to the variance, under the root", points=1, category="values")
 def test_eps(submission):
     for name, oracle, switch, axes, cases in NORMS:
+        amounts = [LEFT_OUT, 0.5, 1e-3, *([] if name == "BatchNorm2d" else [0.0])]  # PyTorch's own batch norm refuses 0
 
         def beside_the_root(x, eps=1e-5, axes=axes, **settings):
             return (x - x.mean(axes, keepdim=True)) / (x.std(axes, correction=0, keepdim=True) + eps)
@@ -805,7 +858,7 @@ def test_eps(submission):
         expect.agrees(
             getattr(submission, name),
             oracle,
-            cases.vary(values=[tiny, wide], eps=[LEFT_OUT, 0.5, 1e-3], **{switch: [False]}),
+            cases.vary(values=[tiny, wide], eps=amounts, **{switch: [False]}),
             likely={
                 "eps is left out": over(*axes, eps=0),
                 "eps is always 1e-5": over(*axes),
@@ -818,7 +871,7 @@ def test_eps(submission):
     "the norm layers take any two settings together",
     points=0.5,
     category="values",
-    after=[test_affine, test_eps],
+    after=[test_affine, test_eps, test_group_norm],
     hidden=True,
 )
 def test_settings(submission):
@@ -832,10 +885,23 @@ def test_settings(submission):
             dtype=FLOATS[:2],
             **{switch: [LEFT_OUT, True, False]},
         )
+        if name == "GroupNorm":
+            cases = cases.vary(num_groups=[1, 2, 3], num_channels=[4, 3, 6]).only(divides)
         if name == "BatchNorm2d":
             cases = cases.vary(momentum=[LEFT_OUT, 0.3, 0.9], track_running_stats=[LEFT_OUT, False, True])
             expect.agrees(submission.BatchNorm2d, oracle, cases, of="state")
+            half = grid(maps, size=[(2, 3, 4)], num_features=[4], training=[False], state=["loaded"])
+            half = half.vary(values=[large, kit.normal], dtype=FLOATS[2:], layer_dtype=[torch.float32])
+            half = half.vary(track_running_stats=[LEFT_OUT, False])
+            expect.agrees(submission.BatchNorm2d, oracle, half)
         expect.agrees(getattr(submission, name), oracle, cases)
+    layer, reference = submission.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, affine=False)
+    for number, training in enumerate((True, False, True, False)):
+        layer.train(training)
+        reference.train(training)
+        x = (number + 1) * torch.randn(2, 3, 4, 5) + number
+        mode = "in training mode" if training else "in eval mode"
+        expect.close(layer(x), reference(x), given=f"call {number + 1} of one layer, {mode}: the modes take turns")
 
 
 def offset(shape, dtype, generator):
@@ -937,6 +1003,16 @@ def test_norm_layouts(submission):
         expect.agrees(getattr(submission, name), oracle, cases, unchanged=True, slack=3)
 
 
+POOLED = (  # with every argument that may have code of its own
+    ("max_pool2d", (2, 1, 1)),
+    ("max_pool2d", (2, 1, 1, 1, False, True)),
+    ("avg_pool2d", (2, 1, 1)),
+    ("avg_pool2d", (2, 1, 1, True, False)),
+    ("lp_pool2d", (2, 2)),
+    ("adaptive_avg_pool2d", (2,)),
+)
+
+
 @check("the number of PyTorch calls does not grow with the input", points=0.5, category="efficiency", hidden=True)
 def test_efficiency(submission):
     def expect_constant(name, function, arguments, *sizes):
@@ -944,25 +1020,29 @@ def test_efficiency(submission):
         given = f"PyTorch calls of {name} on {sizes[1]} for each on {sizes[0]}"
         expect.between(operator_growth(function, *inputs), 0, 1.2, unit="times as many", given=given)
 
-    for name, arguments in (("max_pool2d", (2, 1, 1)), ("avg_pool2d", (2, 1, 1)), ("lp_pool2d", (2, 2))):
+    for name, arguments in POOLED:
         expect_constant(name, getattr(submission, name), arguments, (2, 4, 6, 5), (4, 12, 18, 15))
-    expect_constant("adaptive_avg_pool2d", submission.adaptive_avg_pool2d, (2,), (2, 4, 6, 5), (4, 12, 18, 15))
     for name, layer in four_layers(submission):
         expect_constant(name, layer, (), (2, 4, 3, 5), (12, 4, 3, 5))
+    for name, small, large in (
+        ("BatchNorm2d", (4,), (16,)),
+        ("LayerNorm", ((4, 3, 5),), ((16, 9, 15),)),
+        ("InstanceNorm2d", (4,), (16,)),
+        ("GroupNorm", (2, 4), (2, 16)),
+    ):
+        small_calls, large_calls = (
+            sum(operators(getattr(submission, name)(*build), torch.randn(size))["operators"].values())
+            for build, size in ((small, (2, 4, 3, 5)), (large, (2, 16, 9, 15)))
+        )
+        given = f"PyTorch calls of {name} for 16 channels of 9 x 15 for each for 4 channels of 3 x 5"
+        expect.between(large_calls / max(small_calls, 1), 0, 1.2, unit="times as many", given=given)
 
 
 @check("tensors are made where the input is, and layers move whole", points=0.5, category="devices", hidden=True)
 def test_devices(submission):
     x = torch.randn(2, 4, 3, 5)
-    for name, inputs, build in (
-        ("max_pool2d", (2, 1, 1, 1, False, True), ()),
-        ("avg_pool2d", (2, 1, 1), ()),
-        ("adaptive_avg_pool2d", (2,), ()),
-        ("lp_pool2d", (2, 2), ()),
-        ("BatchNorm2d", (), (4,)),
-        ("LayerNorm", (), ((4, 3, 5),)),
-        ("InstanceNorm2d", (), (4,)),
-        ("GroupNorm", (), (2, 4)),
-    ):
+    for name, arguments in POOLED:
+        expect.portable(getattr(submission, name), x, *arguments, given=f"{name} with x on another device")
+    for name, build in ARGUMENTS.items():
         given = f"{name} with layer and input on another device"
-        expect.portable(getattr(submission, name), x, *inputs, build=build, given=given)
+        expect.portable(getattr(submission, name), x, build=build, given=given)

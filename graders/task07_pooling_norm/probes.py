@@ -1,13 +1,5 @@
 """Helpers that run beside the submission."""
 
-import torch
-
-
-def without_grad(layer, x):
-    """layer(x) with the recording of gradients switched off."""
-    with torch.no_grad():
-        return layer(x)
-
 
 def buffers_with_a_graph(layer):
     """The names of the buffers that require gradients."""

@@ -620,9 +620,10 @@ def test_loader_lazy(submission):
     expect.equal(submission.probes.two_passes_at_once(loader), [list(range(20))] * 2, given=given, likely=likely)
     loader = submission.MiniLoader(data, batch_size=4, shuffle=True)
     found = [sorted(labels) for labels in submission.probes.two_passes_at_once(loader)]
-    given = "shuffle=True, two passes at the same time, in turn; whether each gives every item once"
-    likely = {"a new pass changes the order of one that is not over": False}
-    expect.equal(found == [list(range(20))] * 2, True, given=given, likely=likely)
+    if sorted(order_of(submission.probes.passes(loader, 1)[0])) == list(range(20)):  # else another check tells
+        given = "shuffle=True, two passes at the same time, in turn; whether each gives every item once"
+        likely = {"a new pass changes the order of one that is not over": False}
+        expect.equal(found == [list(range(20))] * 2, True, given=given, likely=likely)
 
 
 @check("MiniLoader works without PyTorch's DataLoader", points=1, category="rules", gates=LOADER)

@@ -4,6 +4,7 @@ The oracles are the definitions, computed the slow way: samples are counted one 
 samples, and the area under the ROC curve is a comparison of all pairs.
 """
 
+import itertools
 import math
 import statistics
 
@@ -480,7 +481,20 @@ def strictly(curve):
     return mistaken
 
 
+def without_inner_points(scores, labels):
+    """A point between two equal steps is left out, as a drawing does not need it."""
+    counts = [passing(scores, labels, threshold) for threshold in reversed(different(scores))]
+    steps = [(n - m, p - q) for (m, q), (n, p) in itertools.pairwise(counts)]
+    kept = [True, True, *(one != other for one, other in itertools.pairwise(steps)), True][: len(counts) + 1]
+    return tuple(column[torch.tensor(kept, device=column.device)] for column in roc(scores, labels))
+
+
 ROC_MISTAKES = {
+    "points between equal steps are left out: every different score has one": without_inner_points,
+    "the first threshold is infinity, not the largest score plus 1": lambda s, y: (
+        *roc(s, y)[:2],
+        torch.cat([roc(s, y)[2][1:2] + 1, roc(s, y)[2][1:]]),
+    ),
     "the first point, of the threshold infinity, is missing": lambda s, y: tuple(part[1:] for part in roc(s, y)),
     "the thresholds rise: they are asked for falling": lambda s, y: tuple(part.flip(0) for part in roc(s, y)),
     "fpr and tpr are swapped": lambda s, y: (roc(s, y)[1], roc(s, y)[0], roc(s, y)[2]),
@@ -562,7 +576,15 @@ def test_auc_one_class(submission):
     expect.agrees(submission.auc, area, EMPTY, trivial="there are no pairs")
 
 
+def until_all_are_found(scores, labels):
+    """The thresholds below which no positive sample is left count no more."""
+    precision, recall, thresholds = pr(scores, labels)
+    first = int((recall == 1).nonzero().max()) if bool((recall == 1).any()) else 0
+    return precision[first:], recall[first:], thresholds[first:]
+
+
 PR_MISTAKES = {
+    "it ends where all positive samples are found: no threshold is left out": until_all_are_found,
     "the last point (1, 0) is missing": lambda s, y: tuple(part[: len(set(s.tolist()))] for part in pr(s, y)),
     "the thresholds fall: they are asked for rising": lambda s, y: tuple(part.flip(0) for part in pr(s, y)),
     "precision and recall are swapped": lambda s, y: (pr(s, y)[1], pr(s, y)[0], pr(s, y)[2]),
@@ -671,10 +693,27 @@ def test_example(submission):
 CURVES = [test_roc, test_pr, test_auc, test_ap]
 
 
+def many():
+    """Falling scores, labels of which three in four are positive, and how many are so far: more than half precision
+    can count."""
+    labels = (torch.arange(4100) % 4 != 0).long()
+    return torch.arange(4100, 0, -1.0), labels, labels.cumsum(0).double()
+
+
 @check("roc_curve and auc take every dtype and layout", points=0.5, category="robustness", after=[test_roc, test_auc],
        hidden=True)  # fmt: skip
 def test_roc_inputs(submission):
     curve_agrees(submission, "roc_curve", roc, INPUTS, unchanged=True)
+    scores, labels, found = many()
+    for dtype in HALVES:
+        fpr, tpr, _ = submission.roc_curve(scores, labels.to(dtype))
+        given = f"4100 different scores, labels of {str(dtype).removeprefix('torch.')}"
+        start = torch.zeros(1, dtype=DOUBLE)
+        truth = torch.cat([start, found / found[-1]])
+        expect.close(tpr.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; tpr")
+        false = torch.arange(1, 4101) - found
+        truth = torch.cat([start, false / false[-1]])
+        expect.close(fpr.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; fpr")
     expect.agrees(submission.auc, area, INPUTS, unchanged=True, slack=LOOSE)
 
 
@@ -682,6 +721,14 @@ def test_roc_inputs(submission):
        after=[test_pr, test_ap], hidden=True)  # fmt: skip
 def test_pr_inputs(submission):
     curve_agrees(submission, "pr_curve", pr, INPUTS, unchanged=True)
+    scores, labels, found = many()
+    for dtype in HALVES:
+        precision, recall, _ = submission.pr_curve(scores, labels.to(dtype))
+        given = f"4100 different scores, labels of {str(dtype).removeprefix('torch.')}"
+        truth = torch.cat([(found / torch.arange(1, 4101)).flip(0), torch.ones(1, dtype=DOUBLE)])
+        expect.close(precision.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the precision")
+        truth = torch.cat([(found / found[-1]).flip(0), torch.zeros(1, dtype=DOUBLE)])
+        expect.close(recall.double(), truth, rtol=1e-5, atol=1e-5, given=f"{given}; the recall")
     expect.agrees(submission.average_precision, mean_precision, INPUTS, unchanged=True, slack=LOOSE)
 
 

@@ -702,13 +702,13 @@ def test_inverted_parameters(submission):
         expect.parameters(on_meta(submission.InvertedResidual, *args), count, shapes=shapes, likely=likely, given=given)
 
 
-def inverted(x, inner, outer, stride=1, ratio=6, *, training=True, memory=None, bend=F.relu6, middle_gate=None,
-             end=straight, adds=None):  # fmt: skip
-    """The oracle; ``middle_gate`` is the squeeze and excitation of the wide maps."""
+def inverted(x, inner, outer, stride=1, ratio=6, *, training=True, memory=None, bend=F.relu6, middle_gate=straight,
+             early=False, end=straight, adds=None):  # fmt: skip
+    """The oracle; ``middle_gate`` is the squeeze and excitation of the wide maps, ``early`` before their ReLU6."""
     middle = inner * ratio
     y = bend(norm(conv(x, inner, middle, 1), middle, training, memory))
-    y = bend(norm(conv(y, middle, middle, 3, stride, groups=middle), middle, training, memory))
-    y = middle_gate(y) if middle_gate else y
+    y = norm(conv(y, middle, middle, 3, stride, groups=middle), middle, training, memory)
+    y = bend(middle_gate(y)) if early else middle_gate(bend(y))
     y = end(norm(conv(y, middle, outer, 1), outer, training, memory))
     adds = stride == 1 and inner == outer if adds is None else adds
     return x + y if adds else y
@@ -785,8 +785,11 @@ def test_inverted_excite(submission):
             },
         )
         given = f"InvertedResidual{(*args, True)} in training mode, every parameter filled by its shape"
-        truth = inverted(x, *args, middle_gate=lambda y, own=own: own(y).detach())
-        expect.close(net(x), truth, scale=1e-6, given=given)
+        late, early = (
+            inverted(x, *args, middle_gate=lambda y, own=own: own(y).detach(), early=early) for early in (False, True)
+        )
+        likely = {"SqueezeExcite stands before the ReLU6: it comes after": early}
+        expect.close(net(x), late, scale=1e-6, given=given, likely=likely)
     net = filled_net(submission.InvertedResidual, 4, 4, 1, 2, False)
     x = normal(3, 4, 5, 6)
     given = "InvertedResidual(4, 4, 1, 2, False) in training mode, every parameter filled by its shape"
@@ -832,6 +835,9 @@ def test_inception_parameters(submission):
                 "the last branch has a 1×1 convolution": total(inception_shapes(*args, pooled=1)),
                 "there are no narrow layers of 1×1": count + reduced,
                 "the branch of 5×5 is one of 3×3": count - 16 * narrow[1] * outer[2],
+                "two convolutions of 3×3 stand for that of 5×5": count
+                - 16 * narrow[1] * outer[2]
+                + total(conv_shapes(outer[2], outer[2], 3)),
                 "the last branch has no convolution": count - total(conv_shapes(inner, outer[3], 3)),
             },
         )

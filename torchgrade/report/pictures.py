@@ -70,6 +70,7 @@ def _words() -> Words:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     found = [name for name in HAN_FONTS if name in installed]
     rcParams["font.sans-serif"] = [*found[:1], *rcParams["font.sans-serif"]]
+    rcParams["axes.unicode_minus"] = not found  # such a font may lack the sign, and a box would stand for it
     return _ if found else lambda text: text
 
 

@@ -82,14 +82,20 @@ class GroupNorm(nn.Module):
             out = torch.einsum("nchw,c->nchw", out, self.weight) + self.bias.view(1, -1, 1, 1)
         return out.to(x.dtype)
 
-    def normalised(self, block):
-        std, mean = torch.std_mean(block, (1, 2, 3), correction=0, keepdim=True)
+    def normalised(self, block, axes=(1, 2, 3)):
+        std, mean = torch.std_mean(block, axes, correction=0, keepdim=True)
         return (block - mean) / torch.hypot(std, torch.tensor(self.eps, dtype=std.dtype, device=std.device).sqrt())
 
 
 class InstanceNorm2d(GroupNorm):
     def __init__(self, num_features, eps=1e-5, affine=False):
         super().__init__(num_features, num_features, eps, affine)
+
+    def forward(self, x):
+        out = self.normalised(widen(x), (2, 3))
+        if self.weight is not None:
+            out = torch.einsum("nchw,c->nchw", out, self.weight) + self.bias.view(1, -1, 1, 1)
+        return out.to(x.dtype)
 
 
 class LayerNorm(nn.Module):

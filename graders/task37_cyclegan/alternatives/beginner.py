@@ -67,7 +67,7 @@ class ResidualBlock(nn.Module):
 class Generator(nn.Module):
     def __init__(self, in_channels=3, out_channels=3, features=64, num_blocks=9):
         super().__init__()
-        self.last = nn.Conv2d(features, out_channels, 7, padding=3, padding_mode="reflect")
+        self.last = nn.Conv2d(features, out_channels, 7)
         self.first = nn.Conv2d(in_channels, features, 7, padding=3, padding_mode="reflect")
         self.down1 = nn.Conv2d(features, 2 * features, 3, 2, 1)
         self.down2 = nn.Conv2d(2 * features, 4 * features, 3, 2, 1)
@@ -84,7 +84,7 @@ class Generator(nn.Module):
             x = block(x)
         for layer in (self.up1, self.up2):
             x = F.relu(F.instance_norm(layer(x)))
-        return torch.tanh(self.last(x))
+        return torch.tanh(self.last(F.pad(x, (3, 3, 3, 3), mode="reflect")))
 
 
 class PatchDiscriminator(nn.Module):

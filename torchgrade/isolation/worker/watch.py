@@ -34,19 +34,13 @@ SWITCHES = (
     (torch._C, ("_pop_torch_dispatch_stack", "_unset_dispatch_mode", "_pop_torch_function_stack")),
     (torch._C, ("_dispatch_tls_set_dispatch_key_excluded", "_dispatch_tls_set_dispatch_key_included")),
     (torch._C, ("ExcludeDispatchKeyGuard", "_ExcludeDispatchKeyGuard", "_SetExcludeDispatchKeyGuard")),
-    (
-        torch._C,
-        ("_IncludeDispatchKeyGuard", "_ForceDispatchKeyGuard", "_DisableTorchDispatch", "_AutoDispatchBelowAutograd"),
-    ),
-    (
-        torch._C,
-        ("_get_operation_overload", "_dispatch_call_boxed", "_dispatch_find_schema_or_throw"),
-    ),  # give an operator below the modes
+    (torch._C, ("_IncludeDispatchKeyGuard", "_ForceDispatchKeyGuard")),
+    (torch._C, ("_DisableTorchDispatch", "_AutoDispatchBelowAutograd")),
+    # These give an operator below the modes,
+    (torch._C, ("_get_operation_overload", "_dispatch_call_boxed", "_dispatch_find_schema_or_throw")),
     (OpOverload, ("redispatch",)),
-    (
-        torch.library,
-        ("Library", "custom_op", "define", "impl", "register_kernel"),
-    ),  # make one, whose inside is not seen
+    # and these make one, whose inside is not seen.
+    (torch.library, ("Library", "custom_op", "define", "impl", "register_kernel")),
     (_python_dispatch, ("_disable_current_modes", "_pop_mode", "_pop_mode_temporarily", "_pop_torch_dispatch_stack")),
     (overrides, ("_pop_mode", "_pop_mode_temporarily")),
     (sys, ("setprofile", "settrace")),
@@ -119,9 +113,8 @@ class Watch:
 
         @functools.wraps(function)
         def noted(*args: Any, **kwargs: Any) -> Any:
-            if (what == "a thread" and not _importing()) or not sys._getframe(1).f_code.co_filename.startswith(
-                _INSTALLED
-            ):
+            outside = not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED)
+            if outside or (what == "a thread" and not _importing()):
                 self._note(what)
             return function(*args, **kwargs)
 

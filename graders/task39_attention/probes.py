@@ -1,6 +1,7 @@
 """Helpers of task 39 that run beside the submission: attention and layers that are nobody's, and sources of chance."""
 
 import random
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -141,8 +142,8 @@ def by_chance(function, args, seed, elsewhere, calls=1):
 
 
 def many(function, args, seeds):
-    """The results for many seeds."""
-    return [function(*args, torch.Generator().manual_seed(seed)) for seed in seeds]
+    """The results for many seeds, each from a fresh copy of the arguments."""
+    return [function(*deepcopy(args), torch.Generator().manual_seed(seed)) for seed in seeds]
 
 
 def kinds(pairs):

@@ -13,18 +13,19 @@ from torchgrade.engine_files import engine_files
 
 LEVELS = {
     "__init__": 0, "model": 0, "errors": 0, "i18n": 0,
-    "environment": 0, "manifest": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1, "hardware": 1,
-    "policy": 2, "marking": 2, "sums": 3, "course": 2, "history": 1, "progress": 2, "last_run": 2, "handin": 2,
-    "sentences": 2, "submission": 3, "suites": 3, "platform_sheet": 3,
-    "isolation": 4,
-    "expect": 5, "materials": 5,
-    "authoring": 6,
-    "grading": 7,
-    "api": 8,
-    "batch": 8, "report": 8, "course_tools": 8,
-    "classes": 9,
-    "commands": 10,
-    "cli": 11,
+    "environment": 0, "yaml_text": 1, "checks": 1, "scoring": 1, "marks": 1, "engine_files": 1, "seeding": 1, "hardware": 1,
+    "manifest": 2,
+    "policy": 3, "marking": 3, "sums": 4, "course": 3, "history": 1, "progress": 3, "last_run": 3, "handin": 3,
+    "sentences": 3, "submission": 4, "suites": 4, "platform_sheet": 4,
+    "isolation": 5,
+    "expect": 6, "materials": 6,
+    "authoring": 7,
+    "grading": 8,
+    "api": 9,
+    "batch": 9, "report": 9, "course_tools": 9,
+    "classes": 10,
+    "commands": 11,
+    "cli": 12,
 }  # fmt: skip
 # Inside isolation: what both sides speak, what the kernel forbids, what runs beside the submission, what the grader does.
 SIDES = {"wire": 0, "confine": 1, "worker": 2, "launch": 3, "remote": 4}

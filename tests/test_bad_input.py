@@ -54,7 +54,7 @@ CASES = [
         ("NameError", "line 1 was left out", "torch and numpy")),
     Bad("needs CUDA", GOOD + "\nZ = torch.zeros(1, device='cuda')\n", "passed", ("left out", "CUDA")),
     Bad("trains on import", GOOD + "\nwhile True:\n    torch.ones(9).sum()\n", "passed", ("left out", "this takes longer")),
-    Bad("waits on import", GOOD + "\nimport time\ntime.sleep(10**6)\n", "timed_out", ("while the file",), False),
+    Bad("waits on import", GOOD + "\nimport time\ntime.sleep(10**6)\n", "passed", ("left out", "this takes longer")),
     Bad("prints a lot", GOOD + "\nfor _ in range(3000):\n    print('x' * 10000)\n", "passed"),
     Bad("input() on import", GOOD + "\ninput('name? ')\n", "passed", ("EOFError",)),
     Bad("sys.exit on import", "import sys\n" + GOOD + "\nsys.exit(0)\n", "passed", ("SystemExit",)),

@@ -259,7 +259,7 @@ def test_too_few_open_files_are_the_reason_that_is_told(mini: Path) -> None:
     ("{} >/dev/full", 2, "grade.py: what is told cannot be written: No space left on device\n"),
     ("{} | head -c 0; exit ${{PIPESTATUS[0]}}", 1, ""),
     ("d=$(mktemp -d); cd $d; rmdir $d; {}", 0, "everything asked for passed"),
-    ("umask 077; {}", 0, "everything asked for passed"),
+    ("umask 0777; {}", 0, "everything asked for passed"),
 ])  # fmt: skip
 def test_results_are_kept_whatever_becomes_of_the_screen(
     course: Path, tmp_path: Path, line: str, code: int, said: str

@@ -225,6 +225,25 @@ def test_a_training_at_the_end_of_a_script_is_ended(load):
     ]
 
 
+@pytest.mark.parametrize("lines", ["time.sleep(1000)", "[time.sleep(0.1) for _ in iter(int, 1)]",
+    "t = Thread(target=time.sleep, args=(1000,), daemon=True)\nt.start()\nt.join()"])  # fmt: skip
+def test_what_waits_without_end_is_left_out(load, lines):
+    text = f"import time\nfrom threading import Thread\ndef f():\n    return 1\n{lines}\nB = 2\n"
+    module, submitted = load(text, seconds=0.5)
+
+    assert (module.f(), module.B) == (1, 2)
+    assert "this takes longer" in submitted.notes[0]
+
+
+def test_what_waits_a_moment_is_run(load):
+    module, submitted = load(
+        "import time\nfor i in range(3):\n    time.sleep(0.05)\ndef f():\n    return i\n", seconds=0.5
+    )
+
+    assert module.f() == 2
+    assert submitted.notes == []
+
+
 def test_a_script_has_a_file_a_folder_and_arguments_of_its_own(load, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["other"])
     text = (

@@ -102,6 +102,23 @@ def test_what_is_tried_again_comes_next():
     assert isinstance(next(event for event in events if not isinstance(event, Started)), Retried)
 
 
+def test_what_overran_is_tried_again_alone():
+    """When what runs has ended, with nothing beside it; those that wait come after."""
+    dear = Fault(1, "too dear", overran=True)
+
+    class Beside(Script):
+        def submit(self, job):
+            super().submit(job)
+            self.beside = [*getattr(self, "beside", []), len(self.running) - 1]
+
+    executor = Beside({1: [dear, dear], 2: [Fault(2, "too dear", overran=True)]}, slots=2)
+    events = list(Pool(executor).events(map(job, range(5))))
+    assert [job.id for job in executor.submitted] == [0, 1, 1, 2, 3, 2, 4]
+    assert executor.beside == [0, 1, 0, 0, 1, 0, 0]
+    assert [event for event in events if isinstance(event, Fault)] == [dear]
+    assert sorted(event.job for event in events if isinstance(event, Graded)) == [0, 2, 3, 4]
+
+
 def test_tries_are_counted_anew_for_each_call():
     pool = Pool(Script({0: [Fault(0, "once"), Graded(0, grade()), Fault(0, "once")]}))
     for _ in range(2):

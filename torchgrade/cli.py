@@ -27,6 +27,7 @@ Command = Callable[[argparse.Namespace, Course], int]
 def main(argv: Sequence[str] | None = None, home: str | None = None) -> int:
     """Run one command; the exit code is ``model.ExitCode``. ``home``: the checkout to use where no course is around."""
     open_what_is_closed()
+    own_what_is_written()
     replace_what_cannot_be_shown()
     arguments = choose_language(list(sys.argv[1:] if argv is None else argv))
     try:
@@ -92,6 +93,11 @@ def open_what_is_closed() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
+
+
+def own_what_is_written() -> None:
+    """A umask such as 777 keeps a command's files from the command itself; one that keeps others out is obeyed."""
+    os.umask(os.umask(0o077) & 0o077)
 
 
 def replace_what_cannot_be_shown() -> None:

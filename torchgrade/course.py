@@ -13,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from torchgrade.engine_files import engine_files
-from torchgrade.errors import CourseError, UnknownTask, UsageError, not_yaml
+from torchgrade.errors import CourseError, UnknownTask, UsageError
 from torchgrade.manifest import Manifest, parse_manifest
 from torchgrade.model import short_name
+from torchgrade.yaml_text import read_yaml
 
 STEM = re.compile(r"task\d\d_[a-z0-9_]+")
 TRACK = re.compile(r"[a-z][a-z0-9_]*")
@@ -108,11 +107,12 @@ class Course:
     @classmethod
     def load(cls, root: Path) -> Course:
         path = root / "course.yaml"
-        try:
-            settings = yaml.safe_load(_read(path)) or {}
-        except yaml.YAMLError as error:
-            raise not_yaml("course.yaml", error) from None
-        if not isinstance(settings.get("title"), str) or ("tracks" in settings) == ("tasks" in settings):
+        settings = read_yaml(_read(path), "course.yaml") or {}
+        if (
+            not isinstance(settings, dict)
+            or not isinstance(settings.get("title"), str)
+            or ("tracks" in settings) == ("tasks" in settings)
+        ):
             raise CourseError("course.yaml must hold a title, and either tracks or a list of tasks")
         return cls(root, settings["title"], _tracks(root, settings), settings)
 

@@ -42,15 +42,6 @@ def not_at_hand(error: OSError) -> UsageError:
     return UsageError(f"{error.filename} cannot be used: {error.strerror or error}")
 
 
-def not_yaml(name: str, error: Exception) -> CourseError:
-    """A file of the course that no YAML reader takes, as a sentence of one line, with the place of it."""
-    why, mark = getattr(error, "problem", None) or error, getattr(error, "problem_mark", None)
-    told = " ".join(str(why).split())
-    if mark is None:
-        return CourseError(f"{name} is not YAML: {told}")
-    return CourseError(f"{name} is not YAML; see line {mark.line + 1}, column {mark.column + 1}: {told}")
-
-
 class UnknownTask(UsageError):
     """No task has this name, or several have it; ``near`` are names that were perhaps meant."""
 

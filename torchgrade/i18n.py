@@ -12,12 +12,14 @@ What is for one person is told in that person's language (``speak``).
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import gettext
 import locale
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Formatter
@@ -293,6 +295,29 @@ class _Chosen:
 _chosen = _Chosen()
 
 
+class _OfCourse(gettext.NullTranslations):
+    """A compiled catalogue of which only what is asked for is decoded: a course has thousands of texts, a command tells
+    a few. Its entries are sorted (GNU gettext manual, section "The Format of GNU MO Files")."""
+
+    def __init__(self, compiled: bytes) -> None:
+        super().__init__()
+        self._bytes = compiled
+        self._count, self._texts, self._told = struct.unpack_from("<3I", self._bytes, 8)
+        header = self._entry(self._told, 0).decode().splitlines() if self._count else []
+        self._info = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in header)}
+
+    def _entry(self, table: int, index: int) -> bytes:
+        length, start = struct.unpack_from("<2I", self._bytes, table + 8 * index)
+        return self._bytes[start : start + length]
+
+    def gettext(self, message: str) -> str:
+        wanted = message.encode("utf-8", "surrogatepass")
+        index = bisect.bisect_left(range(self._count), wanted, key=functools.partial(self._entry, self._texts))
+        if index < self._count and self._entry(self._texts, index) == wanted:
+            return self._entry(self._told, index).decode()
+        return super().gettext(message)
+
+
 def _catalogue() -> gettext.NullTranslations:
     return _catalogue_of(_chosen.language)
 
@@ -306,8 +331,8 @@ def _catalogue_of(language: str) -> gettext.NullTranslations:
     found = gettext.translation(DOMAIN, localedir=folder, languages=wanted, fallback=True)
     places = [_chosen.course / "graders" / f"{name}.mo" for name in wanted] if _chosen.course is not None else []
     for place in places:
-        with contextlib.suppress(OSError), place.open("rb") as file:
-            of_course = gettext.GNUTranslations(file)
+        with contextlib.suppress(OSError):
+            of_course = _OfCourse(place.read_bytes())
             of_course.add_fallback(found)
             return of_course
     return found

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import yaml
-
-from torchgrade.errors import CourseError, not_yaml
+from torchgrade.errors import CourseError
 from torchgrade.i18n import noop
+from torchgrade.yaml_text import read_yaml
 
 DIFFICULTIES = (noop("low"), noop("middle"), noop("high"))
 
@@ -55,10 +54,7 @@ class Manifest:
 
 def parse_manifest(text: str, name: str) -> Manifest:
     """The manifest in ``text``; CourseError names ``name``, the key and the repair."""
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise not_yaml(name, error) from None
+    data = read_yaml(text, name)
     if not isinstance(data, dict):
         raise CourseError(f"{name} must be a mapping with title, summary and hints")
     known = {field.name for field in fields(Manifest)}

@@ -17,6 +17,7 @@ from torchgrade.errors import UsageError
 from torchgrade.i18n import noop, read_course
 from torchgrade.i18n import translate as _
 from torchgrade.suites import parse_suite
+from torchgrade.yaml_text import read_yaml
 
 FILES = (
     *("grade.py", "constraints.txt", "LICENSE"),
@@ -101,7 +102,7 @@ def _write_readme(course: Course, folder: Path) -> None:
 def localise(folder: Path, language: str) -> None:
     """Make a fresh edition tell everything in ``language``: its stubs, too."""
     path = folder / "course.yaml"
-    settings = {**yaml.safe_load(path.read_text(encoding="utf-8")), "language": language}
+    settings = {**read_yaml(path.read_text(encoding="utf-8"), path.name), "language": language}
     path.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     read_course(folder, language)
     course = Course.load(folder)
@@ -176,6 +177,6 @@ def _without_rubrics(task: Task) -> str:
     text = (task.folder / "task.yaml").read_text(encoding="utf-8")
     if not any(question.rubric for question in task.manifest.manual):
         return text
-    data = yaml.safe_load(text)
+    data = read_yaml(text, "task.yaml")
     data["manual"] = {one.name: {"title": one.title, "points": one.points} for one in task.manifest.manual}
     return str(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from torchgrade.course import Task
-from torchgrade.errors import CourseError, not_yaml
+from torchgrade.errors import CourseError
+from torchgrade.yaml_text import read_yaml
 
 KEYS = {"mistake", "replace", "append", "fails", "likely", "status", "sabotage", "price"}
 
@@ -61,10 +60,8 @@ def read_mutants(task: Task) -> list[Mutant]:
 def read_entries(task: Task, name: str) -> dict[str, Any]:
     """A YAML file of the task's that maps names to entries; empty where there is none, CourseError where it is none."""
     path = task.folder / name
-    try:
-        entries = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-    except yaml.YAMLError as error:
-        raise not_yaml(f"{task.stem}/{name}", error) from None
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    entries = read_yaml(text, f"{task.stem}/{name}") or {}
     if not isinstance(entries, dict):
         raise CourseError(f"{task.stem}/{name} maps names to entries")
     return entries

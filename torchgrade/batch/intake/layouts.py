@@ -34,6 +34,7 @@ from torchgrade.errors import UsageError
 from torchgrade.handin.kinds import is_code, may_hold_anything
 from torchgrade.handin.naming import OUTPUTS, attempt_number, is_junk, without_attempt
 from torchgrade.i18n import noop
+from torchgrade.yaml_text import LOADER
 
 METADATA = "submission_metadata.yml"
 RESULTS = ("gradebook.sqlite", "grades.csv", "report.html")  # together: the results of an earlier batch
@@ -511,7 +512,7 @@ def _gradescope(names: Sequence[str], root: str, metadata: str, tasks: Sequence[
 def read_metadata(text: str) -> dict[str, tuple[tuple[Identity, ...], str]]:
     """Folder to (people, time of submission) from Gradescope's YAML, whose keys carry a leading colon."""
     try:
-        data = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = yaml.load(text, LOADER)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(f"{METADATA} is not readable: {' '.join(str(error).split())[:200]}") from None
     table = {}

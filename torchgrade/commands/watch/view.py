@@ -95,8 +95,15 @@ def rows(view: View, console: Console, height: int) -> list[Text]:
     if below > 0:
         more = _("… {count} more lines below").format(count=below + 1)
         hint = _("; space goes on") if view.page is not None else _("; v shows them")
+        if view.page is None and len(shown) > 2:
+            shown[-2] = next(filter(_says_where, body[len(shown) - 2 :]), shown[-2])
         shown[-1] = Text(more + hint, style="dim", no_wrap=True)
     return ([*head, *shown, *([Text()] * (room - len(shown))), *foot])[:height]
+
+
+def _says_where(row: Text) -> bool:
+    """Whether it leads to a line of the file, which is shown however small the screen is."""
+    return row.plain.lstrip().startswith(_("look at"))
 
 
 def _fitted(lines: Sequence[Text], console: Console) -> list[Text]:

@@ -46,6 +46,9 @@ _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)\.(\w+)", 
 _DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
+TICK = 0.25  # seconds between two looks at a statement that may be waiting
+
+
 class TooLong(BaseException):
     """A statement that defines nothing needs more time than there is for all of these."""
 
@@ -76,7 +79,7 @@ class Submitted:
         self._files: dict[str, str] = {}  # module name, dots between folders -> shown name
         self._bases: dict[str, str] = {}  # its last part -> shown name
         self._home = home
-        self._seconds = self._left = seconds
+        self._seconds = self._left = self._patience = seconds
         folder = posixpath.dirname(main)
         PLACES.clear()
         for shown, data in files.items():
@@ -203,22 +206,35 @@ class Submitted:
 
     @contextlib.contextmanager
     def _limited(self, limited: bool) -> Iterator[None]:
-        """A limit of processor time, where the system has a clock for it."""
+        """A limit of processor time and one of waiting, where the system has clocks for them.
+
+        Waiting is told from a busy machine: in a whole tick the process did nothing.
+        """
         if not limited or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
             yield
             return
+        used = started = time.process_time()
 
         def late(*_: object) -> None:
             raise TooLong
 
-        before = signal.signal(signal.SIGPROF, late)
-        started = time.process_time()
+        def tick(*_: object) -> None:
+            nonlocal used
+            last, used = used, time.process_time()
+            self._patience -= TICK if used - last < TICK / 100 else 0.0
+            if self._patience < 0:
+                raise TooLong
+
+        clocks = {signal.SIGPROF: (signal.ITIMER_PROF, late), signal.SIGALRM: (signal.ITIMER_REAL, tick)}
+        before = {name: signal.signal(name, handler) for name, (_, handler) in clocks.items()}
         signal.setitimer(signal.ITIMER_PROF, max(self._left, 0.001))
+        signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.signal(signal.SIGPROF, before)
+            for name, (clock, _) in clocks.items():
+                signal.setitimer(clock, 0)
+                signal.signal(name, before[name])
             self._left -= time.process_time() - started
 
     def _forget(self, node: ast.stmt, module: types.ModuleType, gone: Gone) -> None:

@@ -126,6 +126,8 @@ class Watch:
         def take(own: Any) -> Any:
             if not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED):
                 self._note("a switched-off watch")
+            if before is None and name not in vars(own):
+                raise AttributeError(name)
             return vars(own)[name] if before is None else before.__get__(own)
 
         return property(take, lambda own, value: vars(own).update({name: value}))

@@ -876,7 +876,9 @@ def test_digits(submission, device, dataset, calibration, pictures):
     classes = submission.probes.guesses(net, unseen).cpu()
     pictures.grid("mistaken", unseen[classes != answers])
     accuracy = float((classes == answers).double().mean())
-    calibration.holds("digit_accuracy", accuracy, unit="(accuracy on 400 unseen digits of 14×14, after 6 epochs on 1,000)")
+    calibration.holds(
+        "digit_accuracy", accuracy, unit="(accuracy on 400 unseen digits of 14×14, after 6 epochs on 1,000)"
+    )
 
 
 # classify

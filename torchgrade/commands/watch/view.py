@@ -199,7 +199,9 @@ def board_page(view: View, console: Console) -> list[Text]:
     if grade is None:
         return []
     lines = [*task_lines(console, grade, view.subjects, verbose=True), Text()]
-    for told in entries(out for out in grade.checks if out.status is not Status.PASSED or out.output):
+    alone = to_do(grade) if all_wait(grade) else None
+    shown = (out for out in grade.checks if out.status is not Status.PASSED or out.output)
+    for told in [alone] if alone is not None else entries(shown):
         lines += entry_lines(console, told, whole=True)
     return lines
 

@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
 
 
 def weights_init(module):
-    """Initialise one module in place; used as ``net.apply(weights_init)``.
+    """Initialise one module in place; used as ``net.apply(weights_init)``. Its parameters stay the same objects.
 
     Weights of nn.Conv2d and nn.ConvTranspose2d: normal with mean 0 and standard deviation 0.02. nn.BatchNorm2d:
     weight normal with mean 1 and standard deviation 0.02, bias 0. Fully connected layers stay as they are.

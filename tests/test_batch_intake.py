@@ -2,13 +2,14 @@
 
 import io
 import os
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import msgpack
 import pytest
-from handin_support import Direct, make_zip, notebook, write
+from handin_support import Direct, make_tar, make_zip, notebook, write
 
 import torchgrade.isolation.launch.openers as openers_module
 from torchgrade.batch.bundle import Bundle
@@ -170,6 +171,25 @@ def test_one_archive_holds_the_class(tmp_path):
     raw = make_zip({"AAAA_task01.py": ONE, "bob_task01.py": ONE}).replace(b"AAAA", "张三".encode("gbk"))
     (tmp_path / "gbk.zip").write_bytes(raw)
     assert {who for who, _, _ in read(tmp_path / "gbk.zip")[0]} == {"张三", "bob"}
+
+
+@pytest.mark.parametrize("pack", [make_zip, make_tar])
+def test_a_large_file_in_the_class_archive_costs_its_owner_alone(tmp_path, pack):
+    """Somebody's data set, or 40 MB of zeros that are 40 KB there."""
+    place = tmp_path / ("class.zip" if pack is make_zip else "class.tar")
+    files = {
+        "ann/task01.py": ONE,
+        "bob/task01.py": bytes(40 << 20),
+        "cleo/task01.py": ONE + b"#",
+        "bob/x.npy": b"1" * (40 << 20),
+    }
+    place.write_bytes(pack(files, **({} if pack is make_zip else {"mode": "w"})))
+    handins = read(place)[0]
+    read_of = {who: handin.reason for (who, _, _), handin in handins.items()}
+    assert read_of["ann"] == read_of["cleo"] == ""
+    assert re.match(
+        "a file in the archive is larger than 32 MB|the archive unpacks to more than 200 times", read_of["bob"]
+    )
 
 
 def test_what_is_no_class(tmp_path):

@@ -318,6 +318,19 @@ def test_clones_are_people_by_their_account():
     assert set(found.values()) == {"ann", "bob"}
 
 
+def test_nobody_is_somebody_else_by_what_they_call_themselves():
+    """An account that ends like another one, and a name that holds the words of the platform."""
+    roster = "id,name,github\n1,Xena Young,ann\n2,Bob Stone,bob\n"
+    found, _ = people("hw1-lee-ann/task01.py", "hw1-bob/task01.py", roster=roster)
+    assert set(found.values()) == {"lee-ann", "bob"}
+    _, layout = people("hw1-lee-ann/task01.py", "hw1-bob/task01.py", roster=roster)
+    keys = Roster(parse_roster(roster, "r")).find(who for owner in layout.owners.values() for who in owner.owners)
+    assert sorted(found.keys for found in keys.values()) == [("2",), ("lee-ann",)]
+    mark = "_assignsubmission_file_"
+    _, layout = people(f"Ann Lee_71{mark}_88{mark}/task01.py", f"Ann Lee_71{mark}/task01.py", f"Bob_72{mark}/task01.py")
+    assert sorted(owner.owners[0].id for owner in layout.owners.values()) == [f"Participant {n}" for n in (71, 72, 88)]
+
+
 @pytest.mark.parametrize(("folders", "accounts"), [
     (["hw1-ann", "hw1-bob-stone"], {"ann", "bob-stone"}),
     (["hw-1-ann", "hw-1-bob", "notes"], {"ann", "bob", "notes"}),

@@ -20,7 +20,7 @@ from support import MINI, ROOT
 from torchgrade import errors, expect, i18n
 from torchgrade.cli import build_parser
 from torchgrade.commands import learner
-from torchgrade.commands.watch.view import View, rows
+from torchgrade.commands.watch.view import View, board_page, rows
 from torchgrade.course import Course, Task, Track
 from torchgrade.course_tools.messages import without_numbers
 from torchgrade.course_tools.variants import read_mutants
@@ -390,8 +390,11 @@ def test_a_hint_is_seen_however_much_is_printed_and_a_syntax_error_loses_nothing
     view.offset = view.room - 2  # space was pressed
     below = [row.plain for row in rows(view, console, 16)]
     assert [row.split()[0] for row in (shown[10], below[4], below[5])] == ["expected", "atol", "got"]
+    view.running, view.steps = "a check with a title that is as long as the screen is wide", 1234
+    assert rows(view, console, 16)[2].plain == "grading  0 of 2 (optimiser step 1,234)  a check with a titl…"
     view.finish(unread, 1.0, "20:15:08")
     assert (view.fixed, view.lost) == ([], [])
+    assert not any(row.plain.startswith("skip") for row in board_page(view, console))
     view.finish(replace(made, checks=(made.checks[0], replace(made.checks[0], id="test_1"))), 1.0, "20:15:09")
     assert (view.fixed, view.lost) == ([TITLE], [])
 

@@ -52,3 +52,10 @@ def test_there_are_enough_of_each_family():
     assert len(ALL) >= 80
     assert len({payload.name for payload in ALL}) == len(ALL)
     assert all(len(family) >= 10 for family in FAMILIES.values())
+
+
+def test_the_page_tells_of_each():
+    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert [payload.attempt for payload in ALL if f"| {payload.attempt} |" not in page] == []
+    assert "not tried" not in page
+    assert "**succeeds**" not in page

@@ -12,7 +12,7 @@ from torchgrade.course import Course
 from torchgrade.course_tools.verify import verify_tasks
 from torchgrade.errors import AuthoringError, CourseError
 from torchgrade.grading.job import Options
-from torchgrade.suites import parse_suite, read_suite
+from torchgrade.suites import parse_suite, points_of, read_suite
 
 TWICE = '\n\n@check("once more", points=1, category="values")\ndef test_total(submission):\n    raise ValueError\n'
 
@@ -22,6 +22,7 @@ def test_the_text_says_what_the_decorator_says() -> None:
     for course in (Course.load(MINI), Course.load(MINI.parents[1])):
         for task in course.tasks:
             suite = read_suite(task)
+            assert points_of(task) == suite.points > 0
             space: dict[str, object] = {"__name__": "suite", "__file__": str(task.suite)}
             if course.root == MINI:
                 exec(compile(suite.text, str(task.suite), "exec"), space)

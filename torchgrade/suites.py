@@ -19,6 +19,7 @@ from torchgrade.sentences import sentences, told_in
 
 FACTS = ("points", "category", "seconds")  # of @check(…): written out as literals, for many readers ask for them
 SAID = ("hint", "given", "instead", "because", "what", "why")  # keywords whose texts a learner reads
+_HEAD = re.compile(r"^@check\(.*?^def \w+", re.DOTALL | re.MULTILINE)
 TELLING = ("calibration", "pictures")  # the fixtures by which a check reports something of a run
 
 
@@ -137,6 +138,13 @@ def read_suite(task: Task) -> Suite:
     except OSError as error:
         raise CourseError(f"cannot read graders/{task.stem}/checks.py: {error.strerror}") from None
     return parse_suite(text, f"graders/{task.stem}/checks.py")
+
+
+def points_of(task: Task) -> float:
+    """What the checks of ``task`` are worth in all, read without what they do: a page of a whole course asks for it."""
+    text = task.suite.read_text(encoding="utf-8")
+    heads = "".join(f"{head[0]}(): 0\n" for head in _HEAD.finditer(text))
+    return sum(check.points for check in _checks(ast.parse(heads), f"graders/{task.stem}/checks.py"))
 
 
 def parse_suite(text: str, name: str) -> Suite:

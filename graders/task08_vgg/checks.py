@@ -187,7 +187,7 @@ def half_bent(x):
 )
 def test_layers_batch_norm(submission):
     layers = layers_of(submission, SHORT, batch_norm=True)
-    x = normal(2, 3, 20, 16)
+    x = normal(2, 3, 22, 17)
     given = f"make_layers({SHORT}, batch_norm=True) in {{}} mode, every parameter filled by its shape"
     expect.close(
         layers(x),
@@ -229,13 +229,16 @@ def test_configs(submission):
 @check("make_layers and VGG leave alone what is not theirs", points=0.5, category="robustness", hidden=True)
 def test_config_kept(submission):
     for name in ("make_layers", "VGG"):
-        kept = submission.probes.list_kept(getattr(submission, name), [3, "M", 2, "M"])
-        expect.equal(kept, [3, "M", 2, "M"], given=f"the list that was handed to {name}, after the call")
+        for config in ([3, "M", 2, "M"], [2, "M", "M"]):
+            kept = submission.probes.list_kept(getattr(submission, name), config)
+            expect.equal(kept, config, given=f"the list that was handed to {name}, after the call")
     one, other = (made_layers(submission, SHORT) for _ in range(2))
     before = parameter_values(other)
     fill_by_shape(one)
     given = "the parameters of one part after those of another, made from the same list, were changed"
     expect.close(parameter_values(other), before, given=given)
+    given = "parameters that two networks VGG([3, 'M', 2, 'M']) have in common"
+    expect.equal(submission.probes.in_common(submission.VGG, [3, "M", 2, "M"]), 0, given=given)
 
 
 # VGG: its parameters and its function
@@ -566,13 +569,15 @@ def test_summary_order(submission):
         row("last", "Linear", (7,), 35),
     )
     again = [{**item, "output_shape": (4, 3, 4)} for item in (norm, bend)]
+    final = {**bend, "output_shape": (7,)}
     expect.equal(
         summary(submission, submission.probes.toy("Detour"), (3, 10, 12)),
         [first, norm, bend, second, last],
-        given="layers registered in another order than called; norm and ReLU are called twice, one layer never",
+        given="layers registered in another order than called; the norm is called twice, the ReLU thrice, one layer "
+        "never",
         likely={
-            "a layer that is called twice has two rows": [first, norm, bend, second, *again, last],
-            "a layer that is called twice shows its last output, not its first": [first, *again, second, last],
+            "a layer that is called twice has two rows": [first, norm, bend, second, *again, last, final],
+            "a layer that is called twice shows its last output, not its first": [first, again[0], final, second, last],
             "the rows are in the order of registration": [last, bend, second, norm, first],
         },
     )
@@ -655,6 +660,8 @@ def test_summary_inputs(submission):
         [row("0", "Linear", (100,), 1400), row("1", "ReLU", (100,), 0), row("2", "Linear", (1,), 101)],
         given="13 → 100 → 1 in float64",
     )
+    rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
+    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")
     expect.equal(
         summary(submission, submission.probes.without_parameters(), (3, 8, 6)),
         [row("0", "AvgPool2d", (3, 4, 3), 0), row("1", "Flatten", (36,), 0)],

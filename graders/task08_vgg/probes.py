@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from torchgrade.isolation.worker.probes import lean
+from torchgrade.isolation.worker.probes import lean, on_meta
 
 
 def list_kept(fn, config):
@@ -27,3 +27,14 @@ def with_dropout():
 
 def without_parameters():
     return nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
+
+
+def in_common(cls, config):
+    """How many parameters two networks of one configuration share."""
+    one, other = (list(on_meta(cls, config).parameters()) for _ in range(2))
+    return sum(any(p is q for q in other) for p in one)
+
+
+def halves():
+    """In half precision."""
+    return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16()

@@ -1,5 +1,7 @@
 """Checks for task 12: the DCGAN, its two networks, one training step, and faces from noise."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -18,20 +20,25 @@ COUNTS = {
 # Oracles: the networks as plain lists of layers
 
 
-def generator(nz, width, nc, unit=nn.ReLU, last=nn.Tanh):
-    chain = [nn.ConvTranspose2d(nz, 8 * width, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * width), unit()]
+def generator(nz, width, nc, unit=nn.ReLU, last=nn.Tanh, norm=nn.BatchNorm2d):
+    chain = [nn.ConvTranspose2d(nz, 8 * width, 4, 1, 0, bias=False), norm(8 * width), unit()]
     for factor in (8, 4, 2):
         half = factor * width // 2
-        chain += [nn.ConvTranspose2d(factor * width, half, 4, 2, 1, bias=False), nn.BatchNorm2d(half), unit()]
+        chain += [nn.ConvTranspose2d(factor * width, half, 4, 2, 1, bias=False), norm(half), unit()]
     return nn.Sequential(*chain, nn.ConvTranspose2d(width, nc, 4, 2, 1, bias=False), last())
 
 
-def discriminator(width, nc, slope=0.2, last=nn.Identity):
+def discriminator(width, nc, slope=0.2, last=nn.Identity, norm=nn.BatchNorm2d):
     chain = [nn.Conv2d(nc, width, 4, 2, 1, bias=False), nn.LeakyReLU(slope)]
     for factor in (1, 2, 4):
         twice = 2 * factor * width
-        chain += [nn.Conv2d(factor * width, twice, 4, 2, 1, bias=False), nn.BatchNorm2d(twice), nn.LeakyReLU(slope)]
+        chain += [nn.Conv2d(factor * width, twice, 4, 2, 1, bias=False), norm(twice), nn.LeakyReLU(slope)]
     return nn.Sequential(*chain, nn.Conv2d(8 * width, 1, 4, 1, 0, bias=False), last(), nn.Flatten(0))
+
+
+def wide_eps(channels):
+    """What becomes of ``BatchNorm2d(channels, 0.8)``, whose second argument is meant for the momentum."""
+    return nn.BatchNorm2d(channels, eps=0.8)
 
 
 def answer(net, x, training=False):
@@ -58,6 +65,7 @@ def test_counts(submission):
             of_g,
             likely={
                 "the convolutions have biases": of_g + 15 * width + nc,
+                "the last convolution has a bias": of_g + nc,
                 "the generator has no batch normalisation": of_g - norms,
                 "the last layer is normalised too": of_g + 2 * nc,
             },
@@ -68,6 +76,8 @@ def test_counts(submission):
             of_d,
             likely={
                 "the convolutions have biases": of_d + 15 * width + 1,
+                "the last convolution has a bias": of_d + 1,
+                "the first and the last convolution have biases": of_d + width + 1,
                 "the first layer is normalised too": of_d + 2 * width,
                 "the discriminator has no batch normalisation": of_d - 28 * width,
             },
@@ -110,12 +120,12 @@ def test_discriminator_maps(submission):
        after=test_discriminator_maps)  # fmt: skip
 def test_discriminator_size(submission):
     net = submission.Discriminator(nc=1, ndf=4)
-    for size in (32, 63):
-        images = torch.randn(2, 1, size, size)
-        expect.raises(("RuntimeError", "ValueError"), net, images, given=f"images of {size}x{size}")
+    for height, width in ((32, 32), (63, 63), (64, 32), (32, 64)):
+        images = torch.randn(2, 1, height, width)
+        expect.raises("Exception", net, images, given=f"images of {height}x{width}")
 
 
-@check("the generator computes what its description says", points=2, category="values",
+@check("the generator computes what its description says", points=1.5, category="values",
        after=[test_counts, test_generator_maps], hidden=True)  # fmt: skip
 def test_generator_values(submission):
     net = submission.Generator(nz=10, ngf=3, nc=2)
@@ -131,12 +141,16 @@ def test_generator_values(submission):
             "Tanh is missing: values leave [-1, 1]": answer(generator(10, 3, 2, last=nn.Identity), z),
             "a sigmoid ends it: values lie in [0, 1]": answer(generator(10, 3, 2, last=nn.Sigmoid), z),
             "LeakyReLU stands in for ReLU": answer(generator(10, 3, 2, unit=lambda: nn.LeakyReLU(0.2)), z),
+            "batch normalisation has an eps of 0.8: its second argument is eps": answer(
+                generator(10, 3, 2, norm=wide_eps), z
+            ),
+            "it normalises by the batch in evaluation mode too": answer(generator(10, 3, 2), z, training=True),
         },
         given="weights that are set by their shapes, evaluation mode",
     )
 
 
-@check("the discriminator computes what its description says", points=2, category="values",
+@check("the discriminator computes what its description says", points=1.5, category="values",
        after=[test_counts, test_discriminator_maps], hidden=True)  # fmt: skip
 def test_discriminator_values(submission):
     net = submission.Discriminator(nc=2, ndf=3)
@@ -153,6 +167,10 @@ def test_discriminator_values(submission):
             "a sigmoid ends it: a logit is asked for": answer(discriminator(3, 2, last=nn.Sigmoid), x),
             "the negative slope is 0.01, not 0.2": answer(discriminator(3, 2, slope=0.01), x),
             "ReLU stands in for LeakyReLU": answer(discriminator(3, 2, slope=0.0), x),
+            "batch normalisation has an eps of 0.8: its second argument is eps": answer(
+                discriminator(3, 2, norm=wide_eps), x
+            ),
+            "it normalises by the batch in evaluation mode too": answer(discriminator(3, 2), x, training=True),
         },
         given="weights that are set by their shapes, evaluation mode",
     )
@@ -206,16 +224,25 @@ def test_portable(submission):
         expect.portable(build, x)
 
 
+def drawn_weights(submission):
+    net = submission.probes.initialised(submission.weights_init, submission.probes.mixed_layers())
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
 @check("weights_init draws N(0, 0.02) for kernels and N(1, 0.02) for norms", points=1, category="values")
 def test_init(submission):
-    net = submission.probes.initialised(submission.weights_init, submission.probes.mixed_layers())
-    state = {name: value.clone() for name, value in net.state_dict().items()}
+    state = drawn_weights(submission)
     for name, kind in (("0.weight", "transposed convolution"), ("2.weight", "convolution")):
         mean, deviation = float(state[name].mean()), float(state[name].std())
         expect.between(deviation, 0.0194, 0.0206, unit=f"(deviation of the weights of a {kind})")
         expect.between(mean, -8e-4, 8e-4, unit=f"(mean of the weights of a {kind})")
     expect.between(float(state["1.weight"].mean()), 0.998, 1.002, unit="(mean of the weights of a batch norm)")
     expect.between(float(state["1.weight"].std()), 0.018, 0.022, unit="(deviation of the weights of a batch norm)")
+    expect.between(
+        float(((state["1.weight"] - 1).abs() > 0.04).double().mean()),
+        *(0.028, 0.063),
+        unit="(share of the weights of a batch norm beyond two deviations; of a normal distribution 0.0455)",
+    )
     kernels = torch.cat([state[name].flatten() for name in ("0.weight", "2.weight")])
     expect.between(
         float((kernels.abs() > 0.04).double().mean()),
@@ -224,8 +251,27 @@ def test_init(submission):
     )
     zero = torch.zeros(4000)
     expect.close(state["1.bias"], zero, trivial="the bias starts at 0", likely={"the bias is left as it was": zero + 7})
-    given = "a fully connected layer"
-    expect.close(state["3.weight"], torch.full((5, 6), 7.0), trivial="other layers stay as they are", given=given)
+    for name, value in (("weight", torch.full((5, 6), 7.0)), ("bias", torch.full((5,), 7.0))):
+        given = f"the {name} of a fully connected layer"
+        expect.close(state[f"3.{name}"], value, trivial="other layers stay as they are", given=given)
+
+
+@check("weights_init works in place, and draws anew each time", points=0.5, category="robustness", after=test_init,
+       hidden=True)  # fmt: skip
+def test_init_again(submission):
+    first, second = drawn_weights(submission), drawn_weights(submission)
+    for name, kind in (("0.weight", "transposed convolution"), ("2.weight", "convolution"), ("1.weight", "batch norm")):
+        expect.true(
+            not torch.equal(first[name], second[name]),
+            expected="other weights each time",
+            got="the same weights twice",
+            likely={"a seed is set inside": True},
+            given=f"a {kind}, initialised in two networks one after the other",
+        )
+    given = "a network of four layers, after net.apply(weights_init)"
+    left = submission.probes.left_behind(submission.weights_init)
+    expect.equal(left["replaced"], [], given=f"{given}: parameters that are other objects than before")
+    expect.equal(left["frozen"], [], given=f"{given}: parameters that no longer require gradients")
 
 
 # Losses
@@ -285,19 +331,25 @@ def test_loss_shapes(submission):
 @check("the losses have the gradient of their formula, at 0 too", points=1, category="gradients",
        after=[test_d_loss, test_g_loss], hidden=True)  # fmt: skip
 def test_loss_gradients(submission):
-    real, fake = (value.double().requires_grad_() for value in (torch.randn(5), torch.randn(4)))
-    expect.gradients(submission.discriminator_loss, (real, fake))
-    expect.gradients(submission.generator_loss, (fake,))
-    for size in (0.0, 200.0, -200.0):
-        logits = torch.full((4,), size, requires_grad=True)
-        given = f"four logits of {size:g}"
-        slopes = {"generator_loss": logits.sigmoid() - 1, "discriminator_loss": 2 * logits.sigmoid() - 1}
-        losses = {"generator_loss": submission.generator_loss(logits),
-                  "discriminator_loss": submission.discriminator_loss(logits, logits)}  # fmt: skip
-        for name, loss in losses.items():
-            (found,) = torch.autograd.grad(loss, logits)
-            expect.close(found, (slopes[name] / 4).detach(), given=f"{given}, the gradient of {name}",
-                         trivial="it is flat where it is sure")  # fmt: skip
+    flat = "the loss is flat where the discriminator is wrong and sure: the logarithm of a sigmoid is cut off there"
+    cases = [("some logits", *2 * torch.randn(2, 5))]
+    cases += [(f"four logits of {size:g}", *torch.full((2, 4), size)) for size in (0.0, 200.0, -200.0)]
+    for given, *logits in cases:
+        real, fake = (value.requires_grad_() for value in logits)
+        up, down = real.sigmoid() - 1, fake.sigmoid()  # slopes of the terms with labels 1 and 0, times their number
+        losses = (
+            ("discriminator_loss", submission.discriminator_loss(real, fake), (real, fake), (up, down)),
+            ("generator_loss", submission.generator_loss(fake), (fake,), (down - 1,)),
+        )
+        for name, loss, inputs, slopes in losses:
+            said = f"{given}, the gradient of {name}"
+            if given == "some logits":
+                expect.gradient_flow(loss, *inputs, given=name)
+            found = torch.autograd.grad(loss, inputs, materialize_grads=True)
+            for got, slope in zip(found, slopes, strict=True):
+                truth = slope.detach() / len(slope)
+                likely = {flat: torch.zeros_like(truth)} if float(truth.abs().max()) > 0.1 else None
+                expect.close(got, truth, likely=likely, given=said, trivial="it is flat where it is sure")
 
 
 @check("the losses stay finite when the discriminator is sure", points=1, category="robustness",
@@ -306,26 +358,52 @@ def test_loss_finite(submission):
     for size in (100.0, 1000.0):
         wrong, right = torch.full((3,), -size), torch.full((3,), size)
         given = f"logits of {size:g}, all wrong"
-        expect.close(submission.discriminator_loss(wrong, right), torch.tensor(2 * size), given=given)
-        expect.close(submission.generator_loss(wrong), torch.tensor(size), given=given)
+        for loss, inputs, terms in ((submission.discriminator_loss, (wrong, right), 2),
+                                    (submission.generator_loss, (wrong,), 1)):  # fmt: skip
+            likely = {
+                f"{small:g} is added under the logarithm, so that the loss stops there": torch.tensor(
+                    -terms * math.log(small)
+                )
+                for small in (1e-8, 1e-12)
+            }
+            if size > 100:
+                sentence = "BCELoss of a sigmoid is cut off at 100: binary_cross_entropy_with_logits takes the logits"
+                likely[sentence] = torch.tensor(100.0 * terms)
+            expect.close(loss(*inputs), torch.tensor(terms * size), likely=likely, given=given)
+
+
+@check("the losses stay on the device of the logits", points=0.5, category="devices",
+       after=[test_d_loss, test_g_loss])  # fmt: skip
+def test_loss_portable(submission):
+    expected = "labels on the device of the logits"
+    expect.portable(submission.discriminator_loss, torch.randn(4), torch.randn(3), expected=expected,
+                    given="discriminator_loss")  # fmt: skip
+    expect.portable(submission.generator_loss, torch.randn(4), expected=expected, given="generator_loss")
 
 
 # One step, on linear networks
 
 
 class Toy:
-    """Weights and data of a linear pair, and what one right or wrong step makes of them."""
+    """Weights and data of a linear pair, and what one right or wrong step makes of them.
 
-    def __init__(self, submission, count=7):
+    ``sure``: 1 for a discriminator that is right and sure of it, -1 for one that is wrong, 0 for any.
+    """
+
+    def __init__(self, submission, count=7, sure=0):
         self.g, self.d, self.b = torch.randn(2, 1, 4, 4), torch.randn(1, 1, 4, 4) / 4, torch.randn(1)
         self.real, self.noise = torch.randn(count, 1, 4, 4) + 0.5, torch.randn(count, 2, 1, 1)
         self.rate = 0.3
+        if sure:  # logits of 2.5 to 3.5 for the real images and as far below 0 for the drawn ones, or the other way
+            self.d, self.b, self.rate = sure * (0.18 + 0.04 * torch.rand(1, 1, 4, 4)), torch.zeros(1), 0.02
+            self.real, self.noise = (1 + 0.1 * value.tanh() for value in (self.real, self.noise))
+            self.g = -0.45 - 0.05 * self.g.tanh()
         self.build(submission)
 
     def build(self, submission):
         """The pair beside the submission, as it was at first."""
         self.painter = submission.probes.painter(self.g)
-        self.judge = submission.probes.judge(self.d, self.b)
+        self.judge = submission.probes.judge(self.d, self.b, submission.Discriminator)
 
     def run(self, submission, calls=1, momentum=0.0):
         """Steps of the submission: (generator's weight, discriminator's weight, the last report)."""
@@ -390,6 +468,7 @@ def test_step_d(submission):
             "no step was taken": toy.d,
             "the drawn images are not judged": toy.expected(fake_term=False)[1],
             "the generator took its step first": toy.expected(g_first=True)[1],
+            "the loss of the step is halved": (toy.d + toy.expected()[1]) / 2,
         },
         given=TOY,
     )
@@ -415,7 +494,21 @@ def test_step_g(submission):
     )
 
 
-@check("gradients from before count in neither step", points=2, category="gradients", after=test_step_g, hidden=True)
+@check("both steps are taken in full, however sure the discriminator is", points=0.5, category="gradients",
+       after=[test_d_loss, test_step_d, test_step_g], hidden=True)  # fmt: skip
+def test_step_sure(submission):
+    for sure, kind in ((1, "right and sure of it"), (-1, "wrong and sure of it")):
+        toy = Toy(submission, sure=sure)
+        g, d, _ = toy.run(submission)
+        given = f"{TOY}; the discriminator is {kind}"
+        likely = "no step was taken"
+        truth = toy.expected(improved=toy.improved_judge())
+        for name, found, start, moved in (("discriminator", d, toy.d, truth[1]), ("generator", g, toy.g, truth[0])):
+            expect.close(found - start, moved - start, rtol=1e-3, atol=1e-5, likely={likely: torch.zeros_like(start)},
+                         given=f"{given}: the change of the {name}")  # fmt: skip
+
+
+@check("gradients from before count in neither step", points=1, category="gradients", after=test_step_g, hidden=True)
 def test_step_leftovers(submission):
     toy = Toy(submission)
     clean_g, clean_d, _ = toy.run(submission)
@@ -447,6 +540,9 @@ def test_step_again(submission):
         opt_g.step()
     found_g, found_d, _ = toy.run(submission, calls=3, momentum=0.9)
     given = "three calls on a linear generator and discriminator, 5 images, SGD with momentum 0.9"
+    for name, net in (("discriminator", toy.judge), ("generator", toy.painter)):
+        said = f"{given}: parameters of the {name} that require no gradients afterwards"
+        expect.equal(submission.probes.frozen(net), [], given=said)
     expect.close(found_d, d.detach(), rtol=1e-3, atol=1e-4, given=f"{given}: the discriminator")
     expect.close(found_g, g.detach(), rtol=1e-3, atol=1e-4, given=f"{given}: the generator")
 
@@ -500,15 +596,39 @@ def test_step_mode(submission):
         )
 
 
+@check("real and drawn images are judged apart, on any device", points=0.5, category="values",
+       after=[test_step_g, test_loss_portable])  # fmt: skip
+def test_step_apart(submission):
+    toy = Toy(submission, count=5)
+    toy.run(submission)
+    lengths = submission.probes.lengths(toy.judge)
+    expect.true(
+        max(lengths) <= 5,
+        expected="calls of the discriminator with 5 images, real ones or drawn ones",
+        got=f"a call with {max(lengths)} images",
+        likely={"both kinds go through in one batch, and its normalisation mixes them": max(lengths) == 10},
+        given="5 real images and noise for 5",
+    )
+    nets = submission.probes.painter(toy.g), submission.probes.judge(toy.d, toy.b, submission.Discriminator)
+    optimisers = [submission.probes.sgd(net, 0.1, 0.0) for net in nets]
+    expect.portable(submission.train_step, *nets, *optimisers, toy.real, toy.noise, given="networks on another device")
+
+
 @check(
-    "train_step leaves images and noise as they are", points=0.5, category="robustness", after=test_step_g, hidden=True
+    "train_step leaves images and noise as they are, and prints nothing",
+    points=0.5,
+    category="robustness",
+    after=test_step_g,
+    hidden=True,
 )
 def test_step_arguments(submission):
-    toy = Toy(submission, count=3)
-    opt_g, opt_d = submission.probes.sgd(toy.painter, 0.1, 0.0), submission.probes.sgd(toy.judge, 0.1, 0.0)
-    expect.not_mutated(
-        submission, submission.train_step, toy.painter, toy.judge, opt_g, opt_d, toy.real, toy.noise, given=TOY
-    )
+    def call():
+        toy = Toy(submission, count=3)
+        opt_g, opt_d = submission.probes.sgd(toy.painter, 0.1, 0.0), submission.probes.sgd(toy.judge, 0.1, 0.0)
+        return submission.train_step, toy.painter, toy.judge, opt_g, opt_d, toy.real, toy.noise
+
+    expect.not_mutated(submission, *call(), given=TOY)
+    expect.equal(submission.probes.printed(*call()), "", given="what is printed by train_step")
 
 
 # Images
@@ -539,15 +659,16 @@ def test_resize(submission):
             given=f"{given} of 3 faces",
         )
         expect.not_mutated(submission, submission.resize_faces, kind, given=f"{given} of 3 faces")
-    expect.close(
-        submission.resize_faces(torch.full((1, 96, 96), 77, dtype=torch.uint8)),
-        torch.full((1, 1, 64, 64), 77 / 127.5 - 1),
-        rtol=0,
-        atol=0.01,
-        given="one face of nothing but level 77",
-        trivial="a grey face stays grey: only its level is asked for",
-        likely={"the range is taken from the image itself, not from 0 to 255": torch.ones(1, 1, 64, 64)},
-    )
+    for level in (77, 1):
+        expect.close(
+            submission.resize_faces(torch.full((1, 96, 96), level, dtype=torch.uint8)),
+            torch.full((1, 1, 64, 64), level / 127.5 - 1),
+            rtol=0,
+            atol=0.01,
+            given=f"one face of nothing but level {level}",
+            trivial="a grey face stays grey: only its level is asked for",
+            likely={"the range is taken from the image itself, not from 0 to 255": torch.ones(1, 1, 64, 64)},
+        )
 
 
 @check("sample draws what the generator makes of standard normal noise", points=1, category="values",
@@ -572,10 +693,11 @@ def test_sample_again(submission):
     seed = any_seed()
     ours = torch.Generator().manual_seed(seed)
     source = submission.probes.generator_of_chance(seed)
-    for which in ("the first call", "a second call with the same source of chance"):
-        truth = net(torch.randn(3, 6, 1, 1, generator=ours)).detach()
-        images = submission.sample(net, 3, generator=source)
-        expect.close(images, truth, rtol=1e-4, atol=1e-5, given=which)
+    calls = {3: "the first call", 2: "a second call with the same source of chance", 150: "150 images in one call"}
+    for count, given in calls.items():
+        truth = net(torch.randn(count, 6, 1, 1, generator=ours)).detach()
+        images = submission.sample(net, count, generator=source)
+        expect.close(images, truth, rtol=1e-4, atol=1e-5, given=given)
     noise = torch.randn(1, 6, 1, 1, generator=torch.Generator().manual_seed(seed + 1))
     expect.close(
         submission.probes.sampled_globally(submission.sample, net, 1, seed + 1),
@@ -598,11 +720,14 @@ def test_sample_device(submission):
     )
 
 
-@check("sample runs in evaluation mode and gives the mode back", points=0.5, category="values", after=test_sample)
+@check("sample runs in evaluation mode and leaves the generator as it came", points=0.5, category="values",
+       after=test_sample)  # fmt: skip
 def test_sample_mode(submission):
     net = submission.probes.painter(torch.randn(2, 1, 4, 4))
     likely = {"the generator draws in training mode": [True]}
     expect.restores_mode(net, submission.sample, net, 3, ran=False, likely=likely)
+    given = "parameters of the generator that no longer require gradients after sample"
+    expect.equal(submission.probes.frozen(net), [], given=given)
 
 
 # Results

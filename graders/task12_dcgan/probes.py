@@ -1,7 +1,12 @@
 """Helpers for task 12 that run beside the submission: toy networks, optimisers, recorders, the training loop."""
 
+import contextlib
+import io
+
 import torch
 from torch import nn
+
+SHAPES = ((), (1,), (1, 1, 1))  # what may stand behind the number of images in the shape of logits
 
 
 class Painter(nn.Module):
@@ -19,18 +24,20 @@ class Painter(nn.Module):
 
 
 class Judge(nn.Module):
-    """A linear discriminator: (N, 1, 4, 4) -> logits (N,); it notes the mode of every pass."""
+    """A linear discriminator: (N, 1, 4, 4) -> logits (N, *tail); it notes mode and number of images of every pass."""
 
-    def __init__(self, weight, bias):
+    def __init__(self, weight, bias, tail):
         super().__init__()
+        self.tail = tail
         self.conv = nn.Conv2d(1, 1, 4)
         _set(self.conv.weight, weight)
         _set(self.conv.bias, bias)
-        self.modes = []
+        self.modes, self.lengths = [], []
 
     def forward(self, x):
         self.modes.append(self.training)
-        return self.conv(x).flatten()
+        self.lengths.append(len(x))
+        return self.conv(x).reshape(len(x), *self.tail)
 
 
 def _set(parameter, value):
@@ -42,8 +49,39 @@ def painter(weight):
     return Painter(weight)
 
 
-def judge(weight, bias):
-    return Judge(weight, bias)
+def judge(weight, bias, like):
+    """A judge whose logits have the shape that the discriminator ``like`` returns: (N,) where that cannot be told."""
+    tail = ()
+    with contextlib.suppress(Exception), torch.no_grad():
+        tail = tuple(like(nc=1, ndf=1).eval()(torch.zeros(2, 1, 64, 64)).shape[1:])
+    return Judge(weight, bias, tail if tail in SHAPES else ())
+
+
+def lengths(net):
+    """The number of images in every pass so far of a judge."""
+    return list(net.lengths)
+
+
+def frozen(net):
+    """Names of the parameters that require no gradients."""
+    return [name for name, parameter in net.named_parameters() if not parameter.requires_grad]
+
+
+def left_behind(init):
+    """What ``init`` does to parameters beside their values: names of those replaced, and of those frozen."""
+    net = mixed_layers()
+    before = dict(net.named_parameters())
+    net.apply(init)
+    replaced = [name for name, parameter in net.named_parameters() if parameter is not before.get(name)]
+    return {"replaced": replaced, "frozen": frozen(net)}
+
+
+def printed(fn, *args):
+    """What a call prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        fn(*args)
+    return out.getvalue()
 
 
 def sgd(net, lr, momentum):

@@ -23,6 +23,8 @@ from torchgrade.authoring import (
     kit,
     operator_trace,
     passes_seen,
+    registered_parameters,
+    set_parameters,
 )
 
 DOUBLE = torch.float64
@@ -875,11 +877,17 @@ def test_net_shape(submission):
 
 @check("TinySegNet looks at a map of a quarter of the size", points=0.5, category="shapes", after=test_net_shape)
 def test_encoder(submission):
-    for settings, (height, length) in (({}, (32, 40)), ({"width": 5}, (18, 23)), ({"width": 12}, (9, 30))):
-        width = settings.get("width", 16)
+    for settings, (height, length) in (
+        ({}, (32, 40)),
+        ({"width": 5}, (18, 23)),
+        ({"width": 12}, (9, 30)),
+        ({"in_channels": 2, "num_classes": 3, "width": 7}, (16, 21)),
+    ):
+        width, channels = settings.get("width", 16), settings.get("in_channels", 3)
         given = f"TinySegNet(), width {width}, pictures of {height} x {length}"
         net = submission.TinySegNet(**settings).eval()
-        shapes = [row["shape"] for row in operator_trace(net, torch.rand(1, 3, height, length), among=["convolution"])]
+        x = torch.rand(1, channels, height, length)
+        shapes = [row["shape"] for row in operator_trace(net, x, among=["convolution"])]
         most = -(-height // 4), -(-length // 4)
         expect.true(
             any(shape[2] <= most[0] and shape[3] <= most[1] for shape in shapes),
@@ -924,7 +932,7 @@ def test_logits(submission):
     )
 
 
-@check("TinySegNet sees each picture by itself in evaluation mode", points=0.5, category="robustness",
+@check("TinySegNet sees each picture by itself, and two share nothing", points=0.5, category="robustness",
        after=test_net_shape, hidden=True)  # fmt: skip
 def test_alone(submission):
     net = submission.TinySegNet().eval()
@@ -932,6 +940,10 @@ def test_alone(submission):
     together = net(images).detach()
     alone = torch.cat([net(image[None]).detach() for image in images])
     expect.close(together, alone, scale=1e-3, given="four pictures in evaluation mode, together and one by one")
+    another = submission.TinySegNet()
+    set_parameters(another, {row["name"]: torch.zeros(row["shape"]) for row in registered_parameters(another)})
+    given = "whether TinySegNet answers as before when the parameters of another one were set to 0"
+    expect.equal(torch.equal(net(images).detach(), together), True, given=given)
 
 
 @check("gradients reach every parameter of TinySegNet", points=0.5, category="gradients", after=test_net_shape,
@@ -974,11 +986,11 @@ def test_learns(submission, device, dataset, calibration, pictures):
 
 
 def seen(target, num_classes, right):
-    """Scores (N, C, H, W) whose highest is the target in about that share of the pixels, else another class."""
+    """Scores (N, C, H, W), all negative; the highest is the target in about that share of the pixels, else another."""
     other = torch.randint(num_classes, target.shape)
     best = torch.where(torch.rand(target.shape) < right, target.clamp(max=num_classes - 1), other)
-    scores = torch.rand(target.shape[0], num_classes, *target.shape[1:])
-    return scores.scatter(1, best.unsqueeze(1), 2.0), best
+    scores = torch.rand(target.shape[0], num_classes, *target.shape[1:]) - 3
+    return scores.scatter(1, best.unsqueeze(1), -1.0), best
 
 
 def uneven():
@@ -1022,8 +1034,10 @@ def test_evaluate(submission, device):
         given=f"(mean IoU, pixel accuracy) of {given}",
     )  # fmt: skip
     for classes, ignored in ((4, 0), (6, 2)):
-        changed = [(F.pad(scores, (0, 0, 0, 0, 0, classes - 4)), torch.where(target == 255, ignored, target))
-                   for scores, target in batches]  # fmt: skip
+        changed = [
+            (F.pad(scores, (0, 0, 0, 0, 0, classes - 4), value=-4.0), torch.where(target == 255, ignored, target))
+            for scores, target in batches
+        ]
         kept = sum(confusion(scores.argmax(1), target, classes, ignored) for scores, target in changed)
         found = submission.evaluate_segmentation(net, submission.probes.pairs(*changed), classes, ignored)
         given = f"(mean IoU, pixel accuracy) of eight pictures, num_classes={classes}, ignore_index={ignored}"

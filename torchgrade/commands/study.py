@@ -41,10 +41,10 @@ def _checks_named(task: Task, words: Sequence[str]) -> tuple[str, ...]:
 
 
 def onward(course: Course, tasks: Sequence[Task], only: Sequence[str] = ()) -> str:
-    """Where to go on when these passed: the whole task, or the next one that is not complete, in order of study."""
+    """Where to go on when these passed: the whole task, or the next that is not complete, in order of study."""
     if only:
         return _("next: python grade.py {task}, which runs all of its checks").format(task=tasks[0].short)
-    following = next_task(course, tasks[-1]) if len(tasks) == 1 else None
+    following = next_task(course, tasks[-1]) if tasks else None
     if following is None:
         return ""
     words = _("next: {file}  {title}")

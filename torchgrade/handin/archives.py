@@ -31,6 +31,7 @@ _DAMAGE = (
     ValueError, RuntimeError, OverflowError, IndexError, KeyError, UnicodeError,
 )  # fmt: skip
 _Opener = Callable[[], AbstractContextManager[IO[bytes]]]
+_Found = tuple[str, str, _Opener, int]  # name, reason to refuse it, what opens it, its packed bytes or the archive's
 
 
 class Member(NamedTuple):
@@ -67,8 +68,8 @@ class _Reader:
         packed = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         try:
-            for name, refusal, opener in _open(stream, packed, self.limits):
-                yield from self._take(prefix, name, refusal, opener, packed, depth)
+            for name, refusal, opener, own in _open(stream, packed, self.limits):
+                yield from self._take(prefix, name, refusal, opener, own if self.limits.each else packed, depth)
         except Refused:
             raise
         except _DAMAGE as error:
@@ -108,44 +109,48 @@ class _Reader:
         yield from self.read(io.BytesIO(content), path, depth + 1)
 
     def _content(self, opener: _Opener, packed: int) -> bytes:
-        """Read one member, counting; what was announced plays no part."""
+        """Read one member, counting; what was announced plays no part.
+
+        ``packed``: the bytes of the archive, or where each member answers for itself, of the member.
+        """
         parts: list[bytes] = []
-        size = 0
+        size, wrong = 0, Refused if self.limits.each else Bomb
         with opener() as opened:
             while chunk := opened.read(_CHUNK):
                 size += len(chunk)
                 self._total += len(chunk)
                 if size > self.limits.member:
-                    raise Bomb(f"a file in the archive is larger than {megabytes(self.limits.member)}")
+                    raise wrong(f"a file in the archive is larger than {megabytes(self.limits.member)}")
                 if self._total > self.limits.total:
                     raise Bomb(f"the archive unpacks to more than {megabytes(self.limits.total)}")
-                if self._total > self.limits.small and self._total > self.limits.ratio * packed:
-                    raise Bomb(f"the archive unpacks to more than {self.limits.ratio} times its size")
+                unpacked = size if self.limits.each else self._total
+                if unpacked > self.limits.small and unpacked > self.limits.ratio * packed:
+                    raise wrong(f"the archive unpacks to more than {self.limits.ratio} times its size")
                 parts.append(chunk)
         return b"".join(parts)
 
 
-def _open(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
-    """(name, reason to refuse it, what opens it) of each member."""
+def _open(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[_Found]:
+    """What stands in the archive."""
     magic = stream.read(6)
     stream.seek(0)
     for mark, kind in libarchive_reader.MARKS:
         if magic.startswith(mark[: len(magic)]) and magic:
             if not (libarchive_reader.HERE and limits.confined):
                 raise Refused(f"it is a {kind} archive, whatever its name says; hand in a .zip")
-            return _packed_members(stream, kind)
+            return _packed_members(stream, kind, packed)
     if magic.startswith(b"PK"):
         return _zip_members(stream, packed, limits)
     # Headers and padding come on top of the files.
     most = limits.total + 2048 * limits.count
     plain = Plain.of(stream, magic)
-    return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio))
+    return _tar_members(Metered(plain, most, limits.small, limits.ratio * packed, limits.ratio), packed)
 
 
-def _packed_members(stream: BinaryIO, kind: str) -> Iterator[tuple[str, str, _Opener]]:
+def _packed_members(stream: BinaryIO, kind: str, packed: int) -> Iterator[_Found]:
     try:
         for name, refusal, content in libarchive_reader.entries(stream):
-            yield decode_name(name), refusal, partial(_same, content)
+            yield decode_name(name), refusal, partial(_same, content), packed
     except libarchive_reader.Unopened as error:
         raise Refused(f"it is a {kind} archive that cannot be read ({reason(error)}); hand in a .zip") from None
 
@@ -154,7 +159,7 @@ def _same(content: libarchive_reader.Blocks) -> AbstractContextManager[IO[bytes]
     return cast("AbstractContextManager[IO[bytes]]", content)  # it only ever reads
 
 
-def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[tuple[str, str, _Opener]]:
+def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterator[_Found]:
     if _entries(stream) > limits.count:  # before zipfile builds an object for each
         raise Bomb(f"the archive has more than {limits.count} members")
     with zipfile.ZipFile(stream) as archive:
@@ -162,7 +167,7 @@ def _zip_members(stream: BinaryIO, packed: int, limits: ArchiveLimits) -> Iterat
         _check_overlap(infos, packed)
         for info in infos:
             if not info.is_dir():
-                yield _zip_name(info), _zip_reason(info), partial(archive.open, info)
+                yield _zip_name(info), _zip_reason(info), partial(archive.open, info), info.compress_size
 
 
 def _entries(stream: BinaryIO) -> int:
@@ -204,14 +209,14 @@ def _zip_reason(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _tar_members(stream: Metered) -> Iterator[tuple[str, str, _Opener]]:
+def _tar_members(stream: Metered, packed: int) -> Iterator[_Found]:
     # ``r|``: strictly forward, nothing guessed, nothing extracted.
     source = cast(BinaryIO, stream)  # it only ever reads
     with tarfile.open(mode="r|", fileobj=source, errors="surrogateescape") as archive:
         for member in archive:
             if not member.isdir():
                 name = decode_name(member.name.encode("utf-8", "surrogateescape"))
-                yield name, _tar_reason(member), partial(_open_member, archive, member)
+                yield name, _tar_reason(member), partial(_open_member, archive, member), packed
 
 
 def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

@@ -135,8 +135,8 @@ def _spooled(path: Path) -> Files:
     try:
         with path.open("rb") as stream:
             for number, member in enumerate(members(stream, CLASS, is_junk)):
-                if member.content is None or len(member.content) > FILE:
-                    files.refused[member.path] = member.refused or f"it is larger than {megabytes(FILE)}"
+                if member.content is None:
+                    files.refused[member.path] = member.refused
                     continue
                 place = os.path.join(spool.name, str(number))
                 with open(place, "wb") as target:

@@ -16,7 +16,8 @@ SECONDS = 60.0  # to open one hand-in, waiting included
 class ArchiveLimits:
     """What an archive may contain. ``ratio`` is unpacked size to packed size.
 
-    ``confined``: it is read where a fault of a library harms nobody.
+    ``confined``: it is read where a fault of a library harms nobody. ``each``: a file that is too large costs itself
+    alone, for it is one person's, and the archive is not.
     """
 
     total: int = 256 << 20
@@ -26,7 +27,8 @@ class ArchiveLimits:
     nesting: int = 1
     small: int = 4 << 20  # below this total any ratio is harmless
     confined: bool = False
+    each: bool = False
 
 
 # The instructor's one archive of a whole class; the archives in it stay closed.
-CLASS = ArchiveLimits(total=16 << 30, member=256 << 20, count=500_000, ratio=200, nesting=0, small=64 << 20)
+CLASS = ArchiveLimits(total=16 << 30, count=500_000, nesting=0, each=True)

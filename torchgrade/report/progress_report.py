@@ -15,7 +15,7 @@ from torchgrade.i18n import translate as _
 from torchgrade.report.board import bar
 from torchgrade.report.feedback import environment
 from torchgrade.report.feedback_text import padded
-from torchgrade.suites import read_suite
+from torchgrade.suites import points_of, read_suite
 
 WIDTH = 20
 
@@ -63,7 +63,7 @@ def parts(course: Course, stories: Mapping[str, Story]) -> list[TrackProgress]:
 def _row(task: Task, story: Story | None) -> TaskProgress:
     title = _(task.manifest.title)
     if story is None:
-        return TaskProgress(task, title, 0.0, read_suite(task).points, None)
+        return TaskProgress(task, title, 0.0, points_of(task), None)
     return TaskProgress(task, title, story.best, story.max_points, story)
 
 

@@ -84,6 +84,14 @@ PAYLOADS = [
     ),
     packed("zip_bomb", "200 MB of zeros in 200 KB", lambda: zipped(*[(f"{n}.py", bytes(64 << 20)) for n in range(3)])),
     packed("zip_many", "20,000 empty files", lambda: zipped(*[(f"d{n}/f.py", b"") for n in range(20000)])),
+    packed(
+        "zip_attempts",
+        "4,000 attempts at a task, each of which names a module that is there 4,000 times",
+        lambda: zipped(
+            *((f"a{n}/task.py", b"import other\n" + SOURCE.encode()) for n in range(4000)),
+            *((f"m{n}/other.py", b"") for n in range(4000)),
+        ),
+    ),
     packed("zip_nested", "a zip in a zip in a zip", lambda: zipped(("a.zip", zipped(("b.zip", zipped()))))),
     packed("zip_sizes", "sizes in the directory that are not those of the files", lying_sizes),
     packed("zip_garbage", "a file that is no archive", lambda: b"PK\x03\x04" + bytes(range(256)) * 40),

@@ -232,6 +232,9 @@ PAYLOADS = [
     wire("bad_graph", "claim a graph that does not exist", "reply(1.0, graph=['l', 'x', 3])", BROKE),
     wire("bad_object", "describe an object by nonsense", "reply(['o', 'x', None])", "object"),
     wire("bad_other", "describe a dtype, a device and a slice by nonsense", "reply(['x', 'dtype', 'no_such'])", BROKE),
+    wire(
+        "wide_dtype", "name a dtype of 300,000 fields", "reply(['x', 'numpy dtype', ','.join(['f8'] * 300000)])", BROKE
+    ),
     wire("bad_slice", "send a slice of lists", "reply(['x', 'slice', [1, [2], 3]])", BROKE),
     wire("bad_integer", "send a long integer in letters", "reply(['x', 'int', 'zz' * 1000])", BROKE),
     wire(

@@ -298,6 +298,8 @@ def _common(names: Sequence[str], separator: str) -> str:
 
 def _moodle(path: str, tasks: Sequence[str]) -> Owner | None:
     top, _, rest = path.partition("/")
+    if rest:  # the platform's own words end a folder's name; before them somebody may call themselves what they like
+        top = re.sub("_assignsubmission_(?=.*_assignsubmission_)", " ", top)
     found = _MOODLE.fullmatch(top)
     if not found or not (rest or found["file"]):
         return None
@@ -449,7 +451,7 @@ def _read_level(level: Level, tasks: Sequence[str], clones: Collection[str], kno
     def read(path: str) -> Owner | None:
         top, _, rest = path.partition("/")
         if rest:
-            who = _folder(top, common, kind)
+            who = _folder(top, common, kind, shared)
             return Owner((who,), rest, _order(rest, tasks))
         said = read_name(top, tasks)
         who = Identity(said.person, others=said.others)
@@ -477,9 +479,14 @@ def _assignment(folders: Sequence[str]) -> tuple[str, bool]:
     return (_common(folders, "-") if len(folders) > 1 else ""), False
 
 
-def _folder(top: str, common: str, kind: str) -> Identity:
-    """A folder's person; behind a minus sign may stand the account of a cloned assignment."""
+def _folder(top: str, common: str, kind: str, shared: bool) -> Identity:
+    """A folder's person; behind a minus sign may stand the account of a cloned assignment.
+
+    ``shared``: ``common`` is the assignment for sure, and what follows one account: ``a-bo`` is not ``bo``.
+    """
     accounts = tuple(top[place.end() :] for place in re.finditer("-", top))
+    if shared and top.startswith(common):
+        accounts = (top[len(common) :],)
     behind = tuple(account for account in accounts if common and len(account) >= len(top) - len(common))
     if login := re.fullmatch(r"(.+?) ?\(([^()]+)\)", top):  # Sakai puts it behind the name
         behind = (*behind, *login.groups())

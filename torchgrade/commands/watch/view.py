@@ -98,7 +98,7 @@ class View:
 
 def rows(view: View, console: Console, height: int) -> list[Text]:
     """The screen: exactly as many rows as fit, the keys in the last ones."""
-    head = _fitted([*title_rows(view), Text()], console)
+    head = _fitted([*title_rows(view, console.width), Text()], console)
     foot = _fitted(
         [*foot_rows(view, console), *(Text(row, style="dim") for row in key_rows(view, console.width))], console
     )
@@ -131,14 +131,15 @@ def _fitted(lines: Sequence[Text], console: Console) -> list[Text]:
     return found
 
 
-def title_rows(view: View) -> list[Text]:
+def title_rows(view: View, width: int) -> list[Text]:
     """The task with its file, and what goes on."""
     title = Text(f"{view.task.short}  {_(view.task.manifest.title)}", style="bold")
     file = Text(f"exercises/{view.task.stub.name}", style=f"dim link {view.task.stub.as_uri()}")
     if view.running:
         steps = f" ({_('optimiser step')} {view.steps:,})" if view.steps else ""
         count = _("{done} of {all}").format(done=len({name for name, _d in view.fresh}), all=len(view.points))
-        going = Text(_("grading  {count}  {check}").format(count=count, check=view.running) + steps, style="cyan")
+        going = Text(_("grading  {count}  {check}").format(count=count + steps, check=view.running), style="cyan")
+        going.truncate(width, overflow="ellipsis")  # no second row: nothing jumps from check to check
     elif view.clock:
         words = _("graded at {clock} in {seconds:.1f} s; save the file to grade it again")
         going = Text(words.format(clock=view.clock, seconds=view.seconds), style="dim")
@@ -198,7 +199,9 @@ def board_page(view: View, console: Console) -> list[Text]:
     if grade is None:
         return []
     lines = [*task_lines(console, grade, view.subjects, verbose=True), Text()]
-    for told in entries(out for out in grade.checks if out.status is not Status.PASSED or out.output):
+    alone = to_do(grade) if all_wait(grade) else None
+    shown = (out for out in grade.checks if out.status is not Status.PASSED or out.output)
+    for told in [alone] if alone is not None else entries(shown):
         lines += entry_lines(console, told, whole=True)
     return lines
 
@@ -225,7 +228,7 @@ def _keys(view: View) -> list[str]:
 
 def plain_rows(view: View, console: Console) -> Iterator[Text]:
     """The same where nothing can be drawn: lines, told once when a run has ended."""
-    yield from [*title_rows(view), Text()]
+    yield from [*title_rows(view, console.width), Text()]
     yield from body_rows(view, console)
     yield from foot_rows(view, console)
     if view.grade is not None:

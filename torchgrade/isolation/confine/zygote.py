@@ -162,6 +162,8 @@ def import_all(life: socket.socket, modules: list[str]) -> None:
 def spare_remote_modules() -> None:
     """An older torch writes a Python file when its compiler is imported, for a part that no task uses, and the zygote
     may not write: there an empty module takes the place of what would."""
+    if "torch" not in sys.modules:  # what opens archives needs none
+        return
     place = Path(sys.modules["torch"].__file__ or "").parent / "distributed" / "nn" / "jit" / "instantiator.py"
     if REMOTE not in sys.modules and place.is_file() and "TemporaryDirectory" in place.read_text(encoding="utf-8"):
         sys.modules[REMOTE] = module = types.ModuleType(REMOTE)

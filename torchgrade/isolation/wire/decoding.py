@@ -16,6 +16,8 @@ import torch
 
 from torchgrade.isolation.wire.protocol import CAPS, NUMPY_KINDS, PLAIN, TORCH_DTYPES, Caps, Violation, is_key
 
+_DTYPE = 8  # characters of an array's dtype at most
+
 
 class Decoder:
     """Turns a received body back into values. ``resolve`` makes something of the description of an object."""
@@ -109,7 +111,7 @@ class Decoder:
             raise Violation("extent")
 
     def _array(self, rest: list[Any], scalar: bool) -> Any:
-        if len(rest) != 6 or type(rest[1]) is not str or len(rest[1]) > 8:
+        if len(rest) != 6 or type(rest[1]) is not str or len(rest[1]) > _DTYPE:
             raise Violation("array")
         index, name, shape, strides, offset, writeable = rest
         if strides is not None and not self.strided:
@@ -184,7 +186,7 @@ def _decode_other(tag: str, value: Any) -> Any:
             return complex(*value)
         if tag == "dtype":
             return TORCH_DTYPES[value]
-        if tag == "numpy dtype":
+        if tag == "numpy dtype" and len(value) <= _DTYPE:  # a long text names fields by the thousand
             return np.dtype(value)
         if tag == "device":
             return torch.device(value)

@@ -142,10 +142,11 @@ def test_noise(submission):
 @check("make_blobs repeats itself for the same seed and no other", points=0.5, category="values",
        after=test_blob_shapes, hidden=True)  # fmt: skip
 def test_seed(submission):
-    one = any_seed() % 10**6
-    first, again, other = (blobs(submission, 1.7, 1.0, 20, seed)[0] for seed in (one, one, one + 1))
-    expect.close(again, first, given="the same seed twice")
-    expect.true(not torch.equal(first, other), expected="other points for another seed", got="the same points")
+    for one in (0, any_seed() % 10**6 + 1):
+        first, again, other = (blobs(submission, 1.7, 1.0, 20, seed)[0] for seed in (one, one, one + 1))
+        expect.close(again, first, given=f"the same seed twice; seed={one}")
+        expect.true(not torch.equal(first, other), expected="other points for another seed", got="the same points",
+                    given=f"seed={one} and seed={one + 1}")  # fmt: skip
     moved = blobs(submission, 3.0, -2.0, 20, one)[0]
     expect.close(noise_of(moved), noise_of(first), rtol=0, atol=1e-4,
                  given="the noise of one seed with mean_value=1.7, bias=1, and with 3, -2")  # fmt: skip
@@ -559,18 +560,23 @@ def test_stop(submission):
         (report["reached"], report["steps"]), (True, 0), because="its accuracy is above the target", given=given
     )
     expect.close(weights, good.double(), rtol=1e-4, atol=1e-4, given=f"the weights afterwards; {given}")
+
+    def from_zeros(x, y, **options):
+        model = submission.probes.with_weights(submission.LogisticRegression, torch.zeros(2), torch.zeros(()))
+        return run(submission, model, x, y, **options)[0]
+
+    # the first step from zeros turns the line to where it stays
+    given = "clouds with mean_value=5, bias=0; from zeros each step after the first is above the target"
+    expect.between(from_zeros(*clouds(5.0, 0.0))["steps"], 1, 20, unit=f"steps; {given}")
     for mean_value, bias, options in ((1.3, 4.0, {}), (2.0, 6.0, {"lr": 0.02})):
         x, y = clouds(mean_value, bias)
-
-        def from_zeros(x=x, y=y, **options):
-            model = submission.probes.with_weights(submission.LogisticRegression, torch.zeros(2), torch.zeros(()))
-            return run(submission, model, x, y, target_accuracy=0.9, **options)[0]
-
-        steps = from_zeros(**options)["steps"]
+        options = {**options, "target_accuracy": 0.9}
+        steps = from_zeros(x, y, **options)["steps"]
         if steps > 20:
             given = f"clouds with mean_value={mean_value}, bias={bias}; a run that ends 20 steps before it ended alone"
             because = f"alone it ended after {steps} steps, and had looked 20 steps before"
-            expect.equal(from_zeros(**options, max_iter=steps - 20)["reached"], False, because=because, given=given)
+            expect.equal(from_zeros(x, y, **options, max_iter=steps - 20)["reached"], False, because=because,
+                         given=given)  # fmt: skip
 
 
 @check("train stops after max_iter, and says that the target was missed", points=1.5, category="convergence")

@@ -192,8 +192,9 @@ def whole_heaps(shape, dtype, generator):
 
 
 def full_whole_heaps(shape, dtype, generator):
-    """heaps of boxes with whole numbers as large as their dtype holds"""
-    return (ends(dtype)[1] / 200 * (heaps(shape, dtype, generator) + 20)).floor()
+    """heaps of boxes with whole numbers from one end of their dtype to the other"""
+    low, high = ends(dtype)
+    return (low + (high - low) / 200 * (heaps(shape, dtype, generator) + 20)).floor()
 
 
 def outer_heaps(shape, dtype, generator):

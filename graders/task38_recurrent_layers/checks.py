@@ -766,8 +766,20 @@ def in_chunks(layer, x, size, state, detach=True, restarts=False):
     return torch.cat(outputs), state
 
 
+class Running(nn.Module):
+    """A layer of its own kind: its state is (B, I, 2), its output (T, B, I, 2)."""
+
+    def forward(self, x, state=None):
+        state = x.new_zeros(*x.shape[1:], 2) if state is None else state
+        steps = []
+        for step in x:
+            state = torch.tanh(step[..., None] * x.new_tensor([1.0, 0.5]) + state.flip(2) / 2)
+            steps.append(state)
+        return torch.stack(steps), state
+
+
 def chunk_cases(submission):
-    """(given, layer, PyTorch's layer, x, size, state) for kinds of layers and sizes of chunks."""
+    """(given, layer, the same layer here, x, size, state) for kinds of layers and sizes of chunks."""
     for kind, size, start in (
         ("RNN", 3, False),
         ("LSTM", 2, True),
@@ -785,6 +797,14 @@ def chunk_cases(submission):
         begin = None if not start else (h, normal(1, 2, 3)) if kind == "LSTM" else h
         given = f"nn.{kind}, 7 steps in chunks of {size}, {'a given state' if start else 'no state'}"
         yield given, layer, own, x, size, begin
+    own = nn.LSTM(2, 3, num_layers=2).double()
+    state = {name: normal(*value.shape) for name, value in own.state_dict().items()}
+    own.load_state_dict(state)
+    layer = submission.probes.library("LSTM", 2, 3, num_layers=2, state=state, dtype=DOUBLE)
+    yield "nn.LSTM of two layers, 7 steps in chunks of 3", layer, own, normal(7, 2, 2, requires_grad=True), 3, None
+    for begin in (None, normal(2, 3, 2, requires_grad=True)):
+        given = f"a layer of its own kind, its output (7, 2, 3, 2), {'no state' if begin is None else 'a given state'}"
+        yield given, submission.probes.running(), Running(), normal(7, 2, 3, requires_grad=True), 3, begin
 
 
 def called(submission, layer, x, size, state):
@@ -1022,6 +1042,7 @@ def test_clip(submission):
         (several, 1e3, "three gradients below max_norm"),
         ([torch.full((3,), 100.0)], 2.5, "one gradient of three times 100"),
         ([torch.tensor([1e-7, 2e-7])], 1e-7, "a tiny gradient"),
+        ([torch.tensor([3e-7, 4e-7])], 1e-6, "a tiny gradient, whose norm and 1e-6 are above max_norm"),
     ):
         given = f"{what}, max_norm={max_norm}"
         norm, after = clipping(grads, max_norm)
@@ -1068,6 +1089,7 @@ def test_clip_kinds(submission):
         ("tensor", grads[:1]),
         ("list", grads),
         ("list", [torch.randn(3, dtype=DOUBLE), torch.randn(2, dtype=DOUBLE)]),
+        ("list", [torch.randn(3, 2).T, torch.randn(4, 2, 3).transpose(0, 2)]),
     ):
         norm, after = clipping(some, 0.25)
         given = f"{how}, gradients {[None if grad is None else tuple(grad.shape) for grad in some]}"

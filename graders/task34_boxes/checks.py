@@ -716,6 +716,8 @@ def far_off(function, *classes):
        hidden=True)  # fmt: skip
 def test_nms_inputs(submission):
     expect.agrees(submission.nms, greedy, ALL_DETECTED, unchanged=True)
+    large = DETECTED.vary(count=[12], score=[confidences], iou_threshold=[0.3], values=[wide_heaps], dtype=[HALF])
+    expect.agrees(submission.nms, greedy, large)
     expect.agrees(submission.nms, greedy, WHOLE_DETECTED, unchanged=True)
     far_off(submission.nms)
 
@@ -774,6 +776,8 @@ def test_batched_inputs(submission):
     at_thresholds(submission.batched_nms, torch.full((3,), 5))
     among_equals(submission, submission.batched_nms, lambda count: torch.full((count,), -5))
     expect.agrees(submission.batched_nms, greedy_of_classes, ALL_LABELLED, unchanged=True)
+    large = LABELLED.vary(count=[12], kinds=[one_class], iou_threshold=[0.3], values=[wide_heaps], dtype=[HALF])
+    expect.agrees(submission.batched_nms, greedy_of_classes, large)
     expect.agrees(submission.batched_nms, greedy_of_classes, WHOLE_LABELLED, unchanged=True)
     far_off(submission.batched_nms, torch.full((3,), 5))
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from torchgrade.authoring import (
+    INTEGERS,
     LAYOUTS,
     LEFT_OUT,
     RECORDING,
@@ -213,7 +214,7 @@ def test_mask_inputs(submission):
     cases = LENGTHS.vary(
         batch=[6, 0, 1],
         max_len=[5, 0, 12, 300],
-        dtype=[torch.int64, torch.int32, torch.uint8],
+        dtype=list(INTEGERS),
         layout=["contiguous", "gaps"],
     )
     likely = {"the numbers of the places wrap around: they are in the dtype of lengths": wrapping}
@@ -258,7 +259,7 @@ def test_last_gradients(submission):
     expect.agrees(submission.last_valid_hidden, last, LAST, gradients=True)
     expect.agrees(submission.last_valid_hidden, last, LAST.plain().vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
     outputs = torch.randn(3, 4, 2)
-    for dtype in (torch.int32, torch.uint8):
+    for dtype in INTEGERS:
         lengths = torch.tensor([4, 1, 2], dtype=dtype)
         expect.close(
             submission.last_valid_hidden(outputs, lengths), last(outputs, lengths), given=f"lengths in {dtype}"

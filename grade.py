@@ -4,7 +4,7 @@ import os
 import sys
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
-NEEDED = ("torch", "torchvision", "numpy", "pytest", "rich", "yaml", "msgpack", "jinja2")
+NEEDED = ("torch", "torchvision", "numpy", "PIL", "pytest", "rich", "yaml", "msgpack", "jinja2", "watchfiles")
 OLDEST = (3, 10)
 
 

@@ -1,5 +1,6 @@
 """A failure that smells of a short machine is tried once more, alone, before it counts."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -96,31 +97,50 @@ def slow(mini, body):
     (mini / "exercises" / "task01_scale.py").write_text(text)
 
 
-def kill_first_worker(grader, killed):
-    """SIGKILL the first process that is three forks below a grader: its zygote's supervisor's worker."""
+def kill_first_worker(grader, killed, is_it):
+    """SIGKILL the first process that is three forks below a grader, its zygote's supervisor's worker, and is meant."""
     while not killed and grader.poll() is None:
         below = [grader.pid]
         for _ in range(4):
             below = [child for pid in below for child in watch.children_of(pid)]
-        if below:
-            time.sleep(0.5)  # it is in the middle of its nap
-            os.kill(below[0], signal.SIGKILL)
-            killed.append(below[0])
+        with contextlib.suppress(OSError):  # it has left meanwhile
+            if below and is_it(below[0]):
+                time.sleep(0.5)  # it is in the middle of its nap
+                os.kill(below[0], signal.SIGKILL)
+                killed.append(below[0])
         time.sleep(0.02)
+
+
+def checks_with_a_kill(mini, is_it):
+    command = [sys.executable, str(ROOT / "grade.py"), "task01", "--isolation", "process", "--json", "-"]
+    grader = subprocess.Popen(command, cwd=mini, stdout=subprocess.PIPE, text=True)
+    killed = []
+    killer = threading.Thread(target=kill_first_worker, args=(grader, killed, is_it))
+    killer.start()
+    document, _ = grader.communicate(timeout=120)
+    killer.join()
+    return checks_of(json.loads(document)), killed
 
 
 def test_a_worker_that_somebody_killed_gets_a_second_chance(mini):
     """As the kernel does when memory runs out: the check runs again on a fresh worker, and passes."""
     slow(mini, "import time; time.sleep(1.5)")
-    command = [sys.executable, str(ROOT / "grade.py"), "task01", "--isolation", "process", "--json", "-"]
-    grader = subprocess.Popen(command, cwd=mini, stdout=subprocess.PIPE, text=True)
-    killed = []
-    killer = threading.Thread(target=kill_first_worker, args=(grader, killed))
-    killer.start()
-    document, _ = grader.communicate(timeout=120)
-    killer.join()
+    checks, killed = checks_with_a_kill(mini, lambda pid: True)
     assert len(killed) == 1
-    assert {check["status"] for check in json.loads(document)["tasks"][0]["checks"]} == {"passed"}
+    assert {check["status"] for check in checks.values()} == {"passed"}
+
+
+def test_a_check_whose_worker_was_killed_waits_for_nothing_that_it_does_not_call(mini):
+    """Of a worker that died nobody knows what it called; of the second attempt everybody does."""
+    solution = (mini / "solutions" / "task01_scale.py").read_text().replace("x * factor", "x + factor")
+    nap = "threading.Thread(target=time.sleep, args=(3,), daemon=True).start()"
+    body = f"import threading, time\n        for _ in range(12):\n            {nap}\n        time.sleep(1.5)"
+    text = solution.replace("return self.weight", f"{body}\n        return self.weight")
+    (mini / "exercises" / "task01_scale.py").write_text(text)
+    checks, killed = checks_with_a_kill(mini, lambda pid: len(os.listdir(f"/proc/{pid}/task")) > 12)
+    assert len(killed) == 1
+    assert checks["test_scale"]["status"] == "failed"
+    assert checks["test_affine"]["status"] == "passed"
 
 
 def test_a_process_that_dies_each_time_counts(mini):

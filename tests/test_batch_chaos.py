@@ -27,6 +27,8 @@ KINDS = (
     "def scale(x:\n",
     "",
 )
+STUDENTS, OUTCOMES = 100, 300
+KILLS = 5  # of the coordinator
 DEEP = 4  # command, nursery, zygote, supervisor: what lies below is a worker
 
 
@@ -55,16 +57,20 @@ def workers_of(pid):
     return level
 
 
-def kill_workers(process, rng, killed, stop):
-    """A failed check is run once more, alone; who is killed then, too, has failed: so the kills lie apart."""
+def kill_workers(process, out, rng, killed, stop):
+    """A failed check is run once more, alone; who is killed then, too, has failed: so between two kills others end."""
+    goal = 0
     while not stop.is_set() and process.poll() is None:
-        time.sleep(rng.uniform(0.5, 1.5))
+        time.sleep(rng.uniform(0.05, 0.5))
+        if known(out) < goal:
+            continue
         for pid in workers_of(process.pid)[:1]:
             try:
                 os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
             except ProcessLookupError:
-                pass
+                continue
+            killed.append(pid)
+            goal = known(out) + 5
 
 
 def known(out):
@@ -93,11 +99,10 @@ def verdicts(out):
     return gradings, outcomes
 
 
-@pytest.fixture
-def small_disk(tmp_path):
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory):
     """A folder on a file system of its own, which can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode != 0:
         pytest.skip("mounting a small file system is not allowed here")
@@ -105,46 +110,57 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_storm_changes_no_verdict(tmp_path, small_disk):
-    """200 submissions: workers killed at random, the coordinator 20 times, the disk full once; then to the end."""
-    rng, killed = random.Random(7), []
-    course = copy_of_mini(tmp_path)
-    write_class(tmp_path / "class", 200)
-    quiet, stormy = tmp_path / "quiet", small_disk / "stormy"
-    undisturbed = start(course, tmp_path / "class", quiet)
-    text, _ = undisturbed.communicate(timeout=1200)
-    assert undisturbed.returncode == 0, text
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The course, a class of it, and the verdicts of a run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("quiet")
+    course = copy_of_mini(folder)
+    write_class(folder / "class", STUDENTS)
+    process = start(course, folder / "class", folder / "results")
+    text, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, text
+    return course, folder / "class", verdicts(folder / "results")
 
-    for number in range(20):
-        process, stop = start(course, tmp_path / "class", stormy), threading.Event()
-        goal, deadline = known(stormy) + rng.randrange(5, 60), time.monotonic() + 60
-        killer = threading.Thread(target=kill_workers, args=(process, rng, killed, stop))
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_storm_changes_no_verdict(small_disk, undisturbed, seed):
+    """Workers killed at random, the coordinator five times, the disk full once; then to the end."""
+    rng, killed, out = random.Random(seed), [], small_disk / f"stormy_{seed}"
+    course, folder, expected = undisturbed
+    full_after = rng.randrange(KILLS)
+    for number in range(KILLS):
+        process, stop = start(course, folder, out), threading.Event()
+        goal, deadline = known(out) + rng.randrange(5, OUTCOMES // KILLS), time.monotonic() + 60
+        killer = threading.Thread(target=kill_workers, args=(process, out, rng, killed, stop))
         killer.start()
-        while known(stormy) < goal and process.poll() is None and time.monotonic() < deadline:
+        while known(out) < goal and process.poll() is None and time.monotonic() < deadline:
             time.sleep(rng.uniform(0.01, 0.2))
         process.send_signal(signal.SIGKILL)
         stop.set()
         killer.join()
         process.communicate()
-        if number == 10:
-            before = known(stormy)
-            filler = small_disk / "filler"
-            with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(bytes(1 << 16))
-            full = start(course, tmp_path / "class", stormy)
-            said, _ = full.communicate(timeout=300)
-            assert full.returncode != 0
-            assert "Traceback" not in said, said
-            filler.unlink()
-            assert known(stormy) >= before
-    final = start(course, tmp_path / "class", stormy)
+        if number == full_after:
+            fill_the_disk(course, folder, out, small_disk / "filler")
+    final = start(course, folder, out)
     text, _ = final.communicate(timeout=1200)
     assert final.returncode == 0, text
 
-    assert len(killed) >= 5
-    for expected, got in zip(verdicts(quiet), verdicts(stormy), strict=True):
-        changed = [row for row in expected if row not in got], [row for row in got if row not in expected]
-        assert changed == ([], []), changed
-        assert len(expected) == len(got)
-    assert len(verdicts(quiet)[0]) == 200
+    assert killed
+    for before, after in zip(reversed(expected), reversed(verdicts(out)), strict=True):
+        changed = [row for row in before if row not in after], [row for row in after if row not in before]
+        assert changed == ([], []), "\n".join(str(row) for rows in changed for row in rows)
+        assert len(before) == len(after)
+    assert len(expected[0]) == STUDENTS
+
+
+def fill_the_disk(course, folder, out, filler):
+    before = known(out)
+    with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(1 << 16))
+    process = start(course, folder, out)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "Traceback" not in said, said
+    filler.unlink()
+    assert known(out) >= before

@@ -11,7 +11,7 @@ import pytest
 
 from torchgrade.batch.gradebook import ledger, schema
 from torchgrade.batch.gradebook.gradebook import Gradebook, Handin, Key, Seed, Target, Unmatched, source_hash
-from torchgrade.errors import UsageError
+from torchgrade.errors import TorchGradeError, UsageError
 from torchgrade.marks import MISSING, PENDING, UNREADABLE, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade
 
@@ -348,3 +348,11 @@ def test_a_seed_of_128_bits_is_kept_to_the_last_bit(book, seed):
     book.finish(key, grade(outcome()))
     assert key in book.done()
     assert book.graded(key) is not None
+
+
+def test_whatever_a_full_disk_keeps_from_being_written_is_a_sentence(book):
+    with pytest.raises(TorchGradeError, match="cannot be written: database or disk is full; make room"), book:
+        pages = book.db.execute("PRAGMA page_count").fetchone()[0]
+        book.db.execute(f"PRAGMA max_page_count = {pages}")
+        for number in range(1000):
+            book.set_setting(f"sheet {number}", "x" * 1000)

@@ -280,6 +280,15 @@ def test_attempts(tmp_path):
         assert sorted(number for _, _, number in read(tmp_path, attempt=attempt)[0]) == [1, 2]
 
 
+def test_one_person_makes_no_thousands_of_jobs(tmp_path):
+    archive = make_zip({f"a{n:03}/task01.py": b"# %d\n" % n + ONE for n in range(120)})
+    write(tmp_path, {"ann/hw.zip": archive, "bob/task01.py": ONE})
+    handins, intake, _ = read(tmp_path, attempt="all")
+    assert sorted(number for who, _, number in handins if who == "ann") == list(range(71, 121))
+    left = [reason for _, who, reason in intake.unmatched if who == "ann"]
+    assert left == ["an earlier attempt at task01_numbers; the last 50 are graded"] * 70
+
+
 def test_notebooks_point_at_cell_and_line(tmp_path):
     """A notebook is kept as the text of its code cells, old gradebooks' modules included."""
     write(

@@ -1,13 +1,18 @@
 """What a task's board is made of: bars, aligned numbers, roots told once, lines of Chinese, and whom a check is about."""
 
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 from support import ROOT
 
 from torchgrade.course import Course
-from torchgrade.model import Outcome, Status
+from torchgrade.handin.source import excerpt
+from torchgrade.i18n import speaking
+from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import aligned, bar, entries, groups
 from torchgrade.report.feedback_text import outcome_lines, wrap
+from torchgrade.report.scoreboard import all_wait, next_lines_of, to_do
 from torchgrade.submission import wanted_names
 from torchgrade.suites import parse_suite, read_suite
 
@@ -110,3 +115,29 @@ def test_chinese_counts_two_columns_and_breaks_anywhere_but_before_a_comma():
     assert wrap("x" * 45, 20) == ["x" * 20, "x" * 20, "x" * 5]
     block = outcome_lines(outcome(1, Status.FAILED, got="张量" * 40, expected="形状 (2, 3)"), width=60)
     assert max(map(cell_len, block)) <= 60
+
+
+def test_a_first_line_is_as_wide_as_it_may_be_in_chinese_too():
+    with speaking("zh_CN"):
+        heads = [outcome_lines(outcome(1, status), width=60)[0] for status in Status]
+    assert {cell_len(head) for head in heads} == {60}
+
+
+@pytest.mark.parametrize("column", [0, 8, 40, 90, 110])
+@pytest.mark.parametrize(
+    "line", ["        x = " + "value + " * 20, "        s = '中文' + " + "说明" * 40 + " + 1" * 20]
+)
+def test_the_caret_of_a_long_line_stands_below_its_character(line, column):
+    shown, before = excerpt(line, column)
+    assert cell_len(shown) <= 47
+    assert next(rest for end, rest in enumerate(shown) if cell_len(shown[:end]) == before) == line[column]
+
+
+def test_a_file_that_cannot_be_executed_is_told_once_whichever_check_met_it():
+    checks = (outcome(1, Status.SKIPPED), outcome(2, Status.CRASHED, message="no Python"), outcome(3, Status.SKIPPED))
+    task = TaskGrade("task01_scale", "Scale", Status.CRASHED, 0.0, 3.0, 0.1, "", "", checks)
+    told = to_do(task)
+    assert told is not None
+    assert (told.outcome.title, told.outcome.max_points, told.checks) == ("the file can be executed", 3.0, 1)
+    assert list(next_lines_of(task))[-1] == "next: no Python"
+    assert not all_wait(replace(task, checks=(*checks, outcome(4, Status.TODO))))

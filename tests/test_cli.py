@@ -122,7 +122,7 @@ def test_a_word_that_fits_no_check_names_the_functions() -> None:
     done = grade_py("task01", "pooling", cwd=MINI)
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "grade.py: task01 has no check with pooling in its title; its functions and classes: "
+        "grade.py: task01 has no check with 'pooling' in its title; its functions and classes: "
     )
     assert "scale, total" in done.stderr
 

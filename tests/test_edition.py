@@ -46,9 +46,11 @@ def test_the_commands_of_its_readme(edition: Path) -> None:
     assert os.access(edition / "scripts" / "setup", os.X_OK)
     for name in re.findall(r"[\w.]+\.(?:toml|txt)", (edition / "scripts" / "setup").read_text()):
         assert (edition / name).is_file()
-    assert [line.split()[:2] for line in lines[1:]] == [["python", "grade.py"]] * 3
+    assert [line.split()[:2] for line in lines[1:]] == [["python", "grade.py"]] * 4
     own = str(edition / ".venv" / "bin")
     for line in lines[1:]:
+        if line == "python grade.py watch":  # which goes on until somebody ends it; it has tests of its own
+            continue
         done = subprocess.run(
             line, shell=True, cwd=edition, capture_output=True, text=True, timeout=240, check=False,
             env={**os.environ, "PATH": f"{own}{os.pathsep}{os.environ['PATH']}"},

@@ -157,7 +157,60 @@ def test_what_computes_late_or_in_parts_is_seen(grade, body):
     assert outcomes["test_rule"].got == "softmax ran"
 
 
+@pytest.mark.parametrize(("body", "got"), [
+    ("class Hidden(torch.Tensor):\n        @staticmethod\n        def __new__(cls, inner):\n"
+     "            made = torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)\n"
+     "            made.inner = inner\n            return made\n"
+     "        @classmethod\n        def __torch_dispatch__(cls, func, types, args, kwargs=None):\n"
+     "            return F.softmax(args[0].inner, -1)\n"
+     "    with torch._C.DisableTorchFunction():\n        return torch.neg(Hidden(x))", "softmax ran"),
+    ("n = x.shape[-1]\n    rows = x.reshape(-1, n)\n    q, k = torch.zeros(1, len(rows), 1, n), torch.zeros(1, len(rows), n, n)\n"
+     "    q[..., 0], k[..., 0] = 1, rows\n    values = torch.eye(n).expand(1, len(rows), n, n).contiguous()\n"
+     "    return F.scaled_dot_product_attention(q, k, values, scale=1.0)[0, :, 0].reshape(x.shape)", "softmax ran"),
+    ("v = x.clone().requires_grad_()\n    top = v.logsumexp(-1).sum()\n"
+     "    return torch.autograd.Variable._execution_engine.run_backward((top,), (torch.ones(()),), False, False, (v,),"
+     " allow_unreachable=True, accumulate_grad=False)[0]", "grad ran"),
+    ("top = x.clone().requires_grad_().logsumexp(-1)\n    return top.grad_fn(torch.ones_like(top)).detach()", "grad ran"),
+    ("from torch.autograd import forward_ad as ad\n    slopes = []\n    with ad.dual_level():\n"
+     "        for one in torch.eye(x.numel()).reshape(-1, *x.shape):\n"
+     "            slopes.append(ad.unpack_dual(ad.make_dual(x, one).logsumexp(-1).sum()).tangent)\n"
+     "    return torch.stack(slopes).reshape(x.shape)", "grad ran"),
+])  # fmt: skip
+def test_what_computes_inside_of_something_else_is_seen(grade, body, got):
+    """A class of tensors whose operators are its own, a fused operator, the engine of gradients and its nodes."""
+    outcomes = grade(softmax=f"def softmax(x):\n    {body}\n")
+    assert statuses(outcomes)["softmax"] == "held", outcomes["test_softmax"]
+    assert outcomes["test_rule"].got == got
+
+
+TORCH_S = """src = "import torch\\nfrom torch.utils._python_dispatch import _disable_current_modes as off\\n" \\
+          "def go(x):\\n  with off(), torch._C.DisableTorchFunction():\\n    return torch.softmax(x, -1)"
+"""
+FORKED = """import ctypes, _posixsubprocess, os, numpy
+def answered(child, x):
+    read, write = os.pipe()
+    child(lambda: (os.write(write, F.relu(x).numpy().tobytes()), os._exit(0)))
+    raw = numpy.frombuffer(os.read(read, 1 << 16), dtype=numpy.float32)
+    os.wait()
+    return torch.from_numpy(raw.copy()).reshape(x.shape)
+def by_exec(run):
+    ends = os.pipe()
+    _posixsubprocess.fork_exec([b"/x"], [b"/x"], False, (), None, None, *[-1] * 6, *ends, False, False,
+                               *([-1] if sys.version_info >= (3, 11) else []), None, None, None, -1, run,
+                               *([False] if sys.version_info >= (3, 11) else []))
+"""
+
+
 @pytest.mark.parametrize("ways", [
+    {"head": TORCH_S, "softmax": "exec(compile(src, torch.__file__, 'exec'), globals())\n    return go(x)",
+     "relu": "return answered(by_exec, x)"},
+    {"head": "from torchgrade.isolation.worker.tracing import quietly\n",
+     "softmax": "with quietly():\n        return F.softmax(x, -1)",
+     "relu": "return answered(lambda run: ctypes.pythonapi.fork() or run(), x)"},
+    {"softmax": "from torch.utils._mode_utils import no_dispatch\n    with no_dispatch(), torch._C.DisableTorchFunction():"
+                "\n        return F.softmax(x, -1)",
+     "relu": "from torch._library.fake_class_registry import _disable_current_modes as off\n"
+             "    with off(), torch._C.DisableTorchFunction():\n        return F.relu(x)"},
     {"softmax": "with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.Python)), "
                 "torch._C.DisableTorchFunction():\n        return F.softmax(x, -1)",
      "relu": "return torch.ops.aten.relu.default.redispatch(torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), x)"},
@@ -174,8 +227,9 @@ def test_what_switches_the_watch_off_in_a_worker_is_noted(tmp_path, ways):
     course = copy_of_mini(tmp_path)
     (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
     file = tmp_path / "task01_scale.py"
-    parts = {name: f"def {name}(x):\n    {body}\n" for name, body in ways.items()}
-    file.write_text("import sys\n" + HEAD + "\n\n".join({**HONEST, **parts}.values()))
+    parts = {name: f"def {name}(x):\n    {body}\n" for name, body in ways.items() if name != "head"}
+    head = "import sys\n" + HEAD + FORKED + ways.get("head", "")
+    file.write_text(head + "\n\n".join({**HONEST, **parts}.values()))
     checks = checks_of(result_of("task01", "--submission", file, cwd=course))
     assert [checks[name]["status"] for name in ("test_softmax", "test_relu", "test_rule")] == ["held", "held", "failed"]
 
@@ -188,6 +242,18 @@ def test_what_installed_packages_do_when_they_are_imported_is_not_the_submission
     late = HONEST["softmax"].replace("    e =", "    import ctypes, multiprocessing.pool, torchvision\n    e =")
     file.write_text("import torchvision, matplotlib\n" + HEAD + "\n\n".join({**HONEST, "softmax": late}.values()))
     result_of("task01", "--submission", file, cwd=course, code=0)
+
+
+def test_a_torch_for_cuda_that_looks_for_devices_is_not_the_submissions(tmp_path):
+    """It loads the driver's library by ctypes; so does no submission."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    file = tmp_path / "task01_scale.py"
+    counts = HONEST["softmax"].replace("    e =", "    torch.cuda._device_count_nvml()\n    e =")
+    loads = HONEST["relu"].replace("    return", "    import ctypes\n    ctypes.CDLL(None)\n    return")
+    file.write_text(HEAD + "\n\n".join({**HONEST, "softmax": counts, "relu": loads}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course, code=1))
+    assert [checks[name]["status"] for name in ("test_softmax", "test_relu")] == ["passed", "held"]
 
 
 def test_a_name_in_the_text_holds_the_definition_that_it_stands_in(grade):

@@ -373,6 +373,31 @@ def test_the_list_of_the_course(monkeypatch):
     compare("list", course_list(monkeypatch))
 
 
+def test_a_hint_is_seen_however_much_is_printed_and_a_syntax_error_loses_nothing():
+    """The screen of ``watch``: hints stand first, and what is compared is what could be executed."""
+    made = grade(STEM, "Norms", Status.PASSED, Status.FAILED)
+    wordy = replace(made, checks=(made.checks[0], replace(made.checks[1], output="printed\n" * 99)))
+    unread = replace(
+        made, checks=(replace(made.checks[0], status=Status.SKIPPED), outcome(of_status(Status.CRASHED), 1))
+    )
+    view = View(Course.load(ROOT).find("task07"), {}, {"test_0": 1.5, "test_1": 1.5})
+    view.finish(wordy, 1.0, "20:15:07")
+    view.hints = ["hint 1/5  Begin with one map."]
+    console = Console(file=io.StringIO(), width=60, height=16, color_system=None)
+    shown = [row.plain for row in rows(view, console, 16)]
+    assert "hint 1/5  Begin with one map." in shown
+    assert any(row.startswith("FAIL ") for row in shown)
+    view.offset = view.room - 2  # space was pressed
+    below = [row.plain for row in rows(view, console, 16)]
+    assert [row.split()[0] for row in (shown[10], below[4], below[5])] == ["expected", "atol", "got"]
+    view.running, view.steps = "a check with a title that is as long as the screen is wide", 1234
+    assert rows(view, console, 16)[2].plain == "grading  0 of 2 (optimiser step 1,234)  a check with a titl…"
+    view.finish(unread, 1.0, "20:15:08")
+    assert (view.fixed, view.lost) == ([], [])
+    view.finish(replace(made, checks=(made.checks[0], replace(made.checks[0], id="test_1"))), 1.0, "20:15:09")
+    assert (view.fixed, view.lost) == ([TITLE], [])
+
+
 def test_every_status_is_shown_and_none_is_told_by_another_error():
     assert set(RAISED) | set(WITHOUT_ERROR) == set(Status)
     for status in Status:

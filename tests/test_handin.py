@@ -274,3 +274,18 @@ def test_folders_of_any_depth_and_files_of_any_size_end_in_a_sentence(tmp_path):
     assert "larger than 32 MB" in found.reasons[SECOND]
     assert time.process_time() - started < 5
     assert DEPTH < 60
+
+
+def test_many_attempts_and_many_modules_take_linear_time():
+    """An archive of some 100 KB would keep the command busy for hours: each attempt looked for modules in all files."""
+    attempts = {f"a{n}/task01.py": b"import other\n" + ONE for n in range(2000)}
+    modules = {f"m{n}/other.py": b"x = 1\n" for n in range(2000)}
+    words = {f"big{n}.py": b"word%d " % n * 60_000 for n in range(8)}
+    named = {f"task02 ({n}).py": b"import " + b", ".join(name[:-3].encode() for name in words) for n in range(200)}
+    started = time.process_time()
+    found, _, reading = read({**attempts, **modules, **words, **named})
+
+    assert time.process_time() - started < 5  # 50 s before
+    assert len(reading.answers) == 2200
+    [answer] = [answer for answer in reading.answers if answer.path == found[SECOND]]
+    assert answer.helpers.keys() == words.keys()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from support import ROOT
 
 from torchgrade.course import Course
 from torchgrade.course_tools.hidden import functions, gaps, unproven_secrets
+from torchgrade.course_tools.public_suite import public_probes, public_text
 
 TASKS = Course.load(ROOT).tasks
 CHECKS = """from torchgrade.authoring import check, expect
@@ -33,6 +36,63 @@ def test_waits(submission):
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.stem)
 def test_a_third_is_kept_back_and_every_gap_is_covered_by_what_is_shown(task) -> None:
     assert list(unproven_secrets(task)) == []
+
+
+def test_what_is_shown_lacks_nothing_that_it_names(tmp_path: Path) -> None:
+    """A name that went with the hidden checks would be our fault on a learner's machine."""
+    for task in TASKS:
+        suite, _hidden = public_text(task.suite.read_text(encoding="utf-8"), task.stem)
+        (tmp_path / f"{task.stem}.py").write_text(suite, encoding="utf-8")
+        if task.probes.is_file():
+            probes = task.probes.read_text(encoding="utf-8")
+            (tmp_path / f"{task.stem}_probes.py").write_text(public_probes(probes, suite), encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_helpers_go_with_the_hidden_checks_and_only_then() -> None:
+    suite = """from torchgrade.authoring import check
+
+SECRET = ["a"]
+SECRET += ["b"]
+
+
+def wave(x):
+    return x
+
+
+@check("shown", points=1, category="values")
+def test_shown(submission):
+    submission.probes.size(wave.__name__)
+
+
+@check("kept back", points=1, category="values", hidden=True)
+def test_kept_back(submission):
+    submission.probes.secret(SECRET, submission.probes.size)
+"""
+    probes = """import gc
+
+
+def size(size):
+    return size
+
+
+def wave(x):
+    return wave(x)
+
+
+def secret(x, y):
+    return gc, size, again(x)
+
+
+def again(x):
+    return again(x)
+"""
+    public, count = public_text(suite, "checks.py")
+    assert (count, "SECRET" in public, "def wave" in public) == (1, False, True)
+    shown = public_probes(probes, public)
+    assert [name for name in ("gc", "size", "wave", "secret", "again") if name in shown] == ["size", "wave"]
 
 
 @pytest.mark.parametrize(

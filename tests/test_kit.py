@@ -175,7 +175,7 @@ def test_passes_are_seen_with_mode_and_gradients():
         (lambda net: net.register_forward_hook(print), ["hooks"]),
         (lambda net: net.train()(torch.randn(2, 3, 10, 12)), ["modes", "buffers", "random generator"]),
         (lambda net: net.head[2].bias.data.add_(1), ["parameters"]),
-        (lambda net: net.head[2].bias.requires_grad_(False), ["requires_grad"]),
+        (lambda net: net.requires_grad_(), ["requires_grad"]),
         (lambda net: net.zero_grad(), ["gradients"]),
         (lambda net: torch.rand(1), ["random generator"]),
         (lambda net: net.train() and 1 / 0, ["modes"]),

@@ -66,6 +66,10 @@ def test_the_cells_that_ran_are_graded_whatever_the_file_holds(course, run):
     assert f"scale was defined in the cells {wrong['number']}, {again['number']}; the last one counts" in told
     assert "points  8/8" in told
     assert load_progress(course)["task01_scale"].points == 8
+    told = run("%grade task01 -v total")["text"]
+    assert "pass     total sums all elements" in told
+    assert "scale" not in told.partition("the last one counts")[2]
+    assert "has no check with 'scale's place' in its title" in run("%grade task01 scale's place")["text"]
 
 
 def test_what_cannot_be_done_is_a_sentence_and_the_kernel_lives(run):

@@ -225,6 +225,18 @@ def test_a_training_at_the_end_of_a_script_is_ended(load):
     ]
 
 
+@pytest.mark.parametrize("more", ["pass", "print('a number, please')", "continue"])
+def test_a_loop_that_catches_everything_is_ended_too(load, more):
+    """``input()`` has nobody who answers, and a bare ``except`` asks again."""
+    lines = f"while True:\n    try:\n        n = int(input())\n        break\n    except:\n        {more}\n"
+    module, submitted = load(lines + "def f():\n    return 1\nA = 2\n", seconds=0.3)
+
+    assert module.f() == 1
+    assert sys.gettrace() is None
+    assert submitted.notes[0].startswith("left out: line 1")
+    assert "this takes longer" in submitted.notes[0]
+
+
 @pytest.mark.parametrize("lines", ["time.sleep(1000)", "[time.sleep(0.1) for _ in iter(int, 1)]",
     "t = Thread(target=time.sleep, args=(1000,), daemon=True)\nt.start()\nt.join()"])  # fmt: skip
 def test_what_waits_without_end_is_left_out(load, lines):
@@ -242,6 +254,22 @@ def test_what_waits_a_moment_is_run(load):
 
     assert module.f() == 2
     assert submitted.notes == []
+
+
+def test_definitions_that_an_import_does_not_make_are_told(load):
+    block = 'if __name__ == "__main__":\n    def f():\n        return 1\n    class Net:\n        def forward(self):\n            return 2\n'
+    _, submitted = load(f"import math\n{block}")
+    assert submitted.notes == [
+        'left out: line 2: what is defined below `if __name__ == "__main__":` is not there when the file is imported'
+    ]
+    with pytest.raises(NameError) as missing:
+        submitted.complain("f")
+    assert "line 2 was left out" in submitted.explanation(missing.value)
+    assert load("def f():\n    return 1\nif __name__ == '__main__':\n    print(f())\n    n = 3\n")[1].notes == []
+    assert load(f"{block}else:\n    def f():\n        return 2\n    class Net:\n        pass\n")[1].notes == []
+
+    cells = "app = marimo.App()\n\n@app.cell\ndef _():\n    def f():\n        return 1\n    return (f,)\n"
+    assert "`marimo export ipynb` makes one that does" in load(f"import marimo\n\n{cells}")[1].notes[0]
 
 
 def test_a_script_has_a_file_a_folder_and_arguments_of_its_own(load, tmp_path, monkeypatch):

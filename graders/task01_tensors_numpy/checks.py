@@ -15,9 +15,12 @@ DTYPES = {
     "float16": torch.float16,
     "int64": torch.int64,
     "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
     "uint8": torch.uint8,
     "bool": torch.bool,
     "complex64": torch.complex64,
+    "complex128": torch.complex128,
 }
 
 
@@ -71,6 +74,7 @@ def test_dtypes(submission):
         array = random_array(shape=(6,))[: np.prod(shape, dtype=int)].reshape(shape)
         tensor = submission.numpy_to_tensor(array)
         expect.shape(tensor, shape, given=f"a float64 array of shape {shape}")
+        expect.dtype(tensor, torch.float64, given=f"a float64 array of shape {shape}")
         expect.equal(tensor.tolist(), array.tolist(), trivial="a shape without axes, or without values")
 
 
@@ -147,9 +151,10 @@ def test_to_numpy(submission, device):
         expect.close(submission.tensor_to_numpy(tensor.T), array.T, given=f"a transposed {dtype} tensor")
 
     for shape in ((), (0, 3), (1, 3), (2, 1, 3), (2, 3, 0)):
-        tensor = torch.randn(shape, device=device)
+        tensor = torch.randn(shape, dtype=torch.float64, device=device)
         array = submission.tensor_to_numpy(tensor)
-        expect.shape(array, shape, given=f"a float32 tensor of shape {shape}")
+        expect.shape(array, shape, given=f"a float64 tensor of shape {shape}")
+        expect.dtype(array, np.float64, given=f"a float64 tensor of shape {shape}")
         expect.equal(array.tolist(), tensor.tolist(), trivial="few values, or none", given=f"shape {shape}")
     odd = torch.tensor([float("nan"), float("inf"), -0.0, -3.5], device=device)
     expect.close(submission.tensor_to_numpy(odd), odd.cpu().numpy(), equal_nan=True, given="NaN, infinity, -0.0, -3.5")
@@ -175,6 +180,11 @@ def test_to_numpy_sharing(submission):
             given=f"{given}, written to after the call",
         )
         expect.close(shown["source"], copied(second), given=f"{given}; the array is written to")
+    bare = torch.tensor(0.5)
+    shown = submission.probes.writes_seen(submission.tensor_to_numpy, bare, torch.tensor(1.5), 2.5)
+    expect.equal(
+        [float(shown["result"]), float(shown["source"])], [1.5, 2.5], given="a tensor without axes, written to twice"
+    )
 
 
 @check("tensor_to_numpy copies a tensor of another device to the host", points=0.5, category="devices",
@@ -195,6 +205,11 @@ def test_to_numpy_graph(submission):
         got="tensors that were cut from the graph",
     )
     expect.close(found["gradient"], weight * cotangent, given="backward() after the call")
+    leaf, first, second = x.clone().requires_grad_(), x + 2, (x + 3).numpy()
+    shown = submission.probes.writes_seen(submission.tensor_to_numpy, leaf, first, second)
+    likely = {"the array is a copy of the tensor": np.array(x.tolist())}
+    given = "a tensor with requires_grad=True, which shares its memory, too; it is written to after the call"
+    expect.close(shown["result"], np.array(first.tolist()), likely=likely, given=given)
 
 
 @check("copy_to_tensor keeps the dtype, or converts to the one asked for", points=1, category="values")
@@ -206,6 +221,7 @@ def test_copy_dtype(submission):
         array = random_array(shape=(6,))[: np.prod(shape, dtype=int)].reshape(shape)
         tensor = submission.copy_to_tensor(array)
         expect.shape(tensor, shape, given=f"a float64 array of shape {shape}")
+        expect.dtype(tensor, torch.float64, given=f"a float64 array of shape {shape}")
         expect.equal(tensor.tolist(), array.tolist(), trivial="few values, or none", given=f"shape {shape}")
     odd = np.array([np.nan, np.inf, -np.inf, -3.5])
     expect.close(submission.copy_to_tensor(odd), copied(odd), equal_nan=True, given="NaN, ±infinity, -3.5")
@@ -229,6 +245,12 @@ def test_copy_dtype(submission):
             likely=likely,
             given=f"a float64 array of {given}, dtype=torch.int64",
         )
+
+    for dtype in (torch.bfloat16, torch.float16, torch.int16, torch.bool, torch.complex64):
+        numbers = random_array("int32") // 4 - 0.5 * (dtype is torch.bool)
+        given = f"a {numbers.dtype.name} array, dtype={dtype}"
+        expect.close(submission.copy_to_tensor(numbers, dtype=dtype), copied(numbers, dtype), given=given,
+                     trivial="what is not 0 is true" if dtype is torch.bool else None)  # fmt: skip
 
 
 @check("copy_to_tensor never shares memory", points=2, category="values", after=test_copy_dtype)
@@ -260,6 +282,8 @@ def test_copy_owns(submission):
 def test_copy_awkward(submission):
     for given, array in awkward_arrays().items():
         expect.close(submission.copy_to_tensor(array), copied(array), given=given)
+        single = submission.copy_to_tensor(array, dtype=torch.float32)
+        expect.close(single, copied(array, torch.float32), given=f"{given}, dtype=torch.float32")
 
 
 @check("the conversions leave their arguments as they were", points=0.5, category="robustness",
@@ -281,6 +305,8 @@ def test_shares(submission, device):
         "two columns of an array": random_array("float32", (3, 4))[:, 1:3],
         "an array (1, 3) of negative numbers": -random_array("float64", (1, 3)),
         "an array without axes": random_array()[1, 2, ...],
+        "an array of True and False": ~random_array("bool"),
+        "an array of numbers beyond 1e20, where one more is no other": 1e20 * (1 + random_array()),
     }
     found = {
         (given, tensor): answer
@@ -291,7 +317,7 @@ def test_shares(submission, device):
     }
     views = [answer for (_, tensor), answer in found.items() if tensor.startswith("view of")]
     equal = [answer for (_, tensor), answer in found.items() if "equal copy" in tensor]
-    other = [answer for (_, tensor), answer in found.items() if tensor == "view + 1"]
+    other = [answer for (_, tensor), answer in found.items() if tensor == "other values"]
     likely = {
         "nothing counts as shared: id() and == say nothing of the memory": not any(map(bool, found.values())),
         "equal values are taken for shared memory": all(views) and all(equal) and not any(other),
@@ -333,7 +359,9 @@ def test_input_shape(submission):
         },
         given="a picture (5, 7, 3)",
     )
-    expect.shape(submission.to_model_input(random_image(4, 3, 2)), (1, 2, 4, 3), given="a picture (4, 3, 2)")
+    for channels in (2, 1):
+        given = f"a picture (4, 3, {channels})"
+        expect.shape(submission.to_model_input(random_image(4, 3, channels)), (1, channels, 4, 3), given=given)
     expect.shape(
         submission.to_model_input(random_image(5, 7)),
         (1, 1, 5, 7),
@@ -403,6 +431,7 @@ def test_input_levels(submission):
         "one pixel in four channels": random_image(2, 1, 4)[:1],
         "a picture of one row": random_image(1, 7, 3),
         "a grey column": random_image(6, 1),
+        "a grey row": random_image(1, 6),
         "a picture of level 1 only": np.ones((3, 4, 3), np.uint8),
     }
     for given, picture in pictures.items():
@@ -458,6 +487,8 @@ def test_input_device(submission):
 def test_input_growth(submission):
     small, large = (random_image(4, 3, 3),), (random_image(16, 12, 3),)
     expect.vectorised(submission.to_model_input, small, large, given="16 times the pixels")
+    small, large = (random_image(4, 3),), (random_image(16, 12),)
+    expect.vectorised(submission.to_model_input, small, large, given="a grey picture of 16 times the pixels")
 
 
 @check(
@@ -485,10 +516,10 @@ def test_matmul(submission, device):
 def test_matmul_inputs(submission):
     cases = FACTORS.vary(dtype=[torch.float32, torch.float64], layout=LAYOUTS, values=[kit.normal, kit.thousands])
     expect.agrees(submission.batch_matmul, products, cases, unchanged=True)
-    a, b = torch.randn(0, 2, 3), torch.randn(3, 4)
-    expect.close(
-        submission.batch_matmul(a, b), products(a, b), trivial="no matrix at all", given="a (0, 2, 3), b (3, 4)"
-    )
+    for one, other in (((0, 2, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((2, 0, 1, 3), (1, 3, 4))):
+        a, b = torch.randn(one), torch.randn(other)
+        given = f"a {one}, b {other}"
+        expect.close(submission.batch_matmul(a, b), products(a, b), trivial="no matrix at all", given=given)
 
 
 def products(a, b):
@@ -511,6 +542,9 @@ FACTORS = grid(
         ((4, 1), (1, 4)),
         ((5, 3), (3, 3)),
         ((2, 3, 4), (4, 4)),
+        ((3, 4), (2, 4, 2)),
+        ((1, 3, 4), (5, 4, 2)),
+        ((2, 1, 3, 4), (1, 5, 4, 2)),
     ],
     dtype=[torch.float64, torch.float32],
 )

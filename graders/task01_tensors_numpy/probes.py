@@ -17,17 +17,18 @@ def writes_seen(convert, source, new_source, new_result, **options):
     """
     result = convert(source, **options)
     shown = {}
-    if new_source is not None:
-        source[...] = new_source
-        shown["result"] = deepcopy(result)
-    result[...] = new_result
+    with torch.no_grad():
+        if new_source is not None:
+            source[...] = new_source
+            shown["result"] = deepcopy(result)
+        result[...] = new_result
     return {**shown, "source": deepcopy(source)}
 
 
 def sharing_answers(shares_memory, array, device):
     """Ask about a view of the array and about other tensors; return the answers, and the values afterwards."""
     view = torch.from_numpy(array)
-    tensors = {"view of it": view, "equal copy": view.clone(), "view + 1": view + 1}
+    tensors = {"view of it": view, "equal copy": view.clone(), "other values": (view == 0).to(view.dtype)}
     if view.is_floating_point():
         tensors["view of it that requires grad"] = view.detach().requires_grad_()
         tensors["equal copy that requires grad"] = view.clone().requires_grad_()

@@ -245,7 +245,13 @@ def test_block_gradients(submission):
 
 @check("ResNet asks for the blocks that layers and expansion say", points=1.5, category="parameters")
 def test_depths(submission):
-    for layers, expansion in (([1, 1, 1, 1], 1), ([1, 2, 3, 1], 1), ([3, 1, 2, 2], 2), ([1, 1, 1, 2], 4)):
+    for layers, expansion in (
+        ([1, 1, 1, 1], 1),
+        ([1, 2, 3, 1], 1),
+        ([3, 1, 2, 2], 2),
+        ([1, 1, 1, 2], 4),
+        ([1, 1, 8, 1], 1),
+    ):
         expect.equal(
             table(submission.probes.blocks_asked(submission.ResNet, layers, expansion)),
             table(asked(layers, expansion)),
@@ -362,6 +368,9 @@ def test_values(submission):
     one = x[:1]
     truth = logits_after(stem(one, training=False), layers)
     expect.close(net(one), truth, scale=1e-6, given=f"one image; {given.format('eval')}")
+    wide = normal(1, 3, 28, 260)
+    truth = logits_after(stem(wide, training=False), layers)
+    expect.close(net(wide), truth, scale=1e-6, given=f"one image of 28 × 260; {given.format('eval')}")
 
 
 def logits_after(x, layers, **options):
@@ -410,20 +419,32 @@ def test_variants(submission):
             likely |= {"in_channels changes nothing": classes} if channels else {}
             given = f"parameters that {name}({', '.join(map(str, args))}) has less than {name}()"
             expect.equal(count - parameter_count(on_meta(make, *args)), fewer, given=given, likely=likely)
+        image, kinds = torch.zeros(2, 3, 64, 64), ("convolution", "linear", "max_pool", "random")
+        nets = on_meta(make), on_meta(build, submission.BasicBlock, layers)
+        found, truth = ([operation(each) for each in operator_trace(net, image, among=kinds)] for net in nets)
+        given = f"what {name}() computes, against ResNet(BasicBlock, {layers})"
+        expect.equal(found, truth, given=f"{given}, in training mode")
         one, other = on_meta(make), on_meta(make)
         expect.equal(one == other, False, given=f"whether two calls of {name}() return one object")
         facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(one)})
         expect.equal(facts, [("float32", True)], given=f"dtype and requires_grad of the parameters of {name}()")
 
 
+def operation(each):
+    return f"{each['kind']} {tuple(each['shape'])}"
+
+
 OTHER = {"resnet18": [3, 4, 6, 3], "resnet34": [2, 2, 2, 2]}
 
 
-@check("resnet18 computes what ResNet-18 computes", points=1, category="values", devices="all", hidden=True)
+@check("resnet18 and resnet34 compute what their names say", points=1, category="values", devices="all", hidden=True)
 def test_resnet18_values(submission, device):
-    net, x = filled_net(submission.resnet18, 10).to(device), normal(4, 3, 64, 48)
-    truth = logits_after(stem(x), [2, 2, 2, 2], kind=block)
-    expect.close(net(x.to(device)).cpu(), truth, scale=1e-5, given="resnet18(10) in training mode, filled by shape")
+    x = normal(4, 3, 64, 48)
+    for name, layers in (("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])):
+        net = filled_net(getattr(submission, name), 10).to(device)
+        truth = logits_after(stem(x), layers, kind=block)
+        given = f"{name}(10) in training mode, filled by shape"
+        expect.close(net(x.to(device)).cpu(), truth, scale=1e-5, given=given)
 
 
 @check(
@@ -463,7 +484,8 @@ def test_meta(submission):
 
 @check("ResNet moves to another device as a whole", points=0.5, category="devices")
 def test_portable(submission):
-    expect.portable(submission.BasicBlock, torch.randn(2, 4, 6, 6), build=(4, 4), given="BasicBlock(4, 4)")
+    for build in ((4, 4), (4, 6, 2)):
+        expect.portable(submission.BasicBlock, torch.randn(2, 4, 6, 6), build=build, given=f"BasicBlock{build}")
     net = submission.probes.plain_resnet(submission.ResNet, [1, 1, 1, 1], 5)
     expect.portable(net, torch.randn(2, 3, 32, 32), given="ResNet of plain blocks")
 
@@ -588,10 +610,12 @@ def test_summary(submission):
     last = row("last", "Linear", (7,), 35)
     rows = [first, norm_row, bend, second, last]
     again = [{**item, "output_shape": (4, 3, 4)} for item in (norm_row, bend)]
+    final = {**bend, "output_shape": (7,)}
     expect.equal(
         summary(submission, submission.probes.toy("Detour").double(), (3, 10, 12)),
         rows,
-        given="a network in float64, registered in another order than called, with norm and ReLU called twice",
+        given="a network in float64, registered in another order than called, with a norm called twice and a ReLU "
+        "thrice",
         likely={
             "the batch axis is part of the shapes": [
                 {**item, "output_shape": (1, *item["output_shape"])} for item in rows
@@ -606,8 +630,8 @@ def test_summary(submission):
                 second,
                 last,
             ],
-            "a layer that is called twice has two rows": [first, norm_row, bend, second, *again, last],
-            "a layer that is called twice shows its last output, not its first": [first, *again, second, last],
+            "a layer that is called twice has two rows": [first, norm_row, bend, second, *again, last, final],
+            "a layer that is called twice shows its last output, not its first": [first, again[0], final, second, last],
             "the rows are in the order of registration": [last, bend, second, norm_row, first],
         },
     )
@@ -634,6 +658,13 @@ def test_summary_models(submission):
         summary(submission, toy("Strict"), (5, 6)),
         [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Stretch", (4,), 4)],
         given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
+    )
+    rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
+    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")
+    expect.equal(
+        summary(submission, submission.probes.without_parameters(), (3, 8, 6)),
+        [row("0", "AvgPool2d", (3, 4, 3), 0), row("1", "Flatten", (36,), 0)],
+        given="a model without parameters",
     )
 
 

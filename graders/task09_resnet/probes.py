@@ -54,3 +54,12 @@ def channels_last(net, x):
 def layer(*sizes):
     """A linear layer, which is a model without children."""
     return nn.Linear(*sizes)
+
+
+def without_parameters():
+    return nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
+
+
+def halves():
+    """In half precision."""
+    return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16()

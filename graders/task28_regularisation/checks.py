@@ -51,9 +51,13 @@ def penalty(power, counted=None, factor=None, slope=None):
         if factor is not None:
             scale = factor(values * marks, lam)
             value, gradient = scale * value, scale * gradient
-        return value, gradient if slope is None else slope * gradient, True
+        return told_of(value, gradient if slope is None else slope * gradient)
 
     return oracle
+
+
+def told_of(value, gradient):
+    return {"penalty": value, "three times its gradient": gradient, "modes are kept": True}
 
 
 def mistakes(power):
@@ -102,6 +106,9 @@ def left_out(power):
         "what has bias somewhere in its full name is left out: its own name has to be bias": penalty(
             power, lambda include, kinds: kinds if include else ("weight", "frozen")
         ),
+        "names alone decide: the weights of normalisation layers count, a layer named bias does not": penalty(
+            power, lambda include, kinds: kinds if include else ("weight", "frozen", "norm")
+        ),
     }
 
 
@@ -123,12 +130,12 @@ def counted_again(power):
     """The weight that is shared counts for both layers that have it."""
 
     def oracle(values, model, lam, include_bias=False):
-        value, gradient, _ = penalty(power)(values, model, lam, include_bias)
+        value, gradient, _ = penalty(power)(values, model, lam, include_bias).values()
         if model == "shared":
             twice = torch.cat([values[:4], torch.zeros_like(values[4:])])
-            more = penalty(power)(twice, model, lam, include_bias)
-            value, gradient = value + more[0], gradient + more[1]
-        return value, gradient, True
+            more, slope, _ = penalty(power)(twice, model, lam, include_bias).values()
+            value, gradient = value + more, gradient + slope
+        return told_of(value, gradient)
 
     return oracle
 
@@ -370,17 +377,21 @@ def test_dropout_efficiency(submission):
 # --- early stopping --------------------------------------------------------------------------------------
 
 
+def row(stop, best, counter):
+    return {"step": stop, "best": best, "counter": counter, "should_stop": stop}
+
+
 def history(losses, patience=5, min_delta=0.0, better=None, late=0):
-    """[answer, best, counter, should_stop] of a fresh object and of each epoch, each searched anew."""
+    """The rows of a fresh object and of each epoch, each searched anew."""
     better = better or (lambda value, best, delta: value < best - delta)
-    rows = [[False, INF, 0, False]]
+    rows = [row(False, INF, 0)]
     for epoch in range(len(losses)):
         best, since = INF, epoch + 1
         for place, value in enumerate(losses[: epoch + 1]):
             if better(value, best, min_delta):
                 best, since = value, epoch - place
         stop = since >= patience + late
-        rows.append([stop, best, since, stop])
+        rows.append(row(stop, best, since))
     return rows
 
 
@@ -388,7 +399,7 @@ def up_to_the_stop(losses, patience, min_delta):
     settings = {} if patience is LEFT_OUT else {"patience": patience}
     delta = {} if min_delta is LEFT_OUT else {"min_delta": min_delta}
     rows = history(losses, **settings, **delta)
-    return not any(row[0] for row in rows[:-1])
+    return not any(row["step"] for row in rows[:-1])
 
 
 LOSSES = [
@@ -409,9 +420,9 @@ STOPPING = grid(losses=LOSSES, patience=[LEFT_OUT, 1, 2, 3, 5], where=lambda los
 def in_all(losses, patience=5, min_delta=0.0):
     """The counter is not set back."""
     rows, count = [], 0
-    for row in history(losses, patience, min_delta):
-        count += row[2] > 0
-        rows.append([count >= patience, row[1], count, count >= patience])
+    for right in history(losses, patience, min_delta):
+        count += right["counter"] > 0
+        rows.append(row(count >= patience, right["best"], count))
     return rows
 
 
@@ -514,10 +525,9 @@ def test_restore(submission):
 def test_stopping_objects(submission):
     first, second, settings = [3.0, 2.0, 2.5, 1.0], [1.0, 0.75, 0.5, 3.0], [{"patience": 3}, {"patience": 1}]
     found = submission.probes.in_turn(submission.EarlyStopping, submission.probes.stop_step, first, second, settings)
-    pairs = zip(history(first, 3)[1:], history(second, 1)[1:], strict=True)
-    expect.equal(found, [[one[:3], other[:3]] for one, other in pairs],
-                 given=f"two objects in turn, with patience 3 and 1 and the losses {first} and {second}; "
-                 "the answer, best and counter of both after each step")  # fmt: skip
+    wanted = [list(pair) for pair in zip(history(first, 3)[1:], history(second, 1)[1:], strict=True)]
+    expect.equal(found, wanted, given=f"two objects in turn, patience 3 and 1, and the losses {first} and {second}; "
+                 "what step gives and best, counter and should_stop of both after each step")  # fmt: skip
     found = submission.probes.states_in_turn(submission.EarlyStopping, [3.0, 2.0, 2.5], [1.0, 2.0, 0.5])
     given = "two objects in turn, with the losses 3, 2, 2.5 and 1, 2, 0.5 of models that hold 11, 12, 13 and 21, 22, 23"
     expect.equal(found, [[12.0], [23.0]], given=f"{given}; what both keep in the end")
@@ -667,15 +677,19 @@ def test_cosine_ends(submission):
 # --- plateau ---------------------------------------------------------------------------------------------
 
 
+def both(rate):
+    return {"step": rate, "lr": rate}
+
+
 def library(losses, lr, min_lr=0.0, **settings):
-    """[lr, lr] after each epoch, as PyTorch has it."""
+    """What step gives, and lr, after each epoch, as PyTorch has it."""
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=lr)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, eps=0, min_lr=min_lr, **settings)
     rates = []
     for value in losses:
         plateau.step(value)
         rates.append(optimizer.param_groups[0]["lr"])
-    return [[rate, rate] for rate in rates]
+    return [both(rate) for rate in rates]
 
 
 def plateau(losses, lr, factor=0.1, patience=10, threshold=1e-4, cooldown=0, min_lr=0.0, *, early=0, better=None,
@@ -693,7 +707,7 @@ def plateau(losses, lr, factor=0.1, patience=10, threshold=1e-4, cooldown=0, min
         if bad > patience - early:
             lr, resting = max(lr * factor, min_lr), cooldown
             bad = 0 if forgets else bad
-        rates.append([lr, lr])
+        rates.append(both(lr))
     return rates
 
 
@@ -724,7 +738,7 @@ def test_plateau(submission, pictures):
     )  # fmt: skip
     losses = [1 / (1 + epoch) if epoch < 12 else 1 / 12 for epoch in range(40)]
     rows = submission.probes.rates(submission.ReduceOnPlateau, losses, lr=0.1, factor=0.5, patience=5)
-    pictures.curves("plateau", "epoch", {"loss": losses, "learning rate": [row[0] for row in rows]})
+    pictures.curves("plateau", "epoch", {"loss": losses, "learning rate": [row["step"] for row in rows]})
 
 
 @check("ReduceOnPlateau asks for a relative gain of more than threshold", points=0.5, category="values",
@@ -762,7 +776,7 @@ def blind(losses, lr, factor=0.1, patience=10, threshold=1e-4, cooldown=0, min_l
             bad += 1
         if bad > patience:
             lr, resting, bad = max(lr * factor, min_lr), cooldown, 0
-        rates.append([lr, lr])
+        rates.append(both(lr))
     return rates
 
 
@@ -847,6 +861,7 @@ STORY = [
     ([3.0, 1.0, 2.5, 2.0], [4.0, 2.0, 3.0, 3.5]),  # training falls in the end, but is higher than at the best epoch
     ([3.0, 2.0, 1.5, 1.0], [4.0, 2.0, 5.0, 3.0]),  # validation falls in the end
     ([3.0, 2.5, 2.0], [1.0, 0.5, 0.75]),
+    ([3.1, 2.3, 1.7, 1.7 - 1e-12], [0.3, 0.1 + 1e-12, 0.1, 0.1 + 1e-12]),  # 12 digits tell them apart
 ]
 
 
@@ -884,6 +899,9 @@ def test_report(submission):
             "the training loss is not asked": lambda story: told(
                 story, by_heart=lambda train, val: val[-1] > min(val)
             ),
+            "float32 takes losses for equal that are close: compare the floats": lambda story: [
+                told([torch.tensor(losses).tolist() for losses in story])[0], *story
+            ],
         },
     )  # fmt: skip
 

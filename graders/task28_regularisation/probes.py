@@ -98,12 +98,13 @@ def penalised(penalty, values, model, lam, **options):
             place += count
     found = penalty(net, lam, **options)
     if not isinstance(found, torch.Tensor):
-        return found, torch.zeros_like(values), True
+        return {"penalty": found, "three times its gradient": torch.zeros_like(values), "modes are kept": True}
     if found.requires_grad:
         (3 * found).backward()
     slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in net.parameters()]
     flat = torch.cat([slope.reshape(-1) for slope in slopes] or [values[:0]])
-    return found.detach().to(values.dtype), flat, modes == [module.training for module in net.modules()]
+    kept = modes == [module.training for module in net.modules()]
+    return {"penalty": found.detach().to(values.dtype), "three times its gradient": flat, "modes are kept": kept}
 
 
 def partly_frozen(net):
@@ -115,15 +116,18 @@ def partly_frozen(net):
 
 
 def descended(penalty, target, lam, lr, count, **options):
-    """The weights after so many steps down |w - target|² / 2 plus the penalty, from 1, 1, 1, ..."""
+    """The weights after so many steps down |w - target|² / 2 plus the penalty, from 1, 1, 1, ...
+
+    The steps are made by hand: the first optimiser of a process takes a second.
+    """
     layer = nn.Linear(len(target), 1, bias=False, dtype=target.dtype)
     nn.init.ones_(layer.weight)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
     for _ in range(count):
-        optimizer.zero_grad()
+        layer.weight.grad = None
         loss = (layer.weight[0] - target).square().sum() / 2 + penalty(layer, lam, **options)
         loss.backward()
-        optimizer.step()
+        with torch.no_grad():
+            layer.weight.add_(layer.weight.grad, alpha=-lr)
     return layer.weight.detach()[0]
 
 
@@ -145,17 +149,15 @@ def drawn_alike(layer, x):
 
 
 def stopping(cls, losses, **settings):
-    """No answer, best, counter and should_stop of a fresh object; then of each epoch the answer of step, and the same
-    three after it."""
+    """Best, counter and should_stop of a fresh object; then of each epoch the answer of step, and the same three."""
     watch = cls(**settings)
-    fresh = [False, watch.best, watch.counter, watch.should_stop]
-    return [fresh] + [[watch.step(value), watch.best, watch.counter, watch.should_stop] for value in losses]
+    return [stop_row(watch, False), *(stop_step(watch, value) for value in losses)]
 
 
 def rates(cls, losses, **settings):
     """Of each epoch: the answer of step, and lr after it."""
     plateau = cls(**settings)
-    return [[plateau.step(value), plateau.lr] for value in losses]
+    return [rate_step(plateau, value) for value in losses]
 
 
 def in_turn(cls, play, first, second, settings):
@@ -166,11 +168,15 @@ def in_turn(cls, play, first, second, settings):
 
 
 def stop_step(watch, value):
-    return [watch.step(value), watch.best, watch.counter]
+    return stop_row(watch, watch.step(value))
+
+
+def stop_row(watch, answer):
+    return {"step": answer, "best": watch.best, "counter": watch.counter, "should_stop": watch.should_stop}
 
 
 def rate_step(plateau, value):
-    return [plateau.step(value), plateau.lr]
+    return {"step": plateau.step(value), "lr": plateau.lr}
 
 
 def marked(net, number):

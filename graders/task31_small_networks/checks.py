@@ -12,6 +12,7 @@ from torchgrade.authoring import (
     LAYOUTS,
     RECORDING,
     Rule,
+    any_seed,
     buffers,
     check,
     expect,
@@ -853,6 +854,31 @@ def test_resnet_gradients(submission):
     x = torch.randn(3, 1, 12, 12, requires_grad=True)
     expect.gradient_flow(net(x), x, module=net)
     expect.portable(net, torch.randn(2, 1, 12, 12), given="MnistResNet of plain blocks")
+
+
+@check(
+    "MnistResNet learns to read digits that it has not seen",
+    points=1,
+    category="accuracy",
+    after=test_resnet_maps,
+    devices="all",
+    seconds=60,
+    tries=2,
+)
+def test_digits(submission, device, dataset, calibration, pictures):
+    images, labels = dataset("digits").generate(1400, seed=any_seed())
+    images = F.avg_pool2d(scaled(torch.from_numpy(images).unsqueeze(1)), 2)  # (1400, 1, 14, 14): a quarter of the time
+    labels = torch.from_numpy(labels)
+    net = submission.MnistResNet(submission.BasicBlock, [1, 1, 1]).to(device)
+    losses = submission.probes.trained(net, images[:1000], labels[:1000], 6)
+    pictures.curves("training", "epoch", {"loss": expect.record(losses, [float])})
+    unseen, answers = images[1000:], labels[1000:]
+    classes = submission.probes.guesses(net, unseen).cpu()
+    pictures.grid("mistaken", unseen[classes != answers])
+    accuracy = float((classes == answers).double().mean())
+    calibration.holds(
+        "digit_accuracy", accuracy, unit="(accuracy on 400 unseen digits of 14×14, after 6 epochs on 1,000)"
+    )
 
 
 # classify

@@ -1663,6 +1663,26 @@ def test_generator(submission):
 
 
 @check(
+    "mask_tokens decides for each word by itself",
+    points=0.5,
+    category="values",
+    after=[test_labels, test_chosen, test_generator],
+)
+def test_each_by_itself(submission):
+    ids, seeds = torch.randint(4, 50, (5, 8)), [any_seed() for _ in range(200)]
+    counts = torch.tensor(submission.probes.chosen(submission.mask_tokens, ids, SPECIAL, 50, seeds)).double()
+    truth = math.sqrt(40 * 0.15 * 0.85)
+    spread = float(counts.std())  # of 200 counts: 5 % off its truth, six times that are allowed
+    expect.true(
+        abs(spread - truth) < 0.3 * truth,
+        f"a standard deviation of {truth:.2f}, give or take {0.3 * truth:.2f}",
+        f"{spread:.2f}",
+        given="how many of 40 words are chosen, for 200 seeds",
+        likely={"a fixed number of words is chosen: how many it is has to be chance, too": spread < 0.1},
+    )
+
+
+@check(
     "mask_tokens takes one sentence, and leaves the ids alone",
     points=0.5,
     category="robustness",

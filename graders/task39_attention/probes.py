@@ -145,6 +145,12 @@ def many(function, args, seeds):
     return [function(*args, torch.Generator().manual_seed(seed)) for seed in seeds]
 
 
+def chosen(mask_tokens, ids, special_ids, size, seeds):
+    """How many labels are not -100 for each of the seeds; the ids are fresh each time."""
+    every = (mask_tokens(ids.clone(), special_ids, size, torch.Generator().manual_seed(seed))[1] for seed in seeds)
+    return [int((labels != -100).sum()) for labels in every]
+
+
 def kinds(pairs):
     """What a list of pairs is made of: the type of each and of its entries, once each."""
     return sorted({(type(pair).__name__, *(type(part).__name__ for part in pair)) for pair in pairs})

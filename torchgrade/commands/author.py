@@ -6,9 +6,9 @@ import argparse
 import sys
 from dataclasses import replace
 
-from torchgrade.commands.learner import is_stub, may_replace, put_stub, tell_kept
+from torchgrade.commands.learner import may_replace, put_stub, tell_kept
 from torchgrade.course import Course
-from torchgrade.course_tools.stubs import stub_text
+from torchgrade.course_tools.stubs import is_stub, stub_text
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 

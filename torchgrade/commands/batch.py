@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from torchgrade.batch.gradebook.gradebook import Gradebook
+from torchgrade.batch.gradebook.gradebook import Gradebook, cannot_be_written
 from torchgrade.batch.gradebook.ledger import Change
 from torchgrade.batch.intake.intake import Intake, PlanLine, table
 from torchgrade.batch.intake.roster_file import read_exported, read_roster, read_teams
@@ -26,7 +26,7 @@ from torchgrade.commands.batch_progress import BatchProgress
 from torchgrade.commands.places import try_folder
 from torchgrade.commands.stop import Stop
 from torchgrade.course import Course, Task
-from torchgrade.errors import TorchGradeError, UsageError
+from torchgrade.errors import UsageError
 from torchgrade.grading.job import Options
 from torchgrade.grading.pool import Pool
 from torchgrade.handin.kinds import split_suffix
@@ -129,6 +129,8 @@ def new_gradebook(out: Path) -> Iterator[Gradebook]:
     book = Gradebook(place, writer=True)
     try:
         yield book
+    except sqlite3.OperationalError as error:
+        raise cannot_be_written(error) from None
     finally:
         if known or book.everybody():
             book.close()
@@ -226,14 +228,9 @@ def grade(book: Gradebook, course: Course, tasks: Sequence[Task], options: argpa
             _demand(settings, course)
             return _pool(course, options, settings, works)
 
-        try:
-            graded = grade_class(
-                book, tasks, pool, settings, watcher, seed=options.seed, fresh=options.fresh, stopping=stop.asked
-            )
-        except sqlite3.OperationalError as error:
-            raise TorchGradeError(
-                _("the gradebook cannot be written: {error}; make room, then give the same command again").format(
-                    error=error)) from None  # fmt: skip
+        graded = grade_class(
+            book, tasks, pool, settings, watcher, seed=options.seed, fresh=options.fresh, stopping=stop.asked
+        )
     found = publish(book, course, options.out, graded.changes)
     rows, known = found.rows, {*course.homeworks, *(task.stem for task in course.tasks)}
     for student, what in sorted(key for key in book.extensions() if key[1] not in known):

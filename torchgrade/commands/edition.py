@@ -94,7 +94,7 @@ def update(options: argparse.Namespace, course: Course) -> int:
         changes = bring(course.root, source)
     for name in changes.beside:
         print(_("{name} was changed here and is left alone; the new one is {name}.new").format(name=name))
-    words = _("{written} files are new or newer, {removed} are gone, {beside} lie beside yours")
+    words = _("new or newer files: {written}; gone: {removed}; beside yours: {beside}")
     counts = {"written": len(changes.written), "removed": len(changes.removed), "beside": len(changes.beside)}
     print(words.format(**counts))
     return int(ExitCode.PASSED)

@@ -76,7 +76,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             subjects=subjects_of(tasks[0]) if len(tasks) == 1 else {},
             notes=[
                 *(gallery.notes() if gallery is not None else ()),
-                *hidden_notes(course, tasks),
+                *(hidden_notes(course, tasks) if not only else ()),
                 *([_("python grade.py watch grades whenever you save")] if not options.tasks and _typed_at() else []),
             ],
             onward=onward(course, tasks, only) if own_work else "",

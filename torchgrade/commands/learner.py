@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchgrade.commands.study import names_of, subjects_of
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text, translated
+from torchgrade.course_tools.stubs import is_stub, stub_text, translated
 from torchgrade.errors import UsageError
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import last_grade
@@ -20,8 +23,10 @@ from torchgrade.manifest import DIFFICULTIES
 from torchgrade.model import ExitCode, Outcome
 from torchgrade.progress import Reached, load_progress, next_hint, progress_file
 from torchgrade.report.board import first_open
-from torchgrade.report.feedback_text import points_text
+from torchgrade.report.feedback_text import points_text, wrap
 from torchgrade.report.scoreboard import make_console
+
+_NAME = re.compile(r"\w+")
 
 
 def list_tasks(options: argparse.Namespace, course: Course) -> int:
@@ -33,23 +38,29 @@ def show_list(console: Console, course: Course) -> None:
     """Every track with its tasks: title, difficulty, best points so far."""
     progress = load_progress(course.root)
     console.print(Text(_(course.title), style="bold"))
-    widest = max((len(_(task.manifest.title)) for task in course.tasks), default=0)
+    widest = max((cell_len(_(task.manifest.title)) for task in course.tasks), default=0)
+    best = {task: _best(progress.get(task.stem)) for task in course.tasks}
     for track in course.tracks:
         console.print()
         if track.name:
             console.print(Text(f"{track.name}  {_(track.title)}", style="bold"))
-            console.print(Text(_(track.about), style="dim"))
+            for row in wrap(_(track.about), console.width):
+                console.print(Text(row, style="dim"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(widest, console.width // 2))
-        table.add_column(no_wrap=True, min_width=max(len(_(word)) for word in DIFFICULTIES))
-        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, min_width=max(cell_len(_(word)) for word in DIFFICULTIES))
+        table.add_column(no_wrap=True, justify="right", min_width=max(map(len, best.values())))
         for task in track.tasks:
-            facts, reached = task.manifest, progress.get(task.stem, Reached())
-            known = reached.points is not None and reached.max_points is not None
-            best = points_text(reached.points or 0.0, reached.max_points or 0.0) if known else "-"
-            table.add_row(task.short, _(facts.title), _(facts.difficulty), best)
+            facts = task.manifest
+            table.add_row(task.short, _(facts.title), _(facts.difficulty), best[task])
         console.print(table)
+
+
+def _best(reached: Reached | None) -> str:
+    if reached is None or reached.points is None or reached.max_points is None:
+        return "-"
+    return points_text(reached.points, reached.max_points)
 
 
 def hint(options: argparse.Namespace, course: Course) -> int:
@@ -65,8 +76,8 @@ def hint(options: argparse.Namespace, course: Course) -> int:
         lines = [hint_line(task, number) for number in seen] or [_("no hint of this task was shown yet")]
     else:
         lines = more_hints(course, task, failing_last(course, task))
-    for line in lines:
-        console.print(line)
+    for row in (row for line in lines for row in wrap(line, console.width)):
+        console.print(row, soft_wrap=True)
     return int(ExitCode.PASSED)
 
 
@@ -97,10 +108,25 @@ def more_hints(course: Course, task: Task, failing: Outcome | None) -> list[str]
 
 
 def hint_order(task: Task, failing: Outcome | None) -> list[int]:
-    """The numbers of the hints that help now: those for the check that fails, then those about the task."""
-    hints = list(enumerate(task.manifest.hints))
-    own = [number for number, hint in hints if failing is not None and failing.id in hint.checks]
-    return own + [number for number, hint in hints if not hint.checks]
+    """The numbers of the hints that help now: those for the check that fails, or that name what it is about, then those
+    about the task, and last those that name other functions only.
+    """
+    hints = task.manifest.hints
+    if failing is None:
+        return [number for number, hint in enumerate(hints) if not hint.checks]
+    about, names = subjects_of(task).get(failing.id, ()), _telling(names_of(task))
+
+    def rank(number: int) -> int:
+        named = names & set(_NAME.findall(hints[number].text))
+        return 0 if failing.id in hints[number].checks or named & set(about) else 2 if named else 1
+
+    helping = [number for number, hint in enumerate(hints) if not hint.checks or failing.id in hint.checks]
+    return sorted(helping, key=rank)
+
+
+def _telling(names: set[str]) -> set[str]:
+    """Those that are no words of a sentence, as ``join`` and ``fit`` may be."""
+    return {name for name in names if not name.islower() or not name.isalpha()}
 
 
 def reset(options: argparse.Namespace, course: Course) -> int:
@@ -116,10 +142,6 @@ def reset(options: argparse.Namespace, course: Course) -> int:
     tell_kept(put_stub(task, stub))
     print(_("{name} is the stub again").format(name=name))
     return int(ExitCode.PASSED)
-
-
-def is_stub(task: Task, stub: str) -> bool:
-    return task.stub.exists() and task.stub.read_text(encoding="utf-8", errors="replace") == stub
 
 
 def may_replace(task: Task, *, ask: bool) -> bool:

@@ -10,7 +10,6 @@ import argparse
 import ast
 import io
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from torchgrade.commands.learner import failing_last, more_hints
-from torchgrade.commands.study import subjects_of
+from torchgrade.commands.study import select, subjects_of
 from torchgrade.course import Course, Task, find_root
 from torchgrade.course_tools.stubs import stub_text
 from torchgrade.errors import TorchGradeError, UsageError
@@ -61,12 +60,15 @@ class Magics:
         self.shell = shell
 
     def grade(self, line: str) -> Shown:
-        """``%grade task07``: a verdict on what this notebook's cells define. ``-v``: every check in full."""
+        """``%grade task07``: a verdict on what this notebook's cells define; ``%grade task07 max_pool2d``: on one
+        function. ``-v``: every check in full.
+        """
         parser = _Parser(prog="%grade", add_help=False)
         parser.add_argument("task")
+        parser.add_argument("words", nargs="*")
         parser.add_argument("-v", "--verbose", action="store_true")
         parser.add_argument("--seed", type=int, default=LEARNER_SEED)
-        return self._shown(lambda console: self._grade(parser.parse_args(shlex.split(line)), console))
+        return self._shown(lambda console: self._grade(parser.parse_intermixed_args(line.split()), console))
 
     def hint(self, line: str) -> Shown:
         """``%hint task07``: one more hint each time."""
@@ -74,7 +76,9 @@ class Magics:
 
     def _grade(self, options: argparse.Namespace, console: Console) -> None:
         course = _course()
-        task = course.find(options.task)
+        (task, *more), only = select(course, [options.task, *options.words])
+        if more:
+            raise UsageError(_("name one task, and, if you like, one of its functions"))
         cells = history(self.shell.history_manager.input_hist_raw)
         wanted = set(_defined(stub_text(task)))
         defined = definitions(cells)
@@ -83,9 +87,10 @@ class Magics:
             raise UsageError(
                 _("no cell that ran defines anything of {task}: {names}").format(task=task.stem, names=names)
             )
-        result = _graded(course, task, cells, options.seed)
-        record_grades(course.root, result.tasks)
-        keep_grades(course.root, {task.stem: "a notebook"}, result.tasks)  # for hints; no file's grade is told from it
+        result = _graded(course, task, cells, options.seed, only)
+        if not only:
+            record_grades(course.root, result.tasks)
+            keep_grades(course.root, {task.stem: "a notebook"}, result.tasks)  # for hints alone
         for name, places in defined.items():
             if name in wanted and len(places) > 1:
                 words = _("{name} was defined in the cells {cells}; the last one counts")
@@ -164,8 +169,8 @@ def _course() -> Course:
     return course
 
 
-def _graded(course: Course, task: Task, cells: Mapping[int, str], seed: int) -> Result:
+def _graded(course: Course, task: Task, cells: Mapping[int, str], seed: int, only: tuple[str, ...]) -> Result:
     text = "".join(f"{MARK}{number}\n{text}\n" for number, text in cells.items())
     name = "this notebook"
     submission = Submission(name, {task.stem: Source(name, {name: text.encode("utf-8", "replace")})})
-    return grade_tasks(course, submission, [task], replace(Options(), seed=seed), lambda event: None)
+    return grade_tasks(course, submission, [task], replace(Options(), seed=seed), lambda event: None, only)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torchgrade.course import Course, Task
 from torchgrade.grading.job import Options
+from torchgrade.i18n import language_tag
 from torchgrade.i18n import translate as _
 from torchgrade.last_run import basis, keep_grades
 from torchgrade.model import TaskGrade
@@ -21,6 +22,7 @@ def bases_of(settings: Options, submission: Submission, tasks: Sequence[Task]) -
         "timeout_scale": settings.timeout_scale,
         "isolation": settings.isolation,
         "data": settings.data,
+        "language": language_tag(),  # titles and sentences are kept as they were told
     }
     here = [task for task in tasks if task.stem in submission.sources]
     return {task.stem: basis(options, submission.sources[task.stem].hash, task.grader_hash) for task in here}

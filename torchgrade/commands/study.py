@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torchgrade.commands.learner import is_stub
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text, translated
+from torchgrade.course_tools.stubs import is_stub, stub_text, translated
 from torchgrade.errors import UnknownTask, UsageError
 from torchgrade.handin.matching import definitions
 from torchgrade.i18n import translate as _
@@ -37,15 +36,15 @@ def _checks_named(task: Task, words: Sequence[str]) -> tuple[str, ...]:
     if not found and not words[0].lower().startswith("task"):
         known = dict.fromkeys(about[0] for about in suite.subjects(names).values() if len(about) == 1)
         sentence = _("{task} has no check with {words} in its title; its functions and classes: {names}")
-        raise UsageError(sentence.format(task=task.short, words=" ".join(words), names=", ".join(known)))
+        raise UsageError(sentence.format(task=task.short, words=f"'{' '.join(words)}'", names=", ".join(known)))
     return found
 
 
 def onward(course: Course, tasks: Sequence[Task], only: Sequence[str] = ()) -> str:
-    """Where to go on when these passed: the whole task, or the next one that is not complete, in order of study."""
+    """Where to go on when these passed: the whole task, or the next that is not complete, in order of study."""
     if only:
         return _("next: python grade.py {task}, which runs all of its checks").format(task=tasks[0].short)
-    following = next_task(course, tasks[-1]) if len(tasks) == 1 else None
+    following = next_task(course, tasks[-1]) if tasks else None
     if following is None:
         return ""
     words = _("next: {file}  {title}")

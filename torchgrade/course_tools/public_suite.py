@@ -6,7 +6,8 @@ Works on the text by lines, so that what stays is word for word what the author 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 
 from torchgrade.errors import CourseError
 from torchgrade.suites import parse_suite
@@ -32,26 +33,18 @@ def public_text(text: str, name: str) -> tuple[str, int]:
 
 
 def public_probes(text: str, suite: str) -> str:
-    """The probes without those that the public suite does not name."""
+    """The probes without those that the public suite does not name, in whatever way, and that no other one needs."""
     tree = ast.parse(text)
-    named = {node.attr for node in ast.walk(ast.parse(suite)) if isinstance(node, ast.Attribute)}
+    named = set(re.findall(r"\w+", suite))
     kept = list(tree.body)
     while True:
-        used = named.union(*(_names(node) for node in kept))
-        dead = [
-            n for n in kept if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name not in used - _own(n, kept)
-        ]
+        used = {node: named.union(*(_names(other) for other in kept if other is not node)) for node in kept}
+        dead = [n for n in kept if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name not in used[n]]
         if not dead:
             break
         kept = [node for node in kept if node not in dead]
-    kept = _alive(kept, set().union(*(_names(node) for node in tree.body if node not in kept), set()))
+    kept = _alive(kept, set().union(*(_names(node) for node in tree.body if node not in kept), set()), named)
     return _cut(text, [node for node in tree.body if node not in kept])
-
-
-def _own(node: ast.FunctionDef | ast.ClassDef, kept: Iterable[ast.stmt]) -> set[str]:
-    """A name that only its own definition uses (recursion) does not keep itself alive."""
-    others: set[str] = set().union(*(_names(other) for other in kept if other is not node), set())
-    return {node.name} - others if node.name in _names(node) else set()
 
 
 def _names(node: ast.AST) -> set[str]:
@@ -65,18 +58,18 @@ def _bound(node: ast.stmt) -> set[str]:
         return {node.name}
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     return set()
 
 
-def _alive(kept: list[ast.stmt], suspects: set[str], checks: Sequence[str] = ()) -> list[ast.stmt]:
+def _alive(kept: list[ast.stmt], suspects: set[str], needed: Iterable[str]) -> list[ast.stmt]:
     """Without the helpers, constants and imports that only removed code used, step by step."""
     while True:
         used: set[str] = set().union(*(_names(node) - _bound(node) for node in kept), set())
         dead = [
             node for node in kept
-            if _bound(node) and _bound(node) <= suspects and not _bound(node) & used.union(checks)
+            if _bound(node) and _bound(node) <= suspects and not _bound(node) & used.union(needed)
         ]  # fmt: skip
         if not dead:
             return kept

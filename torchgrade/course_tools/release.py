@@ -32,6 +32,7 @@ Open `exercises/{first}.py`, fill the gaps, and run
 
 ```
 python grade.py {short}
+python grade.py watch
 python grade.py hint {short}
 python grade.py list
 ```

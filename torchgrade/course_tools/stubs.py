@@ -29,6 +29,11 @@ def stub_text(task: Task) -> str:
     return make_stub(task.solution.read_text(encoding="utf-8"), f"solutions/{task.stem}.py")
 
 
+def is_stub(task: Task, stub: str) -> bool:
+    """Whether the learner's file is this text still."""
+    return task.stub.exists() and task.stub.read_text(encoding="utf-8", errors="replace") == stub
+
+
 def make_stub(solution: str, name: str) -> str:
     """``solution`` with its blocks replaced by gaps; CourseError names the line of a stray marker."""
     lines = list(_stub_lines(solution, name))

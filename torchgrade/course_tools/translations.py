@@ -26,7 +26,10 @@ from torchgrade.sentences import MARKS, WORDS, f_strings, said_to, sentences, te
 from torchgrade.suites import SAID, Suite, read_suite
 
 PACKAGE = Path(__file__).parents[1]
-RAISED = (*("UsageError", "CourseError", "UnknownTask", "IsolationError", "SubmissionError"), "Refused", "Unreadable")
+RAISED = (
+    *("UsageError", "CourseError", "UnknownTask", "IsolationError", "SubmissionError", "Refused", "Unreadable"),
+    *("BadAnswer", "WorkerDied", "Unsendable"),
+)
 # Where sentences are put together that another process tells, or that a table keeps.
 WORDED = (
     *("handin/*.py", "isolation/worker/submitted.py", "submission.py"),

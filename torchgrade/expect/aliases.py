@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 import torch
 
+# Operators that compute a function inside of themselves, by a word of their names.
+_INSIDE = {"softmax": {"attention"}, "sigmoid": {"rnn", "lstm", "gru"}, "tanh": {"rnn", "lstm", "gru"}}
 _PUBLIC = (torch, torch.nn.functional, torch.special, torch.linalg, torch.sparse, torch.fft, torch.Tensor)
 
 
 @functools.cache
 def aliases(function: str) -> frozenset[str]:
-    """Names of the aten operators, without overload, that are ``function`` or a private form of it.
+    """Names of the operators, without overload, that are ``function``, a private form of it, or have it inside.
 
     ``softmax`` has ``_softmax``, ``_safe_softmax`` and ``_sparse_softmax``, but not ``_log_softmax``: an operator
     belongs to the longest documented function whose words it holds. Derivatives are left out. Empty for what is no
-    operator, such as ``backward``.
+    operator, such as ``backward``. Operators of other libraries than aten (``mkldnn``, ``quantized``) count, too.
     """
-    words = _words(function)
-    return frozenset(name for name in _operators() if _stands_for(_words(name), words))
+    words, inside = _words(function), _INSIDE.get("_".join(_words(function)), set())
+    known = ((name, _words(name)) for name in _operators())
+    return frozenset(name for name, own in known if _stands_for(own, words) or _has_inside(own, inside))
 
 
 @functools.cache
 def _operators() -> tuple[str, ...]:
     names = (name.partition("::") for name in torch._C._dispatch_get_all_op_names())
-    return tuple(sorted({name.partition(".")[0] for space, _, name in names if space == "aten"}))
+    return tuple(sorted({name.partition(".")[0] for _, _, name in names}))
+
+
+def _has_inside(operator: tuple[str, ...], words: Collection[str]) -> bool:
+    return "backward" not in operator and not set(operator).isdisjoint(words)
 
 
 def _stands_for(operator: tuple[str, ...], function: tuple[str, ...]) -> bool:

@@ -17,6 +17,8 @@ from torchgrade.isolation.worker.probes import operators as recorded
 from torchgrade.isolation.worker.probes import source_names
 from torchgrade.isolation.worker.probes.sources import canonical, is_use
 
+# How derivatives are had without a function that is called so: by the engine itself, its nodes, or forward.
+DERIVING = {"run_backward", "grad_fn", "_make_dual"}
 SHORT_FOR = {"F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy"}
 
 
@@ -107,7 +109,7 @@ def _full(name: str) -> str:
 
 def _twins(name: str) -> set[str]:
     last = name.rpartition(".")[2]
-    return {last, f"{last}_", f"_{last}"}
+    return {last, f"{last}_", f"_{last}"} | (DERIVING if last in ("grad", "backward") else set())
 
 
 def _several(value: Iterable[str]) -> tuple[str, ...]:

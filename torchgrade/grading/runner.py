@@ -76,6 +76,7 @@ class Attempt:
     blamed: frozenset[str] = frozenset()
     ran: Ran = field(default_factory=Ran)
     picture: dict[str, Any] | None = None  # of what was expected and what came
+    waits: str | None = None  # what the check was found to build on, where that is wrong
 
 
 class CheckRunner:
@@ -112,6 +113,10 @@ class CheckRunner:
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
                 attempt = self._attempt(run, sandbox, number)
+        if attempt.waits:  # only now: what the machine killed waits for nothing
+            attempt = replace(
+                attempt, verdict=Verdict(Status.SKIPPED, attempt.waits), blamed=frozenset(run.blocked), picture=None
+            )
         return attempt
 
     def _attempt(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
@@ -137,14 +142,13 @@ class CheckRunner:
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
-        if error is not None and verdict.status in WRONG and (sentence := _builds_on(run, error, ran)):
-            verdict, again = Verdict(Status.SKIPPED, sentence), 0
+        waits = _builds_on(run, error, ran) if error is not None and verdict.status in WRONG else None
         within = getattr(error, "within", ())
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
         picture = None
         if job.pictures and verdict.status is Status.FAILED and isinstance(error, Mismatch) and error.values:
             picture = compared(run.item.name, spec.title, *error.values)
-        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture)
+        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture, waits)
 
     def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""

@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torchgrade.handin.inflate import megabytes
@@ -43,8 +44,8 @@ class Given:
 class TaskEntry:
     """What was handed in for a task. ``code`` is None where ``reason`` says why it cannot be read.
 
-    ``helpers`` maps paths, seen from the folder of the task's file, to the modules that it imports. ``given`` is the
-    file that came, an archive perhaps; ``path`` leads into it. Of several the one of greatest ``rank`` counts.
+    ``modules`` are the other files of the hand-in, ``name`` its own path among them. ``given`` is the file that came,
+    an archive perhaps; ``path`` leads into it. Of several the one of greatest ``rank`` counts.
     """
 
     task: str
@@ -53,8 +54,15 @@ class TaskEntry:
     code: bytes | None
     reason: str = ""
     how: str = ""
-    helpers: Mapping[str, bytes] = field(default_factory=dict)
+    name: str = ""
+    modules: Mapping[str, bytes] = field(default_factory=dict)
     rank: tuple[Any, ...] = ()
+
+    @cached_property
+    def helpers(self) -> Mapping[str, bytes]:
+        """The modules that it imports by their paths from its folder, sought only for what counts: there may be many
+        attempts, and many modules."""
+        return helpers_of(self.name, self.code, self.modules) if self.code is not None else {}
 
 
 @dataclass(frozen=True)
@@ -170,17 +178,17 @@ class _Reader:
         files = sorted((file for file, why in known if not why), key=lambda file: (-file.given.modified, file.name))
         modules = {file.name: file.code for file in files if file.code is not None}
         answers: list[TaskEntry] = []
-        helping: set[int] = set()
         unused = []
         for file in files:
             tasks = self._tasks(file)
-            helpers = helpers_of(file.name, file.code, modules) if tasks and file.code is not None else {}
-            helping.update(map(id, helpers.values()))
             for task, how in tasks:
                 rank = _rank(file, how, ignored)
-                answers.append(TaskEntry(task, file.path, file.given, file.code, file.reason, how, helpers, rank))
+                code, why = file.code, file.reason
+                answers.append(TaskEntry(task, file.path, file.given, code, why, how, file.name, modules, rank))
             if not tasks:
                 unused.append(file)
+        counting = [in_order(answers, task)[-1] for task in {answer.task for answer in answers}]
+        helping = {id(data) for answer in counting for data in answer.helpers.values()}
         helps = {file.path for file in unused if id(file.code) in helping}
         strange = [(file.path, file.reason or NEITHER) for file in unused if file.path not in helps]
         aside += [*((path, "it goes along as a module") for path in sorted(helps)), *strange]

@@ -14,6 +14,8 @@ LOOK_ALIKES = {
 }  # fmt: skip
 
 
+EXCERPT = 46  # columns of a line that is shown with its fault; with what stands before it, it fits on 60
+
 # By shown file name: where a line of the compiled text stands for the learner (a notebook's cell and line).
 PLACES: dict[str, Callable[[int], tuple[str, int]]] = {}
 
@@ -73,8 +75,25 @@ def explain(error: SyntaxError, text: str, place: Callable[[int], str] = "line {
     else:
         column = max((error.offset or 1) - 1, 0)
         what = f"{place(number)}, column {column + 1}: {error.msg}"
-    shown = line.replace("\t", " ")[:100].replace("\u00a0", " ")
-    return f"{what}\n    {shown}\n    {' ' * min(column, 100)}^"
+    shown, before = excerpt(line.replace("\t", " ").replace("\u00a0", " "), column)
+    return f"{what}\n    {shown}\n    {' ' * before}^"
+
+
+def excerpt(line: str, column: int) -> tuple[str, int]:
+    """What fits of a line, without its indentation, and how many columns of the screen stand before ``column``."""
+    indented = min(len(line) - len(line.lstrip()), column)
+    start = max(indented, column - EXCERPT * 2 // 3)
+    while sum(map(_columns, line[start:column])) > EXCERPT * 2 // 3:  # Chinese takes two columns a character
+        start += 1
+    end = start
+    while end < len(line) and sum(map(_columns, line[start : end + 1])) <= EXCERPT:
+        end += 1
+    cut = "…" if start > indented else ""
+    return (cut + line[start:end]).rstrip(), len(cut) + sum(map(_columns, line[start:column]))
+
+
+def _columns(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _pasted(line: str) -> tuple[int, str] | None:

@@ -45,7 +45,7 @@ class Judge:
         if isinstance(node, ast.Expr) and not self._changes_a_value(node.value):
             text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
             return "" if text else RUNS
-        if isinstance(node, ast.If) and "__name__" in ast.dump(node.test):
+        if asks_for_main(node):
             return RUNS
         if isinstance(node, (ast.While, ast.Assert, ast.Raise, ast.Delete)):
             return RUNS
@@ -66,6 +66,11 @@ class Judge:
         if isinstance(node.func, ast.Name):
             return node.func.id == "setattr" and bool(node.args) and _root(node.args[0]) in self._own | self._values
         return isinstance(node.func, ast.Attribute) and _root(node.func) in self._values
+
+
+def asks_for_main(node: ast.AST) -> bool:
+    """Whether it is ``if __name__ == "__main__":``."""
+    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
 
 
 def needed(nodes: Sequence[ast.stmt]) -> set[str]:
@@ -127,6 +132,11 @@ def bound(node: ast.AST) -> set[str]:
                 names.add(child.id)
             waiting += ast.iter_child_nodes(child)
     return names
+
+
+def made(node: ast.AST) -> set[str]:
+    """The functions and classes among the names that a top-level statement makes."""
+    return bound(node) & {child.name for child in ast.walk(node) if isinstance(child, _MADE)}
 
 
 def _now(node: ast.AST) -> Iterator[ast.AST]:

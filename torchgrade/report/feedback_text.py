@@ -46,9 +46,9 @@ def outcome_lines(
     """
     score = score or points_text(outcome.points, outcome.max_points)
     title = outcome.title if outcome.device == "cpu" else f"{outcome.title} [{outcome.device}]"
-    head = wrap(title, width - 7 - len(score) - 1)
     word = f"{padded(_(WORDS[outcome.status]), 5)} "
-    room = width - len(word) - len(score) - 1
+    room = width - cell_len(word) - len(score) - 1
+    head = wrap(title, room)
     lines = [f"{word}{head[0]}{' ' * (room - cell_len(head[0]))} {score}"]
     lines += [f"      {more}" for more in head[1:]]
     if outcome.hidden and public:

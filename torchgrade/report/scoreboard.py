@@ -193,9 +193,9 @@ def titled(outcome: Outcome) -> str:
 
 
 def all_wait(task: TaskGrade) -> bool:
-    """Whether one thing went wrong and all checks wait for it: a table of them would only hide it."""
-    first, rest = task.checks[0], task.checks[1:]
-    return first.status is Status.CRASHED and bool(rest) and all(out.status is Status.SKIPPED for out in rest)
+    """Whether one thing went wrong, in whichever check ran first, and all wait for it: a table would only hide it."""
+    others = [out.status for out in task.checks if out.status is not Status.CRASHED]
+    return len(task.checks) == len(others) + 1 and bool(others) and set(others) == {Status.SKIPPED}
 
 
 def _task_table(result: Result, tracks: Sequence[Track]) -> Table:
@@ -233,10 +233,10 @@ def _told(result: Result, verbose: bool) -> Iterator[tuple[TaskGrade, list[Told]
 
 def to_do(task: TaskGrade) -> Told | None:
     """What is to be done now, with all that has the same root; a file that cannot be executed is that alone."""
-    if all_wait(task):
-        title = _("the file can be executed")
-        return Told(replace(task.checks[0], title=title, points=0.0, max_points=task.max_points))
     now = first_open(task)
+    if now is not None and all_wait(task):
+        title = _("the file can be executed")
+        return Told(replace(now, title=title, points=0.0, max_points=task.max_points))
     return next((told for told in entries(task.checks) if told.outcome == now), None)
 
 

@@ -21,12 +21,11 @@ def shares_memory(array, tensor):
     if tensor.device.type != "cpu":
         return False
     corner = (0,) * array.ndim
-    before = array[corner]
-    tensor_before = tensor[corner].item()
-    array[corner] = before + 1
-    seen = tensor[corner].item() != tensor_before
+    before, seen = array[corner], tensor[corner].item()
+    array[corner] = other = 1 if before == 0 else 0
+    now = tensor[corner].item()
     array[corner] = before
-    return seen
+    return now == other and seen != other
 
 
 def to_model_input(image, device="cpu"):

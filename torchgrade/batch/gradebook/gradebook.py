@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from torchgrade.batch.gradebook.lock import WriterLock
 from torchgrade.batch.gradebook.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
-from torchgrade.errors import UsageError
+from torchgrade.errors import TorchGradeError, UsageError
+from torchgrade.i18n import translate as _
 from torchgrade.marks import Override, Remark, Student, TaskInfo
 from torchgrade.model import Outcome, Status, TaskGrade, as_json
 
@@ -145,6 +146,12 @@ _KEY_COLUMNS = "task, source, suite, environment, seed"
 _PRESENT = "student IN (SELECT student FROM students WHERE present) AND task IN (SELECT task FROM tasks WHERE present)"
 
 
+def cannot_be_written(error: sqlite3.OperationalError) -> TorchGradeError:
+    """What a full disk, or another program that holds the file, keeps from being written, as a sentence."""
+    told = _("the gradebook cannot be written: {error}; make room, then give the same command again")
+    return TorchGradeError(told.format(error=error))
+
+
 class Gradebook:
     """An open gradebook. ``writer=True`` takes the lock; without it the file is opened for reading only."""
 
@@ -158,9 +165,11 @@ class Gradebook:
             self._lock.acquire()
         try:
             self.db = _connect(self.path, writer)
-        except BaseException:
+        except BaseException as error:
             if self._lock:
                 self._lock.release()
+            if isinstance(error, sqlite3.OperationalError):
+                raise cannot_be_written(error) from None
             raise
 
     def close(self) -> None:
@@ -184,8 +193,10 @@ class Gradebook:
     def __enter__(self) -> Gradebook:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise cannot_be_written(error) from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -25,6 +25,7 @@ from torchgrade.handin.reading import Given, TaskEntry, in_order, instead, read_
 from torchgrade.marks import Student
 from torchgrade.policy import moment
 
+MOST_ATTEMPTS = 50  # of one student at one task that are graded, the last ones; one archive may hold thousands
 _NAMED = 8  # so many names a sentence holds
 
 
@@ -229,13 +230,15 @@ def _record(intake: Intake, key: str, work: _Handed, asked: Sequence[str], whole
     for task in asked:
         every = [answer for answer, _ in work.answers if answer.task == task]
         attempts = in_order(every, task)
-        chosen = list(enumerate(attempts, 1))[0 if task in whole else -1 :]
+        chosen = list(enumerate(attempts, 1))[-MOST_ATTEMPTS if task in whole else -1 :]
         for number, answer in chosen:
             owner = owners[id(answer)]
             row = (key, task, number, answer.path, _keep(intake, answer), answer.reason, owner.submitted, owner.late)
             intake.handins.append(Handin(*row))
         graded = {id(answer) for _, answer in chosen}
         why = f"an earlier attempt at {task}; --attempt best or all grades it too"
+        if task in whole:
+            why = f"an earlier attempt at {task}; the last {MOST_ATTEMPTS} are graded"
         others = [answer for answer in every if id(answer) not in graded]
         intake.unmatched += [Unmatched(answer.path, key, answer.reason or why) for answer in others]
         if not attempts and (reason := instead(work.strange, bool(work.answers))):

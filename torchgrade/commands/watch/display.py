@@ -66,6 +66,7 @@ class PlainLines:
         self.console = console
         self._told: tuple[object, ...] = ()
         self._hints: list[str] = []
+        self._message = ""
 
     def resume(self) -> None:
         """Nothing to take."""
@@ -77,15 +78,15 @@ class PlainLines:
         if view.page is not None:
             self._print(view.page)
             view.page = None
-        if view.running:
-            return
-        state = (view.task.stem, view.grade, view.clock, view.message)
-        if state != self._told:
+        state = (view.task.stem, view.grade, view.clock)
+        if not view.running and state != self._told:
             self._told = state
             self._print([Text(), *plain_rows(view, self.console)])
         elif view.hints != self._hints:
             self._print([Text(hint) for hint in view.hints])
-        self._hints = list(view.hints)
+        elif view.message not in ("", self._message):
+            self._print([Text(view.message)])
+        self._hints, self._message = list(view.hints), view.message
 
     def _print(self, lines: list[Text]) -> None:
         for line in lines:

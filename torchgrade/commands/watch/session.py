@@ -20,7 +20,7 @@ from rich.text import Text
 
 from torchgrade.commands.compare import show_comparison
 from torchgrade.commands.grade import Gallery
-from torchgrade.commands.learner import is_stub, more_hints, put_stub, show_list
+from torchgrade.commands.learner import more_hints, put_stub, show_list
 from torchgrade.commands.progress import DRAWN
 from torchgrade.commands.record import bases_of, record
 from torchgrade.commands.study import hidden_notes, next_task, onward, subjects_of
@@ -30,7 +30,7 @@ from torchgrade.commands.watch.keys import Keys, Lines
 from torchgrade.commands.watch.saves import Saves
 from torchgrade.commands.watch.view import View, board_page
 from torchgrade.course import Course, Task
-from torchgrade.course_tools.stubs import stub_text, translated
+from torchgrade.course_tools.stubs import is_stub, stub_text, translated
 from torchgrade.errors import SubmissionError, UsageError
 from torchgrade.grading.events import CheckBegan, CheckEnded, Fault, Graded, JobEvent, PictureShown, StepsTaken
 from torchgrade.grading.job import Job, Options
@@ -203,7 +203,7 @@ class Watching:
             self.view = self._view_of(task)
         submission = self._submission()
         if submission is None:
-            self.view.message = _("there is no file {name}").format(name=f"exercises/{task.stub.name}")
+            self._grade()
             return
         bases = bases_of(self.options, submission, [task])
         self.view.grade = last_grades(self.course.root, bases).get(task.stem)
@@ -222,6 +222,7 @@ class Watching:
         """Grade the task at hand as its file stands; a run under way is dropped."""
         task, submission = self.view.task, self._submission()
         if submission is None:
+            self.view.message = _("there is no file {name}").format(name=f"exercises/{task.stub.name}")
             return
         self._graded = self._hash(submission)
         self._began = time.monotonic()
@@ -249,8 +250,10 @@ class Watching:
                 self._reset()
         elif key == "q":
             self.stop()
-        elif view.page is not None and key in _MOVES:
+        elif key in _MOVES:
             view.offset += _MOVES[key]
+        elif key in _PAGES:
+            view.offset += _PAGES[key] * max(1, view.room - 2)
         else:
             same = view.page is not None and key == self._page_key
             view.page, view.offset, self._page_key = None, 0, key
@@ -351,7 +354,8 @@ class Watching:
         self._told_after = _("your file is kept as {name}").format(name=f"exercises/{kept.name}") if kept else ""
 
 
-_MOVES = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
+_MOVES = {"up": -1, "down": 1}
+_PAGES = {"pageup": -1, "pagedown": 1}
 _KEYS: dict[str, Callable[[Watching], None]] = {
     "h": Watching._hint,
     "n": Watching._next,

@@ -16,7 +16,16 @@ from torchgrade.i18n import translate_built
 from torchgrade.model import Outcome, Status, TaskGrade
 from torchgrade.report.board import Subjects, entries, first_open
 from torchgrade.report.feedback_text import WORDS, padded, wrap
-from torchgrade.report.scoreboard import STYLES, entry_lines, next_lines_of, task_lines, titled, to_do, total_line
+from torchgrade.report.scoreboard import (
+    STYLES,
+    all_wait,
+    entry_lines,
+    next_lines_of,
+    task_lines,
+    titled,
+    to_do,
+    total_line,
+)
 from torchgrade.scoring import award, task_status, total
 
 
@@ -28,6 +37,7 @@ class View:
     subjects: Subjects
     points: dict[str, float]  # of each check
     grade: TaskGrade | None = None  # the last whole one
+    executed: TaskGrade | None = None  # the one before, or, while that file cannot be executed, the last that could
     fresh: dict[tuple[str, str], Outcome] = field(default_factory=dict)  # of the run under way, by check and device
     running: str = ""  # the check that runs, in words; blank when nothing does
     steps: int = 0  # optimiser steps in it
@@ -39,7 +49,8 @@ class View:
     message: str = ""
     onward: list[str] = field(default_factory=list)  # what is told once it is complete
     page: list[Text] | None = None  # covers the rest
-    offset: int = 0  # rows of the page that lie above the screen
+    offset: int = 0  # rows that lie above the screen
+    room: int = 1  # rows between head and foot, of which the last two may tell of those below
     asking: bool = False  # whether to reset
 
     @property
@@ -63,12 +74,16 @@ class View:
 
     def begin(self) -> None:
         """A run begins: nothing of another one is shown beside it."""
-        self.fresh, self.running, self.steps, self.message, self.page = {}, _("loading"), 0, "", None
+        self.fresh, self.running, self.steps, self.message = {}, _("loading"), 0, ""
+        self.page, self.offset = None, 0
         self.fixed, self.lost = [], []
 
     def finish(self, grade: TaskGrade, seconds: float, clock: str) -> None:
         """A run has ended with this grade."""
-        before = {(out.id, out.device): out.status for out in (self.grade.checks if self.grade is not None else ())}
+        if self.grade is not None and not all_wait(self.grade):
+            self.executed = self.grade
+        compared = self.executed.checks if self.executed is not None and not all_wait(grade) else ()
+        before = {(out.id, out.device): out.status for out in compared}
         for out in grade.checks:
             was = before.get((out.id, out.device), out.status)
             if was is not out.status and out.status is Status.PASSED:
@@ -76,27 +91,33 @@ class View:
             elif was is not out.status and was is Status.PASSED:
                 self.lost.append(titled(out))
         first, then = (first_open(known) if known is not None else None for known in (self.grade, grade))
-        if first is None or then is None or first.id != then.id:
+        if then is None or (self.grade is not None and (first is None or first.id != then.id)):
             self.hints = []  # they were about another check
         self.grade, self.fresh, self.running, self.seconds, self.clock = grade, {}, "", seconds, clock
 
 
 def rows(view: View, console: Console, height: int) -> list[Text]:
     """The screen: exactly as many rows as fit, the keys in the last ones."""
-    head = _fitted([*title_rows(view), Text()], console)
+    head = _fitted([*title_rows(view, console.width), Text()], console)
     foot = _fitted(
         [*foot_rows(view, console), *(Text(row, style="dim") for row in key_rows(view, console.width))], console
     )
-    room = max(1, height - len(head) - len(foot))
+    room = view.room = max(1, height - len(head) - len(foot))
     body = _fitted(view.page if view.page is not None else list(body_rows(view, console)), console)
     view.offset = max(0, min(view.offset, len(body) - room))
     shown = body[view.offset : view.offset + room]
     below = len(body) - view.offset - len(shown)
     if below > 0:
-        more = _("… {count} more lines below").format(count=below + 1)
-        hint = _("; space goes on") if view.page is not None else _("; v shows them")
-        shown[-1] = Text(more + hint, style="dim", no_wrap=True)
+        more = _("… {count} more lines below; space goes on").format(count=below + 1)
+        if view.page is None and view.offset == 0 and len(shown) > 2:
+            shown[-2] = next(filter(_says_where, body[len(shown) - 2 :]), shown[-2])
+        shown[-1] = Text(more, style="dim", no_wrap=True)
     return ([*head, *shown, *([Text()] * (room - len(shown))), *foot])[:height]
+
+
+def _says_where(row: Text) -> bool:
+    """Whether it leads to a line of the file, which is shown however small the screen is."""
+    return row.plain.lstrip().startswith(_("look at"))
 
 
 def _fitted(lines: Sequence[Text], console: Console) -> list[Text]:
@@ -110,14 +131,15 @@ def _fitted(lines: Sequence[Text], console: Console) -> list[Text]:
     return found
 
 
-def title_rows(view: View) -> list[Text]:
+def title_rows(view: View, width: int) -> list[Text]:
     """The task with its file, and what goes on."""
     title = Text(f"{view.task.short}  {_(view.task.manifest.title)}", style="bold")
     file = Text(f"exercises/{view.task.stub.name}", style=f"dim link {view.task.stub.as_uri()}")
     if view.running:
         steps = f" ({_('optimiser step')} {view.steps:,})" if view.steps else ""
         count = _("{done} of {all}").format(done=len({name for name, _d in view.fresh}), all=len(view.points))
-        going = Text(_("grading  {count}  {check}").format(count=count, check=view.running) + steps, style="cyan")
+        going = Text(_("grading  {count}  {check}").format(count=count + steps, check=view.running), style="cyan")
+        going.truncate(width, overflow="ellipsis")  # no second row: nothing jumps from check to check
     elif view.clock:
         words = _("graded at {clock} in {seconds:.1f} s; save the file to grade it again")
         going = Text(words.format(clock=view.clock, seconds=view.seconds), style="dim")
@@ -139,10 +161,12 @@ def body_rows(view: View, console: Console) -> Iterator[Text]:
             more = _(", and {count} more").format(count=len(titles) - 1) if len(titles) > 1 else ""
             yield Text.assemble((words, style), f"  {titles[0]}{more}")
             yield Text()
+    for hint in view.hints:  # where they are seen, however much stands below
+        yield from (Text(row, style="cyan") for row in wrap(hint, console.width))
+        yield Text()
     told = to_do(grade) if grade is not None else None
     if told is not None:
-        yield from entry_lines(console, told, whole=True)
-        yield from (Text(row, style="cyan") for hint in view.hints for row in ("", *wrap(hint, console.width)))
+        yield from entry_lines(console, told)
         yield Text()
     if grade is not None and told is not None and told.outcome.title in {out.title for out in grade.checks}:
         yield from _others(grade, told.outcome)
@@ -153,13 +177,13 @@ def body_rows(view: View, console: Console) -> Iterator[Text]:
 
 def _others(grade: TaskGrade, first: Outcome) -> Iterator[Text]:
     """One line for each root that is open beside the one that is told in full."""
-    for entry in entries(out for out in grade.checks if out.status is not Status.PASSED):
-        if entry.outcome != first:
-            outcome = entry.outcome
-            more = f"  +{entry.checks - 1}" if entry.checks > 1 else ""
-            word = padded(_(WORDS[outcome.status]), 5)
-            line = Text.assemble((word, STYLES[outcome.status]), f" {titled(outcome)}", (more, "dim"))
-            yield line
+    open_now = entries(out for out in grade.checks if out.status is not Status.PASSED)
+    shown = [(_(WORDS[told.outcome.status]), told) for told in open_now if told.outcome != first]
+    widest = max((cell_len(word) for word, _told in shown), default=0)
+    for word, told in shown:
+        more = f"  +{told.checks - 1}" if told.checks > 1 else ""
+        style = STYLES[told.outcome.status]
+        yield Text.assemble((padded(word, max(5, widest)), style), f" {titled(told.outcome)}", (more, "dim"))
     yield Text()
 
 
@@ -202,7 +226,7 @@ def _keys(view: View) -> list[str]:
 
 def plain_rows(view: View, console: Console) -> Iterator[Text]:
     """The same where nothing can be drawn: lines, told once when a run has ended."""
-    yield from title_rows(view)
+    yield from [*title_rows(view, console.width), Text()]
     yield from body_rows(view, console)
     yield from foot_rows(view, console)
     if view.grade is not None:

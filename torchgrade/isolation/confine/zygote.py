@@ -30,6 +30,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,6 +41,7 @@ from torchgrade.isolation.confine.plan import Plan
 from torchgrade.isolation.confine.start import enter_zygote, prepare, start_supervisor, trial
 
 LEAVE_SECONDS = 10.0  # as long as a supervisor may take to sweep
+REMOTE = "torch.distributed.nn.jit.instantiator"
 
 LINUX = sys.platform.startswith("linux")
 
@@ -149,11 +151,23 @@ def import_all(life: socket.socket, modules: list[str]) -> None:
     if not missing:
         return
     found, tempfile.tempdir = tempfile.tempdir, "/tmp"  # a module may ask for its name; only workers write there
+    spare_remote_modules()
     with dying_with(life):
         for name in missing:
             importlib.import_module(name)
         tempfile.tempdir = found
         settle()
+
+
+def spare_remote_modules() -> None:
+    """An older torch writes a Python file when its compiler is imported, for a part that no task uses, and the zygote
+    may not write: there an empty module takes the place of what would."""
+    if "torch" not in sys.modules:  # what opens archives needs none
+        return
+    place = Path(sys.modules["torch"].__file__ or "").parent / "distributed" / "nn" / "jit" / "instantiator.py"
+    if REMOTE not in sys.modules and place.is_file() and "TemporaryDirectory" in place.read_text(encoding="utf-8"):
+        sys.modules[REMOTE] = module = types.ModuleType(REMOTE)
+        module.instantiate_non_scriptable_remote_module_template = lambda: None  # type: ignore[attr-defined]
 
 
 def reap(child: ChildSignal, supervisors: set[int]) -> None:

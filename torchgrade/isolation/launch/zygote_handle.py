@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -65,7 +66,7 @@ class Zygote:
             socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
         except OSError as error:
             end.close()
-            raise IsolationError(f"The zygote has ended: {error}\n{self._last_words()}") from None
+            raise IsolationError(f"The zygote has ended: {self._reason() or error}\n{self._last_words()}") from None
         finally:
             theirs.close()
         return Supervisor(StatusSocket(end), modules, many)
@@ -95,6 +96,14 @@ class Zygote:
                 message: dict[str, Any] = json.loads(line)
                 return message
         return None
+
+    def _reason(self) -> str:
+        """What it told behind that it is ready: perhaps a module could not be imported."""
+        for _ in range(2):  # the first word after its end may be that our request was not read
+            with contextlib.suppress(OSError):
+                lines = self._control.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT).splitlines()
+                return next((str(told["error"]) for told in map(json.loads, lines) if "error" in told), "")
+        return ""
 
     def _last_words(self) -> str:
         self._errors.seek(0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from torchgrade.errors import BadAnswer, OutOfMemory, SubmissionFault, TimedOut, WorkerDied
+from torchgrade.i18n import noop
 from torchgrade.isolation.confine.watch import peak_mb
 from torchgrade.isolation.launch.launcher import Limits, WorkerProcess
 from torchgrade.isolation.wire.channel import Channel
@@ -175,14 +176,14 @@ class WorkerLine:
 
 
 _SIGNALS = {
-    4: "its process executed an illegal instruction",
-    6: "its process aborted",
-    7: "its process made a bad memory access (bus error)",
-    8: "its process divided by zero in compiled code",
-    9: "its process was killed",
-    11: "its process made a bad memory access (segmentation fault)",
-    24: "its process used up its CPU time",
-    31: "its process made a system call that is not allowed",
+    4: noop("its process executed an illegal instruction"),
+    6: noop("its process aborted"),
+    7: noop("its process made a bad memory access (bus error)"),
+    8: noop("its process divided by zero in compiled code"),
+    9: noop("its process was killed"),
+    11: noop("its process made a bad memory access (segmentation fault)"),
+    24: noop("its process used up its CPU time"),
+    31: noop("its process made a system call that is not allowed"),
 }
 
 

@@ -35,13 +35,14 @@ import torch
 from torchgrade.handin import notebooks
 from torchgrade.handin.names import Refused, reason
 from torchgrade.handin.source import PLACES, Unreadable, decode, explain, shown_place, spot
-from torchgrade.handin.statements import DEFINITIONS, Judge, bound, needed
+from torchgrade.handin.statements import DEFINITIONS, Judge, asks_for_main, bound, made, needed
 
 COURSE = "exercises"  # the package of which a task's file is a part, for ``from .utils import …``
 MOST_NOTES = 12
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # in a cell one may wait for something
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
+_MARIMO = re.compile(r"^app = marimo\.App\(", re.MULTILINE)
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)\.(\w+)", re.MULTILINE)
 _DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
@@ -143,6 +144,10 @@ class Submitted:
             self._remarks.append(
                 f"{self._where(shown, line)}: torch.compile does nothing here; the code runs uncompiled"
             )
+        if _MARIMO.search(source.text):
+            self._remarks.append(
+                "a marimo notebook defines nothing outside of its cells: `marimo export ipynb` makes one that does"
+            )
         flags = 0
         found: list[tuple[ast.stmt, int]] = []
         for part in source.parts:
@@ -163,6 +168,10 @@ class Submitted:
                 self._forget(node, module, Gone(f"{place} was left out: {why}"))
             else:
                 self._run(node, module, shown, flags)
+                if asks_for_main(node) and not made(node) <= vars(module).keys():
+                    why = 'what is defined below `if __name__ == "__main__":` is not there when the file is imported'
+                    place = self._note(self._where(shown, node.lineno), why)
+                    self._forget(node, module, Gone(f"{place} was left out: {why}"))
 
     def _parsed(self, part: notebooks.Part, shown: str) -> tuple[list[ast.stmt], int]:
         """The statements and the flags of ``from __future__``; a cell that is no Python costs what it defines."""
@@ -215,19 +224,24 @@ class Submitted:
             return
         used = started = time.process_time()
 
-        def late(*_: object) -> None:
+        def late(_: int, frame: types.FrameType | None) -> None:
+            # A loop may catch whatever is raised: then the line behind its ``except`` raises next.
+            while frame is not None and frame.f_code.co_filename != __file__:
+                frame.f_trace, frame = _no_more, frame.f_back
+            sys.settrace(lambda *_: None)  # lines are traced in these frames, and in no new one
             raise TooLong
 
-        def tick(*_: object) -> None:
+        def tick(number: int, frame: types.FrameType | None) -> None:
             nonlocal used
             last, used = used, time.process_time()
             self._patience -= TICK if used - last < TICK / 100 else 0.0
             if self._patience < 0:
-                raise TooLong
+                late(number, frame)
 
         clocks = {signal.SIGPROF: (signal.ITIMER_PROF, late), signal.SIGALRM: (signal.ITIMER_REAL, tick)}
         before = {name: signal.signal(name, handler) for name, (_, handler) in clocks.items()}
-        signal.setitimer(signal.ITIMER_PROF, max(self._left, 0.001))
+        traced = sys.gettrace()
+        signal.setitimer(signal.ITIMER_PROF, max(self._left, 0.001), TICK)
         signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
         try:
             yield
@@ -235,6 +249,7 @@ class Submitted:
             for name, (clock, _) in clocks.items():
                 signal.setitimer(clock, 0)
                 signal.signal(name, before[name])
+            sys.settrace(traced)
             self._left -= time.process_time() - started
 
     def _forget(self, node: ast.stmt, module: types.ModuleType, gone: Gone) -> None:
@@ -320,6 +335,10 @@ class Submitted:
             place, line = PLACES[shown](line)
             cell = int(place.rpartition(" ")[2])
         return f"{file}code cell {cell}, line {line}" if cell else f"{file}line {line}"
+
+
+def _no_more(*_: object) -> None:
+    raise TooLong
 
 
 def text_of(data: bytes) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import _thread
 import ast
+import contextlib
+import ctypes
 import functools
 import os
+import subprocess  # noqa: F401  (where the system can, it loads what makes children)
 import sys
 import sysconfig
 import threading
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +53,8 @@ STARTS = (
     (_thread, ("start_new_thread", "start_joinable_thread")),
     (threading, ("_start_new_thread", "_start_joinable_thread")),
 )
+# And what makes a child without Python's audit, which tells only of those who call it.
+FORKS = ((sys.modules.get("_posixsubprocess"), ("fork_exec",)),)
 # Events of Python's own audit, which no code can switch off again.
 ELSEWHERE = {
     "_thread.start_new_thread": "a thread",
@@ -60,7 +65,12 @@ ELSEWHERE = {
     "os.system": "a child process",
     "subprocess.Popen": "a child process",
     "ctypes.dlopen": "a library by ctypes",
+    "ctypes.dlsym": "a library by ctypes",
+    "ctypes.dlsym/handle": "a library by ctypes",
+    "ctypes.call_function": "a library by ctypes",
 }
+CODE = ("compile", "code.__new__", "marshal.loads")
+OFF = "a switched-off watch"
 KINDS = ("functions", "operators", "unseen")
 CALLING = frozenset(("op_call", "run_case", "_built"))  # where the engine calls what the submission defines
 _ENGINE = os.path.dirname(torchgrade.__file__) + os.sep
@@ -69,6 +79,7 @@ _LIBRARIES = (os.path.dirname(os.path.dirname(torch.__file__)), *sysconfig.get_p
 _INSTALLED = tuple({_ENGINE, "<frozen ", *(os.path.join(place, "") for place in _LIBRARIES)})  # not the submission's
 _COMPOSED = tuple(os.path.join(_TORCH, name, "") for name in ("_refs", "_decomp", "_prims"))  # operators of operators
 _HERE = frozenset((__file__,))
+_RUNS_BACKWARD = "run_backward"  # the engine's own method, which no mode meets
 
 
 @dataclass(frozen=True)
@@ -100,32 +111,30 @@ class Watch:
     def guard(self) -> None:
         """See threads, children and what switches a mode off; cannot be undone, so for a worker's process only."""
         sys.addaudithook(self._on_event)
-        for places, what in ((SWITCHES, "a switched-off watch"), (STARTS, "a thread")):
-            for module, names in places:
-                for name in names:
-                    if hasattr(module, name):
-                        setattr(module, name, self._noting(getattr(module, name), what))
+        for place, name, what in (*_PLACES, *_places_among(sys.modules.keys() - _LOADED)):
+            setattr(place, name, self._noting(getattr(place, name), what))
         for name in ("_op_dk", "_handle"):  # an operator's way past the modes
             setattr(OpOverload, name, self._noted_attribute(name, vars(OpOverload).get(name)))
 
     def _noting(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
-        """``function``, and a note where nothing installed calls it; of a thread where anybody does."""
+        """``function``, and a note where nothing installed calls it; of a thread or child where anybody does."""
 
-        @functools.wraps(function)
         def noted(*args: Any, **kwargs: Any) -> Any:
-            outside = not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED)
-            if outside or (what == "a thread" and not _importing()):
+            if _is_asked_from_outside() if what == OFF else not _importing():
                 self._note(what)
             return function(*args, **kwargs)
 
+        noted.__name__, noted.__doc__ = function.__name__, function.__doc__  # and no way back to the function itself
         return noted
 
     def _noted_attribute(self, name: str, before: Any) -> property:
         """An attribute of instances, or the property ``before``, and a note where nothing installed takes it."""
 
         def take(own: Any) -> Any:
-            if not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED):
-                self._note("a switched-off watch")
+            if _is_asked_from_outside():
+                self._note(OFF)
+            if before is None and name not in vars(own):
+                raise AttributeError(name)
             return vars(own)[name] if before is None else before.__get__(own)
 
         return property(take, lambda own, value: vars(own).update({name: value}))
@@ -136,8 +145,10 @@ class Watch:
         self.spans = {file: _definitions(text) for file, text in texts.items()}
 
     def _on_event(self, event: str, arguments: Any) -> None:
-        if event in ELSEWHERE and not _importing():
+        if event in ELSEWHERE and not _importing() and not (event.startswith("ctypes.") and _counts_devices()):
             self._note(ELSEWHERE[event])
+        elif event in CODE and _is_borrowed(event, arguments):
+            self._note("code under another file's name")
 
     def _note(self, unseen: str) -> None:
         if not self.spans:
@@ -215,7 +226,8 @@ class Watch:
                 self._record(name, kind, word)
 
     def _profiler(self, called: bool) -> Callable[[types.FrameType, str, Any], None]:
-        """Notes what is ``called`` of the submission, and what of PyTorch computes a wanted function of others."""
+        """Notes what is ``called`` of the submission, and what of PyTorch computes a wanted function of others, or asks
+        the engine of gradients itself."""
         files, codes, wanted = self.spans if called else {}, self._codes, self.wanted.functions
 
         def profile(frame: types.FrameType, event: str, arg: Any) -> None:
@@ -225,6 +237,8 @@ class Watch:
                     codes.add(code)
                 elif code.co_name in wanted and code.co_filename.startswith(_COMPOSED):
                     self.met("functions", code.co_name)
+            elif event == "c_call" and _RUNS_BACKWARD in wanted and getattr(arg, "__name__", "") == _RUNS_BACKWARD:
+                self.met("functions", _RUNS_BACKWARD)
 
         return profile
 
@@ -240,6 +254,21 @@ class Watch:
     def _definition(self, code: types.CodeType) -> str | None:
         line = code.co_firstlineno
         return next((name for first, last, name in self.spans[code.co_filename] if first <= line <= last), None)
+
+
+def _places_among(modules: Iterable[str]) -> list[tuple[Any, str, str]]:
+    """Module, name and what it is of everything that is watched, under whatever name a module has it."""
+    namespaces = [(module, getattr(module, "__dict__", {})) for name in modules if (module := sys.modules.get(name))]
+    return [(m, name, _WATCHED[id(v)]) for m, names in namespaces for name, v in names.items() if id(v) in _WATCHED]
+
+
+_TABLE = ((SWITCHES, OFF), (STARTS, "a thread"), (FORKS, "a child process"))
+_WATCHED = {
+    id(vars(place)[name]): what
+    for places, what in _TABLE for place, names in places if place for name in names if name in vars(place)
+}  # fmt: skip
+_LOADED = frozenset(sys.modules)  # those that come later are few
+_PLACES = [*_places_among(_LOADED), (OpOverload, "redispatch", OFF)]
 
 
 class _Functions(TorchFunctionMode):
@@ -267,7 +296,40 @@ class _Operators(QuietDispatchMode):
         name = _operator(func)
         if name in self.wanted:
             self.watch.met("operators", name)
-        return func(*args, **(kwargs or {}))
+        return self.go_on(func, types, args, kwargs)
+
+
+def _is_asked_from_outside() -> bool:
+    """Whether no installed code called what calls this; a function of this engine does what its own caller wants."""
+    frame = sys._getframe(2)
+    if frame.f_code.co_filename.startswith(_ENGINE):
+        caller = frame.f_back
+        while caller is not None and caller.f_code.co_filename == contextlib.__file__:
+            caller = caller.f_back
+        frame = caller or frame
+    return not frame.f_code.co_filename.startswith(_INSTALLED)
+
+
+def _is_borrowed(event: str, arguments: Any) -> bool:
+    """Whether code is made that passes itself off as an installed file's, and is not what stands in that file."""
+    if event == "marshal.loads":
+        return not sys._getframe(2).f_code.co_filename.startswith(_INSTALLED)
+    source, file = arguments[:2]
+    if not isinstance(file, str) or not file.startswith(_INSTALLED):
+        return False
+    if event == "code.__new__":  # installed modules change their own code while they are imported
+        return not sys._getframe(2).f_code.co_filename.startswith(_INSTALLED)
+    with contextlib.suppress(OSError), open(file, "rb") as text:
+        return text.read() != (source.encode() if isinstance(source, str) else source)
+    return True
+
+
+def _counts_devices() -> bool:
+    """Whether torch itself loads the driver's library: every build for CUDA does so when it looks for devices."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename == ctypes.__file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(os.path.join(_TORCH, "cuda", ""))
 
 
 def _importing() -> bool:

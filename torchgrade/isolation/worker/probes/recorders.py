@@ -41,7 +41,7 @@ class OperatorRecorder(QuietDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.counts[operator_name(func)] += 1
-        return func(*args, **(kwargs or {}))
+        return self.go_on(func, types, args, kwargs)
 
 
 def function_name(func: Any) -> str:

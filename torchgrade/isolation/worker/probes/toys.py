@@ -60,7 +60,8 @@ class Chain(nn.Module):
 
 
 class Detour(nn.Module):
-    """Registered in another order than called; norm and ReLU serve twice, with two shapes; one layer never.
+    """Registered in another order than called; the norm serves twice and the ReLU thrice, with other shapes; one
+    layer never.
 
     Images of 3 × 10 × 12.
     """
@@ -77,7 +78,7 @@ class Detour(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.bend(self.norm(self.first(x)))
         x = self.bend(self.norm(self.second(x)))
-        return self.last(x.mean((2, 3)))  # type: ignore[no-any-return]
+        return self.bend(self.last(x.mean((2, 3))))  # type: ignore[no-any-return]
 
 
 class Shared(nn.Module):
@@ -95,14 +96,17 @@ class Shared(nn.Module):
 
 
 class Stretch(nn.Module):
-    """A layer of one's own: a factor for each number."""
+    """A layer of one's own: a factor for each number; its buffer ``shift`` is no parameter."""
+
+    shift: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.factors = nn.Parameter(torch.ones(width))
+        self.register_buffer("shift", torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.factors
+        return x * self.factors + self.shift
 
 
 class Strict(nn.Module):

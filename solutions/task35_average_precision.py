@@ -25,6 +25,7 @@ are four true boxes.
 Conventions:
 
 * Scores are finite floating-point numbers, and only their order counts. In which order equal scores come is left open.
+  What is called floating point may be half precision, too, float16 or bfloat16.
 * A flag says what became of a detection: 1 is right, 0 is wrong, and -1 does not count at all.
 * A single number is returned as a plain Python float. Tensors are on the device of the input.
 * What is given is not changed. Boxes, scores, precisions and recalls may require grad; nothing that is returned does.

@@ -13,7 +13,7 @@ import torch
 from torchgrade.authoring import INTEGERS, RECORDING, Rule, check, expect, grid, kit
 
 SINGLE, DOUBLE, HALVES = torch.float32, torch.float64, [torch.float16, torch.bfloat16]
-LABELS = [torch.int64, torch.bool, torch.uint8, torch.int8, torch.float32, torch.float16]
+LABELS = [torch.int64, torch.bool, torch.uint8, torch.int8, torch.float32, *HALVES]
 LOOSE = 1e3  # of single numbers, which may have been computed in float32
 ROWS = ["contiguous", "gaps", "offset"]  # layouts of one axis
 
@@ -407,7 +407,7 @@ def test_undefined(submission):
        hidden=True)  # fmt: skip
 def test_average(submission):
     cm = torch.tensor([[3, 1], [2, 4]])
-    for average in ("weighted", "mean", "Macro"):
+    for average in ("weighted", "mean", "Macro", "", "none", "None"):
         expect.raises(("ValueError",), submission.precision_recall_f1, cm, average, given=f"average={average!r}")
 
 

@@ -165,6 +165,19 @@ def whole_boxes(shape, dtype, generator):
     return drawn(shape, generator, 0, 60, 10, 60).round()
 
 
+def full_whole_boxes(shape, dtype, generator):
+    """boxes of whole numbers from one end of their dtype to the other"""
+    low, high = ends(dtype)
+    corner = low + 0.4 * (high - low) * torch.rand(shape[0], 2, generator=generator, dtype=DOUBLE)
+    size = (high - low) * (0.2 + 0.4 * torch.rand(shape[0], 2, generator=generator, dtype=DOUBLE))
+    return torch.cat([corner, corner + size], 1).floor()
+
+
+def ends(dtype):
+    """The least and the largest integer of a dtype, of those that float32 can tell apart."""
+    return max(torch.iinfo(dtype).min, -(2**23)), min(torch.iinfo(dtype).max, 2**23)
+
+
 def heaps(shape, dtype, generator):
     """boxes in heaps side by side, which overlap much"""
     middles = torch.tensor([[20.0, 20], [120, 24], [70, 16]], dtype=DOUBLE)
@@ -176,6 +189,12 @@ def heaps(shape, dtype, generator):
 def whole_heaps(shape, dtype, generator):
     """heaps of boxes with whole numbers below 128"""
     return (0.6 * (heaps(shape, dtype, generator) + 12)).round()
+
+
+def full_whole_heaps(shape, dtype, generator):
+    """heaps of boxes with whole numbers from one end of their dtype to the other"""
+    low, high = ends(dtype)
+    return (low + (high - low) / 200 * (heaps(shape, dtype, generator) + 20)).floor()
 
 
 def outer_heaps(shape, dtype, generator):
@@ -219,7 +238,9 @@ ALL_PAIRS = grid(
     layout=LAYOUTS,
     grad=RECORDING,
 )
-WHOLE_PAIRS = grid(two_lists, count=[4, 1], others=[6, 2], values=[whole_boxes], dtype=list(INTEGERS), layout=LAYOUTS)
+WHOLE_PAIRS = grid(
+    two_lists, count=[4, 1], others=[6, 2], values=[whole_boxes, full_whole_boxes], dtype=list(INTEGERS), layout=LAYOUTS
+)
 
 
 def detections(draw, count, score, score_dtype):
@@ -237,17 +258,17 @@ DETECTED = grid(
 ALL_DETECTED = grid(
     detections,
     count=[12, 30, 1, 2, 0],
-    score=[confidences, logits],
-    score_dtype=[SINGLE, DOUBLE, HALF],
-    iou_threshold=[0.45, 0.0, 1.0],
+    score=[confidences, logits, kit.lowest],
+    score_dtype=[SINGLE, DOUBLE, HALF, ROUGH],
+    iou_threshold=[0.4531, 0.0, 1.0],
     values=[heaps, rows_of_boxes, outer_heaps, wide_heaps],
-    dtype=[SINGLE, DOUBLE, HALF],
+    dtype=[SINGLE, DOUBLE, HALF, ROUGH],
     layout=LAYOUTS,
     grad=RECORDING,
 )
 WHOLE_DETECTED = grid(
     detections, count=[12, 30], score=[confidences], score_dtype=[SINGLE], iou_threshold=[0.4531, 0.2113],
-    values=[whole_heaps], dtype=list(INTEGERS),
+    values=[whole_heaps, full_whole_heaps], dtype=list(INTEGERS),
 )  # fmt: skip
 
 
@@ -257,8 +278,8 @@ def few_classes(shape, dtype, generator):
 
 
 def far_classes(shape, dtype, generator):
-    """class numbers -7, 3 and 10000000"""
-    return torch.tensor([-7.0, 3, 1e7], dtype=DOUBLE)[torch.randint(3, tuple(shape), generator=generator)]
+    """class numbers -7, 3, 2**40 and 2**40 + 1"""
+    return torch.tensor([-7.0, 3, 2**40, 2**40 + 1], dtype=DOUBLE)[torch.randint(4, tuple(shape), generator=generator)]
 
 
 def one_class(shape, dtype, generator):
@@ -283,15 +304,19 @@ LABELLED = grid(
 ALL_LABELLED = grid(
     labelled,
     count=[12, 30, 1, 0],
-    score=[confidences, logits],
-    score_dtype=[SINGLE, HALF],
+    score=[confidences, logits, kit.lowest],
+    score_dtype=[SINGLE, HALF, ROUGH],
     kinds=[few_classes, far_classes],
-    iou_threshold=[0.45, 0.2],
+    iou_threshold=[0.4531, 0.2113],
     values=[heaps, outer_heaps, wide_heaps],
-    dtype=[SINGLE, DOUBLE, HALF],
+    dtype=[SINGLE, DOUBLE, HALF, ROUGH],
     layout=LAYOUTS,
     grad=RECORDING,
 )
+WHOLE_LABELLED = grid(
+    labelled, count=[12, 30], score=[confidences], score_dtype=[SINGLE], kinds=[few_classes, far_classes],
+    iou_threshold=[0.4531, 0.2113], values=[whole_heaps, full_whole_heaps], dtype=list(INTEGERS),
+)  # fmt: skip
 
 CELLS = grid(
     base=[16, 10, 7.5],
@@ -312,7 +337,7 @@ ALL_SPREAD = SPREAD.vary(
     h=[3, 0],
     w=[5, 0],
     stride=[16, 2.5, 0.1],  # for a computer 3 · 0.1 / 0.1 is more than 3
-    dtype=[SINGLE, DOUBLE, HALF],
+    dtype=[SINGLE, DOUBLE, HALF, ROUGH],
     layout=LAYOUTS,
     grad=RECORDING,
 )
@@ -359,7 +384,13 @@ def answers(draw, count, sizes):
 
 CODED = grid(boxes_beside, count=[5, 1, 8], values=[near_boxes, outer_boxes, wide_boxes])
 ANSWERED = grid(answers, count=[5, 1, 8], values=[near_boxes, outer_boxes, wide_boxes], sizes=[small_deltas])
-INPUTS = {"count": [5, 1, 0], "dtype": PRECISIONS, "layout": LAYOUTS, "grad": RECORDING}
+INPUTS = {
+    "count": [5, 1, 0],
+    "values": [near_boxes, outer_boxes, wide_boxes, part_boxes, tiny_boxes],
+    "dtype": PRECISIONS,
+    "layout": LAYOUTS,
+    "grad": RECORDING,
+}
 
 
 # --- annotations -----------------------------------------------------------------------------------------
@@ -458,16 +489,16 @@ def test_parse_texts(submission):
     dog = """
   <object>
     <name>
-      guide dog &amp; lead
+      guide dog &amp; lead, Führhund, 导盲犬
     </name> <pose> Left </pose> <truncated> 1 </truncated> <difficult>0</difficult>
     <bndbox> <xmin> 48.25 </xmin> <ymin>-3.5</ymin> <xmax>195.75</xmax> <ymax>
       371</ymax> </bndbox>
   </object>"""
     head = """
   <folder> my pictures </folder> <filename>
-    001.jpg </filename> <size> <width> 353 </width> <height>500</height> <depth>3</depth> </size>"""
-    content = content_of(a_dog(name="guide dog & lead", bndbox=[48.25, -3.5, 195.75, 371.0]))
-    content |= {"folder": "my pictures", "filename": "001.jpg"}
+    狗.jpg </filename> <size> <width> 353 </width> <height>500</height> <depth>3</depth> </size>"""
+    content = content_of(a_dog(name="guide dog & lead, Führhund, 导盲犬", bndbox=[48.25, -3.5, 195.75, 371.0]))
+    content |= {"folder": "my pictures", "filename": "狗.jpg"}
     compare(submission.parse_voc_xml(text_of(dog, head)), content, "white space around texts, and decimals")
 
 
@@ -625,8 +656,8 @@ def test_nms(submission, device, dataset, pictures):
     pictures.boxes("suppression", torch.from_numpy(scene.image), {"before": boxes, "after": boxes[kept]}, truth=true)
 
 
-@check("nms: a box whose IoU is the threshold stays", points=0.5, category="values", after=test_nms)
-def test_nms_threshold(submission):
+def at_thresholds(function, *classes):
+    """Boxes whose IoU is the threshold, or a little off it."""
     boxes = torch.tensor([[0.0, 0, 5, 5], [0, 0, 10, 10], [0, 0, 10, 5]])  # IoU 1/4, 1/2, 1/2
     scores = torch.tensor([0.7, 0.9, 0.8])
     for threshold, kept, mistaken in (
@@ -637,27 +668,47 @@ def test_nms_threshold(submission):
         (0.25 - 1e-5, [1], None),
     ):
         expect.equal(
-            submission.nms(boxes, scores, threshold), torch.tensor(kept),
+            function(boxes, scores, *classes, threshold), torch.tensor(kept),
             given=f"boxes with an IoU of 1/4, 1/2 and 1/2, iou_threshold={threshold}",
             trivial="one box is left" if len(kept) == 1 else None,
             likely=mistaken and {"a box whose IoU is the threshold goes: it stays": torch.tensor(mistaken)},
         )  # fmt: skip
 
 
-@check("nms: boxes of equal score, or equal boxes", points=0.5, category="robustness", after=test_nms, hidden=True)
-def test_nms_ties(submission):
+@check("nms: a box whose IoU is the threshold stays", points=0.5, category="values", after=test_nms)
+def test_nms_threshold(submission):
+    at_thresholds(submission.nms)
+
+
+def among_equals(submission, function, *classes):
+    """Boxes of equal score: which of them stay is open, not what scores do."""
     boxes = torch.tensor([[0.0, 0, 10, 10]]).repeat(6, 1)
     boxes[3:] += torch.tensor([40.0, 0, 40, 0])
     for scores in ([0.5] * 6, [0.5, 0.5, 0.5, 0.7, 0.7, 0.6]):
-        kept = submission.probes.suppressed(submission.nms, boxes, torch.tensor(scores), 0.4)
+        kept = submission.probes.suppressed(function, boxes, torch.tensor(scores), *(n(6) for n in classes), 0.4)
         best = torch.tensor([max(scores[3:]), scores[0]])
         given = f"two heaps of three equal boxes each, with scores {scores}; scores that stay"
         expect.equal(kept, best, given=given, trivial="one box of each heap stays")
     apart = torch.arange(5.0)[:, None] * torch.tensor([20.0, 0, 20, 0]) + torch.tensor([0.0, 0, 10, 10])
-    kept = submission.probes.suppressed(submission.nms, apart, torch.full((5,), 0.25), 0.5)
+    kept = submission.probes.suppressed(function, apart, torch.full((5,), 0.25), *(n(5) for n in classes), 0.5)
     expect.equal(
         kept, torch.full((5,), 0.25), given="five boxes apart with equal scores; scores that stay",
         trivial="all of them stay",
+    )  # fmt: skip
+
+
+@check("nms: boxes of equal score, or equal boxes", points=0.5, category="robustness", after=test_nms, hidden=True)
+def test_nms_ties(submission):
+    among_equals(submission, submission.nms)
+
+
+def far_off(function, *classes):
+    """Boxes in float64 far from (0, 0), which float32 cannot tell apart: centimetres on a map."""
+    boxes = 1e8 + torch.tensor([[0, 0, 4, 4], [0, 1, 4, 5], [3, 3, 7, 7]], dtype=DOUBLE)  # IoU 3/5, 1/31, 1/7
+    expect.equal(
+        function(boxes, torch.tensor([0.7, 0.8, 0.6]), *classes, 0.5), torch.tensor([1, 2]),
+        given="three boxes 4 wide in float64, with edges near 100000000, scores 0.7, 0.8 and 0.6, iou_threshold=0.5",
+        likely={"boxes in float64 are rounded to float32": torch.tensor([1, 0, 2])},
     )  # fmt: skip
 
 
@@ -665,7 +716,10 @@ def test_nms_ties(submission):
        hidden=True)  # fmt: skip
 def test_nms_inputs(submission):
     expect.agrees(submission.nms, greedy, ALL_DETECTED, unchanged=True)
+    large = DETECTED.vary(count=[12], score=[confidences], iou_threshold=[0.3], values=[wide_heaps], dtype=[HALF])
+    expect.agrees(submission.nms, greedy, large)
     expect.agrees(submission.nms, greedy, WHOLE_DETECTED, unchanged=True)
+    far_off(submission.nms)
 
 
 def class_by_class(boxes, scores, classes, iou_threshold):
@@ -707,16 +761,25 @@ def test_batched_inputs(submission):
         likely={"boxes are shifted by class, but not far enough for negative edges": torch.tensor([1])},
     )  # fmt: skip
     heap = torch.tensor([[0.0, 0, 41, 40], [0, 1, 41, 40], [1, 0, 41, 40], [0, 0, 40, 40]])
-    for size, one, other in ((1e6, 1, 0), (1, 3, -3), (1e6, -1, 1)):
-        classes = torch.tensor([one, other, one, other])
-        likely = {"the sign of a class is not looked at": torch.tensor([1])}
-        if size > 1:
-            likely = {"boxes are shifted by class, but large ones meet all the same": torch.tensor([1])}
+    shifted = "boxes are shifted by class, but large ones meet all the same"
+    for size, one, other, mistake in (
+        (1e6, 1, 0, shifted),
+        (1, 3, -3, "the sign of a class is not looked at"),
+        (1e6, -1, 1, shifted),
+        (1, 2**40, 2**40 + 1, "class numbers are rounded to floating point"),
+    ):
+        classes, likely = torch.tensor([one, other, one, other]), {mistake: torch.tensor([1])}
         expect.equal(
             submission.batched_nms(size * heap, scores, classes, 0.5), torch.tensor([1, 2]),
             given=f"one heap of the classes {one} and {other}, boxes {41 * size:.0f} wide", likely=likely,
         )  # fmt: skip
+    at_thresholds(submission.batched_nms, torch.full((3,), 5))
+    among_equals(submission, submission.batched_nms, lambda count: torch.full((count,), -5))
     expect.agrees(submission.batched_nms, greedy_of_classes, ALL_LABELLED, unchanged=True)
+    large = LABELLED.vary(count=[12], kinds=[one_class], iou_threshold=[0.3], values=[wide_heaps], dtype=[HALF])
+    expect.agrees(submission.batched_nms, greedy_of_classes, large)
+    expect.agrees(submission.batched_nms, greedy_of_classes, WHOLE_LABELLED, unchanged=True)
+    far_off(submission.batched_nms, torch.full((3,), 5))
 
 
 # --- anchors ---------------------------------------------------------------------------------------------
@@ -915,12 +978,25 @@ def test_match_empty(submission):
                      given="two anchors, no true boxes", trivial="all anchors are -1")  # fmt: skip
         expect.equal(submission.match_anchors(none, none, 0.5, 0.3), torch.tensor([], dtype=torch.int64),
                      given="no anchors, no true boxes", trivial="there is nothing to match")  # fmt: skip
+    for reach in (1.0, 0.01):
+        gt = torch.tensor([[100 - reach, 50, 200, 150], [20, 20, 30, 30]])
+        anchors = torch.tensor([[20.0, 20, 30, 31], [0, 0, 100, 100]])
+        expect.equal(submission.match_anchors(anchors, gt, 0.5, 0.3), torch.tensor([1, 0]),
+                     given=f"two true boxes, one of which overlaps with its anchor by {reach:g} of 100 pixels alone",
+                     likely={"a true box goes without an anchor because the overlap is small": torch.tensor([1, -1])},
+                     )  # fmt: skip
 
 
 @check("match_anchors takes float64 and every layout", points=0.5, category="robustness", after=test_match, hidden=True)
 def test_match_inputs(submission):
     cases = MATCHES.vary(dtype=PRECISIONS, layout=LAYOUTS, grad=RECORDING, true=[3, 1], hi=[0.5], lo=[0.3])
     expect.agrees(submission.match_anchors, matched, cases, unchanged=True)
+    gt = 1e8 + torch.tensor([[0, 0, 4, 4], [5, 0, 9, 4]], dtype=DOUBLE)
+    anchors = 1e8 + torch.tensor([[0, 1, 4, 5], [0, 3, 4, 7], [5, 2, 9, 6], [1, 1, 3, 3]], dtype=DOUBLE)
+    expect.equal(
+        submission.match_anchors(anchors, gt, 0.5, 0.2), torch.tensor([0, -1, 1, -2]),
+        given="boxes 4 wide in float64, with edges near 100000000",
+    )  # fmt: skip
 
 
 # --- coding ----------------------------------------------------------------------------------------------
@@ -999,9 +1075,12 @@ def test_decode_inputs(submission):
         """numbers from -6 to 6"""
         return kit.spread(shape, dtype, generator) / 2
 
+    def far(shape, dtype, generator):
+        """numbers from -36 to 36"""
+        return 3 * kit.spread(shape, dtype, generator)
+
+    expect.agrees(submission.decode_boxes, decoded, ANSWERED.vary(sizes=[large, far], dtype=[DOUBLE]), slack=SMALL)
     expect.agrees(submission.decode_boxes, decoded, ANSWERED.vary(**INPUTS), unchanged=True, slack=SMALL)
-    far = ANSWERED.vary(sizes=[large], dtype=[DOUBLE])
-    expect.agrees(submission.decode_boxes, decoded, far, slack=SMALL)
 
 
 @check("gradients reach the arguments of encode_boxes and decode_boxes", points=1, category="gradients",

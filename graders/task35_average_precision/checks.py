@@ -9,9 +9,9 @@ import math
 import numpy as np
 import torch
 
-from torchgrade.authoring import LEFT_OUT, RECORDING, Rule, any_seed, check, expect, grid
+from torchgrade.authoring import LEFT_OUT, RECORDING, Rule, any_seed, check, expect, grid, kit
 
-SINGLE, DOUBLE, HALF = torch.float32, torch.float64, torch.float16
+SINGLE, DOUBLE, HALF, ROUGH = torch.float32, torch.float64, torch.float16, torch.bfloat16
 ROWS = ["contiguous", "gaps", "offset"]  # layouts of one axis
 LAYOUTS = ["contiguous", "transposed", "gaps", "offset"]
 LOOSE = 1e3  # of single numbers, which may have been computed in float32
@@ -164,6 +164,11 @@ def confidences(shape, dtype, generator):
     return 4 * (torch.randperm(shape[0], generator=generator).double() + 1) / (shape[0] + 1) - 1
 
 
+def fine(shape, dtype, generator):
+    """numbers that differ in float64 alone"""
+    return 1 + 1e-12 * torch.randperm(shape[0], generator=generator).double()
+
+
 def exactly(numbers, *width):
     def values(shape, dtype, generator):
         return torch.tensor(numbers, dtype=DOUBLE).reshape(-1, *width)
@@ -199,13 +204,23 @@ def round_them(truth):
     return values
 
 
-def scene(draw, count, true, score_dtype, hard):
+def scaled(values, scale):
+    """The same boxes in another unit."""
+
+    def turned(shape, dtype, generator):
+        return scale * values(shape, dtype, generator)
+
+    turned.__doc__ = values.__doc__ if scale == 1 else f"{values.__doc__}, all of them times {scale:g}"
+    return turned
+
+
+def scene(draw, count, true, score, score_dtype, hard, scale):
     """Detections of one picture, several for each true box."""
-    truth = draw(true, 4, values=true_boxes)
-    known = truth.detach().cpu().double()
+    truth = draw(true, 4, values=scaled(true_boxes, scale))
+    known = truth.detach().cpu().double() / scale
     operands = {
-        "boxes": draw(count, 4, values=round_them(known)),
-        "scores": draw(count, values=confidences, dtype=score_dtype),
+        "boxes": draw(count, 4, values=scaled(round_them(known), scale)),
+        "scores": draw(count, values=score, dtype=score_dtype),
         "gt_boxes": truth,
     }
     if hard is not None:
@@ -214,14 +229,16 @@ def scene(draw, count, true, score_dtype, hard):
 
 
 SCENES = grid(
-    scene, by_name=True, count=[10, 24, 3], true=[3, 1, 6], score_dtype=[SINGLE], hard=[None],
-    iou_threshold=[LEFT_OUT, 0.65, 0.35],
+    scene, by_name=True, count=[10, 24, 3], true=[3, 1, 6], score=[confidences], score_dtype=[SINGLE], hard=[None],
+    scale=[1], iou_threshold=[LEFT_OUT, 0.65, 0.35],
 )  # fmt: skip
 HARD_SCENES = SCENES.vary(hard=[torch.bool, torch.int64, torch.uint8], layout=["contiguous", "gaps"])
 ALL_SCENES = SCENES.vary(
-    count=[10, 1, 0], true=[3, 1, 0], score_dtype=[SINGLE, DOUBLE, HALF], hard=[None, torch.bool],
-    iou_threshold=[LEFT_OUT, 0.65], dtype=[SINGLE, DOUBLE], layout=LAYOUTS, grad=RECORDING,
+    count=[10, 1, 0], true=[3, 1, 0], score=[confidences, kit.lowest], score_dtype=[SINGLE, DOUBLE, HALF, ROUGH],
+    hard=[None, torch.bool], scale=[1, 1e-5], iou_threshold=[LEFT_OUT, 0.65], dtype=[SINGLE, DOUBLE], layout=LAYOUTS,
+    grad=RECORDING,
 )  # fmt: skip
+FINE_SCENES = SCENES.vary(score=[fine], score_dtype=[DOUBLE])
 
 
 def flags_of(kind):
@@ -251,15 +268,17 @@ def true_count(flags, spare):
 VERDICTS = grid(verdicts, count=[6, 13, 1], kind=["mixed", "right"], flag_dtype=[torch.int64], spare=[2, 0, 5])
 IGNORED = VERDICTS.vary(kind=["ignored", "nothing counts"], count=[9, 17], flag_dtype=[torch.int64, torch.int8, SINGLE])
 ALL_VERDICTS = VERDICTS.vary(
-    count=[6, 1], flag_dtype=[torch.int64, torch.bool, torch.uint8, torch.int8, SINGLE, HALF], kind=["mixed", "wrong"],
-    spare=[2, 1], dtype=[SINGLE, DOUBLE, HALF], layout=ROWS, grad=RECORDING,
+    count=[6, 1], kind=["mixed", "wrong"],
+    flag_dtype=[torch.int64, torch.bool, torch.uint8, torch.int8, SINGLE, HALF, ROUGH],
+    spare=[2, 1], dtype=[SINGLE, DOUBLE, HALF, ROUGH], layout=ROWS, grad=RECORDING,
 )  # fmt: skip
 
 
-def album(draw, pictures, kinds, hard):
+def album(draw, pictures, kinds, hard, turned):
     """Pictures whose detections are clearly right or clearly wrong; all that are right have the higher scores.
 
-    True boxes are 20 wide and lie 60 apart; a detection is moved by less than 1, or lies below all of them.
+    True boxes are 20 wide and lie 60 apart; a detection is moved by less than 1, or lies below all of them. ``turned``:
+    the keys of all dicts come in another order.
     """
     chance = iter(draw(600, values=shares, dtype=DOUBLE).detach().tolist())
     predictions, targets = [], []
@@ -295,11 +314,14 @@ def album(draw, pictures, kinds, hard):
         if hard:
             target["difficult"] = draw(len(true), values=exactly([not one for one in easy]), dtype=torch.bool)
         targets.append(target)
+    if turned:
+        predictions, targets = ([dict(reversed(one.items())) for one in column] for column in (predictions, targets))
     return {"predictions": predictions, "targets": targets}
 
 
 ALBUMS = grid(
-    album, pictures=[5, 1, 9], kinds=[(0, 1, 2), (7,), (-3, 1000)], hard=[False], dtype=[SINGLE, DOUBLE],
+    album, pictures=[5, 1, 9], kinds=[(0, 1, 2), (7,), (-3, 1000), (2**40, 2**40 + 1)], hard=[False],
+    turned=[False, True], dtype=[SINGLE, DOUBLE],
 )  # fmt: skip
 GATHERED = ALBUMS.vary(kinds=[(0, 1, 2), (1, 0), (1, 1000, -3, 0)], label=[1, 0])
 
@@ -390,10 +412,27 @@ def test_match_difficult(submission):
     )  # fmt: skip
 
 
+def keeps_settings(submission, name, *args):
+    """A call leaves PyTorch as it was."""
+    after = submission.probes.settings(getattr(submission, name), *args)
+    expect.equal(
+        after, [True, "torch.float32"],
+        given=f"whether gradients are recorded, and the default dtype, after {name}",
+    )  # fmt: skip
+
+
 @check("match_detections takes no boxes, one box, float64 and layouts", points=1.5, category="robustness",
        after=test_match, hidden=True)  # fmt: skip
 def test_match_inputs(submission):
     expect.agrees(submission.match_detections, matched, ALL_SCENES, unchanged=True)
+    expect.agrees(submission.match_detections, matched, FINE_SCENES)
+    gt = 1e8 + torch.tensor([[0, 0, 4, 4], [20, 0, 24, 4]], dtype=DOUBLE)
+    boxes = 1e8 + torch.tensor([[0, 1, 4, 5], [1, 1, 4, 3], [20, 3, 24, 7], [21, 0, 25, 4]], dtype=DOUBLE)
+    expect.equal(
+        submission.match_detections(boxes, torch.tensor([0.4, 0.3, 0.9, 0.8]), gt), torch.tensor([1, 0, 0, 1]),
+        given="boxes 4 wide in float64, with edges near 100000000; IoUs of 3/5, 3/8, 1/7 and 3/5",
+    )  # fmt: skip
+    keeps_settings(submission, "match_detections", boxes, torch.rand(4), gt)
 
 
 @check("match_detections: of equal scores one detection is right", points=0.5, category="robustness", after=test_match,
@@ -533,10 +572,12 @@ def test_envelope(submission, device):
 @check("precision_envelope takes no values, one value, dtypes and layouts", points=0.5, category="robustness",
        after=test_envelope, hidden=True)  # fmt: skip
 def test_envelope_inputs(submission):
-    cases = STEPS.vary(count=[7, 1, 0], kind=[shares], dtype=[SINGLE, DOUBLE, HALF], layout=ROWS, grad=RECORDING)
+    dtypes = [SINGLE, DOUBLE, HALF, ROUGH]
+    cases = STEPS.vary(count=[7, 1, 0], kind=[shares], dtype=dtypes, layout=ROWS, grad=RECORDING)
     expect.agrees(submission.precision_envelope, envelope, cases, unchanged=True)
     kept = submission.precision_envelope(torch.rand(4, requires_grad=True))
     expect.no_grad_leak(kept, given="precision_envelope of a precision that requires grad")
+    keeps_settings(submission, "precision_envelope", torch.rand(4))
 
 
 # --- average precision -----------------------------------------------------------------------------------
@@ -645,11 +686,17 @@ def test_area_inputs(submission):
         submission.interpolated_precision(precision, recall, places), torch.tensor([0, 1, 0.75, 0, 1]),
         given="the example of the task, points above 1, below 0 and close to a recall",
     )  # fmt: skip
+    places = torch.tensor([0.8, 0.3, 0.3, 0, 0.3])
+    expect.close(
+        submission.interpolated_precision(precision, recall, places), torch.tensor([0, 0.75, 0.75, 1, 0.75]),
+        given="the example of the task, points 0.8, 0.3, 0.3, 0 and 0.3",
+    )  # fmt: skip
     whole = torch.tensor([1.0, 1.0]), torch.tensor([0.5, 1.0])
     heights = submission.interpolated_precision(*whole, torch.tensor([1.0, 1.25]))
     expect.close(heights, torch.tensor([1.0, 0.0]), given="a recall that reaches 1, points 1 and 1.25")
     for given, curves in (("an empty curve", (torch.zeros(0), torch.zeros(0))), ("a curve of two detections", whole)):
         expect.equal(submission.probes.kind(submission.area_below, *curves), "float", given=f"{given}; the type")
+    keeps_settings(submission, "area_below", precision, recall)
 
 
 def of_flags(change):
@@ -738,6 +785,8 @@ def test_average_inputs(submission):
     expect.agrees(submission.average_precision, mean_precision, cases, **options)
     cases = IGNORED.vary(method=["all", "11point"], kind=["ignored"])
     expect.agrees(submission.average_precision, mean_precision, cases, **options)
+    for method in ("all", "11point"):
+        keeps_settings(submission, "average_precision", torch.tensor([1, 0]), torch.rand(2), 2, method)
 
 
 @check("average_precision refuses an unknown method", points=0.5, category="robustness",
@@ -878,6 +927,12 @@ def test_gather_empty(submission):
         got = submission.gather_class(predictions, targets, 1, threshold)
         wanted = torch.tensor(flags), torch.tensor([0.3, 0.6]), 2
         expect.equal(tuple(got), wanted, given=f"three pictures, label 1, iou_threshold={threshold}")
+    odd, even = 2**40 + 1, 2**40
+    got = submission.gather_class(
+        [picture([DOG, CAT, DOG], [0.3, 0.6, 0.9], [odd, even, even])], [annotation([CAT, DOG], [odd, odd])], odd
+    )
+    expect.equal(tuple(got), (torch.tensor([1]), torch.tensor([0.3]), 2), given=f"labels {odd} and {even}, label {odd}")
+    keeps_settings(submission, "gather_class", predictions, targets, 1)
     got = submission.gather_class(predictions, targets, 5)
     expect.equal([len(got[0]), len(got[1]), got[2]], [0, 0, 0], given="a label that nothing has", trivial="none")
     got = submission.gather_class([], [], 1)
@@ -945,6 +1000,7 @@ def test_classes_odd(submission):
             )
             values, right = (torch.tensor(numbers, dtype=SINGLE) for numbers in (values, right))
             expect.close(values, right, equal_nan=True, given=given)
+    keeps_settings(submission, "class_average_precisions", predictions, targets)
 
 
 def summed(predictions, targets, **options):
@@ -1029,6 +1085,7 @@ def test_mean_nan(submission):
     ):
         value = submission.mean_average_precision(*args)
         expect.close(value, math.nan, equal_nan=True, given=given, trivial="no class is left")
+    keeps_settings(submission, "mean_average_precision", predictions, hard)
 
 
 def judged_set(choice, count=12):
@@ -1094,15 +1151,8 @@ def test_graph(submission):
     predictions = [{"boxes": boxes, "scores": scores, "labels": torch.tensor([1, 1])}]
     for part in submission.gather_class(predictions, [annotation([DOG], [1])], 1)[:2]:
         expect.no_grad_leak(part, given="boxes and scores that require grad")
-    flags = torch.tensor([1, 0])
-    for given, function, args in (
-        ("precision_recall", submission.precision_recall, (flags, scores, 2)),
-        ("interpolated_precision", submission.interpolated_precision, (precision, recall, torch.tensor([0.5]))),
-        ("gather_class", submission.gather_class, (predictions, [annotation([DOG], [1])], 1)),
-    ):
-        after = submission.probes.settings(function, *args)
-        expect.equal(after, [True, "torch.float32"], given=f"whether gradients are recorded, and the default dtype, "
-                     f"after {given}")  # fmt: skip
+    keeps_settings(submission, "precision_recall", torch.tensor([1, 0]), scores, 2)
+    keeps_settings(submission, "interpolated_precision", precision, recall, torch.tensor([0.5]))
 
 
 # --- rules and work --------------------------------------------------------------------------------------

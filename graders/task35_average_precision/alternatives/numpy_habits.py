@@ -5,7 +5,8 @@ import torch
 
 
 def _array(tensor):
-    return tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has no bfloat16
 
 
 def match_detections(boxes, scores, gt_boxes, iou_threshold=0.5, difficult=None):
@@ -37,7 +38,7 @@ def precision_recall(tp, scores, num_gt):
 
 
 def precision_envelope(precision):
-    return torch.from_numpy(np.maximum.accumulate(_array(precision)[::-1])[::-1].copy()).to(precision.device)
+    return torch.from_numpy(np.maximum.accumulate(_array(precision)[::-1])[::-1].copy()).to(precision)
 
 
 def area_below(precision, recall):

@@ -829,7 +829,7 @@ def test_stats_inputs(submission):
             if name == "var":
                 squares = (x * x).mean(0) - x.mean(0) ** 2
                 likely = {"the squares of large numbers cancel: subtract the mean first": squares * 4 / 3}
-            rtol = 1e-4 if dtype == torch.float32 else 1e-8
+            rtol = 1e-8 if dtype != torch.float32 else 1e-6 if name in ("mean", "median") else 1e-4
             expect.close(
                 found[name],
                 truth.to(torch.int64 if name == "argmax" else dtype),

@@ -146,8 +146,8 @@ def numbers_left(start, end, step):
 @check("arange_like_python counts integers up to the end, without it", points=1, category="values")
 def test_arange(submission):
     cases = grid(
-        start=[0, 3, -7, 10, 10**12],
-        end=[10, 9, -20, 1, 10**12 + 7],
+        start=[0, 3, -7, 10, 10**12, 2**60 + 1],
+        end=[10, 9, -20, 1, 10**12 + 7, 2**60 + 9],
         step=[3, LEFT_OUT, 2, -4, 1, -1],
         where=lambda start, end, step: abs(end - start) < 100 and numbers_left(start, end, step),
     )
@@ -278,6 +278,12 @@ def places_in(size):
     return places
 
 
+def large(shape, dtype, generator):
+    """large integers, sixteen of which their dtype still holds the sum of"""
+    info = torch.iinfo(dtype)
+    return torch.randint(info.min // 16, info.max // 16, tuple(shape), generator=generator)
+
+
 def entries(draw, count, *, size):
     """Places, of which the first and the last are the same, and values."""
     return {
@@ -335,6 +341,9 @@ def test_coo_inputs(submission):
         layout=DENSE_LAYOUTS,
     )
     expect.agrees(submission.coo_to_dense, written_out, cases, unchanged=True)
+    far = ENTRIES.vary(values=[kit.normal, kit.infinite, kit.not_a_number, large], dtype=[*FLOATS, *INTEGERS])
+    far = far.only(lambda dtype, values: dtype.is_floating_point != (values is large) or values is kit.normal)
+    expect.agrees(submission.coo_to_dense, written_out, far)
     empty = ENTRIES.vary(count=[0], size=[(0, 3), (2, 0)])
     expect.agrees(submission.coo_to_dense, torch_zeros, empty, trivial="a tensor without numbers")
 
@@ -726,6 +735,12 @@ def test_sample(submission):
             "each of the three draws starts with the seed again": begun_again,
             "the sample is that of seed 1, whatever the seed": lambda seed: recipe(1),
         },
+    )
+    expect.close(
+        submission.probes.drawn_again(submission.seeded_sample, 5),
+        recipe(5),
+        likely={"the tensor of the first call comes back": torch.full((2,), 99.0)},
+        given="seed 5 for the second time, after 99 was written into the first result",
     )
 
 

@@ -23,6 +23,7 @@ def address_verdicts(memory_address, views):
         "the last number, x[1, 2]": x[1, 2],
         "a part of a float16 tensor": half[2:, 1:],
         "a tensor that requires grad": torch.ones(3).requires_grad_(),
+        "a tensor of bools": torch.zeros(2, 3, dtype=torch.bool)[:, 1],
         "a row (1, 3) of a tensor": torch.zeros(2, 3)[1:],
         "a column (4, 1) of a tensor": torch.zeros(4, 3)[:, 2:],
         "the transpose, a.T": array.T,
@@ -51,7 +52,7 @@ def _verdict(answer, value):
 
 def report_beside_truth(environment_report, pretend=False):
     """The report, and what torch says; with ``pretend`` where torch is led to see two CUDA devices."""
-    with _two_devices() if pretend else contextlib.nullcontext():
+    with _none_without_accelerator(), _two_devices() if pretend else contextlib.nullcontext():
         accelerator = torch.accelerator.current_accelerator()
         truth = {
             "torch": str(torch.__version__),
@@ -64,6 +65,22 @@ def report_beside_truth(environment_report, pretend=False):
     if isinstance(report, dict) and isinstance(report.get("torch"), str):
         report = {**report, "torch": str(report["torch"])}  # torch's own version is a str with a comparison of its own
     return {"report": report, "truth": truth}
+
+
+@contextlib.contextmanager
+def _none_without_accelerator():
+    """Torch 2.6 raises where there is none; later releases return None."""
+    asked = torch.accelerator.current_accelerator
+
+    def current_accelerator(*arguments, **named):
+        with contextlib.suppress(RuntimeError):
+            return asked(*arguments, **named)
+
+    torch.accelerator.current_accelerator = current_accelerator
+    try:
+        yield
+    finally:
+        torch.accelerator.current_accelerator = asked
 
 
 @contextlib.contextmanager
@@ -113,6 +130,12 @@ def sampled(seeded_sample, seed):
     before = torch.get_rng_state()
     result = seeded_sample(seed)
     return {"result": result, "global kept": torch.equal(torch.get_rng_state(), before)}
+
+
+def drawn_again(seeded_sample, seed):
+    """Call, write 99 into the result, and call once more."""
+    seeded_sample(seed)[...] = 99
+    return seeded_sample(seed)
 
 
 def _states(device):

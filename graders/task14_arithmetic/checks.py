@@ -32,7 +32,28 @@ FITTING = [
     ((1,), (1, 1, 6)),
     ((7, 1, 5, 1), (2, 1, 3)),
 ]
-CLASHING = [((2, 3), (2,)), ((4,), (3,)), ((2, 3), (3, 2)), ((2, 2, 3), (3, 3)), ((0, 3), (2, 3))]
+CLASHING = [
+    ((2, 3), (2,)),
+    ((4,), (3,)),
+    ((2, 3), (3, 2)),
+    ((2, 2, 3), (3, 3)),
+    ((0, 3), (2, 3)),
+    ((2, 3), (0, 3)),
+    ((3,), (0,)),
+]
+
+
+def two_shapes(_draw, pair, kind):
+    make = {"tuple": tuple, "list": list, "torch.Size": torch.Size}[kind]
+    return {"a": make(pair[0]), "b": make(pair[1])}
+
+
+def met(a, b):
+    return tuple(torch.broadcast_shapes(tuple(a), tuple(b)))
+
+
+def multiplied(a, b):
+    return tuple((torch.zeros(tuple(a)) @ torch.zeros(tuple(b))).shape)
 
 
 @check("broadcast_shape lays shapes against each other from the right", points=1, category="values")
@@ -45,17 +66,9 @@ def test_broadcast(submission):
 @check("broadcast_shape takes lengths of 0, lists and torch.Size", points=0.5, category="values", after=test_broadcast,
        hidden=True)  # fmt: skip
 def test_broadcast_kinds(submission):
-    for a, b in ([(0, 3), (3,)], [(1, 3), (0, 1)], [(0,), (1,)], [(2, 0), (2, 1)]):
-        found = submission.broadcast_shape(a, b)
-        expect.equal(
-            found,
-            tuple(torch.broadcast_shapes(a, b)),
-            given=f"broadcast_shape({a}, {b})",
-        )
-    expect.equal(submission.broadcast_shape([2, 1], [3]), (2, 3), given="broadcast_shape([2, 1], [3])")
-    expect.equal(
-        submission.broadcast_shape(torch.Size([4, 1]), torch.Size([2])), (4, 2), given="two torch.Size: (4, 1), (2,)"
-    )
+    empty = [((0, 3), (3,)), ((1, 3), (0, 1)), ((0,), (1,)), ((2, 0), (2, 1)), ((3,), (2, 1)), ((2, 1), (3,))]
+    cases = grid(two_shapes, pair=empty, kind=["tuple", "list", "torch.Size"])
+    expect.agrees(submission.broadcast_shape, met, cases, unchanged=True)
 
 
 @check("broadcast_shape refuses lengths that do not fit", points=0.5, category="robustness", after=test_broadcast,
@@ -74,18 +87,16 @@ PRODUCTS = [
     ((6, 2, 3), (6, 3, 2)),
     ((4, 1, 1, 2), (3, 2, 7)),
     ((2, 2, 3), (3, 0)),
+    ((0, 2, 3), (1, 3, 4)),
+    ((1, 3, 2), (0, 2, 2)),
+    ((2, 0), (0, 3)),
 ]
 
 
 @check("matmul_shape multiplies the last two axes and broadcasts the others", points=1, category="values")
 def test_matmul(submission):
-    for a, b in PRODUCTS:
-        expect.equal(
-            submission.matmul_shape(a, b),
-            tuple((torch.zeros(a) @ torch.zeros(b)).shape),
-            given=f"matmul_shape({a}, {b})",
-        )
-    expect.equal(submission.matmul_shape([2, 3], [3, 1]), (2, 1), given="matmul_shape([2, 3], [3, 1])")
+    cases = grid(two_shapes, pair=PRODUCTS, kind=["tuple", "list", "torch.Size"])
+    expect.agrees(submission.matmul_shape, multiplied, cases, unchanged=True)
 
 
 @check("matmul_shape refuses what cannot be multiplied", points=0.5, category="robustness", after=test_matmul,
@@ -104,6 +115,8 @@ def test_add(submission, device):
         "float32 (2, 3) and (2, 3)": (torch.randn(2, 3), torch.randn(2, 3)),
         "float32 (2, 3) and (3,)": (torch.randn(2, 3), torch.randn(3)),
         "float64 (3,) and float32 (1,)": (torch.randn(3, dtype=torch.float64), torch.randn(1)),
+        "float32 (2,) and float64 (2,)": (torch.randn(2), torch.randn(2, dtype=torch.float64)),
+        "int32 (3,) and int64 (3,)": (torch.arange(3, dtype=torch.int32), torch.tensor([5, -2, 7])),
         "int64 (4,) and (4,)": (torch.arange(4), torch.tensor([5, -2, 0, 7])),
         "float32 () and int64 ()": (torch.tensor(2.5), torch.tensor(4)),
         "a transposed float32 tensor and (2,)": (torch.randn(2, 3).T, torch.randn(2)),
@@ -188,21 +201,42 @@ def test_scaled(submission, device):
 def test_scaled_dtypes(submission):
     whole = SUMS.vary(alpha=[LEFT_OUT, 3, -1], dtype=[*FLOATS, torch.int64, torch.int32])
     expect.agrees(submission.scaled_add, scaled, whole.plain())
+    for alpha in (1, 2.5, 0):
+        a, b = torch.randn(2, 1), torch.randn(2, 3)
+        for x, y in ((a, b), (b, a), (a, a)):
+            given = f"a {tuple(x.shape)}, b {tuple(y.shape)}, alpha={alpha}"
+            shared = submission.probes.shares(submission.scaled_add, x, y, alpha)
+            expect.true(not shared, "a new tensor", "a view of a or b, or one of them", given=given)
     mixed = grid(
         mixed_summands,
-        dtypes=[(torch.int64, torch.float32), (torch.float32, torch.int64), (torch.float32, torch.float64)],
+        dtypes=[
+            (torch.int64, torch.float32),
+            (torch.float32, torch.int64),
+            (torch.float32, torch.float64),
+            (torch.float16, torch.float32),
+            (torch.float64, torch.float32),
+        ],
+        shapes=[((2, 3), (3,)), ((), (2,)), ((2,), ()), ((), ())],
         alpha=[LEFT_OUT, 2.5, -1],
     )
     expect.agrees(
         submission.scaled_add,
         scaled,
         mixed,
-        likely={"the sum is cast to the dtype of a": lambda a, b, alpha=1: scaled(a, b, alpha).to(a.dtype)},
+        likely={
+            "the sum is cast to the dtype of a": lambda a, b, alpha=1: scaled(a, b, alpha).to(a.dtype),
+            "a tensor without axes counts less: float32 (2,) and float64 () give float32": promoted,
+        },
     )
 
 
-def mixed_summands(draw, dtypes):
-    return {"a": draw(2, 3, dtype=dtypes[0]), "b": draw(3, dtype=dtypes[1])}
+def promoted(a, b, alpha=1):
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    return a.to(dtype) + alpha * b.to(dtype)
+
+
+def mixed_summands(draw, dtypes, shapes):
+    return {"a": draw(*shapes[0], dtype=dtypes[0]), "b": draw(*shapes[1], dtype=dtypes[1])}
 
 
 @check("gradients reach both summands of scaled_add", points=0.5, category="gradients", after=test_scaled)
@@ -282,6 +316,35 @@ def test_rounding_inputs(submission):
         where=lambda shape, layout: layout != "expanded" or shape != (3, 1),
     )
     expect.agrees(submission.round_all, rounded, cases, unchanged=True)
+    for dtype in PLAIN:
+        eps = torch.finfo(dtype).eps
+        values = [
+            0.5 - eps / 4,
+            eps / 4 - 0.5,
+            1 - eps / 2,
+            3 + 4 * eps,
+            1 / eps + 1,
+            -1 / eps - 1,
+            3e9,
+            2.0**70,
+            -(2.0**70),
+        ]
+        x = torch.tensor(values, dtype=dtype)
+        found = expect.record(submission.round_all(x), dict.fromkeys(ROUNDED))
+        truths, half = rounded_by_hand(values), torch.floor(x + 0.5)
+        for name in ROUNDED:
+            truth = torch.tensor(truths[name], dtype=dtype)
+            cut = x - x.long() if name == "frac" else x.long().to(dtype)
+            likely = {"no integer dtype holds such large numbers": torch.where(x.abs() < 1e18, truth, cut)}
+            if name == "round":
+                likely["x + 0.5 is rounded, too, before floor sees it"] = torch.where(
+                    x - torch.floor(x) == 0.5, truth, half
+                )
+            if dtype == torch.float64:
+                likely["float32 holds fewer digits than float64"] = getattr(torch, name)(x.float()).to(dtype)
+            likely = {text: wrong for text, wrong in likely.items() if not torch.equal(wrong, truth)}
+            given = f'"{name}" of numbers beside a half, beside whole ones, and large ones, {dtype}: {values}'
+            expect.close(found[name], truth, 0, 0, trivial="chosen numbers", likely=likely, given=given)
 
 
 def whole_signed(shape, dtype, generator):
@@ -382,7 +445,7 @@ def test_mod_tensors(submission):
     expect.agrees(submission.python_mod, remainder, TENSOR_REMAINDERS, unchanged=True)
     expect.agrees(submission.c_mod, fmod, TENSOR_REMAINDERS, unchanged=True)
     large = torch.tensor([2**24 + 1, -(2**24) - 1, 2**53 + 1, -(2**53) - 1, 2**62 + 3])
-    for m in (3, -10):
+    for m in (3, -10, torch.tensor([3, -10, 7, -2, 9])):
         for function, oracle, cut in (
             (submission.python_mod, remainder, torch.floor),
             (submission.c_mod, fmod, torch.trunc),
@@ -391,6 +454,11 @@ def test_mod_tensors(submission):
                 "x / m is a floating number, and holds no large quotient exactly": (large - m * cut(large / m)).long()
             }
             expect.close(function(large, m), oracle(large, m), likely=likely, given=f"{large.tolist()} modulo {m}")
+    fine = torch.tensor([1e6 + 1 / 3, -1e6 - 1 / 7, 2e7 + 0.1], dtype=torch.float64)
+    for m in (3.5, -2, torch.tensor([3.5, -2.0, 7.0], dtype=torch.float64)):
+        for function, oracle in ((submission.python_mod, remainder), (submission.c_mod, fmod)):
+            likely = {"float32 holds fewer digits than float64": oracle(fine.float(), m).double()}
+            expect.close(function(fine, m), oracle(fine, m), likely=likely, given=f"float64 {fine.tolist()} modulo {m}")
 
 
 # --- order -------------------------------------------------------------------------------------------------
@@ -419,6 +487,9 @@ RANKED = grid(
 )
 
 
+CLOSE = torch.tensor([2**60 + 1, 2**60 + 3, 2**60 + 2])  # integers that no floating dtype tells apart
+
+
 @check("topk_values gives the k largest along an axis, largest first", points=1, category="values", devices="all")
 def test_topk(submission, device):
     expect.agrees(
@@ -439,17 +510,18 @@ def test_topk(submission, device):
        after=test_topk, hidden=True)  # fmt: skip
 def test_topk_inputs(submission):
     cases = RANKED.vary(
-        shape=[(3, 4), (1, 3), (3, 1), (0, 4), (3, 4, 2, 3)],
-        k=[3, 0, 1],
-        dim=[LEFT_OUT, 1],
+        shape=[(3, 4), (1, 3), (3, 1), (0, 4), (3, 4, 2, 3), (5, 2)],
+        k=[3, 0, 1, 5],
+        dim=[LEFT_OUT, 1, 0],
         dtype=FLOATS,
         layout=LAYOUTS,
         grad=RECORDING,
     )
     cases = cases.only(lambda shape, k, dim: k <= shape[-1 if dim is LEFT_OUT else dim])
     expect.agrees(submission.topk_values, largest, cases)
-    for shape, k in (((3,), 4), ((2, 3), 5)):
-        expect.raises(REFUSED, submission.topk_values, torch.randn(shape), k, given=f"x {shape}, k={k}")
+    for shape, k, dim in (((3,), 4, -1), ((2, 3), 5, -1), ((2, 3), 3, 0), ((4, 2), 3, 1)):
+        expect.raises(REFUSED, submission.topk_values, torch.randn(shape), k, dim, given=f"x {shape}, k={k}, dim={dim}")
+    expect.close(submission.topk_values(CLOSE, 2), CLOSE[[1, 2]], given=f"the 2 largest of {CLOSE.tolist()}")
 
 
 @check("gradients flow through topk_values", points=0.5, category="gradients", after=test_topk)
@@ -477,17 +549,19 @@ def test_kth(submission, device):
        after=test_kth, hidden=True)  # fmt: skip
 def test_kth_inputs(submission):
     cases = RANKED.vary(
-        shape=[(3, 4), (1, 3), (3, 1), (0, 4), (3, 4, 2, 3)],
-        k=[3, 1],
-        dim=[LEFT_OUT, 1],
+        shape=[(3, 4), (1, 3), (3, 1), (0, 4), (3, 4, 2, 3), (5, 2)],
+        k=[3, 1, 5],
+        dim=[LEFT_OUT, 1, 0],
         dtype=FLOATS,
         layout=LAYOUTS,
         grad=RECORDING,
     )
     cases = cases.only(lambda shape, k, dim: k <= shape[-1 if dim is LEFT_OUT else dim])
     expect.agrees(submission.kth_smallest, in_order, cases)
-    for k in (0, 4, -1):
-        expect.raises(REFUSED, submission.kth_smallest, torch.tensor([3.0, 1.0, 2.0]), k, given=f"x (3,), k={k}")
+    for shape, k, dim in (((3,), 0, -1), ((3,), 4, -1), ((3,), -1, -1), ((2, 3), 3, 0), ((4, 2), 3, 1)):
+        given = f"x {shape}, k={k}, dim={dim}"
+        expect.raises(REFUSED, submission.kth_smallest, torch.randn(shape), k, dim, given=given)
+    expect.close(submission.kth_smallest(CLOSE, 2), CLOSE[2], given=f"the second smallest of {CLOSE.tolist()}")
 
 
 @check("gradients flow through kth_smallest", points=0.5, category="gradients", after=test_kth)
@@ -515,6 +589,8 @@ def pairs_of(device, dtype):
         "equal infinities": (t(INF, -INF), t(INF, -INF), True, None),
         "infinities of both signs": (t(INF, 1.0), t(-INF, 1.0), False, "infinities of both signs differ"),
         "infinity and NaN": (t(INF), t(NAN), False, None),
+        "infinity and the largest number": (t(INF), t(torch.finfo(dtype).max), False, "infinity is no number"),
+        "minus infinity and the lowest number": (t(-INF), t(torch.finfo(dtype).min), False, "infinity is no number"),
         "(3,) and (1, 3)": (t(1.0, 2.0, 3.0), t(1.0, 2.0, 3.0)[None], False, "nothing broadcasts here"),
         "(3,) and ()": (t(2.0, 2.0, 2.0), t(2.0)[0], False, "nothing broadcasts here"),
         "(3,) and (2,)": (t(1.0, 2.0, 3.0), t(1.0, 2.0), False, None),
@@ -525,14 +601,14 @@ def pairs_of(device, dtype):
     }
 
 
-def compare_pairs(submission, pairs, told=False):
-    for given, (a, b, truth, mistake) in pairs.items():
-        expect.equal(
-            submission.safe_equal(a, b),
-            truth,
-            likely={mistake: not truth} if mistake and told else None,
-            given=f"{given}: {a.tolist()} and {b.tolist()}",
-        )
+def compare_pairs(submission, pairs, told=False, unchanged=False):
+    for name, (a, b, truth, mistake) in pairs.items():
+        given = f"{name}: {a.tolist()} and {b.tolist()}"
+        if unchanged:
+            found = expect.not_mutated(submission, submission.safe_equal, a, b, given=given)
+        else:
+            found = submission.safe_equal(a, b)
+        expect.equal(found, truth, likely={mistake: not truth} if mistake and told else None, given=given)
 
 
 @check("safe_equal compares shapes and numbers, and NaN equals NaN", points=1, category="values", devices="all")
@@ -543,8 +619,8 @@ def test_equal(submission, device):
 @check("safe_equal compares exactly, in every dtype and layout", points=1, category="robustness", after=test_equal,
        hidden=True)  # fmt: skip
 def test_equal_exactly(submission):
-    compare_pairs(submission, pairs_of("cpu", torch.float64))
-    compare_pairs(submission, pairs_of("cpu", torch.float16))
+    for dtype in (torch.float64, torch.float16, torch.bfloat16):
+        compare_pairs(submission, pairs_of("cpu", dtype), unchanged=True)
     x = torch.randn(2, 2, dtype=torch.float64)
     near = x.clone()
     near[1, 0] *= 1 + 1e-12
@@ -741,6 +817,27 @@ def test_stats_inputs(submission):
             expect.dtype(found[name], torch.int64 if name.startswith("arg") else dtype, given=f'"{name}", {dtype}')
             expect.close(found[name].double(), truth.double(), scale=0.03 if dtype != torch.float32 else 1e-5,
                          given=f'"{name}" of a transposed tensor of {dtype}')  # fmt: skip
+    for dtype in PLAIN:
+        x = (sample((4, 6), 0, torch.float64)[0] / 3 + 4096).to(dtype)
+        given = f"x (4, 6) of {dtype}, numbers near 4096, dim=0"
+        found = expect.record(
+            expect.not_mutated(submission, submission.stats, x, dim=0, given=given), dict.fromkeys(names)
+        )
+        for name in ("mean", "var", "std", "median", "argmax"):
+            truth = torch.tensor([described(row, True)[name] for row in x.double().unbind(1)], dtype=torch.float64)
+            likely = {}
+            if name == "var":
+                squares = (x * x).mean(0) - x.mean(0) ** 2
+                likely = {"the squares of large numbers cancel: subtract the mean first": squares * 4 / 3}
+            rtol = 1e-8 if dtype != torch.float32 else 1e-6 if name in ("mean", "median") else 1e-4
+            expect.close(
+                found[name],
+                truth.to(torch.int64 if name == "argmax" else dtype),
+                rtol,
+                rtol / 10,
+                likely=likely,
+                given=f'"{name}" of {given}',
+            )
     turned = sample((4, 5), None, torch.float32)[0].requires_grad_().T
     found = expect.record(submission.stats(turned), dict.fromkeys(names))
     for name, figure in described(turned.detach().reshape(-1), True).items():
@@ -774,9 +871,12 @@ def closed_above(x, bins, lo, hi):
 
 
 def compare_counts(submission, x, bins, lo=None, hi=None, given="", likely=None):
-    bounds = () if lo is None else (lo, hi)
-    said = f"histogram(x, {', '.join(map(str, (bins, *bounds)))}), {given}"
-    found = submission.histogram(x, bins, *bounds)
+    bounds = {name: bound for name, bound in (("lo", lo), ("hi", hi)) if bound is not None}
+    texts = [str(bound) if len(bounds) == 2 else f"{name}={bound}" for name, bound in bounds.items()]
+    said = f"histogram(x, {', '.join([str(bins), *texts])}), {given}"
+    arguments = bounds.values() if len(bounds) == 2 else ()
+    named = bounds if len(bounds) == 1 else {}
+    found = expect.not_mutated(submission, submission.histogram, x, bins, *arguments, **named, given=said)
     expect.shape(found, (bins,), given=said)
     is_count = found.dtype == torch.int64 or found.dtype.is_floating_point
     expect.true(is_count, "counts of int64 or of a floating dtype", f"{found.dtype}", given=said)
@@ -835,6 +935,14 @@ def test_histogram_inputs(submission):
     compare_counts(submission, x.reshape(3, 6).T, 4, 0, 4, "a transposed x (6, 3)")
     compare_counts(submission, torch.zeros(0), 3, 0, 1, "an empty x")
     compare_counts(submission, torch.tensor([0.5]), 3, 0, 3, "one number")
+    compare_counts(submission, torch.tensor(0.5), 3, 0, 3, "one number, x ()")
+    compare_counts(submission, x, 4, hi=4, given="lo is 0")
+    compare_counts(submission, x, 4, lo=-8, given="hi is 0")
+    far = torch.tensor([1.0, INF, 1e30, -INF, 3.5, -1e30])
+    compare_counts(submission, far, 4, 0, 4, f"x = {far.tolist()}")
+    fine = torch.tensor([1 - 1e-10, 2 + 1e-10, -1e-10, 4 + 1e-10, 3 - 1e-10], dtype=torch.float64)
+    likely = {"float32 holds fewer digits than float64": counted(fine.float(), 4, 0, 4)}
+    compare_counts(submission, fine, 4, 0, 4, f"x = {fine.tolist()} (float64)", likely)
     for lo, hi in ((2, 1), (0, -1), (3.5, 0.0)):
         expect.raises(REFUSED, submission.histogram, x, 4, lo, hi, given=f"lo={lo}, hi={hi}")
 
@@ -869,10 +977,17 @@ def test_counts(submission, device):
 def test_counts_refusals(submission):
     empty = submission.count_values(torch.zeros(0, dtype=torch.int64))
     expect.close(empty, torch.zeros(0, dtype=torch.int64), trivial="no numbers, no counts", given="an empty x")
+    for dtype in (torch.uint8, torch.int8, torch.int16):
+        largest = torch.tensor([3, torch.iinfo(dtype).max, 0], dtype=dtype)
+        expect.close(submission.count_values(largest), occurrences(largest), given=f"{largest.tolist()} of {dtype}")
     for given, x in {
         "floating numbers": torch.tensor([1.0, 2.0]),
         "a negative number": torch.tensor([1, -1, 2]),
+        "floating numbers of float64": torch.tensor([1.0, 2.0], dtype=torch.float64),
+        "floating numbers of float16": torch.tensor([1.0, 2.0], dtype=torch.float16),
+        "a negative number of int8": torch.tensor([1, -1, 2], dtype=torch.int8),
         "a matrix (2, 2)": torch.tensor([[1, 0], [2, 2]]),
+        "a number ()": torch.tensor(3),
     }.items():
         expect.raises(REFUSED, submission.count_values, x, given=f"{given}: {x.tolist()}")
 
@@ -928,12 +1043,12 @@ def test_clip_far(submission):
     cases = BOUNDS.vary(
         shape=[(24,)],
         values=[kit.not_a_number, kit.infinite, kit.minus_infinite, kit.spread],
-        lo=[-2.5, LEFT_OUT, 1],
-        hi=[3.5, LEFT_OUT, 2],
+        lo=[-2.7, LEFT_OUT, 1],
+        hi=[1.3, LEFT_OUT, 2],
         dtype=FLOATS,
     )
     expect.agrees(submission.clip, clipped, cases)
-    crossed = grid(shape=[(24,), (2, 3)], values=[kit.spread], lo=[4, 1.5], hi=[1, -3.0])
+    crossed = grid(shape=[(24,), (2, 3)], values=[kit.spread, kit.not_a_number], lo=[4, 1.5], hi=[1, -3.0])
     expect.agrees(submission.clip, clipped, crossed, trivial="everything becomes hi")
 
 
@@ -1007,10 +1122,21 @@ def test_distances(submission, device):
     )
 
 
-@check("pairwise_distance_matrix takes no points", points=0.5, category="robustness", after=test_distances, hidden=True)
+@check(
+    "pairwise_distance_matrix takes no points, and equal ones",
+    points=0.5,
+    category="robustness",
+    after=test_distances,
+    hidden=True,
+)
 def test_distances_empty(submission):
     empty = POINTS.vary(n=[0, 3], m=[2, 0], d=[3, 1], dtype=PLAIN).only(lambda n, m: n * m == 0)
     expect.agrees(submission.pairwise_distance_matrix, distances, empty, trivial="there are no distances")
+    for dtype in PLAIN:
+        a = (torch.rand(400, 3) * 18 - 9).to(dtype)
+        expect.close(submission.pairwise_distance_matrix(a, a).diagonal(), torch.zeros(400, dtype=dtype), 0, 0.1,
+                     trivial="a point is 0 apart from itself",
+                     given=f"400 points from themselves, {dtype}; a distance up to 0.1 is near enough")  # fmt: skip
 
 
 @check("gradients reach both sets of points", points=0.5, category="gradients", after=test_distances)

@@ -11,6 +11,12 @@ def added(add_inplace, a, b):
     return {"a": a.clone(), "b": b.clone(), "is a": result is a, "kind": kind, "kept": a.data_ptr() == address}
 
 
+def shares(function, a, b, *others):
+    """Whether the result lies in the memory of a or b."""
+    result = function(a, b, *others).untyped_storage().data_ptr()
+    return result in (a.untyped_storage().data_ptr(), b.untyped_storage().data_ptr())
+
+
 def refused(add_inplace, a, b, is_leaf):
     """Call it, a being a leaf that requires gradients if so told; whether an error came, and what a holds."""
     a = a.clone().requires_grad_(is_leaf)

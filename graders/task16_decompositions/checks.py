@@ -52,6 +52,16 @@ def test_vector_norm_example(submission):
             likely={"0 to the power 0 is 1: zeros are counted, too": torch.tensor(4.0, dtype=DOUBLE)} if p == 0 else {},
             given=f"x = [[3, 4], [0, 0]], p = {p}",
         )
+    for p in (0.5, 2.5):
+        given = f"x = [[3, 4], [0, 0]], p = {p}"
+        expect.close(submission.vector_norm(x, p), torch.tensor((3**p + 4**p) ** (1 / p), dtype=DOUBLE), given=given)
+    x = torch.tensor([1e-20, 0.0, -1e-30, 3.0, -0.0], dtype=DOUBLE)
+    expect.close(
+        submission.vector_norm(x, 0),
+        torch.tensor(3.0, dtype=DOUBLE),
+        likely={"a tiny number is not 0": torch.tensor(1.0, dtype=DOUBLE)},
+        given=f"x = {x.tolist()}, p = 0",
+    )
 
 
 @check("vector_norm agrees with its formula for every p", points=2, category="values", devices="all")
@@ -77,7 +87,7 @@ def test_vector_norm(submission, device):
 @check("vector_norm takes any layout, and passes gradients", points=0.5, category="gradients", after=test_vector_norm,
        hidden=True)  # fmt: skip
 def test_vector_norm_gradients(submission):
-    some = NORMS.vary(p=[LEFT_OUT, 1, INFINITY, 3, 0.5])
+    some = NORMS.vary(p=[LEFT_OUT, 1, INFINITY, -INFINITY, 3, 2.5, 0.5])
     expect.agrees(submission.vector_norm, by_formula, some, gradients=True, slack=10)
     expect.agrees(submission.vector_norm, by_formula, some.vary(**INPUTS), unchanged=True)
 
@@ -97,6 +107,11 @@ def elongated(shape, dtype, generator):
     return (4 * drawn * spread) @ mix + torch.linspace(1, 3, columns, dtype=DOUBLE)
 
 
+def minute(shape, dtype, generator):
+    """numbers of both signs near 0, some hundred-millionths large"""
+    return kit.normal(shape, dtype, generator) * 1e-8
+
+
 def flat(shape, dtype, generator):
     """a matrix of rank 1"""
     rows, columns = torch.Size(shape)
@@ -111,7 +126,7 @@ def matrix(draw, size):
 MATRICES = grid(
     matrix,
     size=[(3, 3), (2, 4), (5, 2), (1, 3), (1, 1), (4, 1)],
-    values=[kit.normal, elongated],
+    values=[kit.normal, elongated, minute],
     dtype=[DOUBLE, SINGLE],
 )
 
@@ -200,11 +215,6 @@ def test_cosine(submission, device):
     )
 
 
-def minute(shape, dtype, generator):
-    """numbers of both signs near 0, some hundred-millionths large"""
-    return kit.normal(shape, dtype, generator) * 1e-8
-
-
 @check("in cosine_similarity each length counts as at least eps", points=1, category="values", after=test_cosine)
 def test_cosine_eps(submission):
     expect.agrees(
@@ -237,21 +247,31 @@ def test_cosine_gradients(submission):
 @check("cosine_similarity of a vector of zeros is 0, its gradients finite", points=1, category="robustness",
        after=test_cosine)  # fmt: skip
 def test_cosine_of_zeros(submission):
-    zeros, other = torch.zeros(2, 3, dtype=DOUBLE), torch.randn(2, 3, dtype=DOUBLE)
-    for a, b, given in ((zeros, other, "a is 0"), (other, zeros, "b is 0"), (zeros, zeros, "a and b are 0")):
-        a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
-        got = submission.cosine_similarity(a, b)
-        expect.close(got.detach(), torch.zeros(2, dtype=DOUBLE), trivial="the point is the 0", given=given)
-        gradients = torch.autograd.grad(got.sum(), (a, b))
-        for name, gradient in zip("ab", gradients, strict=True):
-            finite = bool(gradient.isfinite().all())
-            expect.true(
-                finite,
-                expected="finite gradients",
-                got=f"a gradient of {name} with NaN or infinity",
-                likely={"the root of 0 has an infinite slope": not finite},
-                given=given,
-            )
+    for dtype in (DOUBLE, SINGLE):
+        zeros, other, third = torch.zeros(2, 3, dtype=dtype), *torch.randn(2, 2, 3, dtype=dtype)
+        partly = other * torch.tensor([[0.0], [1.0]], dtype=dtype)
+        for a, b, given in (
+            (zeros, other, "a is 0"),
+            (other, zeros, "b is 0"),
+            (zeros, zeros, "a and b are 0"),
+            (partly, third, "one of two rows of a is 0"),
+            (third, partly, "one of two rows of b is 0"),
+        ):
+            given = f"{given}, {dtype}"
+            a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
+            got = submission.cosine_similarity(a, b)
+            truth = cosine(a.detach(), b.detach())
+            expect.close(got.detach(), truth, rtol=1e-5, atol=1e-5, trivial="the point is the 0", given=given)
+            gradients = torch.autograd.grad(got.sum(), (a, b))
+            for name, gradient in zip("ab", gradients, strict=True):
+                finite = bool(gradient.isfinite().all())
+                expect.true(
+                    finite,
+                    expected="finite gradients",
+                    got=f"a gradient of {name} with NaN or infinity",
+                    likely={"the root of 0 has an infinite slope": not finite},
+                    given=given,
+                )
 
 
 # --- pca -----------------------------------------------------------------------------------------------------------
@@ -342,6 +362,12 @@ def test_pca_rank(submission):
     x = torch.cat([x, x[:, :1] - x[:, 1:]], 1)
     got = submission.probes.settled(submission.pca, x, 2)
     expect.close(got, principal(x, 2), rtol=1e-5, atol=1e-6, given="x (8, 3), its last column the difference of others")
+    x = torch.cat([samples(8, 2), torch.ones(8, 1, dtype=DOUBLE)], 1)
+    got = submission.probes.settled(submission.pca, x, 2)
+    expect.close(got, principal(x, 2), rtol=1e-5, atol=1e-6, given="x (8, 3), its last column holds ones alone")
+    x = samples(8, 3) + 1e7
+    got = submission.probes.settled(submission.pca, x, 2)
+    expect.close(got, principal(x, 2), rtol=1e-5, atol=1e-6, given="x (8, 3), all columns near 10000000")
 
 
 @check("pca takes any layout and dtype, and leaves x alone", points=0.5, category="robustness", after=test_pca,
@@ -368,7 +394,7 @@ APPROXIMATED = grid(
     matrix,
     size=[(4, 3), (3, 3), (2, 5), (5, 2), (1, 4), (3, 1)],
     k=[1, 2, 3],
-    values=[elongated],
+    values=[elongated, minute],
     dtype=[DOUBLE, SINGLE],
     where=lambda size, k: k <= min(size),
 )
@@ -423,6 +449,14 @@ def test_low_rank_inputs(submission):
             trivial="a matrix of rank 1 is its own best approximation",
             given=f"m {size} of rank 1, k {k}",
         )
+    for k in (1, 2):
+        found, given = submission.low_rank(2 * torch.eye(3, dtype=DOUBLE), k), f"m = 2 on the diagonal, (3, 3), k {k}"
+        expect.shape(found, (3, 3), given=given)
+        rank = int(torch.linalg.matrix_rank(found))
+        keeps = {"of equal singular values, too, only k are kept": rank == 3}
+        expect.true(rank == k, f"a matrix of rank {k}", f"a matrix of rank {rank}", likely=keeps, given=given)
+        expect.close((found - 2 * torch.eye(3, dtype=DOUBLE)).square().sum(), torch.tensor(4.0 * (3 - k), dtype=DOUBLE),
+                     given=f"{given}: the sum of squared differences")  # fmt: skip
 
 
 # --- lu_solve ------------------------------------------------------------------------------------------------------
@@ -433,6 +467,11 @@ def hollow(shape, dtype, generator):
     drawn = torch.randn(torch.Size(shape), generator=generator, dtype=DOUBLE) / 4
     size = shape[-1]
     return drawn * (1 - torch.eye(size, dtype=DOUBLE)) + 2 * torch.eye(size, dtype=DOUBLE).roll(1, 0)
+
+
+def nearly_hollow(shape, dtype, generator):
+    """large numbers beside a diagonal of tiny ones"""
+    return hollow(shape, dtype, generator) + 1e-17 * torch.eye(shape[-1], dtype=DOUBLE)
 
 
 def dominant(shape, dtype, generator):
@@ -447,7 +486,7 @@ def system(draw, n, columns):
 
 
 SYSTEMS = grid(system, n=[3, 2, 5, 1], columns=[0, 1, 4, "n"], values=[dominant], dtype=[DOUBLE, SINGLE])
-HOLLOW = SYSTEMS.vary(n=[3, 2, 4], values=[hollow])
+HOLLOW = SYSTEMS.vary(n=[3, 2, 4], values=[hollow, nearly_hollow])
 
 
 def by_cofactors(a, b):
@@ -492,6 +531,10 @@ def test_lu_solve_refuses(submission):
     for rows in matrices:
         a = torch.tensor(rows, dtype=DOUBLE)
         expect.raises(REFUSED, submission.lu_solve, a, torch.ones(len(a), dtype=DOUBLE), given=f"a = {rows}")
+    a = 1e-4 * dominant((4, 4), DOUBLE, torch.Generator().manual_seed(any_seed()))
+    b = torch.ones(4, dtype=DOUBLE)
+    expect.close(submission.lu_solve(a, b), by_cofactors(a, b), rtol=1e-6, atol=0.0,
+                 given="a (4, 4) of small numbers, which is not singular: its determinant is near 1e-14")  # fmt: skip
 
 
 @check("lu_solve takes any layout, and passes gradients", points=0.5, category="gradients", after=test_lu_solve,
@@ -514,6 +557,11 @@ def wide_scales(shape, dtype, generator):
     return torch.exp(2 * torch.randn(tuple(shape), generator=generator, dtype=DOUBLE))
 
 
+def narrow_scales(shape, dtype, generator):
+    """positive numbers near 0.0001"""
+    return 1e-4 * kit.positive(shape, dtype, generator)
+
+
 def normals(draw, shapes, widths):
     names = ("m1", "s1", "m2", "s2")
     how = (kit.normal, widths, kit.normal, widths)
@@ -523,7 +571,7 @@ def normals(draw, shapes, widths):
 NORMALS = grid(
     normals,
     shapes=[((4,),) * 4, ((2, 3),) * 4, ((2, 1), (3,), (), (2, 3)), ((), (3,), (2, 1), ()), ((),) * 4, ((1,),) * 4],
-    widths=[scales, wide_scales],
+    widths=[scales, wide_scales, narrow_scales],
     dtype=[DOUBLE, SINGLE],
 )
 
@@ -702,6 +750,8 @@ def test_score_generator(submission):
     expect.true(torch.equal(found["first"], found["again"]), "without a generator, points that manual_seed fixes",
                 "other points after the same manual_seed")  # fmt: skip
     expect.true(not torch.equal(found["first"], found["second"]), "other points in each call", "the same points twice")
+    expect.true(not torch.equal(*found["own"]), "other points in a second call with the same generator",
+                "the same points twice")  # fmt: skip
 
 
 @check("score_function_gradient returns no graph, in the dtype of mean", points=0.5, category="robustness",
@@ -721,7 +771,7 @@ def test_score_graph(submission):
 
 
 @check("norms, angles and draws need no Python loop", points=0.5, category="efficiency",
-       after=[test_vector_norm, test_cosine, test_kl, test_reparameterized], hidden=True)  # fmt: skip
+       after=[test_vector_norm, test_cosine, test_kl, test_reparameterized, test_score], hidden=True)  # fmt: skip
 def test_growth(submission):
     def several(rows, columns):
         x = torch.randn(rows, columns)
@@ -735,6 +785,8 @@ def test_growth(submission):
     small, large = several(3, 4), several(30, 40)
     for name, arguments in small.items():
         expect.vectorised(getattr(submission, name), arguments, large[name], given=f"{name} of 100 times the numbers")
+    few, many = ((submission.probes.squares, *place((2,)), n) for n in (4, 400))
+    expect.vectorised(submission.score_function_gradient, few, many, given="score_function_gradient, n = 4 and n = 400")
 
 
 @check("every tensor is made where the arguments are", points=0.5, category="devices", hidden=True)

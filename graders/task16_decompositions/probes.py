@@ -41,8 +41,14 @@ def worth(kind, x):
     return prices[(sums > 0).long() + (sums > 1).long()]
 
 
+def squares(x):
+    """(n, ...) -> (n,)."""
+    return worth("square", x)
+
+
 def global_draws(estimate, mean, std, seed):
-    """Points of estimates from the global source of chance, and whether one with its own leaves that alone."""
+    """Points of estimates from the global source of chance, whether one with its own leaves that alone, and the points
+    of two from one generator."""
     kept = torch.get_rng_state()
     try:
         torch.manual_seed(seed)
@@ -53,6 +59,9 @@ def global_draws(estimate, mean, std, seed):
         before = torch.get_rng_state()
         estimated(estimate, "square", mean, std, 5, seed + 1)
         untouched = torch.equal(before, torch.get_rng_state())
+        chance, points = torch.Generator(mean.device).manual_seed(seed), []
+        for _ in range(2):
+            estimate(lambda x: points.append(x.detach().clone()) or worth("square", x), mean, std, 5, chance)
     finally:
         torch.set_rng_state(kept)
-    return {"first": first, "second": second, "again": again, "untouched": untouched}
+    return {"first": first, "second": second, "again": again, "untouched": untouched, "own": points}

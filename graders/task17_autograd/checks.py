@@ -225,6 +225,7 @@ def test_shared_nodes(submission):
         ("constant", [END, ADD, MUL], "w · c + c, only w requires a gradient"),
         ("shared", [END, "ExpBackward0", MUL, "SinBackward0"], "h · exp(h) with h = sin(w)"),
         ("unbound", [END, MUL, "UnbindBackward0"], "the product of the two entries of w.unbind()"),
+        ("twins", [END, ADD, ADD, MUL], "(w + 1) · (w + 1), where w + 1 is computed twice"),
         ("leaf", [], "a leaf that requires a gradient"),
         ("plain", [], "a tensor without a graph"),
         ("detached", [], "a detached result"),
@@ -516,9 +517,24 @@ def short(shape, dtype, generator):
     return 1e-5 * kit.normal(shape, dtype, generator)
 
 
+def gappy(shape, dtype, generator):
+    """numbers of both signs near 0, every second of them 0"""
+    drawn = kit.normal(shape, dtype, generator).reshape(-1)
+    drawn[1::2] = 0
+    return drawn.reshape(tuple(shape))
+
+
+def balanced(shape, dtype, generator):
+    """whole numbers whose sum is 0, unless it is a single one"""
+    count = torch.Size(shape).numel()
+    half = torch.arange(1.0, count // 2 + 1, dtype=DOUBLE)
+    odd = torch.full((count % 2,), float(count == 1), dtype=DOUBLE)
+    return torch.cat([half, -half, odd]).reshape(tuple(shape))
+
+
 def with_direction(draw, shape, length):
     """x, and u of a length."""
-    lengths = {"usual": kit.normal, "short": short, "long": kit.thousands}
+    lengths = {"usual": kit.normal, "short": short, "long": kit.thousands, "with zeros": gappy, "sum 0": balanced}
     return {"x": draw(*shape), "u": draw(*shape, values=lengths[length])}
 
 
@@ -529,7 +545,11 @@ def test_direction(submission, device):
         expect.agrees(
             submission.directional_derivative,
             steepness(f),
-            grid(with_direction, shape=[(4,), (1,), (), (2, 3), (3, 1, 2)], length=["usual", "short", "long"]),
+            grid(
+                with_direction,
+                shape=[(4,), (1,), (), (2, 3), (3, 1, 2)],
+                length=["usual", "short", "long", "with zeros", "sum 0"],
+            ),
             bound=beside(submission, f),
             name=named("directional_derivative", f),
             device=device,
@@ -554,10 +574,11 @@ def test_direction(submission, device):
 
 @check("directional_derivative refuses a u of zeros", points=0.5, category="robustness", after=test_direction)
 def test_no_direction(submission):
-    for shape in ((3,), (2, 2), (), (0,)):
-        x, u = torch.randn(shape), torch.zeros(shape)
-        expect.raises(("ValueError",), submission.directional_derivative, submission.probes.bowl, x, u,
-                      given=f"u = zeros of shape {shape}")  # fmt: skip
+    for f in (bowl, constant):
+        for shape in ((3,), (2, 2), (), (0,)):
+            x, u = torch.randn(shape), torch.zeros(shape)
+            given = f"{TEXTS[f]}, u = zeros of shape {shape}"
+            expect.raises(("ValueError",), submission.directional_derivative, *beside(submission, f), x, u, given=given)
 
 
 @check("directional_derivative takes any x, knows zeros and leaves no traces", points=0.5,
@@ -731,6 +752,16 @@ def test_line_broadcast(submission):
         gradients=True,
         unchanged=True,
     )
+    several = [[torch.randn(size) for size in sizes] for sizes in (BROADCAST[0], BROADCAST[3], SAME[1])]
+    cotangents = [torch.randn(torch.broadcast_shapes(*(t.shape for t in tensors))) for tensors in several]
+    expect.close(
+        submission.probes.interleaved(submission.LineFunction.apply, several, cotangents),
+        [
+            [(cotangent * slope).sum_to_size(t.shape) for slope, t in zip((x, w, 1), (w, x, b), strict=True)]
+            for (w, x, b), cotangent in zip(several, cotangents, strict=True)
+        ],
+        given="three times y = w · x + b, of other shapes each, and only then the three backward passes",
+    )
 
 
 @check("the gradients of LineFunction can be differentiated again", points=1, category="gradients",
@@ -755,7 +786,11 @@ def test_line_twice(submission):
        after=test_line_gradients)  # fmt: skip
 def test_line_needs(submission):
     w, x, b, cotangent = torch.randn(4, 3)
-    for wanted in ((True, False, False), (False, True, False), (False, False, True), (True, True, False)):
+    one, two = (
+        ((True, False, False), (False, True, False), (False, False, True)),
+        ((True, True, False), (False, True, True)),
+    )
+    for wanted in (*one, *two, (True, False, True)):
         names = " and ".join(name for name, flag in zip("wxb", wanted, strict=True) if flag)
         expect.equal(
             submission.probes.is_none(submission.LineFunction.apply, w, x, b, wanted, cotangent),
@@ -806,7 +841,7 @@ def test_sign(submission, device):
     expect.agrees(
         submission.StraightThroughSign.apply,
         torch.sign,
-        grid(shape=SHAPES, **AS_GIVEN, values=[kit.normal, kit.thousands]),
+        grid(shape=SHAPES, **AS_GIVEN, values=[kit.normal, kit.thousands, kit.tiny, kit.infinite]),
         name="StraightThroughSign.apply",
         device=device,
         unchanged=True,
@@ -848,7 +883,7 @@ def test_sign_gradient(submission):
     expect.agrees(
         submission.StraightThroughSign.apply,
         passed_on,
-        grid(shape=SHAPES, **AS_GIVEN, values=[kit.normal, kit.thousands]),
+        grid(shape=SHAPES, **AS_GIVEN, values=[kit.normal, kit.thousands, kit.tiny, kit.huge]),
         name="StraightThroughSign.apply",
         gradients=True,
         unchanged=True,
@@ -1107,6 +1142,15 @@ def test_container_start(submission):
         expect.close(scales, [torch.ones_like(scale) for scale in scales], given=given, trivial="ones are asked for")
         same = [name for name in first if name.startswith("layers.") and torch.equal(first[name], second[name])]
         expect.equal(same, [], because="two networks start differently", given=given, trivial="none is the same")
+    state = submission.ContainerNet(3, 5, 1, 3).state_dict()
+    for one, other in (("layers.1.weight", "layers.2.weight"), ("heads.mean.weight", "heads.spread.weight")):
+        expect.true(
+            not torch.equal(state[one], state[other]),
+            "layers that start differently",
+            f"{one} and {other} hold the same numbers",
+            given="ContainerNet(3, 5, 1, 3)",
+            likely={"one layer is copied: each needs an nn.Linear of its own": torch.equal(state[one], state[other])},
+        )
 
 
 @check("ContainerNet computes its layers, scales and heads", points=1.5, category="values", devices="all",
@@ -1140,3 +1184,5 @@ def test_container_head(submission):
     net = submission.ContainerNet()
     for head in ("median", "", "Mean"):
         expect.raises(("KeyError", "ValueError"), net, torch.randn(3, 4), head=head, given=f"head={head!r}")
+    x = torch.randn(3, 4)
+    expect.close(net(x, "spread"), net(x, head="spread"), given='net(x, "spread") beside net(x, head="spread")')

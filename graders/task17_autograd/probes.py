@@ -1,5 +1,7 @@
 """Helpers of task 17 that run beside the submission: functions to differentiate, graphs, and what calls leave."""
 
+import warnings
+
 import torch
 
 WEIGHT = torch.tensor(2.0, requires_grad=True)  # 0-dimensional, so that the dtype of x wins
@@ -115,7 +117,7 @@ def call_on(function, functions, tensors, kind):
     for source in sources:
         if kind == "leaf" and isinstance(source, torch.Tensor):
             source.grad = torch.full_like(source, 7)
-    WEIGHT.grad = None
+    WEIGHT.grad = None if kind == "plain" else torch.full_like(WEIGHT, 7)
     result = function(*functions, *given)
     changed = []
     for source, tensor in zip(sources, given, strict=True):
@@ -126,10 +128,21 @@ def call_on(function, functions, tensors, kind):
                 changed.append("an argument has another .grad")
             elif source.grad is None and kind == "leaf":
                 changed.append("an argument has lost its .grad")
-    if WEIGHT.grad is not None:
+            if kind == "computed" and gradient_of(tensor) is not None:
+                changed.append("a computed argument has a .grad")
+    if kind == "plain" and WEIGHT.grad is not None:
         changed.append("a gradient stays in a weight that the function uses")
+    if kind != "plain" and (WEIGHT.grad is None or float(WEIGHT.grad) != 7):
+        changed.append("a weight that the function uses has another .grad")
     WEIGHT.grad = None
     return result, list(dict.fromkeys(changed))
+
+
+def gradient_of(computed):
+    """Its .grad, of which torch warns where it is asked of a result."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return computed.grad
 
 
 # Graphs.
@@ -188,6 +201,11 @@ def shared(size):
     return h * h.exp()
 
 
+def twins(size):
+    w = leaf()
+    return (w + 1) * (w + 1)
+
+
 def unbound(size):
     a, b = leaf(2).unbind()
     return a * b
@@ -202,6 +220,7 @@ GRAPHS = {
     "constant": with_a_constant,
     "shared": shared,
     "unbound": unbound,
+    "twins": twins,
     "chain": chain,
     "doublings": doublings,
 }
@@ -213,7 +232,8 @@ GRAPHS = {
 def is_none(apply, w, x, b, wanted, cotangent):
     """Which of the three gradients are None, when only some of the inputs require one."""
     inputs = [t.detach().clone().requires_grad_(flag) for t, flag in zip((w, x, b), wanted, strict=True)]
-    return [grad is None for grad in apply(*inputs).grad_fn.apply(cotangent)]
+    result = apply(*inputs)  # torch 2.6 frees what is saved with it
+    return [grad is None for grad in result.grad_fn.apply(cotangent)]
 
 
 def second_pass(apply, *inputs):
@@ -242,6 +262,16 @@ def two_passes(apply, cotangent, *inputs):
     first = torch.autograd.grad(y, inputs, cotangent, retain_graph=True)
     first = [grad.clone() for grad in first]
     return first, torch.autograd.grad(y, inputs, cotangent), cotangent
+
+
+def interleaved(apply, several, cotangents):
+    """The gradients of several nodes, all of which are made before the first is passed backwards."""
+    leaves = [[t.detach().clone().requires_grad_() for t in inputs] for inputs in several]
+    results = [apply(*inputs) for inputs in leaves]
+    return [
+        list(torch.autograd.grad(y, inputs, cotangent))
+        for y, inputs, cotangent in zip(results, leaves, cotangents, strict=True)
+    ]
 
 
 def hessian_of_square(apply, *inputs):

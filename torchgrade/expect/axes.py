@@ -1,6 +1,7 @@
 """What the kit provides for the axes of a grid: dtypes, layouts in memory, and what tensors hold.
 
-Values are functions of shape, dtype and generator that return float64, which is rounded to the dtype of the case.
+Values are functions of shape, dtype and generator that return float64, or int64 where that holds too few digits; they
+are rounded to the dtype of the case.
 """
 
 from __future__ import annotations
@@ -67,6 +68,12 @@ def integers(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generato
     """whole numbers from 0 to 9"""
     top = 2 if dtype is torch.bool else 10
     return torch.randint(0, top, tuple(shape), generator=generator).double()
+
+
+def whole_range(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
+    """integers of the whole range of their dtype"""
+    info = torch.iinfo(dtype)
+    return torch.randint(info.min, info.max, tuple(shape), generator=generator)
 
 
 def distinct(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:

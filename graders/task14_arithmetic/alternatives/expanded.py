@@ -77,7 +77,7 @@ def stats(x, dim=None, unbiased=True):
 
 
 def histogram(x, bins, lo=0, hi=0):
-    return torch.histc(x.float(), bins=bins, min=lo, max=hi)
+    return torch.histc(x, bins=bins, min=lo, max=hi)
 
 
 def count_values(x):

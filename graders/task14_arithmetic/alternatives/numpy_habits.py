@@ -51,10 +51,9 @@ def kth_smallest(x, k, dim=-1):
 
 
 def safe_equal(a, b):
-    return bool(
-        a.shape == b.shape
-        and np.array_equal(a.detach().cpu().numpy(), b.detach().cpu().numpy(), equal_nan=a.is_floating_point())
-    )
+    if a.is_floating_point():
+        a, b = a.detach().double(), b.detach().double()  # NumPy knows no bfloat16
+    return a.shape == b.shape and np.array_equal(a.cpu().numpy(), b.cpu().numpy(), equal_nan=a.is_floating_point())
 
 
 def finite_mask(x):

@@ -83,14 +83,14 @@ def histogram(x, bins, lo=0, hi=0):
         raise ValueError
     if lo == 0 == hi:
         lo, hi = float(x.amin()), float(x.amax())
-    return torch.histogram(x.float().flatten(), bins, range=(float(lo), float(hi))).hist
+    return torch.histogram(x.flatten(), bins, range=(float(lo), float(hi))).hist
 
 
 def count_values(x):
     if x.ndim != 1 or torch.is_floating_point(x):
         raise TypeError
-    top = x.max() + 1 if len(x) else 0
-    return torch.zeros(int(top), dtype=torch.int64, device=x.device).index_add_(0, x.int(), torch.ones_like(x.long()))
+    top = int(x.max()) + 1 if len(x) else 0
+    return torch.zeros(top, dtype=torch.int64, device=x.device).index_add_(0, x.int(), torch.ones_like(x.long()))
 
 
 def clip(x, lo=None, hi=None):

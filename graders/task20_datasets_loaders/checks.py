@@ -55,13 +55,14 @@ def test_split_sizes(submission):
 @check("one seed gives one split, in random order; another seed another", points=1, category="values")
 def test_split_seed(submission):
     n, fractions = 60, (0.5, 0.5)
-    first, other = (parts_of(submission, n, fractions, seed) for seed in (1, 2))
-    given = "the same call twice, and a call with seed=2 between them"
-    expect.equal(parts_of(submission, n, fractions, 1), first, given=given)
-    given = "whether the first part holds just the first numbers"
-    expect.equal(sorted(first[0]) == list(range(30)), False, because="it is dealt at random", given=given)
-    given = "whether seed=1 and seed=2 give the same first part"
-    expect.equal(sorted(first[0]) == sorted(other[0]), False, because="another seed, another split", given=given)
+    for seed in (0, 1):
+        first, other = (parts_of(submission, n, fractions, seed + more) for more in (0, 1))
+        given = f"the same call twice, with seed={seed}, and a call with seed={seed + 1} between them"
+        expect.equal(parts_of(submission, n, fractions, seed), first, given=given)
+        given = "whether the first part holds just the first numbers"
+        expect.equal(sorted(first[0]) == list(range(30)), False, because="it is dealt at random", given=given)
+        given = f"whether seed={seed} and seed={seed + 1} give the same first part"
+        expect.equal(sorted(first[0]) == sorted(other[0]), False, because="another seed, another split", given=given)
 
 
 @check("split_indices leaves the global random states alone", points=0.5, category="robustness", hidden=True)
@@ -558,12 +559,14 @@ def test_loader_seed(submission):
         loader = submission.MiniLoader(submission.probes.numbered(30), batch_size=4, shuffle=True, **settings)
         return [order_of(epoch) for epoch in submission.probes.passes(loader, 3, draws)]
 
-    first = series(seed=5)
-    given = "the orders of three passes of another loader with seed=5, others draw random numbers in between"
-    expect.equal(series(draws=2, seed=5), first, given=given)
-    given = "whether the passes of a loader with seed=5 have the same order"
-    expect.equal(first[0] == first[1], False, because="the orders within a series differ", given=given)
-    expect.equal(series(seed=6)[0] == first[0], False, given="whether seed=5 and seed=6 give the same order")
+    for seed in (5, 0):
+        first = series(seed=seed)
+        given = f"the orders of three passes of another loader with seed={seed}, others draw random numbers in between"
+        expect.equal(series(draws=2, seed=seed), first, given=given)
+        given = f"whether the passes of a loader with seed={seed} have the same order"
+        expect.equal(first[0] == first[1], False, because="the orders within a series differ", given=given)
+        given = f"whether seed={seed} and seed={seed + 1} give the same order"
+        expect.equal(series(seed=seed + 1)[0] == first[0], False, given=given)
     expect.equal(series()[0] == series()[0], False, given="whether two loaders without a seed have the same order")
 
 

@@ -257,6 +257,11 @@ def test_losses(submission):
     likely = {"divided by the images of the data set, of which not all come": [20 / 22 * value for value in truth]}
     given = "20 of 22 images come, in batches of 5"
     expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    losses = submission.train(model, submission.probes.loader(images[:1], labels[:1], 5), 2, optimizer)
+    truth = Descent(start, images[:1], labels[:1], 5, 2).losses
+    expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, given="one image, epochs=2")
 
 
 @check("gradients from before train do not count", points=0.5, category="values", after=test_steps, hidden=True)
@@ -494,6 +499,10 @@ def test_evaluate_inputs(submission):
             ),
             given=f"the loss; {given}",
         )
+    loader = submission.probes.loader(grey[:1], labels[:1], 8)
+    found = report(submission.evaluate(submission.probes.toy("Pixels"), loader), "one image")
+    truth = [float(F.cross_entropy(scores[:1], labels[:1])), float(scores[0].argmax() == labels[0])]
+    expect.close(list(found), truth, rtol=1e-5, atol=1e-6, given="loss and accuracy of one image")
 
 
 @check("an empty loader gives zeros", points=0.5, category="robustness", after=test_evaluate, hidden=True)
@@ -679,7 +688,11 @@ def test_no_confusion(submission):
 def test_most_confused(submission):
     example = torch.tensor([[5, 1, 0], [2, 9, 0], [0, 0, 7]])
     uneven = torch.tensor([[90, 10, 0], [3, 1, 0], [0, 0, 5]])
-    cases = {"the matrix of the docstring": (example, (1, 0, 2)), "a large class and small ones": (uneven, (0, 1, 10))}
+    cases = {
+        "the matrix of the docstring": (example, (1, 0, 2)),
+        "a large class and small ones": (uneven, (0, 1, 10)),
+        "one mistake": (torch.tensor([[3, 0], [1, 4]]), (1, 0, 1)),
+    }
     for classes in (2, 4, 10):
         counts = torch.randint(0, 20, (classes, classes))
         counts.fill_diagonal_(90)

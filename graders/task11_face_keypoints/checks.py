@@ -41,7 +41,8 @@ def test_item_shapes(submission):
 )
 def test_item_values(submission):
     images, points = stack(7)
-    for array in (images, images.astype(np.float64), images // 3):  # the last are dark: no level above 85
+    kinds = [images.astype(kind) for kind in (np.float64, np.float32, np.int64)]
+    for array in (images, *kinds, images // 3):  # the last are dark: no level above 85
         dataset = expect.not_mutated(submission, submission.KeypointDataset, array, points)
         for index in (0, 5):
             image, xy = submission.probes.item(dataset, index)
@@ -58,7 +59,7 @@ def test_item_values(submission):
                     "the grey levels are not scaled": 255 * truth[None],
                     **({} if top == 255 else {"the levels are scaled by the brightest one, not by 255": brightest}),
                 },
-                given=f"item {index} of 7, levels up to {top}",
+                given=f"item {index} of 7, {array.dtype} levels up to {top}",
             )
             expect.close(xy, torch.from_numpy(points[index]), equal_nan=True, given=f"item {index} of 7")
 
@@ -98,7 +99,8 @@ def test_codec(submission):
     for size in (96, 64):
         xy = torch.rand(6, 8, dtype=torch.float64) * (size - 1)
         xy[2, 3] = NAN
-        for points in (xy, xy[0], xy.float()):
+        stacked = xy.reshape(2, 3, 8)  # and one that is not contiguous
+        for points in (xy, xy[0], xy.float(), stacked, stacked.transpose(0, 1)):
             code = submission.encode_keypoints(points, size=size)
             expect.shape(code, points.shape)
             back = submission.decode_keypoints(code, size=size)
@@ -110,7 +112,7 @@ def test_codec(submission):
                 equal_nan=True,
                 trivial="the points come back",
                 likely={"decode_keypoints does nothing": code},
-                given=f"points of a {size}x{size} image",
+                given=f"points of shape {tuple(points.shape)} of a {size}x{size} image",
             )
 
 
@@ -133,10 +135,18 @@ def test_flip(submission):
         },
         given="an image 40 high and 96 wide, left eye (61, 30.5), right eye (33, 28)",
     )
-    image, xy = torch.rand(3, 1, 96, 96), torch.rand(3, 8) * 95
-    once = submission.hflip_keypoints(image, xy)
-    twice = submission.hflip_keypoints(*once)
-    expect.close(twice[1], xy, rtol=1e-5, atol=1e-4, trivial="two mirrors undo each other")
+    for shape, width in (((4, 1, 30, 50), 50), ((2, 3, 40, 33), 33)):
+        image, xy = torch.rand(shape), torch.rand(*shape[:-3], 8) * (width - 1)
+        flipped, points = submission.hflip_keypoints(image, xy)
+        given = f"images of shape {shape}"
+        expect.close(flipped, image.flip(-1), likely={"the rows are mirrored": image.flip(-2)}, given=given)
+        mirrored = torch.where(torch.arange(8) % 2 == 0, width - 1 - xy, xy)
+        truth = mirrored[..., [2, 3, 0, 1, 4, 5, 6, 7]]
+        likely = {
+            "the eyes are not exchanged: the left one is at the left now": mirrored,
+            "the width is taken for 96": torch.where(torch.arange(8) % 2 == 0, truth + 96 - width, truth),
+        }
+        expect.close(points, truth, rtol=1e-5, atol=1e-4, likely=likely, given=given)
 
 
 @check("encoding, decoding and the loss leave their arguments as they are", points=0.5, category="robustness",
@@ -175,6 +185,9 @@ def test_loss_values(submission):
     )
     pred, target = torch.randn(4, 8), torch.randn(4, 8)
     expect.close(submission.masked_mse(pred, target), F.mse_loss(pred, target), given="every coordinate is known")
+    single = torch.tensor([[1.0, NAN, 3, NAN, NAN, 6, 7, 8]])
+    truth = (pred[:1] - single)[~single.isnan()].square().mean()
+    expect.close(submission.masked_mse(pred[:1], single), truth, given="one face, 5 of 8 coordinates are known")
     lonely = torch.full((2, 8), NAN)
     lonely[1, 3] = 4.0
     expect.close(submission.masked_mse(pred[:2], lonely), (pred[1, 3] - 4).square(), given="1 of 16 is known")
@@ -231,7 +244,7 @@ def test_cnn_gradients(submission):
     expect.gradient_flow(net(torch.rand(5, 1, 96, 96)), module=net)
 
 
-@check("KeypointCNN gives one answer to one image in evaluation mode", points=0.5, category="values",
+@check("KeypointCNN answers to each image by itself", points=0.5, category="values",
        after=test_cnn_shape, hidden=True)  # fmt: skip
 def test_cnn_repeats(submission):
     net, images = submission.KeypointCNN(), torch.rand(3, 1, 96, 96)
@@ -243,6 +256,17 @@ def test_cnn_repeats(submission):
         net(images[1:2]).detach(), first[1:2], rtol=1e-3, atol=1e-4,
         trivial="an image is read by itself", given="the second of 3 images by itself",
     )  # fmt: skip
+    dark = images.clone()
+    dark[0] = 0
+    dark[2] *= 0.1
+    expect.close(
+        net(dark)[1:2].detach(), first[1:2], rtol=1e-3, atol=1e-4,
+        trivial="an image is read by itself", given="the second of 3 images, the others made darker",
+    )  # fmt: skip
+    other = submission.KeypointCNN()
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    submission.probes.double_parameters(net)
+    expect.close(dict(other.state_dict()), before, trivial="nothing was done to it", given="a second KeypointCNN")
 
 
 @check(
@@ -269,7 +293,7 @@ def test_error_values(submission):
     shift = torch.randn(20, 8) * 6
     truth[torch.rand(20, 8) < 0.2] = NAN
     truth[19] = NAN
-    truth[19, 0], shift[19, 0] = 40.0, 25.0  # one coordinate in the last batch, and far off
+    truth[19, 0], shift[19, 0] = 40.0, 25.0  # far off, in the last batch
     images = readable(submission, truth, shift)
     error, known = shift.abs().double(), ~truth.isnan()
     parts = [error[rows][known[rows]].mean() for rows in torch.arange(20).split(7)]
@@ -288,6 +312,18 @@ def test_error_values(submission):
         atol=1e-4,
         likely=likely,
         given="20 faces in batches of 7, some coordinates unknown",
+    )
+    truth[7:14] = NAN  # the second batch
+    known = ~truth.isnan()
+    got = submission.mean_pixel_error(submission.probes.reader(), submission.probes.loader(images, truth, 7))
+    expect.close(
+        got,
+        float(error[known].mean()),
+        rtol=1e-4,
+        atol=1e-4,
+        likely={"a batch without a known coordinate makes it NaN": NAN},
+        equal_nan=True,
+        given="20 faces in batches of 7; some coordinates are unknown, in the second batch all",
     )
 
 
@@ -349,7 +385,7 @@ def test_blank_batch(submission):
 
 
 @check(
-    "neither longer epochs nor larger batches make the reported loss larger",
+    "the loss of an epoch is the mean over its batches, however many",
     points=0.5,
     category="values",
     after=test_history,
@@ -358,10 +394,13 @@ def test_blank_batch(submission):
 def test_reported_loss(submission):
     image, point = torch.rand(1, 1, 96, 96), torch.rand(1, 8) * 90  # one face, so that every batch has the same loss
 
-    def reported(count, size):
+    def reported(count, size, faces=(point,), epochs=1):
         model = submission.probes.reader()
-        loader = submission.probes.loader(image.repeat(count, 1, 1, 1), point.repeat(count, 1), size)
-        (loss,) = submission.train_regressor(model, loader, 1, 1e-9, "cpu")
+        points = torch.cat([face.repeat(count, 1) for face in faces])
+        loader = submission.probes.loader(image.repeat(len(points), 1, 1, 1), points, size)
+        losses = submission.train_regressor(model, loader, epochs, 1e-9, "cpu")
+        loss = losses[0]
+        expect.close(losses, [loss] * epochs, rtol=1e-3, atol=0, trivial="nothing is learnt", given="lr=1e-9, 3 epochs")
         gain = float(model.state_dict()["gain"])
         given = "a weight that was 1, after training with lr=1e-9"
         expect.close(gain, 1.0, rtol=0, atol=1e-5, trivial="a weight that has to stay where it was", given=given)
@@ -372,6 +411,16 @@ def test_reported_loss(submission):
     for count, size in ((16, 4), (16, 8), (8, 8), (8, 2)):
         given = f"one face, {count} times in batches of {size}, against 8 times in batches of 4"
         expect.close(reported(count, size), once, rtol=1e-3, atol=0, given=given)
+    other = torch.rand(1, 8) * 90
+    alone = reported(8, 4, (other,), epochs=3)
+    expect.close(
+        reported(4, 4, (point, other)),
+        (once + alone) / 2,
+        rtol=1e-3,
+        atol=0,
+        likely={"the loss of the last batch, not the mean of all": alone},
+        given=f"two batches, whose losses are {once:.4g} and {alone:.4g}",
+    )
 
 
 @check("train_regressor trains the model it got, in training mode", points=0.5, category="values", after=test_history)
@@ -412,7 +461,7 @@ def test_unknown(submission):
     )
 
 
-@check("gradients are clipped between backward and step", points=2, category="gradients", after=test_history)
+@check("gradients are clipped between backward and step", points=1.5, category="gradients", after=test_history)
 def test_clip(submission):
     images, points = torch.rand(12, 1, 96, 96), torch.rand(12, 8) * 90
     loader = submission.probes.loader(images, points, 4)
@@ -427,6 +476,16 @@ def test_clip(submission):
         given="a linear model with large gradients",
     )
     expect.true(least > 1e-6, expected="gradients at every step", got=f"a norm of {least:.2g} at one step")
+    truth = torch.rand(12, 8) * 60 + 15
+    loader = submission.probes.loader(readable(submission, truth, torch.full((12, 8), 0.05)), truth, 4)
+    norms, _ = submission.probes.gradients_at_steps(submission.train_regressor, loader, 1, 1e-6, steep=False)
+    expect.true(
+        not all(abs(norm - 1) < 1e-3 for norm in norms),
+        expected="gradients below 1 that stay as they are",
+        got="a norm of 1 at every step",
+        likely={"small gradients are scaled up to a norm of 1": True},
+        given="a model that is nearly right",
+    )
 
 
 @check(
@@ -445,6 +504,17 @@ def test_moves(submission):
     for name, call in runs.items():
         given = f"{name} with batches on the CPU and another device"
         expect.follows_device(*call, expected="the model and each batch on one device", given=given)
+
+
+@check("training and measurement print nothing", points=0.5, category="robustness", after=test_history, hidden=True)
+def test_silent(submission):
+    loader = submission.probes.loader(torch.rand(6, 1, 96, 96), torch.rand(6, 8) * 90, 4)
+    model = submission.probes.reader()
+    for name, call in {
+        "train_regressor": (submission.train_regressor, model, loader, 2, 1e-3, "cpu"),
+        "mean_pixel_error": (submission.mean_pixel_error, model, loader),
+    }.items():
+        expect.equal(submission.probes.printed(*call), "", given=f"what is printed by {name}")
 
 
 # ResNet-18
@@ -540,6 +610,19 @@ def test_resnet_weights(submission):
     for name, value in weights.items():
         if not name.startswith("fc."):
             expect.true(torch.equal(loaded[name], value), expected=f"the given {name}", got="other values")
+    outputs = 1000  # as many as the given head has
+    given = f"fc.weight with num_outputs={outputs}"
+    wide = submission.build_resnet18_regressor(dict(weights), num_outputs=outputs, in_channels=3).state_dict()
+    expect.true(
+        not torch.equal(wide["fc.weight"], weights["fc.weight"]),
+        expected="fresh weights in the head",
+        got="the given ones",
+        likely={"a head that fits is loaded": True},
+        given=given,
+    )
+    for channels in (1, 3):
+        given = f"in_channels={channels}: the dict of weights"
+        expect.not_mutated(submission, submission.build_resnet18_regressor, dict(weights), 8, channels, given=given)
     bare = {name: value for name, value in weights.items() if not name.startswith("fc.")}
     net = submission.build_resnet18_regressor(bare, in_channels=3).eval()
     image = torch.rand(2, 3, 41, 64)
@@ -586,9 +669,11 @@ def test_resnet_refuses(submission):
         "layer3.0.conv2.weight is missing": {k: v for k, v in weights.items() if k != "layer3.0.conv2.weight"},
         "layer5.0.conv1.weight is unexpected": weights | {"layer5.0.conv1.weight": torch.zeros(3)},
     }
-    for given, part in wrong.items():
-        kinds = ("RuntimeError", "KeyError", "ValueError")
-        expect.raises(kinds, submission.build_resnet18_regressor, part, given=given)
+    kinds = ("RuntimeError", "KeyError", "ValueError")
+    for said, part in wrong.items():
+        for channels, freeze in ((1, False), (3, False), (1, True)):
+            given = f"{said}; in_channels={channels}, freeze_backbone={freeze}"
+            expect.raises(kinds, submission.build_resnet18_regressor, part, 8, channels, freeze, given=given)
 
 
 @check("a frozen backbone leaves only the head to train", points=1, category="parameters", after=test_resnet_parameters)
@@ -657,6 +742,10 @@ def test_resnet_step(submission):
         likely={"batch normalisation is in training mode: its statistics would move": 20},
         given="the frozen network as it is built",
     )
+    left = submission.probes.switched(net)
+    expect.equal(left["rests"], True, because="in evaluation mode after eval()", given="the frozen network")
+    expect.equal(left["itself"], True, because="eval() and train() return the module", given="the frozen network")
+    expect.equal(left["norms"], 0, because="norms in training mode", given="the frozen network after model.train()")
     before = {name: value.clone() for name, value in net.state_dict().items()}
     images, points = torch.rand(6, 1, 64, 64), torch.rand(6, 8) * 60
     submission.train_regressor(net, submission.probes.loader(images, points, 3), 1, 1e-2, "cpu")

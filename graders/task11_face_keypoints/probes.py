@@ -1,5 +1,8 @@
 """Helpers for task 11 that run beside the submission: loaders, toy models, recorders."""
 
+import contextlib
+import io
+
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -90,8 +93,11 @@ class Steep(nn.Module):
         return self.linear(1000 * x.flatten(1)[:, :16])
 
 
-def gradients_at_steps(train, loader, epochs, lr):
-    """At every optimiser step while ``train`` runs on a steep model: norm of all gradients, largest absolute value."""
+def gradients_at_steps(train, loader, epochs, lr, steep=True):
+    """At every optimiser step while ``train`` runs: norm of all gradients, largest absolute value.
+
+    The model is steep, or a Reader, whose gradients are as small as its errors.
+    """
     norms, largest = [], []
 
     def note(optimizer, args, kwargs):
@@ -102,10 +108,25 @@ def gradients_at_steps(train, loader, epochs, lr):
 
     hook = register_optimizer_step_pre_hook(note)
     try:
-        train(Steep(), loader, epochs, lr, "cpu")
+        train(Steep() if steep else Reader(), loader, epochs, lr, "cpu")
     finally:
         hook.remove()
     return norms, largest
+
+
+def switched(model):
+    """Whether ``eval()`` puts the model to rest, whether it and ``train()`` return it, norms in training mode then."""
+    rested, rests = model.eval(), not model.training
+    trained = model.train()
+    return {"rests": rests, "itself": rested is model and trained is model, "norms": norms_in_training(model)}
+
+
+def printed(fn, *args):
+    """What a call prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        fn(*args)
+    return out.getvalue()
 
 
 def double_parameters(model):

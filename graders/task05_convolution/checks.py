@@ -40,9 +40,12 @@ def swapped(settings):
 def output_size(size, kernel_size, **settings):
     image = torch.empty(1, 1, *pair(size), device="meta")
     try:
-        return tuple(nn.Conv2d(1, 1, kernel_size, **settings, device="meta")(image).shape[2:])
+        found = tuple(nn.Conv2d(1, 1, kernel_size, **settings, device="meta")(image).shape[2:])
     except RuntimeError as error:
         raise ValueError(str(error)) from None
+    if 0 in found:  # torch 2.6 refuses only what is less
+        raise ValueError(f"an output of size {found}")
+    return found
 
 
 def size_by(count):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from torchgrade.authoring import (
+    INTEGERS,
     LAYOUTS,
     LEFT_OUT,
     RECORDING,
@@ -213,11 +214,14 @@ def test_mask_inputs(submission):
     cases = LENGTHS.vary(
         batch=[6, 0, 1],
         max_len=[5, 0, 12, 300],
-        dtype=[torch.int64, torch.int32, torch.uint8],
+        dtype=list(INTEGERS),
         layout=["contiguous", "gaps"],
     )
     likely = {"the numbers of the places wrap around: they are in the dtype of lengths": wrapping}
     expect.agrees(submission.mask_by_length, mask, cases, unchanged=True, likely=likely)
+    # a pair of values may have met in an empty batch alone
+    small = LENGTHS.vary(batch=[6], max_len=[300], dtype=[torch.int8, torch.uint8, torch.int16])
+    expect.agrees(submission.mask_by_length, mask, small, likely=likely)
 
 
 def read_outputs(draw, lengths, places, units):
@@ -258,7 +262,7 @@ def test_last_gradients(submission):
     expect.agrees(submission.last_valid_hidden, last, LAST, gradients=True)
     expect.agrees(submission.last_valid_hidden, last, LAST.plain().vary(layout=LAYOUTS, grad=RECORDING), unchanged=True)
     outputs = torch.randn(3, 4, 2)
-    for dtype in (torch.int32, torch.uint8):
+    for dtype in INTEGERS:
         lengths = torch.tensor([4, 1, 2], dtype=dtype)
         expect.close(
             submission.last_valid_hidden(outputs, lengths), last(outputs, lengths), given=f"lengths in {dtype}"
@@ -766,8 +770,20 @@ def in_chunks(layer, x, size, state, detach=True, restarts=False):
     return torch.cat(outputs), state
 
 
+class Running(nn.Module):
+    """A layer of its own kind: its state is (B, I, 2), its output (T, B, I, 2)."""
+
+    def forward(self, x, state=None):
+        state = x.new_zeros(*x.shape[1:], 2) if state is None else state
+        steps = []
+        for step in x:
+            state = torch.tanh(step[..., None] * x.new_tensor([1.0, 0.5]) + state.flip(2) / 2)
+            steps.append(state)
+        return torch.stack(steps), state
+
+
 def chunk_cases(submission):
-    """(given, layer, PyTorch's layer, x, size, state) for kinds of layers and sizes of chunks."""
+    """(given, layer, the same layer here, x, size, state) for kinds of layers and sizes of chunks."""
     for kind, size, start in (
         ("RNN", 3, False),
         ("LSTM", 2, True),
@@ -785,6 +801,14 @@ def chunk_cases(submission):
         begin = None if not start else (h, normal(1, 2, 3)) if kind == "LSTM" else h
         given = f"nn.{kind}, 7 steps in chunks of {size}, {'a given state' if start else 'no state'}"
         yield given, layer, own, x, size, begin
+    own = nn.LSTM(2, 3, num_layers=2).double()
+    state = {name: normal(*value.shape) for name, value in own.state_dict().items()}
+    own.load_state_dict(state)
+    layer = submission.probes.library("LSTM", 2, 3, num_layers=2, state=state, dtype=DOUBLE)
+    yield "nn.LSTM of two layers, 7 steps in chunks of 3", layer, own, normal(7, 2, 2, requires_grad=True), 3, None
+    for begin in (None, normal(2, 3, 2, requires_grad=True)):
+        given = f"a layer of its own kind, its output (7, 2, 3, 2), {'no state' if begin is None else 'a given state'}"
+        yield given, submission.probes.running(), Running(), normal(7, 2, 3, requires_grad=True), 3, begin
 
 
 def called(submission, layer, x, size, state):
@@ -1022,6 +1046,7 @@ def test_clip(submission):
         (several, 1e3, "three gradients below max_norm"),
         ([torch.full((3,), 100.0)], 2.5, "one gradient of three times 100"),
         ([torch.tensor([1e-7, 2e-7])], 1e-7, "a tiny gradient"),
+        ([torch.tensor([3e-7, 4e-7])], 1e-6, "a tiny gradient, whose norm and 1e-6 are above max_norm"),
     ):
         given = f"{what}, max_norm={max_norm}"
         norm, after = clipping(grads, max_norm)
@@ -1033,8 +1058,8 @@ def test_clip(submission):
             likely={
                 "each gradient is clipped by its own norm, not all by one": each,
                 "gradients below max_norm are scaled up": always,
-                "the numbers are clamped, not scaled": [grad.clamp(-max_norm, max_norm) for grad in grads],
                 "the gradients are not scaled": grads,
+                "the numbers are clamped, not scaled": [grad.clamp(-max_norm, max_norm) for grad in grads],
                 "1e-6 is left out of the divisor": [grad * min(1.0, max_norm / float(norm)) for grad in grads],
             },
         )
@@ -1068,6 +1093,7 @@ def test_clip_kinds(submission):
         ("tensor", grads[:1]),
         ("list", grads),
         ("list", [torch.randn(3, dtype=DOUBLE), torch.randn(2, dtype=DOUBLE)]),
+        ("list", [torch.randn(3, 2).T, torch.randn(4, 2, 3).transpose(0, 2)]),
     ):
         norm, after = clipping(some, 0.25)
         given = f"{how}, gradients {[None if grad is None else tuple(grad.shape) for grad in some]}"

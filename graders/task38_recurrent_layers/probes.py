@@ -31,6 +31,22 @@ def library(kind, *sizes, state, **settings):
     return layer
 
 
+class Running(nn.Module):
+    """A layer of its own kind: its state is (B, I, 2), its output (T, B, I, 2)."""
+
+    def forward(self, x, state=None):
+        state = x.new_zeros(*x.shape[1:], 2) if state is None else state
+        steps = []
+        for step in x:
+            state = torch.tanh(step[..., None] * x.new_tensor([1.0, 0.5]) + state.flip(2) / 2)
+            steps.append(state)
+        return torch.stack(steps), state
+
+
+def running():
+    return Running()
+
+
 def clipped(clip, how, grads, max_norm):
     """What ``clip`` returns for tensors with these gradients, the gradients after it, and whether they are the same
     tensors; ``how``: "list", "generator", "tensor" (the first one alone) or "module"."""

@@ -28,6 +28,8 @@ from torchgrade.report.scoreboard import (
 )
 from torchgrade.scoring import award, task_status, total
 
+DETAIL = " " * 8  # before what is said of a failure below its title
+
 
 @dataclass
 class View:
@@ -109,7 +111,8 @@ def rows(view: View, console: Console, height: int) -> list[Text]:
     below = len(body) - view.offset - len(shown)
     if below > 0:
         more = _("… {count} more lines below; space goes on").format(count=below + 1)
-        if view.page is None and view.offset == 0 and len(shown) > 2:
+        detail = len(shown) > 2 and shown[-2].plain.startswith(DETAIL)  # else it is the title of what fails
+        if view.page is None and view.offset == 0 and detail:
             shown[-2] = next(filter(_says_where, body[len(shown) - 2 :]), shown[-2])
         shown[-1] = Text(more, style="dim", no_wrap=True)
     return ([*head, *shown, *([Text()] * (room - len(shown))), *foot])[:height]

@@ -244,6 +244,16 @@ def test_what_installed_packages_do_when_they_are_imported_is_not_the_submission
     result_of("task01", "--submission", file, cwd=course, code=0)
 
 
+@pytest.mark.parametrize("line", ["pass", "try:\n        sum(range(999))\n    except:\n        pass"])
+def test_a_training_below_the_definitions_that_is_ended_breaks_no_rule(tmp_path, line):
+    """The engine's own means to end it are watched, too."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    file = tmp_path / "task01_scale.py"
+    file.write_text(HEAD + "\n\n".join(HONEST.values()) + f"\nwhile True:\n    {line}\n")
+    assert "this takes longer" in str(result_of("task01", "--submission", file, cwd=course, code=0))
+
+
 def test_a_torch_for_cuda_that_looks_for_devices_is_not_the_submissions(tmp_path):
     """It loads the driver's library by ctypes; so does no submission."""
     course = copy_of_mini(tmp_path)

@@ -226,9 +226,10 @@ def test_a_training_at_the_end_of_a_script_is_ended(load):
 
 
 @pytest.mark.parametrize("more", ["pass", "print('a number, please')", "continue"])
-def test_a_loop_that_catches_everything_is_ended_too(load, more):
+@pytest.mark.parametrize("asked", ["n = int(input()); break", "sum(range(999))"])
+def test_a_loop_that_catches_everything_is_ended_too(load, asked, more):
     """``input()`` has nobody who answers, and a bare ``except`` asks again."""
-    lines = f"while True:\n    try:\n        n = int(input())\n        break\n    except:\n        {more}\n"
+    lines = f"while True:\n    try:\n        {asked}\n    except:\n        {more}\n"
     module, submitted = load(lines + "def f():\n    return 1\nA = 2\n", seconds=0.3)
 
     assert module.f() == 1

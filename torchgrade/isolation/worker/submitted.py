@@ -45,9 +45,8 @@ _COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
 _MARIMO = re.compile(r"^app = marimo\.App\(", re.MULTILINE)
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)\.(\w+)", re.MULTILINE)
 _DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
-
-
 TICK = 0.25  # seconds between two looks at a statement that may be waiting
+_TRACING = (sys.settrace,)  # not by its name: under that a watch takes every call for the submission's
 
 
 class TooLong(BaseException):
@@ -228,7 +227,7 @@ class Submitted:
             # A loop may catch whatever is raised: then the line behind its ``except`` raises next.
             while frame is not None and frame.f_code.co_filename != __file__:
                 frame.f_trace, frame = _no_more, frame.f_back
-            sys.settrace(lambda *_: None)  # lines are traced in these frames, and in no new one
+            _TRACING[0](lambda *_: None)  # lines are traced in these frames, and in no new one
             raise TooLong
 
         def tick(number: int, frame: types.FrameType | None) -> None:
@@ -249,7 +248,7 @@ class Submitted:
             for name, (clock, _) in clocks.items():
                 signal.setitimer(clock, 0)
                 signal.signal(name, before[name])
-            sys.settrace(traced)
+            _TRACING[0](traced)
             self._left -= time.process_time() - started
 
     def _forget(self, node: ast.stmt, module: types.ModuleType, gone: Gone) -> None:
@@ -337,7 +336,10 @@ class Submitted:
         return f"{file}code cell {cell}, line {line}" if cell else f"{file}line {line}"
 
 
-def _no_more(*_: object) -> None:
+def _no_more(frame: types.FrameType, event: str, _: object) -> Any:
+    """Traces a frame: its next line raises. An exception is on its way to one; what is raised then would be caught."""
+    if event == "exception":
+        return _no_more
     raise TooLong
 
 

@@ -141,3 +141,12 @@ def test_a_file_that_cannot_be_executed_is_told_once_whichever_check_met_it():
     assert (told.outcome.title, told.outcome.max_points, told.checks) == ("the file can be executed", 3.0, 1)
     assert list(next_lines_of(task))[-1] == "next: no Python"
     assert not all_wait(replace(task, checks=(*checks, outcome(4, Status.TODO))))
+
+
+def test_a_function_that_crashes_is_no_file_that_cannot_be_executed():
+    waiting = outcome(2, Status.SKIPPED, message="waits for check 1")
+    checks = (outcome(1, Status.CRASHED, message="ValueError: x"), waiting, outcome(3, Status.SKIPPED))
+    task = TaskGrade("task01_scale", "Scale", Status.CRASHED, 0.0, 3.0, 0.1, "", "", checks)
+    told = to_do(task)
+    assert told is not None
+    assert told.outcome.title == "check 1"

@@ -193,9 +193,15 @@ def titled(outcome: Outcome) -> str:
 
 
 def all_wait(task: TaskGrade) -> bool:
-    """Whether one thing went wrong, in whichever check ran first, and all wait for it: a table would only hide it."""
-    others = [out.status for out in task.checks if out.status is not Status.CRASHED]
-    return len(task.checks) == len(others) + 1 and bool(others) and set(others) == {Status.SKIPPED}
+    """Whether the file cannot be executed, met by whichever check ran first: a table of those that wait would hide it.
+
+    What waits for a check alone, whose function crashed, names that check.
+    """
+    crashed = [out for out in task.checks if out.status is Status.CRASHED]
+    waiting = [out for out in task.checks if out.status is Status.SKIPPED]
+    if len(crashed) != 1 or not waiting or len(task.checks) != 1 + len(waiting):
+        return False
+    return not any(crashed[0].title in out.message for out in waiting)
 
 
 def _task_table(result: Result, tracks: Sequence[Track]) -> Table:

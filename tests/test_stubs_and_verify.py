@@ -96,6 +96,8 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     assert lines == []
     assert [line.split(": ")[1].split(",")[0] for line in told] == [f"proved on {kept.date}"] * 2
 
+    edit(first.folder / "task.yaml", "Read the docstrings once more.", "Read the docstrings twice.")
+    assert stale(Course.load(mini).tasks[0]) is None  # a hint is no part of what is proved
     edit(first.suite, "x * 3.0, likely", "3.0 * x, likely")
     assert stale(first) == (
         f"task01_scale has changed since it was proved on {kept.date}; run: python grade.py verify task01_scale"

@@ -11,7 +11,7 @@ import platform
 import random
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,12 +49,13 @@ class Proof:
 
 
 def content_of(task: Task) -> str:
-    """Changes when anything changes that a proof of ``task`` is about."""
-    names = ("checks.py", "probes.py", "task.yaml", "mutants.yaml")
+    """Changes when anything changes that a proof of ``task`` is about. Title, summary and hints are no part of it."""
+    names = ("checks.py", "probes.py", "mutants.yaml")
     alternatives = sorted((task.folder / "alternatives").glob("*.py"))
     data = [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
     files = [task.solution, task.stub, *(task.folder / name for name in names), *alternatives, *data]
-    return content_hash(files, task.thresholds)
+    facts = replace(task.manifest, title="", summary="", hints=())
+    return content_hash(files, f"{facts}{task.thresholds}")
 
 
 def engine_of() -> str:

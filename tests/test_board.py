@@ -164,5 +164,5 @@ def test_a_task_that_could_not_be_graded_does_not_hide_what_is_next():
         return list(next_lines(Result("", "", "", 0, "", ("cpu",), tasks), onward="next: task09"))
 
     assert lines(broken, failed)[0].startswith("task00_x could not be graded")
-    assert lines(broken, failed)[-1] == "next: no Python"
+    assert lines(broken, failed)[-1] == 'next: "check 1"'
     assert len(lines(broken, passed)) == 1

@@ -256,10 +256,12 @@ def test_a_hint_belongs_to_the_check_that_fails_first(mini: Path) -> None:
     manifest.write_text(manifest.read_text().replace("hints:\n", own))
     total_wrong = SOLUTION.replace("return x.sum()", "return x.mean()")
     (mini / "exercises" / "task01_scale.py").write_text(total_wrong)
+    ungraded = grade_py("hint", "task01", cwd=mini).stdout
+    assert ungraded == "hint 3/4  Read the docstrings once more.\n"
     grade_py("task01", cwd=mini)
     texts = [grade_py("hint", "task01", cwd=mini).stdout for _ in range(2)]
     assert texts[0] == 'for "total sums all elements"\nhint 2/4  Of total.\n'
-    assert texts[1] == "hint 3/4  Read the docstrings once more.\n"
+    assert texts[1] == "hint 4/4  A tensor knows how to multiply itself by a number.\n"
 
 
 def test_what_earlier_versions_noted_of_hints_still_counts(mini: Path) -> None:

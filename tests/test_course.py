@@ -97,10 +97,12 @@ def test_stubs_are_current() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_every_check_has_a_mutant_and_every_mutant_applies(task: str) -> None:
     found = Course.load(ROOT).find(task)
-    checks = set(read_suite(found).names)
+    suite = read_suite(found)
+    checks, hidden = set(suite.names), {check.name for check in suite.checks if check.hidden}
     mutants = read_mutants(found)
     assert {name for mutant in mutants for name in mutant.fails} == checks
     assert {name for hint in found.manifest.hints for name in hint.checks} <= checks
+    assert all(not hint.checks or set(hint.checks) - hidden for hint in found.manifest.hints)  # a learner may read it
     assert len(mutants) >= 8
     assert len(read_alternatives(found)) >= 3
 

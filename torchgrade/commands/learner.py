@@ -109,11 +109,11 @@ def more_hints(course: Course, task: Task, failing: Outcome | None) -> list[str]
 
 def hint_order(task: Task, failing: Outcome | None) -> list[int]:
     """The numbers of the hints that help now: those for the check that fails, or that name what it is about, then those
-    about the task, and last those that name other functions only.
+    about the task, and last those that name other functions only. Where nothing fails yet the first is one at least.
     """
     hints = task.manifest.hints
     if failing is None:
-        return [number for number, hint in enumerate(hints) if not hint.checks]
+        return [number for number, hint in enumerate(hints) if not hint.checks] or [0]
     about, names = subjects_of(task).get(failing.id, ()), _telling(names_of(task))
 
     def rank(number: int) -> int:

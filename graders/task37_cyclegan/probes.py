@@ -31,11 +31,6 @@ def redrawn(loss, real_a, real_b, ab, ba):
     return loss(Line(ab), Line(ba), real_a, real_b)
 
 
-def padded(pad, x, padding):
-    """``pad`` with its padding as a list."""
-    return pad(x, list(padding))
-
-
 # Networks
 
 

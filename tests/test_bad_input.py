@@ -42,6 +42,8 @@ CASES = [
     Bad("syntax error", GOOD.replace("return x * factor", "return x * * factor"), "crashed", (":11", "^"), False),
     Bad("no-break space", PASTED, "crashed", (":11, column 1", "U+00A0"), False),
     Bad("full-width bracket", FULL_WIDTH, "crashed", ("column 10", "U+FF08", "write '('"), False),
+    Bad("a merge", "<<<<<<< HEAD\n" + GOOD + "=======\n" + GOOD + ">>>>>>> main\n", "crashed", (":1, column 1", "a merge"), False),
+    Bad("prompts", GOOD + ">>> scale(3)\n6\n", "crashed", ("session with Python",), False),
     Bad("GBK comment", GOOD.replace("# TODO: multiply", "# 乘法").encode("gbk"), "passed"),
     Bad("UTF-16", GOOD.encode("utf-16"), "passed"),
     Bad("UTF-8 with BOM", b"\xef\xbb\xbf" + GOOD.encode(), "passed"),

@@ -9,10 +9,10 @@ from support import ROOT
 from torchgrade.course import Course
 from torchgrade.handin.source import excerpt
 from torchgrade.i18n import speaking
-from torchgrade.model import Outcome, Status, TaskGrade
+from torchgrade.model import Outcome, Result, Status, TaskGrade
 from torchgrade.report.board import aligned, bar, entries, groups
 from torchgrade.report.feedback_text import outcome_lines, wrap
-from torchgrade.report.scoreboard import all_wait, next_lines_of, to_do
+from torchgrade.report.scoreboard import all_wait, next_lines, next_lines_of, to_do
 from torchgrade.submission import wanted_names
 from torchgrade.suites import parse_suite, read_suite
 
@@ -150,3 +150,19 @@ def test_a_function_that_crashes_is_no_file_that_cannot_be_executed():
     told = to_do(task)
     assert told is not None
     assert told.outcome.title == "check 1"
+
+
+def test_a_task_that_could_not_be_graded_does_not_hide_what_is_next():
+    broken, failed, passed = (
+        TaskGrade(
+            f"task0{number}_x", "X", status, 0.0, 1.0, 0.1, "", "", (outcome(number, status, message="no Python"),)
+        )
+        for number, status in enumerate((Status.BROKEN, Status.CRASHED, Status.PASSED))
+    )
+
+    def lines(*tasks):
+        return list(next_lines(Result("", "", "", 0, "", ("cpu",), tasks), onward="next: task09"))
+
+    assert lines(broken, failed)[0].startswith("task00_x could not be graded")
+    assert lines(broken, failed)[-1] == 'next: "check 1"'
+    assert len(lines(broken, passed)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torchgrade import i18n
 from torchgrade.batch.run import policy_of
 from torchgrade.course import Course
 from torchgrade.errors import TorchGradeError
+from torchgrade.handin.source import explain
 
 SENTENCES = {
     "scale multiplies every element": "scale 把每个元素相乘",
@@ -124,6 +126,25 @@ def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini
         word = "a Word document cannot be graded; hand in a .py file, a notebook or a .zip of them"
         assert i18n.translate_built(word).startswith("Word 文档无法评分")
         assert i18n.translate_built("nothing to see here") == "nothing to see here"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("def f(x)\n    return x", "return max(x, 0", "x = [1, 2)", "if x = 3:\n    pass", "x = = 3", "x = 'open"),
+        *("def f(x):\nreturn x", "x = 1\n  y = 2", "def f(x):\n        x\n    x", "return 3", "print 3", "f(x=1, 2)"),
+        *("def f(x, x): pass", "def f(x=1, y): pass", "f(x) = 3", "try:\n    x\ny", "x = 3)", "x = （3)", "break"),
+        *(">>> x = 3", "<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> main", 'x = """open', "x = 1y"),
+    ],
+)
+def test_a_syntax_error_is_told_in_chinese(code: str):
+    with pytest.raises(SyntaxError) as caught:
+        compile(code, "a.py", "exec")
+    with i18n.speaking("zh_CN"):
+        told, shown, _ = i18n.translate_built(explain(caught.value, code, "a.py:{}".format)).split("\n")
+    assert re.fullmatch(r"a\.py:\d+ 第 \d+ 列：.*[\u4e00-\u9fff].*", told)
+    assert not re.search(r"[a-z]{3,} [a-z]{3,}", told.replace("left parenthesis", ""))  # a character's own name
+    assert shown.strip() in code
 
 
 def test_a_phrase_of_one_word_is_told_where_all_else_is_code():

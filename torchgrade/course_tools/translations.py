@@ -19,6 +19,7 @@ from babel.messages.catalog import Catalog, Message
 
 from torchgrade.course import Course, Task
 from torchgrade.course_tools.stubs import stub_text, todo_sentences
+from torchgrade.handin.source import FAULT, PYTHON
 from torchgrade.i18n import BETWEEN, BUILT, DOMAIN, ENGINE, FOLDER
 from torchgrade.marks import MISSING, PENDING, UNMARKED, UNREADABLE
 from torchgrade.model import CATEGORIES, Status
@@ -92,7 +93,7 @@ def engine_texts() -> Iterator[str | tuple[str, str]]:
 
 def engine_built() -> Iterator[str]:
     """The templates of the sentences that stay English until they are shown: those of exceptions, and of what is read
-    and run beside a submission."""
+    and run beside a submission, and of Python's parser."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     for path, tree in trees.items():
         raised = [part for text in said_to(tree, RAISED) for part in (*f_strings(text), *texts_in(text))]
@@ -101,6 +102,7 @@ def engine_built() -> Iterator[str]:
             yield from sentences(raised)
             if any(here.match(glob) for glob in WORDED):
                 yield from sentences(worded(tree), words=1 if here.parts[0] == "isolation" else WORDS)
+    yield from (FAULT, *PYTHON)
 
 
 def course_texts(course: Course) -> Iterator[str]:

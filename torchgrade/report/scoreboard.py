@@ -271,18 +271,18 @@ def entry_lines(console: Console, entry: Told, whole: bool = False) -> Iterator[
 def next_lines(result: Result, onward: str = "", asking: str = ASKING) -> Iterator[str]:
     """Where there is help, and last what to do next. ``onward``: where to go on when everything passed."""
     broken = [task for task in result.tasks if task.status is Status.BROKEN]
-    if broken:
+    for task in broken:
         sentence = _("{task} could not be graded: the fault is the grader's, not yours; it costs no points.")
-        yield sentence.format(task=broken[0].task)
-        return
+        yield sentence.format(task=task.task)
     for task in result.tasks:
-        lines = list(next_lines_of(task, asking))
+        lines = [] if task in broken else list(next_lines_of(task, asking))
         if lines:
             yield from lines
             return
-    yield _("everything asked for passed.")
-    if onward:
-        yield onward
+    if not broken:
+        yield _("everything asked for passed.")
+        if onward:
+            yield onward
 
 
 def next_lines_of(task: TaskGrade, asking: str = ASKING) -> Iterator[str]:

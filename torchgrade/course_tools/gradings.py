@@ -1,4 +1,4 @@
-"""Gradings of wrong and other submissions that a proof may take from an earlier one, in ``.torchgrade/gradings``.
+"""KeptGradings of wrong and other submissions that a proof may take from an earlier one, in ``.torchgrade/gradings``.
 
 A proof that finds a slip in one mutant is made again when the slip is mended, and one that was stopped goes on where it
 stopped: what has been graded is told from here, as long as nothing has changed that a grade depends on.
@@ -19,7 +19,7 @@ from torchgrade.model import TaskGrade, as_json
 AIDS = ("id", "source", "watched", "memory_mb")  # no part of what a verdict depends on, or hashed by itself
 
 
-class Gradings:
+class KeptGradings:
     """Those of one task: a line of JSON for each, written at once. ``fresh``: none of before is known."""
 
     def __init__(self, task: Task, *, fresh: bool) -> None:

@@ -19,7 +19,7 @@ from torchgrade.course import Course, Task
 from torchgrade.course_tools import inputs, messages, proof
 from torchgrade.course_tools.calibrate import stale
 from torchgrade.course_tools.edited import edited
-from torchgrade.course_tools.gradings import Gradings
+from torchgrade.course_tools.gradings import KeptGradings
 from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
@@ -104,7 +104,7 @@ def verify_tasks(
     """Yields what does not hold, and writes the proof of each task whose facts hold.
 
     A task that is proved already, with this content and by this engine, is passed over, and what an earlier try graded
-    (``Gradings``) is not graded again, unless ``again``. ``only``: of the graded cases, those with it in their name;
+    (``KeptGradings``) is not graded again, unless ``again``. ``only``: of the graded cases, those with it in their name;
     nothing else is looked at then, and no proof is written.
     """
     yield from (Flaw("fact", "", text) for text in (*_folders(course), *order_problems(course)))
@@ -143,7 +143,7 @@ def _proved(
     if not cases:
         raise CourseError(f"no case has {only!r} in its name")
     evidence = Evidence(task, suite, cases, coverage=coverage)
-    gradings = Gradings(task, fresh=again)
+    gradings = KeptGradings(task, fresh=again)
     facts += _grade(pool, evidence, options, tell, gradings)
     if not only:
         gradings.forget_others()
@@ -215,7 +215,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         yield f"a mutant names {name}, which is no check"
 
 
-def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell, gradings: Gradings) -> list[str]:
+def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell, gradings: KeptGradings) -> list[str]:
     """Grade the cases into ``evidence``; what their judges say, in the order of the cases."""
     task, cases = evidence.task, evidence.cases
     jobs = [

@@ -104,8 +104,8 @@ def verify_tasks(
     """Yields what does not hold, and writes the proof of each task whose facts hold.
 
     A task that is proved already, with this content and by this engine, is passed over, and what an earlier try graded
-    (``KeptGradings``) is not graded again, unless ``again``. ``only``: of the graded cases, those with it in their name;
-    nothing else is looked at then, and no proof is written.
+    is not graded again (``KeptGradings``), unless ``again``. ``only``: of the graded cases, those with it in their
+    name; nothing else is looked at then, and no proof is written.
     """
     yield from (Flaw("fact", "", text) for text in (*_folders(course), *order_problems(course)))
     with Pool.local(course.root, options.jobs) as pool:

@@ -107,6 +107,32 @@ def test_a_course_is_proved_once(mini: Path) -> None:
     assert stale(second) == "task02_train was never proved; run: python grade.py verify task02_train"
 
 
+def test_a_proof_goes_on_with_what_an_earlier_try_has_graded(mini: Path) -> None:
+    """A mutant that names the wrong check is mended, and the others are not graded again, as long as the suite is the
+    same; what is graded afresh in any case is the reference."""
+    course = Course.load(mini)
+    (first, *_) = course.tasks
+    place = mini / ".torchgrade" / "gradings" / f"{first.stem}.jsonl"
+
+    def verified(**how: bool) -> tuple[list[str], list[str]]:
+        told: list[str] = []
+        lines = verify_tasks(Course.load(mini), [first], Options(), lambda line, _: told.append(line), **how)
+        return [line.text for line in lines if line.kind == "fact"], [line for line in told if "cases graded" in line]
+
+    edit(first.folder / "mutants.yaml", "fails: [test_affine]", "fails: [test_affine, test_total]")
+    facts, counts = verified()
+    assert facts == ["mutant no_bias survives test_total, which it names"]
+    graded = len(counts)
+    place.write_text(place.read_text() + '{"basis": "cut sho')
+    edit(first.folder / "mutants.yaml", "fails: [test_affine, test_total]", "fails: [test_affine]")
+    facts, counts = verified()
+    assert (facts, len(counts)) == ([], 5)  # the reference three times, the stub, and the mutant that was mended
+    assert counts[-1].startswith(f"task01_scale: {graded} of {graded}")
+    assert len(place.read_text().splitlines()) == graded - 4
+    facts, counts = verified(again=True)
+    assert (facts, len(counts)) == ([], graded)
+
+
 def test_a_proof_that_does_not_hold_any_more_is_taken_away(mini: Path) -> None:
     """The content is what was proved, and yet a fact is false: the engine, or the machine, has changed."""
     course = Course.load(mini)

@@ -259,6 +259,22 @@ def test_modules(submission):
     )
     pool = submission.make(nn.MaxPool2d, 5, 2, 1, 2)
     triple(submission, pool, field([(5, 2, 1, 2)]), given="one MaxPool2d(5, 2, 1, 2)")
+    pairs = modules(layer("MaxPool2d", (5, 5), (2, 2), (1, 1), (2, 2)), layer("AvgPool2d", (3, 3), (2, 2), (1, 1)))
+    triple(submission, submission.probes.stack(pairs), field([(5, 2, 1, 2), (3, 2, 1)]),
+           given="MaxPool2d((5, 5), (2, 2), (1, 1), (2, 2)), AvgPool2d((3, 3), (2, 2), (1, 1))")  # fmt: skip
+    others = modules(
+        conv(1, 1, 3), layer("LPPool2d", 2, 3, 2), layer("ConvTranspose2d", 1, 1, 4, stride=2), conv(1, 1, 5)
+    )
+    triple(submission, submission.probes.stack(others), field([(3,), (5,)]),
+           given="Conv2d 3 x 3, LPPool2d(2, 3, 2), ConvTranspose2d(1, 1, 4, stride=2), Conv2d 5 x 5",
+           likely={
+               "whatever has a kernel counts: other modules are passed over": list(field([(3,), (3, 2), (4, 2), (5,)])),
+           })  # fmt: skip
+    triple(submission, [(3,), submission.probes.loop(), (2, 2)], field([(3,), (2, 2)]),
+           given="a list: the tuple (3,), a module of its own class that holds a Conv2d, the tuple (2, 2)",
+           likely={
+               "only an nn.Sequential stands for what it holds": list(field([(3,), (3, 1, 1), (2, 2)])),
+           })  # fmt: skip
     own = submission.probes.stack([block, [tail]], ["Conv2d", "MaxPool2d", "AvgPool2d", "Sequential"])
     triple(submission, own, field(both),
            given="the same layers, of classes that are derived from Conv2d, MaxPool2d, AvgPool2d and Sequential",
@@ -316,6 +332,9 @@ def test_params_of_all_kinds(submission):
         given="a parameter without axes, two GroupNorm(2, 4), PReLU(3), Embedding(5, 2)",
         likely={"parameters without axes are left out": 29, "parameters with equal values count once": 22},
     )  # fmt: skip
+    away = submission.probes.stack_on_meta(modules(conv(1, 2, 3), layer("Flatten"), layer("Linear", 8, 5)))
+    expect.equal(submission.count_params(away), 65, because="18 + 2 + 40 + 5",
+                 given="Conv2d(1, 2, 3) and Linear(8, 5) on the device meta")  # fmt: skip
 
 
 # Multiply-adds
@@ -381,6 +400,9 @@ def test_linear_macs(submission):
             likely={"only one of the 5 vectors is counted": 140})  # fmt: skip
     macs_of(submission, net, (3, 5, 20), 2100, given="nn.Linear(20, 7), on (3, 5, 20)",
             likely={"only one of two axes is counted": 420})  # fmt: skip
+    folded = submission.probes.stack(modules(layer("Flatten", 0, 1), layer("Linear", 20, 7)))
+    macs_of(submission, folded, (5, 20), 700, given="Flatten(0, 1), which makes 5 vectors, Linear(20, 7), on (5, 20)",
+            likely={"the first axis of what a Linear is given is no batch here": 140})  # fmt: skip
 
 
 @check("count_macs adds up a network, and only its convolutions and Linear", points=1, category="values",
@@ -478,6 +500,8 @@ def test_macs_leave_no_traces(submission):
     changed(submission, submission.count_macs, submission.make(nn.Conv2d, 1, 2, 3), (1, 6, 8),
             given="one Conv2d that has a hook already",
             likely={"hooks of others are removed": ["hooks"]})  # fmt: skip
+    changed(submission, submission.count_macs, net, (5, 6, 8), given="a sample that has 5 channels in place of 1",
+            likely={"after an error the hooks are not removed": ["hooks", "modes"]})  # fmt: skip
 
 
 @check("count_macs follows the network's dtype and device", points=0.5, category="robustness",
@@ -681,6 +705,12 @@ def test_own_parameters(submission):
                      "the two layers share the weight": flat([sevens, bias], x)[:, :, None, None],
                      "the two layers share the bias": flat([weight, seven], x)[:, :, None, None],
                  })  # fmt: skip
+    rests = submission.probes.frozen(submission.make(nn.Linear, 12, 4))
+    woken = submission.probes.trains(submission.linear_to_conv(rests, 2, 3, 2))
+    expect.true(woken, expected="parameters that require a gradient", got="some that do not",
+                given="the convolution of a frozen linear layer")  # fmt: skip
+    expect.equal(submission.probes.trains(rests), False, because="it is left as it was", trivial="it was frozen",
+                 given="whether the parameters of the frozen layer require gradients afterwards")  # fmt: skip
     for given, one in (("the convolution", made), ("the linear layer", linear)):
         trains = submission.probes.trains(one)
         expect.true(trains, expected="parameters that require a gradient", got="some that do not", given=given)
@@ -764,8 +794,8 @@ def test_other_windows(submission):
     measured(submission, submission.probes.stack(net), 5, given="Conv2d 2 x 2, LPPool2d(1, 4, 4)")
 
 
-@check("VGG-16 sees 212 pixels, by measure", points=0.5, category="values", seconds=40, after=[test_maximum, test_dead],
-       hidden=True)  # fmt: skip
+@check("VGG-16 sees 212 pixels, and layers of every kind are measured", points=0.5, category="values", seconds=40,
+       after=[test_maximum, test_dead], hidden=True)  # fmt: skip
 def test_measured_vgg(submission):
     net = []
     for kernel, *_ in VGG_16:
@@ -781,6 +811,14 @@ def test_measured_vgg(submission):
     wide = modules(conv(1, 1, 3, dilation=124, padding=124), conv(1, 1, 2))
     given = "Conv2d 3 x 3 with dilation 124 and padding 124, Conv2d 2 x 2"
     measured(submission, submission.probes.stack(wide), 250, given=given)
+    grouped = modules(layer("MaxPool2d", 2), conv(4, 8, 3, groups=4))
+    measured(submission, submission.probes.stack(grouped), 6, given="MaxPool2d 2, Conv2d(4, 8, 3, groups=4)")
+    plain = submission.probes.doubled(
+        modules(conv(1, 2, 3), layer("BatchNorm2d", 2, affine=False), layer("ReLU", True), conv(2, 1, 3))
+    )
+    measured(submission, plain, 5, given="Conv2d 3 x 3, BatchNorm2d(2, affine=False), ReLU, Conv2d 3 x 3 in float64")
+    deep = submission.probes.stack(modules(*[conv(1, 1, 5, padding=2)] * 20))
+    measured(submission, deep, 81, given="20 times Conv2d 5 x 5: at the border the gradient is about 1e-14")
 
 
 @check("empirical_receptive_field leaves the network as it was", points=0.5, category="robustness", seconds=20,

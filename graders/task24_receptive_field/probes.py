@@ -19,6 +19,11 @@ def stack(layers, own=()):
     return (derived("Sequential") if "Sequential" in own else nn.Sequential)(*made)
 
 
+def doubled(layers):
+    """In float64."""
+    return stack(layers).double()
+
+
 def stack_on_meta(layers):
     with torch.device("meta"):
         return stack(layers)

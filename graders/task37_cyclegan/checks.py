@@ -88,7 +88,7 @@ def judgements(draw, size):
     return {"pred": draw(*size)}
 
 
-JUDGED = grid(judgements, size=[(2, 1, 3, 4), (5,), (1, 1, 1, 1), (2, 3)], is_real=[True, False])
+JUDGED = grid(judgements, size=[(2, 1, 3, 4), (5,), (1, 1, 1, 1), (2, 3), ()], is_real=[True, False])
 
 
 @check("gan_loss is the mean squared distance from 1 or 0", points=1, category="values", devices="all")
@@ -191,7 +191,7 @@ def test_cycle(submission):
        after=test_cycle, hidden=True)  # fmt: skip
 def test_cycle_gradients(submission):
     expect_loss(submission, submission.cycle_loss, "cycle_loss", cycled, SIZES, gradients=True)
-    cases = PAIRS.vary(dtype=[torch.float32, torch.float64], layout=LAYOUTS)
+    cases = PAIRS.vary(dtype=FLOATS, layout=LAYOUTS)
     expect_loss(submission, submission.cycle_loss, "cycle_loss", cycled, cases, unchanged=True)
 
 
@@ -224,7 +224,7 @@ def test_identity(submission):
        after=test_identity, hidden=True)  # fmt: skip
 def test_identity_gradients(submission):
     expect_loss(submission, submission.identity_loss, "identity_loss", kept, SIZES, gradients=True)
-    cases = PAIRS.vary(dtype=[torch.float32, torch.float64], layout=LAYOUTS)
+    cases = PAIRS.vary(dtype=FLOATS, layout=LAYOUTS)
     expect_loss(submission, submission.identity_loss, "identity_loss", kept, cases, unchanged=True)
 
 
@@ -313,24 +313,20 @@ def test_pad_values(submission, device):
             "it is padded with what stands at the other end": mapped("wrap"),
         },
     )
-    expect.agrees(
-        submission.probes.padded,
-        reflected,
-        grid(picture, size=[(1, 2, 4, 5)], padding=[(1, 2, 3, 0)]),
-        bound=(submission.reflection_pad2d,),
-        name="reflection_pad2d, with the padding as a list",
-        device=device,
-    )
+    lists = grid(picture, size=[(1, 2, 4, 5)], padding=[[1, 2, 3, 0]])
+    expect.agrees(submission.reflection_pad2d, reflected, lists, device=device, unchanged=True)
 
 
 @check("reflection_pad2d takes one image, no image, and any dtype and layout", points=0.5, category="robustness",
        after=test_pad_values, hidden=True)  # fmt: skip
 def test_pad_inputs(submission):
     cases = grid(picture, size=[(2, 3, 5, 6), (3, 4, 5)], padding=[(1, 2, 3, 1), 2])
-    dtypes = [*FLOATS, torch.int64, torch.uint8, torch.bool]
+    dtypes = [*FLOATS, torch.int64, torch.uint8, torch.bool, torch.complex64]
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(dtype=dtypes, layout=LAYOUTS, grad=RECORDING),
                   unchanged=True)  # fmt: skip
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(values=[kit.infinite, kit.not_a_number, kit.huge]))
+    whole = cases.vary(dtype=[torch.int64, torch.int32], values=[kit.whole_range])
+    expect.agrees(submission.reflection_pad2d, reflected, whole)
     sizes = [(2, 4, 6), (1, 1, 1, 4), (1, 1, 4, 1), (0, 2, 3, 3), (2, 0, 3, 3), (1, 1, 1), (1, 2, 2, 2)]
     thin = grid(picture, size=sizes, padding=[0, (0, 0, 0, 0)])
     expect.agrees(
@@ -355,9 +351,10 @@ def test_pad_refuses(submission):
         return reflected(x, padding)
 
     paddings = [(1, 1, 1, 1), 4, (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 4, 0), (0, 0, 0, 4), (-1, 0, 0, 0), (0, -1, 0, 0),
-                (0, 0, -1, 0), (0, 0, 0, -1), -1, (9, 9, 9, 9), (4, 4, 3, 3)]  # fmt: skip
-    expect.agrees(submission.reflection_pad2d, strict, grid(picture, size=[(1, 2, 4, 5)], padding=paddings),
-                  refuses=["ValueError"])  # fmt: skip
+                (0, 0, -1, 0), (0, 0, 0, -1), -1, (9, 9, 9, 9), (4, 4, 3, 3), [5, 0, 0, 0], [0, 0, 4, 0], [0, 0, 0, -1],
+                [2, 1, 3, 2]]  # fmt: skip
+    cases = grid(picture, size=[(1, 2, 4, 5), (2, 4, 5), (0, 2, 4, 5)], padding=paddings)
+    expect.agrees(submission.reflection_pad2d, strict, cases, refuses=["ValueError"])
 
 
 OWN_PADDING = Rule(
@@ -370,7 +367,9 @@ OWN_PADDING = Rule(
 
 @check("reflection_pad2d does without PyTorch's and NumPy's padding", points=1, category="rules", gates=OWN_PADDING)
 def test_pad_rule(submission):
-    expect.avoids(submission.reflection_pad2d, torch.randn(1, 2, 4, 5), (1, 2, 3, 0), rule=OWN_PADDING)
+    for padding in ((1, 2, 3, 0), 1, (0, 0, 0, 0)):
+        given = f"images of 4x5, padding {padding}"
+        expect.avoids(submission.reflection_pad2d, torch.randn(1, 2, 4, 5), padding, rule=OWN_PADDING, given=given)
 
 
 # The networks
@@ -513,6 +512,13 @@ def maps(net, x):
 
 @check("Generator halves twice, doubles twice, and keeps the size", points=0.5, category="shapes")
 def test_generator_maps(submission):
+    named = {"num_blocks": 1, "features": 4, "out_channels": 2, "in_channels": 3}
+    settings = ", ".join(f"{name}={value}" for name, value in named.items())
+    expect.equal(
+        parameter_count(on_meta(submission.Generator, **named)),
+        parameter_count(on_meta(submission.Generator, 3, 2, 4, 1)),
+        given=f"the number of parameters of Generator({settings}), against Generator(3, 2, 4, 1)",
+    )
     net = submission.Generator(3, 2, 4, 1)
     expect.shape(net(torch.randn(2, 3, 64, 64)), (2, 2, 64, 64))
     expect.shape(net(torch.randn(1, 3, 8, 20)), (1, 2, 8, 20), given="an image of 8x20")
@@ -565,7 +571,7 @@ def test_patch_maps(submission):
             },
             given=f"PatchDiscriminator({', '.join(map(str, settings))})",
         )
-    net = submission.PatchDiscriminator(2, 3)
+    net = submission.PatchDiscriminator(features=3, in_channels=2)
     expect.shape(
         net(torch.randn(2, 2, 64, 64)),
         (2, 1, 6, 6),
@@ -609,9 +615,12 @@ def test_init(submission):
     net = submission.probes.mixed_layers()
     submission.init_weights(net)
     state = {name: value.clone() for name, value in net.state_dict().items()}
-    for name, kind in (("1.weight", "convolution"), ("0.0.0.weight", "transposed convolution")):
+    for name, given in (
+        ("1.weight", "the weights of a convolution"),
+        ("0.0.0.weight", "the weights of a transposed convolution deep inside of a network"),
+        ("6.parts.0.up.weight", "the weights of a transposed convolution in a dict in a list of a module of one's own"),
+    ):
         kernels = state[name]
-        given = f"the weights of a {kind} deep inside of a network" if "0.0" in name else f"the weights of a {kind}"
         deviation = float(kernels.std())
         expect.between(
             deviation,
@@ -624,9 +633,10 @@ def test_init(submission):
         expect.between(float(kernels.mean()), -7e-4, 7e-4, unit="(mean)", given=given)
         share = float((kernels.abs() > 0.04).double().mean())
         expect.between(share, 0.036, 0.055, unit="(share beyond two deviations)", given=given)
-    zero = torch.zeros(50)
-    expect.close(state["1.bias"], zero, rtol=0, atol=0, trivial="the bias becomes 0", given="a bias of a convolution",
-                 likely={"the bias is left as it was": zero + 7})  # fmt: skip
+    for name, kind in (("1.bias", "convolution"), ("6.parts.0.up.bias", "transposed convolution")):
+        zero = torch.zeros_like(state[name])
+        expect.close(state[name], zero, rtol=0, atol=0, trivial="the bias becomes 0", given=f"a bias of a {kind}",
+                     likely={"the bias is left as it was": zero + 7})  # fmt: skip
 
 
 @check("init_weights leaves other layers alone, and draws anew each time", points=0.5, category="robustness",
@@ -642,10 +652,15 @@ def test_init_others(submission):
         "4.weight": "a fully connected layer",
         "4.bias": "a fully connected layer",
         "5.weight": "an nn.Conv1d",
+        "6.places": "a parameter with four axes that belongs to no convolution",
     }
     for name, kind in others.items():
         expect.close(state[name], torch.full_like(state[name], 7.0), rtol=0, atol=0, trivial="they stay",
                      given=f"{name.rpartition('.')[2]} of {kind}")  # fmt: skip
+    double = submission.probes.mixed_layers().double()
+    submission.init_weights(double)
+    found = sorted({str(value.dtype).removeprefix("torch.") for value in double.parameters()})
+    expect.equal(found, ["float64"], given="the dtypes of the parameters of a network of float64")
     given = "whether two convolutions of one size got the same weights"
     expect.equal(bool((state["1.weight"] == state["2.weight"]).all()), False, given=given)
     layer = submission.probes.one_convolution()
@@ -759,6 +774,16 @@ def test_memory_chance(submission):
     expect.equal(first == second, False, given=given)
     once_more = submission.probes.seeded_answers(submission.ReplayBuffer, 1, 2, 60)
     expect.equal(first == once_more, True, given="whether the same images are chosen with the same seed")
+    changed = submission.probes.images_changed(submission.ReplayBuffer(3).push_and_pop, 10)
+    expect.equal(changed, 0, given="ReplayBuffer(3): how many of 10 batches hold other images after the call")
+    start = any_seed()
+    for capacity in (1, 3):
+        seeds = range(start, start + 60)
+        answers = [submission.probes.seeded_answers(submission.ReplayBuffer, seed, capacity, 1 + capacity)[-1]
+                   for seed in seeds]  # fmt: skip
+        new = sum(answer == [1.0 + capacity] for answer in answers)
+        given = f"ReplayBuffer({capacity}), 60 seeds: how often the first image after it is full is the answer itself"
+        expect.between(new, 10, 50, given=given)
 
 
 @check("ReplayBuffer holds on to no graph, and takes any size", points=0.5, category="robustness",
@@ -857,11 +882,14 @@ def test_data_index(submission):
 def test_data_random(submission):
     tone = submission.probes.tone
     root = submission.probes.write_tree(folders(b=(*B_NAMES, "z.png")))
-    for data, given in (
-        (submission.UnpairedImageDataset(root, transform=tone), "4 pictures of B"),
-        (submission.UnpairedImageDataset(root, tone, "train", True), "4 pictures of B, unaligned=True"),
+    few = submission.probes.write_tree(folders(a=A_NAMES[:2], b=(*B_NAMES, "z.png")))
+    for data, count, given in (
+        (submission.UnpairedImageDataset(root, transform=tone), 5, "5 pictures of A, 4 of B"),
+        (submission.UnpairedImageDataset(root, tone, "train", True), 5, "5 pictures of A, 4 of B, unaligned=True"),
+        (submission.UnpairedImageDataset(few, transform=tone), 2, "2 pictures of A, 4 of B"),
     ):
-        expect.equal(submission.probes.items(data, 5, "A"), colours(range(1, 6)), given=f"{given}; A of the items")
+        wanted = colours(1 + index % count for index in range(max(count, 4)))
+        expect.equal(submission.probes.items(data, len(wanted), "A"), wanted, given=f"{given}; A of the items")
         drawn = [value[0] for value in submission.probes.again(data, "B", 400)]
         for number in range(101, 105):
             expect.between(
@@ -872,6 +900,7 @@ def test_data_random(submission):
                 given=f"{given}, item 0 asked for 400 times; how often B is picture {number - 101}",
                 likely={"B is not drawn: it goes by the index": 400 if number == 101 else 0},
             )
+    data = submission.UnpairedImageDataset(root, tone, "train", True)
     one, other, once_more = (submission.probes.seeded(data, seed, 30) for seed in (1, 2, 1))
     expect.equal(one == once_more, True, given="whether the same seed of random and torch draws the same B's")
     expect.equal(one == other, False, given="whether another seed of random and torch draws the same B's")
@@ -918,34 +947,38 @@ def test_data_transforms(submission):
         for side, wanted in (("A", a), ("B", b)):
             found = probes.items(data, 1, side)[0]
             expect.equal(found, wanted, given=f"transform={text}, which ends in width and height; side {side}")
+    changed = probes.list_changed(submission.UnpairedImageDataset, root)
+    expect.equal(changed, False, given="whether the list of transforms is another afterwards")
 
 
-def quarters(width, height, colours):
+def quarters(width, height, colours, mode="RGB"):
     """A PNG file of four colours, (4, 3): upper left, upper right, lower left, lower right."""
     pixels = np.zeros((height, width, 3), np.uint8)
     for place, value in enumerate(colours):
         row, column = divmod(place, 2)
         pixels[row * height // 2 : (row + 1) * height // 2, column * width // 2 : (column + 1) * width // 2] = value
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
+    Image.fromarray(pixels).convert(mode).save(out, "PNG")
     return out.getvalue()
 
 
 @check("without a transform a picture becomes a tensor (3, 256, 256)", points=1, category="values")
 def test_data_tensors(submission):
-    sizes = ((40, 24), (20, 60), (256, 256), (400, 200), (300, 310))
+    sizes = ((40, 24), (20, 60), (256, 256), (400, 200), (300, 310), (30, 20), (20, 30))
+    modes = (*["RGB"] * 5, "L", "RGBA")
     colours = torch.randint(0, 256, (len(sizes), 4, 3), dtype=torch.uint8)
     colours[:, 0] = torch.tensor([255, 0, 64], dtype=torch.uint8)
+    colours[5] = colours[5, :, :1]  # grey
     files = {
-        f"train/{side}/{place}.png": quarters(*size, some.numpy())
+        f"train/{side}/{place}.png": quarters(*size, some.numpy(), mode)
         for side in "AB"
-        for place, (size, some) in enumerate(zip(sizes, colours, strict=True))
+        for place, (size, some, mode) in enumerate(zip(sizes, colours, modes, strict=True))
     }
     data = submission.UnpairedImageDataset(submission.probes.write_tree(files), unaligned=False)
     for side in "AB":
         found = submission.probes.items(data, len(sizes), side)
-        for (width, height), some, image in zip(sizes, colours, found, strict=True):
-            given = f"a picture {width} wide and {height} high, side {side}, transform=None"
+        for (width, height), some, mode, image in zip(sizes, colours, modes, found, strict=True):
+            given = f"a picture {width} wide and {height} high, of mode {mode}, side {side}, transform=None"
             expect.shape(
                 image,
                 (3, 256, 256),
@@ -985,17 +1018,21 @@ def test_data_tensors(submission):
        hidden=True)  # fmt: skip
 def test_data_files(submission):
     tone = submission.probes.tone
-    files = folders("train", shift=0) | folders("test", a=("x.PNG", "y.JpG"), b=("q.jpeg",), shift=50)
+    files = folders("train", shift=0) | folders("test", a=("a-.PNG", "a.jpeg", "bb.JpG"), b=("q.jpeg",), shift=50)
     junk = dict.fromkeys(("test/A/a.txt", "test/B/b.db", "test/A/png", "test/notes.png"), b"no picture")
+    junk |= dict.fromkeys(("test/A/c.png.txt", "test/A/c.jpg.bak", "test/B/d.bmp", "test/A/e.tif", "test/A/f.webp",
+                           "test/B/g.gif"), solid(97))  # fmt: skip
     deep = {name: solid(98) for name in ("test/A/deep/w.png", "test/B/deep/w.png", "A/u.png", "B/u.png")}
     deep |= {"deep/A/v.png": solid(99), "deep/B/v.png": solid(99)}
     root = submission.probes.write_tree(files | junk | deep)
     data = submission.UnpairedImageDataset(root, transform=tone, mode="test", unaligned=False)
     given = f"mode='test' and the files {', '.join(sorted(files | junk | deep))}"
     slips = {"capitals are missed": 1, "mode is ignored": 5}
-    expect.equal(len(data), 2, because="the longer side", given=given, likely=slips)
-    expect.equal(submission.probes.items(data, 2, "A"), colours([51, 52]), given=f"{given}; A of the items")
-    expect.equal(submission.probes.items(data, 2, "B"), colours([151, 151]), given=f"{given}; B of the items")
+    expect.equal(len(data), 3, because="the longer side", given=given, likely=slips)
+    expect.equal(submission.probes.items(data, 3, "A"), colours([51, 52, 53]), given=f"{given}; A of the items",
+                 likely={"the files are sorted ending by ending": colours([51, 53, 52]),
+                         "the files are sorted without their endings": colours([52, 51, 53])})  # fmt: skip
+    expect.equal(submission.probes.items(data, 3, "B"), colours([151] * 3), given=f"{given}; B of the items")
     data = submission.UnpairedImageDataset(root, tone, "deep")
     given = "mode='deep', with one file in A and one in B"
     expect.equal(submission.probes.items(data, 1, "A"), colours([99]), given=f"{given}; A of the item")
@@ -1080,10 +1117,10 @@ class Quartet:
         numbers = {"loss": loss, "gan": gan, "cycle": cycle, "identity": identity}
         return torch.cat([p.flatten() for p in moved]), {name: float(value) for name, value in numbers.items()}
 
-    def run(self, submission, rate, weights=()):
+    def run(self, submission, rate, weights=(), **named):
         """One step of the submission: the same."""
         optimiser = submission.probes.optimiser("SGD", *self.theirs[:2], rate)
-        report = submission.generator_step(*self.theirs, optimiser, self.a, self.b, *weights)
+        report = submission.generator_step(*self.theirs, optimiser, self.a, self.b, *weights, **named)
         found = [value for net in self.theirs[:2] for value in submission.probes.values_of(net)]
         return torch.cat([value.flatten() for value in found]), report
 
@@ -1116,9 +1153,10 @@ def test_step(submission):
 
 @check("generator_step reports the losses before the step", points=0.5, category="values", after=LOSSES)
 def test_step_report(submission):
-    for weights, used in (((), (10.0, 5.0)), ((3.0, 0.7), (3.0, 0.7)), ((2.0, 0.0), (2.0, 0.0))):
+    for named in ({}, {"weight_identity": 0.7, "weight_cycle": 3.0}, {"weight_identity": 0.0}, {"weight_cycle": 0.0}):
         toy = Quartet(submission)
-        _, report = toy.run(submission, RATE, weights)
+        _, report = toy.run(submission, RATE, **named)
+        used = named.get("weight_cycle", 10.0), named.get("weight_identity", 5.0)
         _, truth = toy.stepped(RATE, used)
         heavy = truth | {"cycle": used[0] * truth["cycle"], "identity": used[1] * truth["identity"]}
         expect.close(
@@ -1127,7 +1165,7 @@ def test_step_report(submission):
             rtol=1e-6,
             atol=1e-9,
             likely={"cycle and identity are reported with their weights": heavy},
-            given=f"{TOY}, weights {used}",
+            given=f"{TOY}, weights {used}, handed over {named}",
         )
 
 

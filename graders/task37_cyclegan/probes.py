@@ -31,11 +31,6 @@ def redrawn(loss, real_a, real_b, ab, ba):
     return loss(Line(ab), Line(ba), real_a, real_b)
 
 
-def padded(pad, x, padding):
-    """``pad`` with its padding as a list."""
-    return pad(x, list(padding))
-
-
 # Networks
 
 
@@ -123,8 +118,18 @@ def mixed_layers():
         nn.InstanceNorm2d(7, affine=True),
         nn.Linear(6, 5),
         nn.Conv1d(3, 4, 2),
+        Boxes(),
     )
     return sevens(net)
+
+
+class Boxes(nn.Module):
+    """A module of one's own: a convolution in a dict in a list, and a parameter with as many axes as a kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([nn.ModuleDict({"up": nn.ConvTranspose2d(40, 40, 4)})])
+        self.places = nn.Parameter(torch.empty(1, 3, 5, 5))
 
 
 def replaced(init, net):
@@ -158,6 +163,17 @@ def answered(push, sizes, start=1):
         found.append([float(image.flatten()[0]) for image in answer])
         number += size
     return found
+
+
+def images_changed(push, batches):
+    """How many of so many batches of three images hold other values after ``push``."""
+    changed = 0
+    for _ in range(batches):
+        images = torch.rand(3, 1, 2, 2)
+        before = images.clone()
+        push(images)
+        changed += not torch.equal(images, before)
+    return changed
 
 
 def graphs_kept(push, batches):
@@ -236,6 +252,13 @@ def halved(picture):
 def size(picture):
     """A transform: width and height."""
     return list(picture.size)
+
+
+def list_changed(kind, root):
+    """Whether a data set of this kind leaves another list of transforms than it was given."""
+    steps = [turned, halved, size]
+    items(kind(root, transform=steps), 1, "A")
+    return steps != [turned, halved, size]
 
 
 def items(dataset, count, side):

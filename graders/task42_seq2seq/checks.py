@@ -59,6 +59,7 @@ STRANGE = {
     "a\tb!\n": ("a", "b !"),
     "Große Straße\tGRÜßE": ("große straße", "gruße"),
     "龦鿪㐀㐁\tねこ 犬": ("龦 鿪 㐀㐁", "ねこ 犬"),
+    "Мой ёж\tがっこう": ("мои еж", "かっこう"),
 }
 
 
@@ -164,8 +165,8 @@ def test_encoder_pads(submission, device):
             expect_read(submission, sizes, src, device)
 
 
-@check("the embeddings of pads are zero, and get no gradient", points=0.5, category="robustness", hidden=True,
-       after=[test_encoder_parameters])  # fmt: skip
+@check("the embeddings of pads are zero and get no gradient, all else does", points=0.5, category="robustness",
+       hidden=True, after=[test_encoder_parameters])  # fmt: skip
 def test_pad_rows(submission):
     for sizes in SIZES:
         pad_id, size = sizes.get("pad_id", 0), (sizes["vocab_size"], sizes["embed_dim"])
@@ -182,6 +183,9 @@ def test_pad_rows(submission):
                 arguments = torch.tensor([pad_id, pad_id - 1]) % size[0], torch.randn(1, 2, len(keys[0, 0])), keys, mask
             change = submission.probes.pad_gradients(net, pad_id, size, *arguments)
             expect.close(change, torch.zeros(size[1]), trivial="none arrives", given=f"{given}; its gradient")
+            parts = ("outputs", "hidden") if name == "Encoder" else ("logits",)
+            for what, output in zip(parts, net(*arguments), strict=False):
+                expect.gradient_flow(output, module=net, given=f"{title(name, sizes)}, from its {what}")
 
 
 def looked(query, keys, mask, kind, scale=1.0, axis=1, late=False, never=-math.inf):
@@ -296,7 +300,7 @@ def test_attention_gradients(submission):
         truth = torch.autograd.grad(looked(query, keys, mask, kind)[0], (query, keys), weight)
         for name, one, other in zip(("query", "keys"), found, truth, strict=True):
             expect.close(one, other, scale=1e-3, given=f'kind "{kind}", the gradient of {name}')
-    for kind in ("general", "Dot", ""):
+    for kind in ("general", "Dot", "add", ""):
         expect.raises("ValueError", submission.Attention, 6, kind, given=f"kind={kind!r}")
 
 
@@ -527,6 +531,23 @@ def test_coins(submission):
         near = 6 * math.sqrt(share * (1 - share) / (steps - 2))
         found = float(taught.double().mean())
         expect.between(found, share - near, share + near, unit="of the steps that read the target", given=given)
+        net(src, tgt[:, :80], share)
+        again = (submission.probes.fed(toy.decoder).T[:, 1:] == tgt[:, 1:79]).all(0)
+        expect.equal(bool((again == taught[:78]).all()), False, because="the coins are thrown anew",
+                     given=f"two calls, {given}; whether the same steps read the target")  # fmt: skip
+
+
+def expect_slopes(net, case, sizes, given):
+    """The gradients of both outputs of a decoder at its state and at the keys."""
+    fill_by_shape(net)
+    _, hidden, keys, _ = case
+    pairs = zip(net(*case)[:2], stepped(*case, **sizes), ("logits", "hidden"), strict=True)
+    for found, truth, what in pairs:
+        weight = torch.randn(truth.shape)
+        slopes, right = (torch.autograd.grad(one, (hidden, keys), weight, retain_graph=True, materialize_grads=True)
+                         for one in (found, truth))  # fmt: skip
+        for got, wanted, name in zip(slopes, right, ("hidden", "keys"), strict=True):
+            expect.close(got, wanted, scale=1e-3, given=f"{given}; the gradient of the returned {what} at {name}")
 
 
 @check("gradients flow through Decoder, and through all steps of Seq2Seq", points=0.5, category="gradients",
@@ -540,6 +561,7 @@ def test_flow(submission):
             token, hidden = torch.randint(0, v, (batch,)), torch.randn(1, batch, h, requires_grad=True)
             given = f"{title('Decoder', sizes)}, the logits of {len(keys)} tokens"
             expect.gradient_flow(net(token, hidden, keys.requires_grad_(), mask)[0], hidden, keys, given=given)
+            expect_slopes(net, (token, hidden, keys, mask), sizes, f"{title('Decoder', sizes)}, {batch} tokens")
     for ids in IDS:
         known = Known(ids=ids)
         toy = known.model(submission)
@@ -679,9 +701,13 @@ def test_step_state(submission):
     for round_, forcing in enumerate((1.0, 0.0, 0.5), 1):
         arguments = (src, tgt) if round_ == 1 else (src, tgt, forcing)
         model.eval()
-        _, training, recording, *_ = submission.probes.modes(model, submission.train_step, optimizer, *arguments)
+        *_, training, recording, left, _ = submission.probes.modes(
+            model, True, submission.train_step, optimizer, *arguments
+        )
         given = f"step {round_}, teacher_forcing={forcing}"
-        expect.equal((training, recording), (True, True), because="it trains and records", given=given)
+        for found, what in ((training, "in training mode"), (recording, "recording gradients")):
+            expect.equal(found, PARTS, because="all of them are", given=f"{given}; the parts that ran {what}")
+        expect.equal(left, PARTS, because="all of them are", given=f"{given}; the parts in training mode afterwards")
         expect.equal(submission.probes.forced(model), [forcing], because="one pass, with it", given=given,
                      trivial="it may be 1")  # fmt: skip
     model = known.model(submission)
@@ -757,19 +783,26 @@ def test_greedy_length(submission):
     expect_translations(submission, Known(end=50.0), src, 12, say=False)
 
 
+PARTS = ["model", "encoder", "decoder"]
+
+
 def expect_measured(submission, function, *args):
     """A function that measures: no training, no graph, and the model comes back in its mode."""
     known = Known()
     src = sentences(known)
     tail = (targets(known),) if args == ("tgt",) else args
-    for came in (True, False):
+    for came, records in itertools.product((True, False), repeat=2):
         model = known.model(submission).train(came)
-        _, training, recording, changed, after = submission.probes.modes(model, function, src, *tail)
+        _, training, recording, left, after = submission.probes.modes(model, records, function, src, *tail)
         given = f"a model that came in {'training' if came else 'evaluation'} mode"
-        expect.equal(training, False, because="it is in evaluation mode meanwhile", given=given)
-        expect.equal(recording, False, because="no gradients are recorded", given=given)
-        expect.equal(changed, False, because="it comes back in its mode", given=given)
-        expect.equal(after, True, because="gradients are recorded again afterwards", given=given)
+        expect.equal(training, [], because="it is in evaluation mode meanwhile",
+                     given=f"{given}; the parts that ran in training mode", trivial="none does")  # fmt: skip
+        expect.equal(recording, [], because="no gradients are recorded",
+                     given=f"{given}; the parts that ran recording gradients", trivial="none does")  # fmt: skip
+        expect.equal(left, PARTS if came else [], because="it comes back in its mode",
+                     given=f"{given}; the parts in training mode afterwards", trivial="none may be")  # fmt: skip
+        expect.equal(after, records, because="gradients are recorded as before",
+                     given=f"{given}; whether gradients are recorded afterwards", trivial="they may be")  # fmt: skip
 
 
 @check("greedy_decode leaves the model as it was", points=0.5, category="robustness", after=test_greedy,
@@ -916,6 +949,9 @@ def test_beam_ends(submission):
         for max_len in (8, 2, 1):
             expect_beams(submission, known, src, 1, max_len, say=False)
             expect_beams(submission, known, src, 5, max_len, say=False)
+    known = Known(vocab_size=60, end=-50.0)  # 250 steps of 60 tokens each: no float holds such a probability
+    known.table, known.lean = known.table / 10, known.lean / 10
+    expect_beams(submission, known, sentences(known, 1), 1, 250, say=False)
 
 
 # --- BLEU ------------------------------------------------------------------------------------------------

@@ -9,7 +9,12 @@ from torch import nn
 class KnownEncoder(nn.Module):
     """Keys (B, S, 1) from the ids, and a first state (1, B, 1) of zeros. Both are noted."""
 
+    def __init__(self):
+        super().__init__()
+        self.passes = []
+
     def forward(self, src):
+        self.passes.append([self.training, torch.is_grad_enabled()])
         self.made = (src.float() + 1)[..., None] / 8, torch.zeros(1, len(src), 1)
         return tuple(value.requires_grad_(self.watched) for value in self.made)
 
@@ -42,9 +47,10 @@ class KnownTranslator(nn.Module):
         super().__init__()
         self.encoder, self.decoder = KnownEncoder(), KnownDecoder(table, shift, lean)
         self.sos_id, self.eos_id, self.pad_id = sos_id, eos_id, pad_id
-        self.forcing = []
+        self.forcing, self.passes = [], []
 
     def forward(self, src, tgt, teacher_forcing=1.0):
+        self.passes.append([self.training, torch.is_grad_enabled()])
         self.forcing.append(float(teacher_forcing))
         keys, hidden = self.encoder(src)
         token, found = tgt[:, 0], []
@@ -66,15 +72,17 @@ def fed(decoder):
     return torch.tensor(tokens)
 
 
-def modes(model, function, *args):
-    """[result, whether some pass was in training mode, whether some pass recorded, whether the mode is another now,
-    whether gradients are recorded afterwards]."""
-    before, model.decoder.passes = [part.training for part in model.modules()], []
-    with torch.enable_grad():
+def modes(model, records, function, *args):
+    """[result, the parts that ran in training mode, those that recorded, those in training mode now, whether gradients
+    are recorded now]; ``records``: whether they were before."""
+    parts = {"model": model, "encoder": model.encoder, "decoder": model.decoder}
+    for part in parts.values():
+        part.passes = []
+    with torch.set_grad_enabled(records):
         result = function(model, *args)
         after = torch.is_grad_enabled()
-    training, recording = (any(one[k] for one in model.decoder.passes) for k in (0, 1))
-    return [result, training, recording, [part.training for part in model.modules()] != before, after]
+    ran = [[name for name, part in parts.items() if any(one[k] for one in part.passes)] for k in (0, 1)]
+    return [result, *ran, [name for name, part in parts.items() if part.training], after]
 
 
 def encoder_gradients(net, translator, src, tgt, forcing):

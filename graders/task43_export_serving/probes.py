@@ -154,17 +154,65 @@ def part_of(net):
 
 
 def recording_after(function, *args):
-    """Whether gradients are recorded after a call."""
-    with torch.enable_grad():
-        function(*args)
-        return torch.is_grad_enabled()
+    """Whether gradients are recorded after a call, where they were before and where not; the call may raise."""
+    found = []
+    for before in (True, False):
+        with torch.set_grad_enabled(before):
+            try:
+                function(*args)
+            except NotImplementedError:
+                raise
+            except Exception:
+                pass
+            found.append(torch.is_grad_enabled())
+    return found
 
 
-def recordings(function, net, *args):
-    """[whether gradients are recorded in each call of the module, whether they are after it all]."""
-    noted = []
-    net.register_forward_pre_hook(lambda *_: noted.append(torch.is_grad_enabled()))
-    return [noted, recording_after(function, net, *args)]
+def recordings(function, *args):
+    """[whether gradients are recorded in the calls of modules that a function makes, each answer once]."""
+    noted = set()
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(lambda *_: noted.add(torch.is_grad_enabled()))
+    try:
+        with torch.enable_grad():
+            function(*args)
+    finally:
+        hook.remove()
+    return sorted(noted)
+
+
+def refusal(export, net, x, dynamic):
+    """What is raised for a module that cannot be exported: "an error of torch", the name of another one, "nothing"."""
+    try:
+        export(net, x, dynamic)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        ours = type(error).__module__.split(".")[0] == "torch" or isinstance(error, _own_refusal(net, x))
+        return "an error of torch" if ours else type(error).__name__
+    return "nothing"
+
+
+def _own_refusal(net, x):
+    try:
+        torch.export.export(net, (x,))
+    except Exception as error:
+        return type(error)
+    return ()
+
+
+def noting(handler, requests):
+    """[the number of rows of each batch that the handler's own ``inference`` gets, the number of its answers]."""
+    inference, sizes = handler.inference, []
+
+    def noted(batch):
+        sizes.append(len(batch))
+        return inference(batch)
+
+    handler.inference = noted
+    try:
+        return [sizes, len(handler.handle(requests))]
+    finally:
+        del handler.inference
 
 
 def kept(function, value):
@@ -384,10 +432,12 @@ def odd_requests(names):
 
 def shown(answers):
     """Answers with the types that they hold: ["label", value, its type, probability, its type], or ["error", the text
-    or what is no text, the keys]."""
+    or what is no text, the keys]; what is no dict is ["nothing", its type, ...]."""
     found = []
     for answer in answers:
-        if "error" in answer:
+        if not isinstance(answer, dict):
+            found.append(["nothing", type(answer).__name__, "", 0.0, ""])
+        elif "error" in answer:
             text = answer["error"]
             found.append(["error", text if type(text) is str and text else type(text).__name__, sorted(answer)])
         else:

@@ -19,6 +19,7 @@ from torchgrade.course import Course, Task
 from torchgrade.course_tools import inputs, messages, proof
 from torchgrade.course_tools.calibrate import stale
 from torchgrade.course_tools.edited import edited
+from torchgrade.course_tools.gradings import KeptGradings
 from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
 from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
@@ -67,6 +68,7 @@ class Trial:
     seed: int = 0
     spared: tuple[str, ...] = ()
     mutant: Mutant | None = None
+    kept: bool = False  # its grade may be one of before
 
 
 @dataclass
@@ -101,8 +103,9 @@ def verify_tasks(
 ) -> Iterator[Flaw]:
     """Yields what does not hold, and writes the proof of each task whose facts hold.
 
-    A task that is proved already, with this content and by this engine, is passed over unless ``again``. ``only``: of
-    the graded cases, those with it in their name; nothing else is looked at then, and no proof is written.
+    A task that is proved already, with this content and by this engine, is passed over, and what an earlier try graded
+    is not graded again (``KeptGradings``), unless ``again``. ``only``: of the graded cases, those with it in their
+    name; nothing else is looked at then, and no proof is written.
     """
     yield from (Flaw("fact", "", text) for text in (*_folders(course), *order_problems(course)))
     with Pool.local(course.root, options.jobs) as pool:
@@ -115,7 +118,7 @@ def verify_tasks(
                 tell(_("{task}: proved on {date}, {counts}").format(**facts), True)
                 continue
             try:
-                lines, evidence = _proved(pool, task, options, tell, repeat, only)
+                lines, evidence = _proved(pool, task, options, tell, repeat, only, again)
             except CourseError as error:
                 lines, evidence = [Flaw("fact", task.stem, str(error))], None
             yield from lines
@@ -131,7 +134,7 @@ def verify_tasks(
 
 
 def _proved(
-    pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str
+    pool: Pool, task: Task, options: Options, tell: Tell, repeat: int, only: str, again: bool
 ) -> tuple[list[Flaw], Evidence]:
     facts = [] if only else list(_static_facts(task))
     suite = read_suite(task)
@@ -140,7 +143,10 @@ def _proved(
     if not cases:
         raise CourseError(f"no case has {only!r} in its name")
     evidence = Evidence(task, suite, cases, coverage=coverage)
-    facts += _grade(pool, evidence, options, tell)
+    gradings = KeptGradings(task, fresh=again)
+    facts += _grade(pool, evidence, options, tell, gradings)
+    if not only:
+        gradings.forget_others()
     lines = [Flaw("fact", task.stem, text) for text in facts]
     lines += [] if only else [Flaw("calibration", task.stem, text) for text in stale(task, environment())]
     if not only:
@@ -209,7 +215,7 @@ def _static_facts(task: Task) -> Iterator[str]:
         yield f"a mutant names {name}, which is no check"
 
 
-def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list[str]:
+def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell, gradings: KeptGradings) -> list[str]:
     """Grade the cases into ``evidence``; what their judges say, in the order of the cases."""
     task, cases = evidence.task, evidence.cases
     jobs = [
@@ -224,12 +230,16 @@ def _grade(pool: Pool, evidence: Evidence, options: Options, tell: Tell) -> list
         )
         for number, case in enumerate(cases)
     ]
+    known = {job.id: gradings.of(job) for job in jobs if cases[job.id].kept}
+    evidence.grades |= {number: grade for number, grade in known.items() if grade is not None}
     broken: dict[int, str] = {}
-    for event in pool.events(jobs):
+    for event in pool.events([job for job in jobs if job.id not in evidence.grades]):
         if isinstance(event, Met):
             evidence.met |= {(event.check, sentence) for sentence in event.sentences}
         elif isinstance(event, Graded):
             evidence.grades[event.job] = event.grade
+            if cases[event.job].kept:
+                gradings.keep(jobs[event.job], event.grade)
         elif isinstance(event, Fault):
             broken[event.job] = f"{cases[event.job].name} could not be graded: {event.message}"
         if isinstance(event, (Graded, Fault)):
@@ -255,12 +265,15 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: in
     for mutant in read_mutants(task):
         beside = _beside(mutant, suite, coverage, solution)
         spared = tuple(name for name in dict.fromkeys((*dear, *beside)) if name not in mutant.fails)
-        yield Trial(f"mutant {mutant.name}", mutant.text, _dies(mutant), seed=seed, spared=spared, mutant=mutant)
+        yield Trial(
+            f"mutant {mutant.name}", mutant.text, _dies(mutant), kept=True, seed=seed, spared=spared, mutant=mutant
+        )
     alternatives = read_alternatives(task)
     for name, text in alternatives.items():
-        yield Trial(f"alternative {name}", text, earns_everything, seed=seed)
+        yield Trial(f"alternative {name}", text, earns_everything, seed=seed, kept=True)
     for kind, text in junk_texts(solution).items():
-        yield Trial(f"junk ({kind})", text, earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only, seed=seed)
+        judge = earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only
+        yield Trial(f"junk ({kind})", text, judge, kept=True, seed=seed)
     for number in range(repeat):
         other = derive(seed, "repeat", number) % (1 << 31)
         yield Trial(f"the solution with seed {other}", solution, earns_everything, seed=other)

@@ -105,8 +105,9 @@ def empirical_receptive_field(model):
             if part.bias is not None:
                 part.bias.data.zero_()
         if isinstance(part, nn.BatchNorm2d):
-            part.weight.data.fill_(1.0)
-            part.bias.data.fill_(0.0)
+            if part.affine:
+                part.weight.data.fill_(1.0)
+                part.bias.data.fill_(0.0)
             part.running_mean.zero_()
             part.running_var.fill_(1.0)
         if isinstance(part, nn.MaxPool2d):

@@ -14,7 +14,7 @@ def normalize_pair(line):
     sides = []
     for side in (first, second):
         side = unicodedata.normalize("NFD", side.lower())
-        side = re.sub("[\u0300-\u036f]", "", side)
+        side = side.translate({ord(c): None for c in set(side) if unicodedata.category(c) == "Mn"})
         for chinese, plain in zip("。！？，", ".!?,"):
             side = side.replace(chinese, plain)
         sides.append(" ".join(re.findall(r"[.!?,\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+", side)))

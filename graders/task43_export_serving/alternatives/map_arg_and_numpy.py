@@ -73,7 +73,7 @@ class Handler:
         if array.shape != self.shape:
             raise ValueError(f"{array.shape} is not {self.shape}")
         sample = torch.from_numpy(array).to(dtype=self.dtype, device=self.device)
-        if not torch.isfinite(sample).all():
+        if not np.isfinite(array).all() or not torch.isfinite(sample).all():
             raise ValueError("not finite")
         return sample
 

@@ -179,8 +179,8 @@ class Resize:
 def channel_mean_std(loader):
     """Mean and standard deviation of each channel over all pixels of all images that a loader gives.
 
-    loader: gives batches (N, C, H, W), or (images, labels) of which the first counts. The sizes N may differ, and it
-    can be gone through once only. Images of integers are taken as they are.
+    loader: gives batches (N, C, H, W), or (images, labels), a tuple or a list, of which the first counts. The sizes N
+    may differ, and it can be gone through once only. Images of integers are taken as they are.
 
     Returns (mean, std), float64 tensors (C,). The variance is divided by the number n of pixels, not by n - 1. Sums are
     added up in float64: in float32 a million values near 1000 are known no better than to a few hundredths. A mean of

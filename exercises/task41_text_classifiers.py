@@ -180,7 +180,7 @@ def predict_sentiment(model: nn.Module, text: str | Sequence[str], vocab: Mappin
     """Return the class with the highest score for one text, as an int.
 
     text: a string, which is split at white space and taken as it stands, or a list of words. Words that the vocabulary
-    does not hold are UNK, and it stays as it is. A text without words is one PAD.
+    does not hold are UNK; neither it nor the list is changed. A text without words is one PAD.
     model: any that takes ids (1, T) on the device of its first parameter. It is in evaluation mode meanwhile, gradients
     are not recorded, and it comes back as it was: the mode of the model and of each of its parts, and its gradients.
     """

@@ -11,10 +11,12 @@ right on the first 960 and wrong on the last 40 has the accuracy 0.96. The mean 
 15 / 16 = 0.9375, and 960 right answers divided by 16 · 64 would be 0.9375, too.
 
 Conventions
-- Images are (N, 1, 28, 28): floating point, about 0..1, or uint8 with grey levels 0..255. ``train``, ``evaluate`` and
-  ``predict`` take both, and bring uint8 to 0..1 by ``to_float``, all in the same way. Labels are (N,) int64, 0 to 9.
-- A loader is passed over with ``for images, labels in loader``, once for each epoch. Batches are on the CPU, the last
-  one may be smaller, and how many images there are is known by counting what comes.
+- Images are (N, 1, 28, 28): floating point in the dtype of the model, about 0..1, or uint8 with grey levels 0..255.
+  ``train``, ``evaluate`` and ``predict`` take both, and bring uint8 to 0..1 by ``to_float``, all in the same way.
+  Labels are (N,) int64, 0 to 9.
+- A loader is passed over with ``for images, labels in loader``, once for each epoch and once to evaluate; it may have
+  no length. Batches are on the CPU, the last one may be smaller, and how many images there are is known by counting
+  what comes.
 - A model is any nn.Module that returns one score per class: logits. It may be made for images of another size or number
   of channels, (N, C, H, W), which ``train``, ``evaluate`` and ``predict`` hand to it in their shape. The loss is the
   cross entropy of the scores, ``torch.nn.functional.cross_entropy``. Images and labels are moved to the device of the

@@ -228,8 +228,8 @@ def classify(model: nn.Module, images, batch_size: int = 100) -> Tensor:
     """Return the class that a trained network gives to each image: the place of its largest logit.
 
     The images are prepared as they were for training, by `prepare_images`. The network runs in evaluation mode and
-    without recording gradients, on batch_size images at a time (the last batch may be smaller), and afterwards it is
-    in the mode in which it came; its parameters and buffers stay as they are.
+    without recording gradients, on batch_size images at a time (the last batch may be smaller). Afterwards it is in the
+    mode in which it came, and gradients are recorded as before; its parameters and buffers stay as they are.
 
     model: any network for images (N, 1, H, W) that has parameters, on any device. images: uint8, as for
     `prepare_images`; N may be 0. Returns: (N,), int64, on the CPU, in the order of the images.

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from torchgrade.authoring import LAYOUTS, Rule, any_seed, check, expect, grid, kit
+from torchgrade.authoring import FLOATS, LAYOUTS, RECORDING, Rule, any_seed, check, expect, grid, kit
 
 SOLVERS = ("lstsq", "pinv", "polyfit", "linalg.solve", "linalg.inv", "linregress", "curve_fit")
 
@@ -148,9 +148,13 @@ def normal_distance(sample):
     "make_data repeats itself for the same seed and no other", points=1, category="values", after=test_grid, hidden=True
 )
 def test_seed(submission):
-    one, other = random.sample(range(2**31), 2)
-    first, again, different = (submission.make_data(3.0, seed)[1] for seed in (one, one, other))
-    expect.close(again, first, given="the same seed twice")
+    one, other = random.sample(range(1, 2**31), 2)
+    for seed in (one, 0):
+        first, again, higher = (submission.make_data(b, seed)[1] for b in (3.0, 3.0, 8.5))
+        expect.close(again, first, given=f"the seed {seed} twice")
+        given = f"y - b for the seed {seed}, b = 8.5 against b = 3"
+        expect.close(higher - 8.5, first - 3.0, rtol=0, atol=1e-9, given=given)
+    first, different = (submission.make_data(3.0, seed)[1] for seed in (one, other))
     expect.true(
         not np.array_equal(first, different),
         expected="another noise for another seed",
@@ -184,6 +188,7 @@ def test_mse(submission, device):
         unchanged=True,
         device=device,
     )
+    expect.agrees(submission.mse_loss, mean_square, PAIRS.vary(dtype=FLOATS), device=device)
 
 
 @check("mse_loss passes gradients to both arguments", points=1, category="gradients", after=test_mse, hidden=True)
@@ -239,7 +244,7 @@ def test_gradients(submission, device):
     expect.agrees(
         submission.manual_gradients,
         loss_gradients,
-        POINTS,
+        POINTS.vary(grad=RECORDING),
         likely={
             "the factor 2 of the derivative of a square is missing": instead(
                 lambda by_w, by_b, x: (by_w / 2, by_b / 2)
@@ -418,6 +423,9 @@ def test_awkward_data(submission, dataset):
     rounded = dataset("noisy_line").least_squares(*(values.double().numpy() for values in half))
     fit = as_fit(submission.fit_linear(*half, lr=0.5, batch_size=None, epochs=400))
     expect.close(fit["w"], rounded.w, rtol=0, atol=0.02, given="w for float16 tensors of whole numbers")
+    turned = np.roll(np.arange(len(x)), len(x) // 2)  # the first x and the last one are neighbours
+    fit = as_fit(submission.fit_linear(x[turned], y[turned], lr=0.5, batch_size=None, epochs=400))
+    expect.close(fit["w"], line.w, rtol=0, atol=0.005, given="w for samples whose x begin in the middle")
 
     x, y, line = line_data(dataset, 40)
     single = as_fit(submission.fit_linear(x, y, lr=0.02, batch_size=1, epochs=20))
@@ -447,6 +455,15 @@ def test_history(submission, dataset):
         likely={"an epoch's entry is the loss of one of its batches, not of all": True},
         given="200 points in batches of 25, 6 epochs",
     )
+    # The single point of the last batch has an error of its own each time; among seven others it counts little.
+    still = as_fit(submission.fit_linear(x[:176], y[:176], lr=1e-13, batch_size=25, epochs=20))["history"]
+    expect.true(
+        max(still) < 2 * min(still),
+        expected="about the same error in each epoch, since nothing moves at lr = 1e-13",
+        got=f"from {min(still):.6g} to {max(still):.6g}",
+        likely={"an epoch's entry is the loss of its last batch, not of all": True},
+        given="176 points in batches of 25, 20 epochs",
+    )
 
     epochs = 600
     fit = submission.fit_linear(x, y, lr=0.2, batch_size=None, epochs=epochs)
@@ -473,6 +490,8 @@ def test_history(submission, dataset):
 )
 def test_epochs(submission, dataset):
     x, y, line = line_data(dataset, 100)
+    history = as_fit(submission.fit_linear(x, y))["history"]
+    expect.equal(len(history), 20, because="the default of epochs", given="the entries of history, no option given")
     few, many = (
         error_of(dataset, x, y, as_fit(submission.fit_linear(x, y, lr=0.01, batch_size=None, epochs=epochs)))
         for epochs in (2, 40)
@@ -508,6 +527,18 @@ def test_raw(submission, dataset):
     )
     # w trails the drift of b by less than 0.0001. On x - 1 it settles elsewhere, by 0.0008 and more.
     expect.close(fit["w"], settled, rtol=0, atol=3e-4, given="the same fit, on x as it is: neither scaled nor shifted")
+    # In one pass of tiny steps b moves by 2 · 1000 · lr in each update, and w by next to nothing.
+    x, y = np.array([0.0, 0.001, 0.002]), np.full(3, 1000.0)
+    options = {"batch_size": 2, "epochs": 1, "normalize": False}
+    ends = [submission.probes.fit_from(submission.fit_linear, 1, x, y, lr=lr, **options)["b"] for lr in (1e-6, 2e-6)]
+    updates = (ends[1] - ends[0]) / (2 * 1000 * 1e-6)
+    expect.between(
+        updates,
+        *(1.2, 2.1),
+        unit="updates, measured by the way of b",
+        likely={"the last batch is left out because it is smaller": updates if abs(updates - 1) < 0.01 else math.inf},
+        given="3 samples in batches of 2, one epoch with tiny steps",
+    )
     expect.true(
         abs(fit["b"] - line.b) > 5,
         expected="an intercept that has hardly moved: raw x leaves it to the flat direction of the loss",
@@ -538,6 +569,10 @@ def test_divergence(submission, dataset):
             normalize=False,
             given=f"raw x at lr = {lr}, batch_size={batch_size}: the loss is beyond every float within {epochs} epochs",
         )
+    spoilt = y.copy()
+    spoilt[7] = math.nan
+    given = "a NaN in y: the loss of the first epoch is NaN"
+    expect.raises(("FloatingPointError",), submission.fit_linear, x, spoilt, epochs=2, given=given)
 
 
 @check("the generator alone decides the order of the batches", points=1, category="convergence", after=test_whole_batch)

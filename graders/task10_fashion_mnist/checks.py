@@ -12,6 +12,7 @@ from torchgrade.authoring import (
     any_seed,
     check,
     expect,
+    fill_by_shape,
     normal,
     operator_trace,
     parameter_count,
@@ -74,7 +75,8 @@ def test_idx_values(submission):
 def test_idx_refuses(submission):
     array = random_bytes(3, 4)
     wrong = {
-        "a file of 32-bit integers": idx_file(array, kind=12),
+        "a file of 32-bit integers": idx_file(array, kind=12)[:12] + array.astype(">i4").tobytes(),
+        "a file of signed bytes": idx_file(array, kind=9),
         "a text file": b"label,pixel\n" * 10,
         "a file that does not begin with two bytes of zero": b"\1\0" + idx_file(array)[2:],
         "a file that ends early": idx_file(array)[:-2],
@@ -274,6 +276,19 @@ def test_gradients(submission):
     expect.gradient_flow(net(torch.rand(6, 1, 28, 28)), module=net)
 
 
+@check("two networks share nothing, and each has its own channels", points=0.5, category="parameters",
+       after=test_output_shape, hidden=True)  # fmt: skip
+def test_own_parameters(submission):
+    first, second = submission.FashionCNN(in_channels=3, num_classes=4), submission.FashionCNN(3, 4)
+    before = {name: value.clone() for name, value in second.state_dict().items()}
+    fill_by_shape(first)
+    given = "a second network, after the first was filled with other values"
+    expect.close(dict(second.state_dict()), before, trivial="nothing was done to it", given=given)
+    channels = [torch.rand(4, 28, 28, requires_grad=True) for _ in range(3)]
+    scores = second.train()(torch.stack(channels, dim=1))  # (4, 4)
+    expect.gradient_flow(scores, *channels, given="in_channels=3, in training mode; each channel is an input by itself")
+
+
 @check("nothing in the network is tied to one device", points=0.5, category="devices", after=test_output_shape)
 def test_portable(submission):
     expect.portable(submission.FashionCNN, torch.rand(2, 1, 28, 28))
@@ -372,11 +387,11 @@ def expect_report(report, scores, labels, size, loss, given, known=None, slips=a
     )
 
 
-@check("evaluate returns mean loss and accuracy over samples", points=2, category="values")
+@check("evaluate returns mean loss and accuracy over samples", points=1.5, category="values")
 def test_evaluate_values(submission):
     images, scores, labels = toy_set(410, 263)
     model = submission.probes.toy("Pixels")
-    for name, size in (("cross entropy", 64), ("a margin", 7), ("cross entropy", 1000)):
+    for name, size in (("cross entropy", 64), ("a margin", 7), ("cross entropy", 1000), ("cross entropy", 409)):
         kind, loss = LOSSES[name]
         loader = submission.probes.loader(images, labels, size)
         report = submission.evaluate(model, loader, submission.make(kind), "cpu")
@@ -437,7 +452,7 @@ def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_ent
 @check("train_one_epoch takes one right step per batch", points=2, category="values")
 def test_epoch_steps(submission):
     weight, bias = torch.randn(3, 4), torch.randn(3)
-    images, labels = toy_images(22, 2 * torch.randn(22, 4)), torch.randint(0, 3, (22,))
+    images, labels = toy_images(21, 8 * torch.randn(21, 4)), torch.randint(0, 3, (21,))  # the last batch: one image
     for name, (kind, loss) in LOSSES.items():
         model = submission.probes.toy("Linear", weight, bias)
         optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
@@ -458,8 +473,21 @@ def test_epoch_steps(submission):
                 "only one batch was used": descend(weight, bias, images[:5], labels[:5], 5, 0.5, loss=loss),
             }
             | ({} if name == "cross entropy" else wrong),
-            given=f"a linear classifier, 22 images in batches of 5, plain SGD, {name} as the loss",
+            given=f"a linear classifier, 21 images in batches of 5, plain SGD, {name} as the loss",
         )
+    weight, bias, labels = torch.zeros(3, 4), torch.tensor([6.0, 0.0, 0.0]), torch.zeros(21, dtype=torch.int64)
+    model = submission.probes.toy("Linear", weight, bias)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    loader = submission.probes.loader(images, labels, 5)
+    submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
+    expect.close(
+        model.state_dict()["weight"],
+        descend(weight, bias, images, labels, 5, 0.5),
+        rtol=1e-3,
+        atol=1e-5,
+        likely={"a batch whose loss is small is not stepped on": weight},
+        given="a linear classifier that is right and sure of it: a loss of 0.005",
+    )
 
 
 @check("train_one_epoch reports loss and accuracy per sample", points=0.5, category="values", hidden=True)
@@ -551,7 +579,7 @@ HISTORY = {"train_loss": [float], "train_accuracy": [float], "test_accuracy": [f
 def test_history(submission, device):
     images, scores, labels = toy_set(60, 33)
     held_out, _, held_labels = toy_set(50, 29)
-    for epochs in (3, 1):
+    for epochs in (8, 1):  # 8: no early end where nothing gets better
         model = submission.probes.toy("Pixels")
         loaders = submission.probes.loader(images, labels, 16), submission.probes.loader(held_out, held_labels, 16)
         history = expect.record(submission.fit(model, *loaders, epochs, 0.0, device), HISTORY, finite=True)
@@ -617,6 +645,14 @@ def test_history_order(submission):
             "the best so far, not what was measured": [0.9, 0.9, 0.9],
             "every entry is measured after the last epoch": [0.3, 0.3, 0.3],
         },
+    )
+    passes = int(model.state_dict()["passes"])
+    expect.equal(
+        passes,
+        9,
+        likely={"the weights of the best epoch were put back": 3},
+        because="the model that the last entries describe",
+        given="a counter of the model's passes in training mode, after three epochs of three batches",
     )
 
 

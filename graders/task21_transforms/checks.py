@@ -57,6 +57,13 @@ def test_tensor_values(submission):
         (submission.ToTensor()(picture), "an array uint8 (5, 7, 3)"),
     ):
         expect.close(found, truth, likely=likely, given=given)
+    dark = picture // 128
+    likely = {"bytes are divided only where some are above 1": torch.from_numpy(dark).permute(2, 0, 1).float()}
+    for found, given in (
+        (submission.probes.of_picture(submission.ToTensor(), dark)[1], "a dark picture, whose bytes are 0 and 1"),
+        (submission.ToTensor()(dark), "an array uint8 (5, 7, 3) of 0 and 1"),
+    ):
+        expect.close(found, torch.from_numpy(dark).permute(2, 0, 1).float() / 255, likely=likely, given=given)
     array = random_picture(6, 8, 3)[:, ::2]
     truth = torch.from_numpy(array.copy()).permute(2, 0, 1).float() / 255
     expect.close(submission.ToTensor()(array), truth, given="an array uint8 (6, 4, 3), every second column of another")
@@ -74,11 +81,11 @@ def test_tensor_grey(submission):
 
 @check("ToTensor leaves the values of floats as they are", points=1, category="values", hidden=True)
 def test_tensor_floats(submission):
-    for shape in ((3, 4, 3), (4, 5), (3, 2, 1)):
+    for shape, most in (((3, 4, 3), 1), ((4, 5), 1), ((3, 2, 1), 1), ((3, 4, 3), 255)):
         for dtype in (np.float64, np.float32):
-            array = normal(*shape).numpy().astype(dtype)
+            array = (most * (normal(*shape) if most == 1 else torch.rand(shape))).numpy().astype(dtype)
             truth = torch.from_numpy(np.atleast_3d(array)).permute(2, 0, 1).float()
-            given = f"an array {np.dtype(dtype).name} {shape}"
+            given = f"an array {np.dtype(dtype).name} {shape}{'' if most == 1 else ' of numbers up to 255'}"
             found = expect.not_mutated(submission, submission.ToTensor(), array, given=given)
             expect.close(found, truth, likely={"floats are divided by 255, too": truth / 255}, given=given)
 
@@ -127,6 +134,17 @@ def test_normalize_values(submission, device):
         expect.close(found, truth.to(device), rtol=0, atol=1e-4, given=given)
 
 
+def statistics_in_forms():
+    """Mean and deviation of CIFAR-10 in the forms that are allowed besides tuples, with the name of the form."""
+    for dtype, form in ((torch.float32, "tensors of float32"), (torch.float64, "tensors of float64")):
+        yield torch.tensor(MEAN, dtype=dtype), torch.tensor(STD, dtype=dtype), form
+    yield list(MEAN), list(STD), "lists"
+
+
+def as_numbers(values):
+    return values.tolist() if isinstance(values, torch.Tensor) else values
+
+
 @check("Normalize takes every dtype and layout, and refuses pictures", points=1, category="robustness", hidden=True)
 def test_normalize_kinds(submission):
     cases = CHANNELS.vary(dtype=FLOATS, layout=LAYOUTS)
@@ -135,10 +153,12 @@ def test_normalize_kinds(submission):
         unchanged=True, slack=4,
     )  # fmt: skip
     expect.agrees(submission.probes.as_function(submission.Normalize), normalized, GREY, name="Normalize")
-    for mean, std in ((list(MEAN), list(STD)), (torch.tensor(MEAN), torch.tensor(STD))):
-        x = torch.rand(3, 4, 4)
-        given = f"mean and std as {'lists' if isinstance(mean, list) else 'tensors'}"
-        expect.close(submission.Normalize(mean, std)(x), normalized(x, MEAN, STD), given=given)
+    for mean, std, form in statistics_in_forms():
+        normalize = submission.Normalize(mean, std)
+        for dtype in (torch.float64, torch.float32, torch.float64):  # one object, called three times
+            x = torch.rand(3, 4, 4, dtype=dtype)
+            given = f"mean and std as {form}, images of float64, float32 and float64, one after the other"
+            expect.close(normalize(x), normalized(x, *map(as_numbers, (mean, std))), given=given)
     given = "a picture"
     expect.raises(
         "TypeError",
@@ -172,10 +192,12 @@ def test_denormalize_kinds(submission):
     cases = CHANNELS.vary(dtype=FLOATS, layout=LAYOUTS)
     expect.agrees(submission.denormalize, denormalized, cases, gradients=True, unchanged=True, slack=4)
     expect.agrees(submission.denormalize, denormalized, GREY)
-    x = torch.rand(2, 3, 4, 4)
-    for mean, std in ((list(MEAN), list(STD)), (torch.tensor(MEAN), torch.tensor(STD))):
-        given = f"mean and std as {'lists' if isinstance(mean, list) else 'tensors'}"
-        expect.close(submission.denormalize(x, mean, std), denormalized(x, MEAN, STD), given=given)
+    for mean, std, form in statistics_in_forms():
+        for dtype in (torch.float32, torch.float64):
+            x = torch.rand(2, 3, 4, 4, dtype=dtype)
+            given = f"mean and std as {form}, an image of {str(dtype).removeprefix('torch.')}"
+            truth = denormalized(x, *map(as_numbers, (mean, std)))
+            expect.close(submission.denormalize(x, mean, std), truth, given=given)
 
 
 @check("Compose calls one transform after the other, the first one first", points=1.5, category="values")
@@ -196,6 +218,11 @@ def test_compose(submission):
     nested = submission.Compose([submission.Compose([half, plus_one]), half])
     expect.close(nested(x), (x / 2 + 1) / 2, given="Compose([Compose([half, plus_one]), half])")
     expect.close(submission.Compose([])(x), x, trivial="nothing is done", given="Compose([])")
+    pair, added = submission.probes.pair, submission.probes.added
+    given = "Compose([pair, added]): the first returns two tensors, the second takes them as one argument"
+    expect.close(submission.Compose([pair, added])(x), 2 * x + 1, given=given)
+    given = "the list that Compose was made with, after a call"
+    expect.equal(submission.probes.list_after(submission.Compose, x), "as it was", given=given)
 
 
 # Crops
@@ -217,7 +244,9 @@ def middle(x, size):
     return x[..., top : top + height, left : left + width].clone()
 
 
-CENTRES = grid(shape=[(3, 9, 12), (1, 7, 8), (2, 3, 8, 9), (3, 8, 8)], size=[4, (5, 3), (2, 8), 7, (3, 6)])
+CENTRES = grid(
+    shape=[(3, 9, 12), (1, 7, 8), (2, 3, 8, 9), (3, 8, 8), (7, 9), (2, 1, 3, 7, 8)], size=[4, (5, 3), (2, 8), 7, (3, 6)]
+)
 
 
 @check("CenterCrop cuts the middle, rounded down", points=1.5, category="values")
@@ -324,6 +353,13 @@ def test_crop_padding(submission):
         even(counts, given)
 
 
+def holds(part, picture):
+    """Whether an array holds the picture (3, 4) or (3, 4, 3) somewhere, and zeros besides."""
+    corners = [(row, column) for row in range(len(part) - 2) for column in range(part.shape[1] - 3)]
+    inside = any(np.array_equal(part[row : row + 3, column : column + 4], picture) for row, column in corners)
+    return inside and int(part.sum(dtype=np.int64)) == int(picture.sum(dtype=np.int64))
+
+
 @check("RandomCrop refuses an image that is too small, or pads it", points=1, category="robustness", hidden=True)
 def test_crop_small(submission):
     for size, padding, shape in ((5, 0, (4, 6)), ((3, 9), 1, (4, 6)), ((9, 3), 2, (4, 6))):
@@ -340,12 +376,21 @@ def test_crop_small(submission):
         expect.equal(sums, [78.0] * 30, because="the whole image, and zeros", given=f"{given}; the sums of 30 crops")
         inside = all((all_places(part[0], 3, 4) == x).flatten(1).all(1).any() for part in found)
         expect.equal(bool(inside), True, because="the image is in there as it was", given=given)
-        picture = random_picture(3, 4)
-        found = submission.probes.many_pictures(crop, picture, 8)
-        given = f"RandomCrop({size}, padding={padding}, pad_if_needed=True), a picture 3 high and 4 wide"
-        expect.shape(found, (8, high, wide), given=given)
-        whole = [bool((all_places(part, 3, 4) == torch.from_numpy(picture)).flatten(1).all(1).any()) for part in found]
-        expect.equal(whole, [True] * 8, because="the picture is in there as it was", given=given)
+        for picture, mode in ((random_picture(3, 4), "L"), (random_picture(3, 4, 3), "RGB")):
+            found = submission.probes.many_pictures(crop, picture, 8)
+            given = f"RandomCrop({size}, padding={padding}, pad_if_needed=True), a picture of mode {mode}, 3 x 4"
+            expect.shape(found, (8, high, wide, *picture.shape[2:]), given=given)
+            whole = [holds(part.numpy(), picture) for part in found]
+            expect.equal(whole, [True] * 8, because="the picture is in there as it was, and zeros", given=given)
+    for size in ((5, 2), (2, 6)):
+        high, wide = min(size[0], 3), min(size[1], 4)
+        found = submission.probes.many(submission.RandomCrop(size, pad_if_needed=True), x[None], 60)
+        given = f"RandomCrop({size}, pad_if_needed=True), an image of 3 x 4, which is too small in one axis alone"
+        expect.shape(found, (60, 1, *size), given=given)
+        parts = [(all_places(part[0], high, wide)[:, None] == all_places(x, high, wide)) for part in found]
+        seen = torch.stack([same.flatten(2).all(2).any(0) for same in parts]).sum(0)  # (places,)
+        expect.equal(int(seen.sum()), 60, because="crops with a part of the image", given=given)
+        expect.equal(int((seen == 0).sum()), 0, because="parts that never came", given=given)
     places = all_places(x, 2, 3)
     counts, strange = counts_of(
         submission.probes.many(submission.RandomCrop((2, 3), pad_if_needed=True), x[None], 300)[:, 0], places
@@ -378,14 +423,23 @@ def test_random_kinds(submission):
         expect_picture(found, mode, picture[:, ::-1], given, likely)
         found = submission.probes.of_picture(submission.RandomCrop((6, 9)), picture)
         expect_picture(found, mode, picture, f"RandomCrop((6, 9)), a picture of mode {mode} of this size")
+        found = submission.probes.of_picture(submission.RandomCrop((10, 13), padding=2), picture)
+        padded = np.pad(picture, ((2, 2), (2, 2), (0, 0))[: picture.ndim])
+        given = f"RandomCrop((10, 13), padding=2), a picture of mode {mode}, 6 high and 9 wide"
+        expect_picture(found, mode, padded, given)
         crops = submission.probes.many_pictures(submission.RandomCrop((5, 8)), picture, 8)
         expect.shape(crops, (8, 5, 8, *picture.shape[2:]), given=f"RandomCrop((5, 8)), a picture of mode {mode}")
         plane = torch.from_numpy(picture.reshape(6, 9, -1)[..., 0].copy())
         _, strange = counts_of(crops.reshape(8, 5, 8, -1)[..., 0], all_places(plane, 5, 8))
         expect.equal(strange, 0, because="crops that are no part of the picture", given=f"a picture of mode {mode}")
-    for dtype in (torch.uint8, torch.float64, torch.int64, torch.float16):
-        x = (torch.rand(2, 3, 5, 12) * 50).to(dtype)[..., ::2]
-        given = f"a tensor of {str(dtype).removeprefix('torch.')} (2, 3, 5, 6)"
+    for dtype, shape in (
+        *((dtype, (2, 3, 5, 6)) for dtype in (torch.uint8, torch.float64, torch.int64, torch.float16, torch.bool)),
+        *((torch.float32, shape) for shape in ((5, 6), (3, 5, 6), (2, 1, 3, 5, 6))),
+    ):
+        most = {torch.int64: 2**40, torch.bool: 2}.get(dtype, 50)  # float32 cannot hold all of these integers
+        x = (torch.rand(*shape[:-1], 2 * shape[-1], dtype=torch.float64) * most).floor_()
+        x = (x + 0.1 * (dtype is torch.float64)).to(dtype)[..., ::2]
+        given = f"a tensor of {str(dtype).removeprefix('torch.')} {shape}"
         expect.close(submission.RandomHorizontalFlip(p=1)(x), x.flip(-1), given=f"RandomHorizontalFlip(p=1), {given}")
         found = submission.RandomCrop((7, 8), padding=1)(x)
         expect.close(found, F.pad(x, (1, 1, 1, 1)), given=f"RandomCrop((7, 8), padding=1), {given}")
@@ -417,17 +471,13 @@ def test_flip_share(submission):
 @check("RandomHorizontalFlip mirrors points, and swaps left and right", points=1.5, category="values")
 def test_flip_points(submission):
     x = torch.rand(3, 6, 10)
-    points = torch.tensor([[2.0, 5.0], [7.5, 1.0], [0.0, 3.0]])
-    mirrored = torch.tensor([[7.0, 5.0], [1.5, 1.0], [9.0, 3.0]])
+    points = torch.tensor([[2.0, 5.0], [7.5, 1.0], [0.0, 3.0], [4.0, 2.0]])
+    mirrored = torch.tensor([[7.0, 5.0], [1.5, 1.0], [9.0, 3.0], [5.0, 2.0]])
     for swap, order in (
-        (None, [0, 1, 2]),
-        ([(0, 1)], [1, 0, 2]),
-        (
-            [
-                (0, 2),
-            ],
-            [2, 1, 0],
-        ),
+        (None, [0, 1, 2, 3]),
+        ([(0, 1)], [1, 0, 2, 3]),
+        ([(0, 2)], [2, 1, 0, 3]),
+        ([(0, 2), (1, 3)], [2, 3, 0, 1]),
     ):
         for dtype in (torch.float32, torch.float64):
             flip = submission.RandomHorizontalFlip(p=1, swap=swap)
@@ -443,6 +493,8 @@ def test_flip_points(submission):
             }
             if swap:
                 likely["the points are not exchanged"] = mirrored.to(dtype)
+            if swap and len(swap) > 1:
+                likely["only the first pair is exchanged"] = mirrored[[2, 1, 0, 3]].to(dtype)
             expect.close(found, truth, likely=likely, given=given)
             expect.close(image, x.flip(-1), given=f"{given}; the image")
     flip, picture = submission.RandomHorizontalFlip(p=1, swap=[(0, 1)]), random_picture(6, 10, 3)
@@ -450,14 +502,14 @@ def test_flip_points(submission):
     given = f"a picture 6 high and 10 wide, points {points.tolist()}, swap=[(0, 1)]"
     expect.equal(kind, "picture of mode RGB", because="the same kind comes back", given=given)
     expect.close(np.asarray(values), picture[:, ::-1], given=f"{given}; the picture")
-    likely = {"the height is taken for the width": mirrored[[1, 0, 2]] - torch.tensor([4.0, 0.0])}
-    expect.close(found, mirrored[[1, 0, 2]], likely=likely, given=given)
-    image, found = submission.RandomHorizontalFlip(p=0, swap=[(0, 1)])(x, points)
+    likely = {"the height is taken for the width": mirrored[[1, 0, 2, 3]] - torch.tensor([4.0, 0.0])}
+    expect.close(found, mirrored[[1, 0, 2, 3]], likely=likely, given=given)
+    image, found = submission.RandomHorizontalFlip(p=0, swap=[(0, 1)])(x, keypoints=points)
     expect.close(found, points, trivial="with p=0 nothing is mirrored", given="p=0, swap=[(0, 1)]")
     expect.close(image, x, trivial="with p=0 nothing is mirrored", given="p=0")
     images, found = submission.probes.many_flips(submission.RandomHorizontalFlip(0.5, [(0, 1)]), x, points, 60)
     turned = (images == x.flip(-1)).flatten(1).all(1)
-    moved = (found == mirrored[[1, 0, 2]]).flatten(1).all(1)
+    moved = (found == mirrored[[1, 0, 2, 3]]).flatten(1).all(1)
     given = "60 calls with p=0.5; whether image and points were mirrored together in each"
     expect.equal(bool((turned == moved).all()), True, because="one draw decides about both", given=given)
 
@@ -523,7 +575,10 @@ def cubic(x, size):
     return F.interpolate(flat, tuple(size), mode="bicubic", align_corners=False).reshape(*x.shape[:-2], *size)
 
 
-LARGER = grid(shape=[(3, 4, 5), (1, 3, 3), (2, 3, 4, 4), (3, 5, 2)], size=[(8, 10), (5, 7), (9, 5), (5, 11)])
+LARGER = grid(
+    shape=[(3, 4, 5), (1, 3, 3), (2, 3, 4, 4), (3, 5, 2), (4, 5), (2, 1, 3, 4, 3)],
+    size=[(8, 10), (5, 7), (9, 5), (5, 11)],
+)
 
 
 @check("Resize interpolates between pixel centres", points=1.5, category="values")
@@ -569,10 +624,11 @@ def test_resize_kinds(submission):
         expect.equal(kind, f"picture of mode {mode}", because="the same kind comes back", given=given)
         expect_bytes(torch.from_numpy(np.array(values)), truth, given)
         expect.equal(changed, False, because="the picture that was passed stays as it is", given=given)
-        found = submission.Resize((20, 33))(planes)
-        given = "Resize((20, 33)), a tensor uint8"
-        expect.dtype(found, torch.uint8, given=given)
-        expect_bytes(found, bilinear(planes.double(), (20, 33)), given)
+        for x in (planes, planes[0], torch.stack([planes, planes.flip(-1)])):
+            found = submission.Resize((20, 33))(x)
+            given = f"Resize((20, 33)), a tensor uint8 {tuple(x.shape)}"
+            expect.dtype(found, torch.uint8, given=given)
+            expect_bytes(found, bilinear(x.double(), (20, 33)), given)
     cases = LARGER.vary(size=[(8, 10), (5, 7)], dtype=[torch.float32, torch.float64], layout=LAYOUTS)
     expect.agrees(submission.probes.as_function(submission.Resize), bilinear, cases, name="Resize", slack=10)
     again = LARGER.vary(size=[(9, 5), (5, 11)])
@@ -598,8 +654,8 @@ def statistics(batches):
     return values.mean(1), values.std(1, correction=0)
 
 
-def expect_statistics(submission, batches, labelled, given, likely, tolerance):
-    found = submission.channel_mean_std(submission.probes.once(batches, labelled))
+def expect_statistics(submission, batches, form, given, likely, tolerance):
+    found = submission.channel_mean_std(submission.probes.once(batches, form))
     mean, std = expect.record(found, (None,), given=given)
     truth = statistics(batches)
     for got, wanted, name, slips in zip((mean, std), truth, ("the mean", "the deviation"), likely, strict=True):
@@ -608,14 +664,14 @@ def expect_statistics(submission, batches, labelled, given, likely, tolerance):
 
 @check("channel_mean_std counts every pixel alike, whatever the batches", points=1.5, category="values")
 def test_statistics(submission):
-    for sizes, channels, labelled in (
-        ((5, 3, 1), 3, False),
-        ((4,), 1, True),
-        ((2, 2, 5), 2, True),
-        ((2, 4), 2, False),
+    for sizes, channels, form in (
+        ((5, 3, 1), 3, "images"),
+        ((4,), 1, "tuples (images, labels)"),
+        ((2, 2, 5), 2, "lists [images, labels]"),
+        ((2, 4), 2, "images"),
     ):
         batches = [torch.randn(count, channels, 3, 4) * (number + 1) + 3 * number for number, count in enumerate(sizes)]
-        given = f"batches of {', '.join(map(str, sizes))} images, {'with' if labelled else 'without'} labels"
+        given = f"a loader that gives {form}, batches of {', '.join(map(str, sizes))}"
         parts = [statistics([batch]) for batch in batches]
         std = statistics(batches)[1]
         pixels = 12 * sum(sizes)
@@ -630,7 +686,7 @@ def test_statistics(submission):
             )
         else:
             slips = ({}, {})
-        expect_statistics(submission, batches, labelled, given, slips, 1e-5 if len(sizes) == 1 else 1e-6)
+        expect_statistics(submission, batches, form, given, slips, 1e-5 if len(sizes) == 1 else 1e-6)
 
 
 @check("channel_mean_std adds up in float64, and takes integers as they are", points=1, category="robustness",
@@ -639,18 +695,24 @@ def test_statistics_exact(submission):
     none = ({}, {})
     middle, width = torch.tensor([1000.0, -700])[:, None, None], torch.tensor([1.0, 0.5])[:, None, None]
     far = [middle + width * torch.randn(count, 2, 60, 60) for count in (8, 3)]
-    expect_statistics(submission, far, False, "float32 values near 1000 and -700, which hardly deviate", none, 1e-7)
+    expect_statistics(submission, far, "images", "float32 values near 1000 and -700, which hardly deviate", none, 1e-7)
     for dtype in (torch.uint8, torch.int64):
         levels = [torch.randint(0, 256, (count, 3, 5, 5)).to(dtype) for count in (4, 2)]
         given = f"images of {str(dtype).removeprefix('torch.')}, 0..255"
         mean, std = statistics(levels)
         slips = ({"integers are divided by 255": mean / 255}, {"integers are divided by 255": std / 255})
-        expect_statistics(submission, levels, True, given, slips, 1e-7)
-    constant = [torch.full((2, 2, 3, 3), 0.1), torch.full((1, 2, 3, 3), 0.1)]
-    found = submission.channel_mean_std(submission.probes.once(constant, False))
+        expect_statistics(submission, levels, "tuples (images, labels)", given, slips, 1e-7)
+    form, images = "images that are transposed views", [torch.randn(count, 3, 4, 5) for count in (3, 2)]
+    expect_statistics(submission, images, form, f"a loader that gives {form}", none, 1e-6)
+    given = "a loader of float64 images, which are looked at again afterwards"
+    exact = [torch.randn(count, 3, 4, 5, dtype=torch.float64) for count in (3, 2)]
+    expect.not_mutated(submission, submission.probes.statistics_of, submission.channel_mean_std, exact, given=given)
+    levels = torch.rand(1, 40, 1, 1, dtype=torch.float64) + 0.1
+    constant = [levels.expand(count, 40, 9, 7).clone() for count in (2, 1)]
+    found = submission.channel_mean_std(submission.probes.once(constant, "images"))
     mean, std = expect.record(found, (None,))
-    given = "images that are 0.1 everywhere; the deviation"
-    expect.close(std, torch.zeros(2, dtype=torch.float64), atol=1e-6, rtol=0, trivial="nothing deviates", given=given)
+    given = "images of 40 channels, each of one level everywhere; the deviation"
+    expect.close(std, torch.zeros(40, dtype=torch.float64), atol=1e-6, rtol=0, trivial="nothing deviates", given=given)
 
 
 # Chains
@@ -661,7 +723,7 @@ def own_form(submission, picture):
 
     So a slip in these is not told again by each chain.
     """
-    return submission.probes.in_turn(submission.ToTensor(), submission.Normalize(MEAN, STD), picture)
+    return submission.probes.in_turn(picture, submission.ToTensor(), submission.Normalize(MEAN, STD))
 
 
 @check("the chain for testing gives one normalised tensor (3, 32, 32)", points=1.5, category="values")
@@ -683,6 +745,18 @@ def test_test_chain(submission):
     for (height, width), values in zip(sizes, found, strict=True):
         expect.shape(values, (3, 32, 32), given=f"build_transforms(False), a picture {height} high and {width} wide")
         expect.dtype(values, torch.float32)
+
+
+def resized_form(submission, picture, size):
+    """``own_form`` behind the submission's own Resize."""
+    steps = (submission.Resize(size), submission.ToTensor(), submission.Normalize(MEAN, STD))
+    return submission.probes.in_turn(picture, *steps)
+
+
+def slopes(values):
+    """By how much values (3, H, W) grow from row to row and from column to column in the middle: (2, 3)."""
+    middle = values[:, 8:24, 8:24]
+    return torch.stack([middle.diff(dim=1).mean((1, 2)).abs(), middle.diff(dim=2).mean((1, 2)).abs()])
 
 
 def ramp(rows, columns):
@@ -745,6 +819,15 @@ def test_train_chain(submission, dataset, pictures):
     expect.true(places > 50, "more than 50 of 81 places", f"{places} places", likely=likely, given=given)
     mirrored = int((nearest_one.indices >= 81).sum())
     expect.between(mirrored, 0.5 * calls - 50, 0.5 * calls + 50, "mirror images", given=given)
+    wide = ramp(2 * np.arange(48), np.arange(96))
+    given = "build_transforms(True), a picture of 48 x 96 that grows brighter evenly; its slopes in the result's middle"
+    likely = {
+        "the picture is not resized": slopes(own_form(submission, wide)),
+        "the picture is squeezed into a square": slopes(resized_form(submission, wide, (32, 32))),
+    }
+    for values in submission.probes.chained_often(build, True, wide, 4):
+        expect.shape(values, (3, 32, 32), given=given)
+        expect.close(slopes(values), slopes(resized_form(submission, wide, 32)), scale=0.1, likely=likely, given=given)
     sample = np.ascontiguousarray(dataset("snapshots").generate(1, any_seed())[0][0].transpose(1, 2, 0))
     shown = submission.probes.chained_often(build, True, sample, 16)
     pictures.grid("one picture, augmented", shown.mean(1))

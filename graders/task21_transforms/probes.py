@@ -49,9 +49,12 @@ def as_function(kind, calls=1):
     return function
 
 
-def in_turn(first, second, array):
-    """What two transforms make of the picture of an array, one after the other."""
-    return second(first(picture_of(array)))
+def in_turn(array, *transforms):
+    """What transforms make of the picture of an array, one after the other."""
+    image = picture_of(array)
+    for transform in transforms:
+        image = transform(image)
+    return image
 
 
 def chained(build, train, arrays):
@@ -72,6 +75,23 @@ def half(x):
 
 def plus_one(x):
     return x + 1
+
+
+def pair(x):
+    return x, x + 1
+
+
+def added(two):
+    one, other = two
+    return one + other
+
+
+def list_after(compose, x):
+    """What a list of functions is after a chain was made of it and called."""
+    given = [half, plus_one, plus_one]
+    transforms = list(given)
+    compose(transforms)(x)
+    return "as it was" if transforms == given else f"another one, of {len(transforms)} functions"
 
 
 def many(transform, image, count):
@@ -101,6 +121,16 @@ def seeded(transform, image, count, seed):
     return found
 
 
-def once(batches, labelled):
-    """A loader that can be gone through once; with labels beside each batch if ``labelled``."""
-    return iter([(images, torch.arange(len(images))) if labelled else images for images in batches])
+def once(batches, form):
+    """A loader that can be gone through once; it gives images, or tuples or lists of images and labels."""
+    if form == "images":
+        return iter(batches)
+    if form == "images that are transposed views":
+        return iter([images.mT.contiguous().mT for images in batches])
+    kind = tuple if form.startswith("tuples") else list
+    return iter([kind((images, torch.arange(len(images)))) for images in batches])
+
+
+def statistics_of(function, batches):
+    """What ``channel_mean_std`` makes of batches of images."""
+    return function(iter(batches))

@@ -72,7 +72,7 @@ def test_grey(submission, device):
 def test_floats(submission):
     cases = grid(
         shape=[(3, 1, 4, 5), (1, 28, 28), (2,), (0, 1, 28, 28)],
-        dtype=[torch.float32, torch.float64, torch.float16],
+        dtype=[torch.float32, torch.float64, torch.float16, torch.bfloat16],
         values=[kit.distinct, kit.thousands],
         layout=["contiguous", "transposed"],
         grad=["plain", "requires_grad"],
@@ -143,12 +143,18 @@ def test_network(submission):
         )
     net = submission.CNN()
     fill_by_shape(net)
+    given = "six dark images in training mode: the batch norm's eps of 1e-5 shows"
+    expect.close(net.train()(images / 50).detach(), network(images / 50, True), scale=1e-3, given=given)
+    net = submission.CNN()
+    fill_by_shape(net)
     for _ in range(2):
         net.train()(images)
     truth = network(images, before=2)
     likely = {"the batch norm has another momentum than PyTorch's 0.1": network(images, before=2, momentum=0.9)}
     given = "six images in evaluation mode, after two passes in training mode"
     expect.close(net.eval()(images).detach(), truth, scale=1e-3, likely=likely, given=given)
+    found = net.double()(images.double())
+    expect.dtype(found, torch.float64, given="CNN().double(), six images of float64")
 
 
 @check("gradients reach every parameter of CNN", points=0.5, category="gradients", after=test_shape, hidden=True)
@@ -192,19 +198,20 @@ class Descent:
             self.batches.append(sum(batches) / len(batches))
             with torch.no_grad():
                 self.after.append(float(loss(images.flatten(1) @ weight.T + bias, labels)))
-        self.weight = weight.detach()
+        self.weight, self.bias = weight.detach(), bias.detach()
 
 
-def lesson():
-    """A linear classifier of ten pixels, 22 images and labels: batches of 5 leave a last one of 2."""
-    return (torch.randn(10, 10), torch.randn(10)), torch.rand(22, 1, 2, 5), torch.randint(0, 10, (22,))
+def lesson(classes=10, size=(2, 5), scale=1.0):
+    """A linear classifier of the pixels, 22 images and labels: batches of 5 leave a last one of 2."""
+    start = scale * torch.randn(classes, size[0] * size[1]), torch.randn(classes)
+    return start, torch.rand(22, 1, *size), torch.randint(0, classes, (22,))
 
 
 def softmax_twice(scores, labels):
     return F.cross_entropy(scores.softmax(1), labels)
 
 
-@check("train takes one right step for each batch of each epoch", points=2, category="values", devices="all")
+@check("train takes one right step for each batch of each epoch", points=1.5, category="values", devices="all")
 def test_steps(submission, device):
     for epochs in (2, 1, 3):
         start, images, labels = lesson()
@@ -262,6 +269,41 @@ def test_losses(submission):
     losses = submission.train(model, submission.probes.loader(images[:1], labels[:1], 5), 2, optimizer)
     truth = Descent(start, images[:1], labels[:1], 5, 2).losses
     expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, given="one image, epochs=2")
+    other, known = (torch.rand_like(images), labels.roll(1))
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    stream = submission.probes.stream([(images, labels), (other, known)], 5)
+    losses = submission.train(model, stream, 2, optimizer)
+    first = Descent(start, images, labels, 5)
+    then = Descent((first.weight, first.bias), other, known, 5)
+    likely = {"the batches of the first epoch are kept for the second": Descent(start, images, labels, 5, 2).losses}
+    given = "a loader without a length that gives other batches in each pass, epochs=2"
+    truth = [*first.losses, *then.losses]
+    expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
+    double = [value.double() for value in start]
+    model = submission.probes.toy("Linear", *double)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    losses = submission.train(model, submission.probes.loader(images.double(), labels, 5), 2, optimizer)
+    truth = Descent(double, images.double(), labels, 5, 2).losses
+    expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, given="images and a model in float64")
+
+
+@check("train: any number of classes, far scores, large gradients", points=0.5, category="robustness", after=test_steps,
+       hidden=True)  # fmt: skip
+def test_lessons(submission):
+    for about, kind in (
+        ("4 classes", {"classes": 4}),
+        ("12 classes", {"classes": 12}),
+        ("scores that are far apart", {"scale": 30.0}),
+        ("400 pixels, so that gradients are large", {"size": (20, 20)}),
+    ):
+        start, images, labels = lesson(**kind)
+        model = submission.probes.toy("Linear", *start)
+        optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+        submission.train(model, submission.probes.loader(images, labels, 5), 1, optimizer)
+        given = f"a linear classifier with {about}; its weights after one epoch of plain SGD"
+        truth = Descent(start, images, labels, 5).weight
+        expect.close(model.state_dict()["weight"], truth, rtol=1e-4, atol=1e-5, given=given)
 
 
 @check("gradients from before train do not count", points=0.5, category="values", after=test_steps, hidden=True)
@@ -404,6 +446,14 @@ def test_evaluate(submission, device):
             likely=averages(each, size, likely={"softmax before the cross entropy, which applies it already": twice}),
             given=f"loss of {given}",
         )
+    images, labels = mixed
+    far = 200 * torch.eye(10)
+    each = F.cross_entropy(images.flatten(1) @ far, labels, reduction="none").double()
+    model = submission.probes.toy("Linear", far, torch.zeros(10)).to(device)
+    given = "a model whose scores are up to 200"
+    loss, accuracy = report(submission.evaluate(model, submission.probes.loader(images, labels, 64)), given)
+    expect.close(accuracy, 263 / 410, given=f"accuracy of {given}")
+    expect.close(loss, float(each.mean()), rtol=1e-5, atol=1e-6, given=f"loss of {given}")
 
 
 @check("evaluate runs in evaluation mode without gradients", points=1, category="values")
@@ -499,6 +549,16 @@ def test_evaluate_inputs(submission):
             ),
             given=f"the loss; {given}",
         )
+    given = "24 of 29 images come from a loader without a length, which can be passed over once"
+    loader = submission.probes.one_pass(grey[:24], labels[:24], 8)
+    loss, _ = report(submission.evaluate(submission.probes.toy("Pixels"), loader), given)
+    expect.close(
+        loss, float(F.cross_entropy(scores[:24], labels[:24])), rtol=1e-5, atol=1e-6, given=f"the loss; {given}"
+    )
+    loader = submission.probes.loader(scores.double().reshape(-1, 1, 2, 5), labels, 8)
+    found = report(submission.evaluate(submission.probes.normed().double(), loader), "float64")
+    given = "loss and accuracy of images and a model in float64"
+    expect.close(list(found), honest(scores, labels), rtol=1e-5, atol=1e-6, given=given)
     loader = submission.probes.loader(grey[:1], labels[:1], 8)
     found = report(submission.evaluate(submission.probes.toy("Pixels"), loader), "one image")
     truth = [float(F.cross_entropy(scores[:1], labels[:1])), float(scores[0].argmax() == labels[0])]
@@ -537,6 +597,10 @@ def test_predict(submission, device):
             likely=marked(best.argmax(1), likely={"the class of the lowest score": best.argmin(1)}),
             given=f"{count} images",
         )
+    images = torch.rand(37, 1, 2, 5)
+    model = submission.probes.toy("Linear", 200 * torch.eye(10), torch.zeros(10)).to(device)
+    given = "37 images and a model whose scores are up to 200"
+    expect.equal(submission.predict(model, images).cpu(), images.flatten(1).argmax(1), given=given)
 
 
 def marked(truth, *, likely):
@@ -553,6 +617,13 @@ def test_single(submission):
         expect.shape(classes, (1,), given="an image (1, 28, 28) without a batch axis")
     best = images.flatten(1).argmax(1)
     expect.equal(torch.cat([part.cpu() for part in found]), best, given="four images, one after the other")
+    coloured = torch.rand(4, 3, 2, 5)
+    model = submission.probes.windowed(3)
+    given = "four images (3, 2, 5), one after the other"
+    for image in coloured:
+        expect.shape(submission.predict(model, image), (1,), given=given)
+    found = torch.cat([submission.predict(model, image).cpu() for image in coloured])
+    expect.equal(found, coloured[:, 2].flatten(1).argmax(1), given=given)
 
 
 @check("predict measures in evaluation mode, and leaves no trace", points=1, category="values", after=test_predict)
@@ -715,6 +786,9 @@ def test_most_confused(submission):
             given=f"{given}: {counts.tolist()}" if len(counts) < 5 else given,
         )
     expect.not_mutated(submission, submission.most_confused, example)
+    turned = example.mT.contiguous().mT
+    found = expect.not_mutated(submission, submission.most_confused, turned, given="a transposed view")
+    expect.equal(tuple(found), (1, 0, 2), given="the matrix of the docstring as a transposed view")
 
 
 @check(

@@ -14,6 +14,26 @@ def shuffling_loader(images, labels, batch_size):
     return DataLoader(TensorDataset(images, labels), batch_size, shuffle=True)
 
 
+class Stream:
+    """A loader without a length or a data set; each pass gives the next of several pairs of images and labels."""
+
+    def __init__(self, pairs, batch_size):
+        self.pairs, self.batch_size = iter(pairs), batch_size
+
+    def __iter__(self):
+        images, labels = next(self.pairs)
+        return zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
+
+
+def stream(pairs, batch_size):
+    return Stream(pairs, batch_size)
+
+
+def one_pass(images, labels, batch_size):
+    """A loader that is used up by one pass."""
+    return iter(Stream([(images, labels)], batch_size))
+
+
 def with_old_gradients(model):
     """The model, whose parameters hold gradients of something else."""
     for parameter in model.parameters():
@@ -41,10 +61,11 @@ class Normed(nn.Module):
         return self.norm(x.flatten(1)[:, :10])
 
 
-def windowed():
-    """A model whose scores are the ten pixels of an image of 2 x 5, found by a convolution: it takes batches alone."""
-    model = nn.Sequential(nn.Conv2d(1, 10, (2, 5), bias=False), nn.Flatten())
-    model[0].weight.data.copy_(torch.eye(10).reshape(10, 1, 2, 5))
+def windowed(channels=1):
+    """A model whose scores are the ten pixels of the last channel of an image of 2 x 5, found by a convolution: it
+    takes batches alone."""
+    model = nn.Sequential(nn.Conv2d(channels, 10, (2, 5), bias=False), nn.Flatten())
+    model[0].weight.data.zero_()[:, -1] = torch.eye(10).reshape(10, 2, 5)
     return model
 
 

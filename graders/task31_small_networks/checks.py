@@ -122,6 +122,12 @@ def test_prepare_values(submission, device):
     images = grey(2, 4, 5)
     given = "two images as an array"
     expect.close(submission.prepare_images(images.numpy()), scaled(images).unsqueeze(1), rtol=0, atol=1e-6, given=given)
+    for shape in ((4, 5), (3, 1, 4, 5)):
+        images = grey(*shape)
+        truth = scaled(images).reshape(-1, 1, 4, 5)
+        for kind, same in (("a tensor", images), ("an array", images.numpy())):
+            given = f"{kind} of shape {shape}"
+            expect.close(submission.prepare_images(same), truth, rtol=0, atol=1e-6, given=given)
 
 
 FORMS = ("contiguous", "every second column of another", "rows and columns swapped in memory")
@@ -146,15 +152,19 @@ def test_prepare_inputs(submission):
     turned = images.transpose(1, 2).contiguous().transpose(1, 2)
     found = expect.not_mutated(submission, submission.prepare_images, turned, given="a transposed tensor")
     expect.close(found, truth, rtol=0, atol=1e-6, given="a transposed tensor")
+    for shape in ((4, 5), (3, 1, 4, 5)):
+        expect.not_mutated(submission, submission.prepare_images, grey(*shape), given=f"a tensor of shape {shape}")
 
 
 @check("prepare_images refuses what is not uint8, and other shapes", points=0.5, category="robustness", hidden=True)
 def test_prepare_refuses(submission):
-    for dtype in (torch.float32, torch.float64, torch.int64, torch.bool):
+    for dtype in (torch.float32, torch.float64, torch.float16, torch.int64, torch.int8, torch.bool):
         images = torch.ones(2, 4, 4, dtype=dtype)
         given = f"{str(dtype).removeprefix('torch.')} images as "
         expect.raises("TypeError", submission.prepare_images, images, given=given + "a tensor")
         expect.raises("TypeError", submission.prepare_images, images.numpy(), given=given + "an array")
+    images = torch.ones(2, 4, 4).numpy().astype("uint16")
+    expect.raises("TypeError", submission.prepare_images, images, given="uint16 images as an array")
     for shape in ((2, 3, 4, 4), (2, 4, 4, 1), (4,), (1, 2, 1, 4, 4), (2, 0, 4, 4)):
         images = torch.ones(shape, dtype=torch.uint8)
         expect.raises("ValueError", submission.prepare_images, images, given=f"a tensor of shape {shape}")
@@ -465,6 +475,14 @@ def test_option_values(submission, device):
     wanted[0, 0] = torch.tensor([[0.0, 2.0], [8.0, 10.0]])
     given = "the map of 4 × 4 that counts from 0 to 15, out_channels=3, stride=2"
     expect.close(submission.shortcut_option_a(x, 3, 2), wanted.to(device), given=given)
+    x = torch.tensor([math.inf, -math.inf, math.nan, 1.0]).reshape(1, 1, 2, 2).to(device)
+    found = submission.shortcut_option_a(x, 3, 1)[:, 1:]
+    given = "x that holds infinity and NaN, out_channels=3, stride=1; the channels that are added"
+    expect.shape(found, (1, 2, 2, 2), given=given)
+    nans = bool(found.isnan().any())
+    likely = {"the zeros are products of x with 0, and 0 times infinity is NaN": nans}
+    got = "NaN among them" if nans else "other values"
+    expect.true(bool((found == 0).all()), expected="zeros", got=got, given=given, likely=likely)
 
 
 @check(
@@ -630,7 +648,8 @@ def test_block_projection(submission):
             "the shortcut is that without parameters": F.relu(way + option_a(x, 6, 2)),
         },
     )
-    for args, shape in (((4, 6), (1, 4, 7, 6)), ((4, 4, 2), (3, 4, 6, 1)), ((6, 4, 3), (3, 6, 7, 6))):
+    for args, shape in (((4, 6), (1, 4, 7, 6)), ((4, 4, 2), (3, 4, 6, 1)), ((6, 4, 3), (3, 6, 7, 6)),
+                        ((4, 4, 3), (3, 4, 7, 6))):  # fmt: skip
         x = normal(*shape).transpose(2, 3)
         given = f"BasicBlock{args} in training mode, x of shape {tuple(x.shape)}"
         expect.close(filled_net(submission.BasicBlock, *args)(x), block(x, *args), scale=1e-6, given=given)
@@ -787,13 +806,16 @@ def test_resnet_maps(submission):
     expect.equal(tuple(found or ()), (1, 10), given=given, likely={"the axis of the samples is lost": (10,)})
 
 
-def stem(x, net, bend=F.relu, training=True, pool=False):
-    """The stem's output; in evaluation mode a bias of its convolution shows."""
+def stem_maps(x, net):
+    """What the stem's convolution gives; in evaluation mode its bias shows."""
     count = [tuple(row["shape"]) for row in registered_parameters(net)].count((16,))
     x = conv(x, 1, 16, 3)
-    if count == 3:
-        x = x + filled(nn.BatchNorm2d, 16).bias[:, None, None]
-    x = bend(norm(x, 16, training))
+    return x + filled(nn.BatchNorm2d, 16).bias[:, None, None] if count == 3 else x
+
+
+def stem(x, net, bend=F.relu, training=True, pool=False):
+    """The stem's output."""
+    x = bend(norm(stem_maps(x, net), 16, training))
     return F.max_pool2d(x, 3, 1, 1) if pool else x
 
 
@@ -831,6 +853,11 @@ def test_resnet_values(submission):
             "the values are summed over height and width, not averaged": head(maps.sum((2, 3))),
         },
     )
+    layer, maps = filled(nn.BatchNorm2d, 16), stem_maps(x, net)
+    layer(maps)  # in training mode, once
+    truth = head(stages(F.relu(layer.eval()(maps)), num_blocks).mean((2, 3)))
+    again = f"{given}, and then in evaluation mode"
+    expect.close(net.eval()(x), truth, scale=1e-6, given=again)
     net = filled_net(submission.probes.plain_net, submission.MnistResNet, num_blocks, mode=False)
     x = x[:1].transpose(2, 3)
     truth = head(stages(stem(x, net, training=False), num_blocks).mean((2, 3)))
@@ -938,6 +965,14 @@ def test_classify_mode(submission):
             "batch_size is ignored: all images are in one batch": [False],
         },
     )
+    for recording in (True, False):
+        passes, after, _ = submission.probes.asked_while(*call, recording)
+        expect.equal(passes, [16, 16, 8], because="only the last batch may be smaller",
+                     given="the number of images in each pass, of 40 in batches of 16")  # fmt: skip
+        expect.equal(after, recording, trivial="it is on or off",
+                     given=f"whether gradients are recorded after classify, and before it: {recording}",
+                     likely={"recording is left switched off": False} if recording else {"it is switched on": True},
+                     )  # fmt: skip
 
 
 @check(
@@ -952,6 +987,9 @@ def test_classify_few(submission):
         given = f"{count} images, batch_size={batch_size}"
         found = submission.classify(model, images[:count], batch_size)
         expect.close(found, classes[:count], trivial="no image, no class" if not count else None, given=given)
+    _, _, mode = submission.probes.asked_while(submission.classify, model, images[:0], 100, True)
+    expect.equal(mode, True, trivial="it is on or off",
+                 given="the mode of a network in training after 0 images; True is training")  # fmt: skip
     expect.close(submission.classify(model, images[0]), classes[:1], given="one image (H, W)")
     expect.close(submission.classify(model, images[0], 2), classes[:1], given="one image (H, W), batch_size=2")
 

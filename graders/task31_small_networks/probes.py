@@ -54,6 +54,20 @@ def as_array(prepare, images, form):
     return result, bool((array == images.numpy()).all())
 
 
+def asked_while(classify, net, images, batch_size, recording):
+    """The number of images in each pass of a network in training mode that ``classify`` asks while recording is on or
+    off, and what recording and the mode are then."""
+    passes = []
+    net.train()
+    hook = net.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
+    with torch.set_grad_enabled(recording):
+        try:
+            classify(net, images, batch_size)
+        finally:
+            hook.remove()
+        return passes, torch.is_grad_enabled(), net.training
+
+
 def trained(net, images, labels, epochs):
     """The mean loss of each epoch of Adam on batches of 40; images (N, 1, H, W) floating point, labels (N,) int64."""
     net.train()

@@ -75,11 +75,16 @@ def test_categories(submission):
         (["kite", "do"], [3, 44]),
         (("kite",), [3]),
         (("do", "dog"), [44, 18]),
+        (["dog", "kite", "dog"], [18, 3]),
     ):
         within = [row["id"] for row in SHORE["categories"] if row["name"] in names]
         letters = {"a single name is taken for a list of letters, or of parts": within if names == "dog" else truth}
         expect_ids(index.get_cat_ids(names), truth, f"get_cat_ids({names!r})", likely=letters)
         expect_ids(index.get_cat_ids(names=names), truth, f"get_cat_ids(names={names!r})", likely=letters)
+    twins = submission.CocoIndex({**SHORE, "categories": [*SHORE["categories"], {"id": 9, "name": "dog"}]})
+    for names in ("dog", ["dog"]):
+        given = f"get_cat_ids({names!r}), where two categories have this name"
+        expect_ids(twins.get_cat_ids(names), [18, 9], given, likely={"only the last of the two is found": [9]})
 
 
 @check("CocoIndex finds pictures that hold all the categories", points=1, category="values")
@@ -92,7 +97,7 @@ def test_pictures(submission):
         "get_img_ids()",
         likely={"pictures without an annotation are left out": [139, 40, 7]},
     )
-    for asked in (18, [18], [18, 3], (3, 44), [18, 44], [3]):
+    for asked in (18, [18], [18, 3], (3, 44), [18, 44], [3], [18, 18], (3, 44, 3)):
         several = {asked} if isinstance(asked, int) else set(asked)
         expect_ids(
             index.get_img_ids(asked),
@@ -136,6 +141,8 @@ def test_annotations(submission):
         {"img_ids": 7, "cat_ids": 3, "iscrowd": 0},
         {"img_ids": 300},
         {"img_ids": (40, 7), "cat_ids": (3, 18)},
+        {"img_ids": [139, 139]},
+        {"img_ids": (40, 139, 40), "cat_ids": [18, 18]},
     ):
         written = ", ".join(f"{name}={value}" for name, value in asked.items())
         crowd = asked.get("iscrowd")
@@ -173,6 +180,8 @@ def test_load(submission):
             else None,
             given=f"id and image_id of load_anns({asked})",
         )
+    nothing = expect.record(index.load_anns([]), [{"id": int}], given="load_anns([])")
+    expect.equal(nothing, [], trivial="no id, no annotation", given="load_anns([])")
     shapes = expect.record(index.load_anns(6), [{"segmentation": [[int]]}], given="load_anns(6)")
     expect.equal(shapes[0]["segmentation"], by_id[6]["segmentation"], given="segmentation of load_anns(6)")
 
@@ -386,7 +395,8 @@ def test_corners(submission):
     }.items():
         expect_mask(submission, parts, 9, 11, f"{given}: {parts}")
     expect_mask(submission, [[0.25, 0.25, 0.75, 0.25, 0.5, 0.75]], 1, 1, "a single pixel")
-    changed = submission.probes.changed(submission.polygon_to_mask, [list(rhombus)], 9, 11)
+    parts = [list(rhombus), [1, 1, 4, 1, 4, 3, 1, 3]]
+    changed = submission.probes.changed(submission.polygon_to_mask, parts, 9, 11)
     expect.equal(changed, False, given="whether the polygons have changed")
 
 
@@ -608,6 +618,16 @@ def test_ignored(submission):
         unchanged=True,
         likely={"always 255 is left out, whatever ignore_index says": always_255},
     )
+    for ignored, strange in ((0, 255), (2, -1), (-1, 99)):
+        target, pred = torch.randint(3, (4, 7)), torch.randint(3, (4, 7))
+        target[0, :3] = ignored
+        pred[target == ignored] = strange
+        given = f"3 classes, ignore_index={ignored}; where it stands the prediction is {strange}"
+        expect.equal(
+            submission.segmentation_confusion(pred, target, 3, ignored),
+            confusion(pred, target, 3, ignored),
+            given=given,
+        )
 
 
 @check("segmentation_confusion takes every dtype and layout", points=0.5, category="robustness", after=test_confusion,
@@ -740,6 +760,9 @@ def test_no_pixel(submission):
         for name in ("pixel_accuracy", "mean_iou"):
             found = getattr(submission, name)(empty)
             expect.close(found, math.nan, equal_nan=True, trivial="0/0", given=f"{name} of {classes} x {classes} zeros")
+        found = submission.mean_iou(empty, ignore_absent=False)
+        given = f"mean_iou of {classes} x {classes} zeros, ignore_absent=False"
+        expect.close(found, 0.0, rtol=0, atol=0, trivial="absent classes count as 0", given=given)
 
 
 # --- dice --------------------------------------------------------------------------------------------------
@@ -846,8 +869,10 @@ def test_dice_inputs(submission):
     )
     many = torch.zeros(1, 400, 400, dtype=torch.uint8)
     many[:, :200] = 1
-    expect.close(submission.dice_loss(many.float(), many), torch.zeros(()), atol=1e-5, rtol=0,
-                 trivial="the masks are equal", given="80,000 of 160,000 pixels, target uint8")  # fmt: skip
+    for dtype in (torch.uint8, torch.int8, torch.float16, torch.bfloat16):
+        given = f"80,000 of 160,000 pixels, target {str(dtype).removeprefix('torch.')}"
+        expect.close(submission.dice_loss(many.float(), many.to(dtype)), torch.zeros(()), atol=1e-5, rtol=0,
+                     trivial="the masks are equal", given=given)  # fmt: skip
 
 
 # --- the network -------------------------------------------------------------------------------------------
@@ -900,27 +925,28 @@ def test_encoder(submission):
 
 @check("TinySegNet gives logits", points=0.5, category="values", after=test_net_shape)
 def test_logits(submission):
-    net = submission.TinySegNet(num_classes=24).eval()
-    scores = net(torch.rand(2, 3, 16, 20)).detach()
-    given = "scores of 24 classes of a new network"
-    for likely, sums in (
-        ("softmax comes last", scores.sum(1)),
-        ("log_softmax comes last", scores.exp().sum(1)),
-    ):
+    for training in (False, True):
+        net = submission.TinySegNet(num_classes=24).train(training)
+        scores = net(torch.rand(2, 3, 16, 20)).detach()
+        given = f"scores of 24 classes of a new network in {'training' if training else 'evaluation'} mode"
+        for likely, sums in (
+            ("softmax comes last", scores.sum(1)),
+            ("log_softmax comes last", scores.exp().sum(1)),
+        ):
+            expect.true(
+                bool(((sums - 1).abs() > 1e-3).any()),
+                expected="scores that are no probabilities",
+                got="scores that are probabilities or their logarithms: they add up to 1 in each pixel",
+                likely={likely: bool(((sums - 1).abs() <= 1e-3).all())},
+                given=given,
+            )
         expect.true(
-            bool(((sums - 1).abs() > 1e-3).any()),
-            expected="scores that are no probabilities",
-            got="scores that are probabilities or their logarithms: they add up to 1 in each pixel",
-            likely={likely: bool(((sums - 1).abs() <= 1e-3).all())},
+            bool((scores < 0).any()),
+            expected="scores of both signs",
+            got="no score below 0",
+            likely={"a ReLU or a sigmoid comes last": bool((scores >= 0).all())},
             given=given,
         )
-    expect.true(
-        bool((scores < 0).any()),
-        expected="scores of both signs",
-        got="no score below 0",
-        likely={"a ReLU or a sigmoid comes last": bool((scores >= 0).all())},
-        given=given,
-    )
     x = torch.rand(2, 3, 16, 20)
     single = [submission.TinySegNet(num_classes=1, width=4).eval()(x).detach() for _ in range(24)]
     expect.true(
@@ -937,7 +963,9 @@ def test_logits(submission):
 def test_alone(submission):
     net = submission.TinySegNet().eval()
     images = torch.rand(4, 3, 13, 18) * torch.tensor([1.0, 4.0, 0.3, 2.0]).reshape(4, 1, 1, 1)
-    together = net(images).detach()
+    together = expect.not_mutated(submission, net, images, given="TinySegNet").detach()
+    double = submission.TinySegNet(num_classes=3, width=4).double()
+    expect.dtype(double(images.double()), DOUBLE, given="the scores of a network and pictures of float64")
     alone = torch.cat([net(image[None]).detach() for image in images])
     expect.close(together, alone, scale=1e-3, given="four pictures in evaluation mode, together and one by one")
     another = submission.TinySegNet()
@@ -1033,7 +1061,7 @@ def test_evaluate(submission, device):
         },
         given=f"(mean IoU, pixel accuracy) of {given}",
     )  # fmt: skip
-    for classes, ignored in ((4, 0), (6, 2)):
+    for classes, ignored in ((4, 0), (6, 2), (4, -1)):
         changed = [
             (F.pad(scores, (0, 0, 0, 0, 0, classes - 4), value=-4.0), torch.where(target == 255, ignored, target))
             for scores, target in batches
@@ -1060,6 +1088,9 @@ def test_evaluate_mode(submission):
         likely={"gradients are recorded for nothing": [True] * 3},
         given="whether gradients are recorded, in each pass",
     )
+    ignored = submission.probes.pairs((torch.rand(1, 4, 3, 5), torch.full((1, 3, 5), 255)))
+    submission.evaluate_segmentation(net.train(), ignored, 4)
+    expect.equal(net.training, True, given="whether the network is in training mode after a batch that counts nowhere")
 
 
 @check("evaluate_segmentation bears an empty loader and other devices", points=0.5, category="robustness",
@@ -1175,6 +1206,15 @@ def test_panoptic_edges(submission):
         case = semantic, masks[order], labels[order], scores[order]
         expect.equal(submission.panoptic_merge(*case), merged(*case),
                      given="an empty mask, the label 0 twice, scores below 0")  # fmt: skip
+    masks = torch.ones(2, 4, 5, dtype=torch.bool)
+    near = 0.5 + torch.tensor([1e-12, 2e-12], dtype=DOUBLE)
+    case = semantic, masks, torch.tensor([5, 7]), near
+    expect.equal(submission.panoptic_merge(*case), merged(*case), given="two scores of float64 that differ late")
+    order = torch.randperm(260)
+    masks = torch.eye(260, dtype=torch.bool).reshape(260, 13, 20)
+    truth = (order + 1000).reshape(13, 20), order.reshape(13, 20) + 1
+    case = torch.zeros(13, 20, dtype=torch.int64), masks, order + 1000, -order.float()
+    expect.equal(submission.panoptic_merge(*case), truth, given="260 objects of one pixel")
 
 
 # --- together ----------------------------------------------------------------------------------------------
@@ -1241,7 +1281,8 @@ def test_mask_efficiency(submission):
 @check("the work of counting does not grow with the pixels", points=0.5, category="efficiency", after=test_confusion)
 def test_count_efficiency(submission):
     few, many = (
-        (torch.arange(count).reshape(2, -1) % 3, torch.arange(count).reshape(2, -1) // 2 % 3, 3) for count in (32, 2048)
+        (torch.arange(rows**2).reshape(rows, -1) % 3, torch.arange(rows**2).reshape(rows, -1) // 2 % 3, 3)
+        for rows in (6, 48)
     )
     expect.vectorised(
         submission.segmentation_confusion, few, many, lines=True, given="segmentation_confusion of 64 times the pixels"

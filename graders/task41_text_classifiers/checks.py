@@ -34,7 +34,7 @@ def test_pad_batch(submission):
     for samples, pad in (
         ([(1, [5, 6, 7]), (0, [8])], 9),
         ([(0, [3]), (2, [4, 1]), (1, [1, 2, 3, 4])], 0),
-        ([(4, [7, 7])], 5),
+        ([(400, [70_000, 7])], 5),
     ):
         longest = max(len(ids) for _, ids in samples)
         labels = torch.tensor([label for label, _ in samples])
@@ -153,18 +153,24 @@ def attention(states, mask, softmax="words", inverted=False, late=False, bend=to
     elif softmax == "all":
         weights = scores.softmax(1)
     else:
-        powers = torch.where(mask, scores.exp(), 0)
-        weights = powers / powers.sum(1, keepdim=True).clamp(min=1e-30)
+        weights = scores.masked_fill(~mask, -torch.inf).softmax(1).nan_to_num()
     states = torch.where(mask[..., None], states, 0) if softmax != "all" else states
     pooled = (weights[..., None] * states).sum(1)
-    return [pooled.float(), weights.float()]
+    return [pooled.to(states.dtype), weights.to(states.dtype)]
 
 
 def attending(submission, states, mask):
     layer = submission.AttentionPooling(DIM)
     fill_by_shape(layer)
+    layer.to(states.dtype)
     pooled, weights = layer(states, mask)
     return [pooled.detach(), weights.detach()]
+
+
+def slopes(pooled, weights, states, cotangents):
+    """The gradient of the states, of a sum of both results with these factors."""
+    total = sum((part * factor).sum() for part, factor in zip((pooled, weights), cotangents, strict=True))
+    return torch.autograd.grad(total, states)[0]
 
 
 @check("AttentionPooling has the parameters of its two layers", points=0.5, category="parameters")
@@ -199,6 +205,17 @@ def test_attention(submission):
         }
         likely = likely if lengths == (3, 1, 2) else {}
         expect.close(attending(submission, states, mask), truth, rtol=1e-4, atol=1e-5, likely=likely, given=given)
+    mask, cotangents = torch.arange(4) < torch.tensor([[3], [2]]), (torch.randn(2, DIM), torch.randn(2, 4))
+    mine, theirs = (states[:2, :4].clone().requires_grad_() for _ in range(2))
+    layer = submission.AttentionPooling(DIM)
+    fill_by_shape(layer)
+    expect.close(
+        slopes(*layer(mine, mask), mine, cotangents),
+        slopes(*attention(theirs, mask), theirs, cotangents),
+        rtol=1e-4,
+        atol=1e-5,
+        given="4 places, lengths (3, 2): the gradient of the states, which goes through the weights, too",
+    )
 
 
 @check("AttentionPooling keeps to the words whatever stands elsewhere", points=1, category="robustness", hidden=True)
@@ -208,8 +225,12 @@ def test_attention_none(submission):
     truth = attention(states, mask)
     given = "a sentence without words between two others"
     expect.close(attending(submission, states, mask), truth, rtol=1e-4, atol=1e-5, given=given)
-    far = torch.where(mask[..., None], states, 1e6)
-    expect.close(attending(submission, far, mask), truth, rtol=1e-4, atol=1e-5, given=f"{given}, padding of 1e6")
+    for number in (1e6, 3e38, -3e38):
+        far, text = torch.where(mask[..., None], states, number), f"{given}, padding of {number:g}"
+        expect.close(attending(submission, far, mask), truth, rtol=1e-4, atol=1e-5, given=text)
+    wide = states.double()
+    text = f"{given}, in float64"
+    expect.close(attending(submission, wide, mask), attention(wide, mask), rtol=1e-9, atol=1e-10, given=text)
     layer = submission.AttentionPooling(DIM)
     fill_by_shape(layer)
     source = states.clone().requires_grad_()
@@ -344,6 +365,11 @@ def test_fasttext(submission, device):
             likely={"padding is in the mean": fasttext(ids, pad, keep=True)},
             given=f"ids {ids.tolist()}, pad_id={pad}",
         )
+    expect_one_class(submission.FastText(WORDS, EMBED, 1), f"FastText({WORDS}, {EMBED}, 1)")
+
+
+def expect_one_class(net, name):
+    expect.shape(net(sentences(4, 6)), (2, 1), given=f"{name}, two sentences, one class")
 
 
 CNN_SHAPES = [(1000, 128), *((100, 128, k) for k in (3, 4, 5)), *[(100,)] * 3, (2, 300), (2,)]
@@ -385,6 +411,7 @@ def test_cnn(submission, device):
             },
             given=f"three sentences of six words, kernel sizes {KERNELS}, pad_id={pad}",
         )
+    expect_one_class(submission.TextCNN(WORDS, EMBED, KERNELS, 1, 1), f"TextCNN({WORDS}, {EMBED}, {KERNELS}, 1, 1)")
 
 
 def windows_apart(pad):
@@ -430,6 +457,16 @@ def test_cnn_short(submission):
         expect.close(scores(ready(net), ids), cnn(ids, kernels=kernels), rtol=1e-4, atol=1e-5, given=given)
 
 
+def kept_answers(submission, **settings):
+    """What a TextCNN in training mode passes on of 100 answers of 1.0, for each of 64 sentences."""
+    net = submission.TextCNN(WORDS, EMBED, (2, 3), 50, 100, **settings)
+    values = {(WORDS, EMBED): torch.ones(WORDS, EMBED), (100, 100): torch.eye(100)}
+    values |= {(50, EMBED, k): torch.full((50, EMBED, k), 1 / (EMBED * k)) for k in (2, 3)}
+    state = net.state_dict()
+    net.load_state_dict({key: values.get(tuple(value.shape), torch.zeros_like(value)) for key, value in state.items()})
+    return scores(net.train(), sentences(*(64 * [6])))
+
+
 @check("TextCNN drops in training mode only", points=0.5, category="robustness", after=test_cnn, hidden=True)
 def test_dropout(submission):
     ids = sentences(6, 5, 4, 6)
@@ -439,6 +476,25 @@ def test_dropout(submission):
     draws = [scores(net, ids) for _ in range(3)]
     same = bool(torch.allclose(draws[0], draws[1]) and torch.allclose(draws[0], draws[2]))
     expect.equal(same, False, because="dropout is 0.5 by default", given="three calls in training mode")
+    for settings, p in (({}, 0.5), ({"dropout": 0.25}, 0.25)):
+        answers = kept_answers(submission, **settings)
+        top, given = 1 / (1 - p), f"training mode, {settings or 'dropout left out'}, where each filter answers 1.0"
+        odd = answers[((answers - top).abs() > 1e-3) & (answers.abs() > 1e-3)]
+        expect.true(
+            len(odd) == 0,
+            f"0 or {top:.3f} of each filter",
+            f"{float(odd[0]) if len(odd) else 0:.3f} of one",
+            given=given,
+            likely={"what goes into the filters is dropped, too": len(odd) > 0},
+        )
+        kept, spread = float((answers > 0.5).double().mean()), 6 * (p * (1 - p) / answers.numel()) ** 0.5
+        expect.true(
+            abs(kept - (1 - p)) < spread,
+            f"a share of {1 - p:.2f} that stays, give or take {spread:.2f}",
+            f"{kept:.2f}",
+            given=given,
+            likely={"the windows are dropped, not the largest answers": kept > 1 - p},
+        )
     still = ready(make_cnn(submission, 4, dropout=0.0), 4)
     same = sentences(6, 5, 4, pad=4)
     expect.close(scores(still.train(), same), cnn(same, 4), rtol=1e-4, atol=1e-5, given="training mode, dropout=0.0")
@@ -473,6 +529,7 @@ def test_rnn(submission, device):
             likely=likely if lengths == (6, 3, 5) else {},
             given=f"sentences of {lengths} words, pad_id={pad}",
         )
+    expect_one_class(submission.TextRNN(WORDS, EMBED, 1, 1), f"TextRNN({WORDS}, {EMBED}, 1, 1)")
 
 
 @check("TextRNN pools by attention where it is asked to", points=1, category="values", devices="all")
@@ -530,8 +587,8 @@ def test_training_mode(submission):
 @check("more PADs and other sentences change no score", points=1.5, category="robustness", hidden=True)
 def test_padding(submission):
     for name, (make, oracle) in MODELS.items():
-        for pad in (0, 12):
-            net = ready(make(submission, pad), pad)
+        nets = {pad: ready(make(submission, pad), pad) for pad in (0, 12)}  # both, before one of them is asked
+        for pad, net in nets.items():
             ids = sentences(4, 1, 5, 0, pad=pad)
             alone = torch.cat(
                 [scores(net, row[row != pad][None] if (row != pad).any() else row[:1][None]) for row in ids]
@@ -614,7 +671,7 @@ class Descent:
     """Adam on a bag of words: ``weight`` after it, and the mean ``losses``; or with a mistake."""
 
     def __init__(self, start, labels, ids, size, epochs=5, lr=1e-3, kind=torch.optim.Adam, keep=False, old=None,
-                 loss=F.cross_entropy, sign=1, late=False):  # fmt: skip
+                 loss=F.cross_entropy, sign=1, late=False, most=None):  # fmt: skip
         weight = start.clone().requires_grad_()
         weight.grad = None if old is None else torch.full_like(start, old)
         optimizer = kind([weight], lr=lr)
@@ -626,6 +683,8 @@ class Descent:
                 if not keep and not late:
                     optimizer.zero_grad()
                 value.backward()
+                if most is not None:
+                    nn.utils.clip_grad_norm_([weight], most)
                 optimizer.step()
                 if late:
                     optimizer.zero_grad()
@@ -636,9 +695,9 @@ class Descent:
         self.weight = weight.detach()
 
 
-def lesson(count=13):
-    """The weights of a bag of 8 words and 3 classes, labels, and ids of 4 words."""
-    return torch.randn(8, 3), torch.randint(0, 3, (count,)), torch.randint(0, 8, (count, 4))
+def lesson(count=13, words=4):
+    """The weights of a bag of 8 words and 3 classes, labels, and ids; of many words each weighs less."""
+    return 4 / words * torch.randn(8, 3), torch.randint(0, 3, (count,)), torch.randint(0, 8, (count, words))
 
 
 def softmax_twice(values, labels):
@@ -647,12 +706,20 @@ def softmax_twice(values, labels):
 
 @check("train_classifier takes a step of Adam for each batch", points=2, category="values", devices="all")
 def test_steps(submission, device):
-    for settings in ({"epochs": 3, "lr": 0.05}, {"epochs": 2}, {"lr": 0.01}, {}):
-        start, labels, ids = lesson()
+    for words, settings in (
+        (4, {"epochs": 3, "lr": 0.05}),
+        (4, {"epochs": 2}),
+        (4, {"lr": 0.01}),
+        (4, {}),
+        (60, {"epochs": 2, "lr": 0.03}),
+    ):
+        start, labels, ids = lesson(words=words)
         model = submission.probes.bag(start).to(device)
         loader = submission.probes.in_order(labels, ids, 4)
         submission.train_classifier(model, loader, **settings)
+        clipped = Descent(start, labels, ids, 4, **settings, most=1.0).weight
         likely = {
+            "gradients are cut down to a norm of 1": clipped,
             "the weights did not move: no step, or gradients that were cleared before it": start,
             "the gradients are never cleared": Descent(start, labels, ids, 4, **settings, keep=True).weight,
             "the last, smaller batch is left out": Descent(start, labels[:12], ids[:12], 4, **settings).weight,
@@ -670,7 +737,7 @@ def test_steps(submission, device):
             rtol=1e-4,
             atol=1e-6,
             likely=likely if settings.get("lr") == 0.05 else {},
-            given=f"a bag of words, 13 sentences in batches of 4, {settings or 'no settings'}",
+            given=f"a bag of words, 13 sentences of {words} words in batches of 4, {settings or 'no settings'}",
         )
         count = settings.get("epochs", 5)
         expect.equal(submission.probes.passes(loader), count, because="one pass for each epoch", given=f"{settings}")
@@ -721,6 +788,10 @@ def test_modes(submission):
     }
     given = "a model that came in evaluation mode"
     expect.close(model.state_dict()["weight"], truth, rtol=1e-4, atol=1e-6, likely=likely, given=given)
+    expect.equal(model.training, True, because="it is left in training mode", given=given)
+    model = submission.probes.bag(start).eval()
+    submission.train_classifier(model, [], 2)
+    given = "a model that came in evaluation mode, and a loader without batches"
     expect.equal(model.training, True, because="it is left in training mode", given=given)
     model = submission.probes.with_old_gradients(submission.probes.bag(start))
     submission.train_classifier(model, submission.probes.in_order(labels, ids, 4), 2, 0.05)
@@ -778,6 +849,9 @@ def test_predict_text(submission):
             expect.equal(submission.probes.seen(model)[0], [ids], trivial="ids are small numbers", given=given)
     after = submission.probes.vocabulary_after(submission.predict_sentiment, model, "nice bad", VOCAB)
     expect.equal(after, VOCAB, given="the vocabulary after a word that it does not hold")
+    for text in ([], ["nice", "Good"]):
+        after = submission.probes.text_after(submission.predict_sentiment, model, list(text), VOCAB)
+        expect.equal(after, text, because="the text is not changed", given=f"{text} after the call")
 
 
 @check(
@@ -798,6 +872,9 @@ def test_predict_mode(submission):
         expect.equal(modes, [training, not training], because="each part has its own mode again", given=given)
         expect.equal(gradient, torch.ones(6, 3), trivial="gradients stay", given=f"{given}, with gradients of 1")
         expect.equal(recording, True, because="gradients are recorded again", given=given)
+        still = submission.probes.recorded_after(submission.predict_sentiment, model, "bad", VOCAB)
+        because = "what was switched off before stays switched off"
+        expect.equal(still, False, because=because, given=f"{given}, called within torch.no_grad()")
 
 
 # --- opinions ----------------------------------------------------------------------------------------------

@@ -52,6 +52,18 @@ def vocabulary_after(predict, model, text, vocab):
     return vocab
 
 
+def text_after(predict, model, text, vocab):
+    predict(model, text, vocab)
+    return text
+
+
+def recorded_after(predict, model, text, vocab):
+    """Whether gradients are recorded after ``predict`` was called where they were not."""
+    with torch.no_grad():
+        predict(model, text, vocab)
+        return torch.is_grad_enabled()
+
+
 def texts_after(call, argument, *more):
     """The argument after ``call(argument, *more)``."""
     call(argument, *more)

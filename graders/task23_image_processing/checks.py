@@ -173,6 +173,9 @@ def test_gray_whole(submission):
         found = submission.probes.whole(submission.rgb_to_gray, img, method)
         expect.close(found, greys, given=f"greys from 0 to 255, which stay as they are; method={method!r}",
                      likely={"float32 falls just below whole numbers: calculate in whole ones": cut_off})  # fmt: skip
+    views = grid(picture, room=[(3, 4, 5)], pixels=[torch.uint8], method=["integer", "shift"], layout=LAYOUTS)
+    bound = [submission.rgb_to_gray]
+    expect.agrees(submission.probes.whole, in_whole_numbers, views, bound=bound, name="rgb_to_gray", unchanged=True)
 
 
 @check("rgb_to_gray takes any order in memory, and refuses other methods", points=0.5, category="robustness",
@@ -242,6 +245,7 @@ def test_contrast_bytes(submission):
         submission.adjust_contrast,
         adjust_contrast,
         grid(contrasted, room=[(5, 7), (3, 4, 5), (3, 5)], factor=[2.7, 0.3, -1.9]),
+        unchanged=True,
         likely={
             "numbers out of range wrap round: clamp them first": contrast_by(
                 lambda a, factor, img: wrapped(contrast(a, factor), img)
@@ -331,6 +335,10 @@ def test_hsv_inputs(submission):
     cases = grid(picture, room=[(3, 4, 5), (3, 1, 7)], pixels=[torch.uint8, torch.float32], layout=LAYOUTS)
     cases = cases.only(lambda layout, pixels: layout != "expanded" or pixels is torch.uint8)  # grey floats have any hue
     expect.agrees(submission.rgb_to_hsv, rgb_to_hsv, cases, unchanged=True)
+    img = torch.rand(3, 6, 7)
+    given = "a float32 picture that is nearly black: all numbers lie below 1"
+    likely = {"numbers up to 1 are taken for another scale": rgb_to_hsv(255 * img)}
+    expect.close(submission.rgb_to_hsv(img), rgb_to_hsv(img), rtol=1e-3, atol=0.01, likely=likely, given=given)
 
 
 def hues(shape, dtype, generator):
@@ -389,6 +397,10 @@ def test_rgb_inputs(submission):
     truth = torch.tensor([[255.0, 255, 255, 0, 0], [0, 127.5, 255, 0, 0], [0, 127.5, 255, 0, 255]])[:, None]
     expect.close(submission.hsv_to_rgb(edges), truth, rtol=1e-5, atol=1e-3,
                  given="(360, 100, 100), (360, 50, 100), (0, 0, 100), (0, 100, 0), (240, 100, 100)")  # fmt: skip
+    dark = torch.rand(3, 6, 7) * torch.tensor([360.0, 1, 1])[:, None, None]
+    given = "saturations and values up to 1, of 100: nearly black"
+    likely = {"numbers up to 1 are taken for another scale": hsv_to_rgb(dark, (360, 1, 1))}
+    expect.close(submission.hsv_to_rgb(dark), hsv_to_rgb(dark), rtol=1e-3, atol=0.01, likely=likely, given=given)
     cases = grid(angles, room=[(3, 4, 5), (3, 1, 7)], layout=[name for name in LAYOUTS if name != "expanded"])
     expect.agrees(submission.hsv_to_rgb, hsv_to_rgb, cases, unchanged=True)
     cases = grid(alike, room=[(3, 4, 5)], layout=["expanded"])  # whose planes are all that of the hues
@@ -598,7 +610,11 @@ def only_inside(w, a):
 
 WINDOWED = grid(picture, room=[(5, 7), (3, 4, 5), (6, 6)], pixels=PIXELS, size=[LEFT_OUT, 5, 1, 3])
 ODD_PLACES = grid(
-    picture, room=[(4, 6), (3, 4, 5), (1, 6), (5, 1), (1, 1), (1, 2, 3)], pixels=PIXELS, size=[3, 5], layout=LAYOUTS
+    picture,
+    room=[(4, 6), (3, 4, 5), (1, 6), (5, 1), (1, 1), (1, 2, 3), (3, 5)],
+    pixels=PIXELS,
+    size=[3, 5],
+    layout=LAYOUTS,
 )
 
 
@@ -624,6 +640,9 @@ def test_box(submission, device, pictures):
        after=test_box, hidden=True)  # fmt: skip
 def test_box_inputs(submission):
     expect.agrees(submission.box_filter, box_filter, ODD_PLACES, unchanged=True)
+    img = 150 + 100 * torch.rand(400, 400)
+    expect.close(submission.box_filter(img), box_filter(img), rtol=0, atol=0.01,
+                 given="400 x 400 bright pixels, whose sums need more than the digits of float32")  # fmt: skip
 
 
 def gaussian(size, sigma):
@@ -703,8 +722,10 @@ def test_unsharp(submission, device, pictures):
     show(pictures, "unsharp", before, submission.unsharp(before, 5, 1.5, 1.0))
 
 
-def to_sharpen(draw, room, *, amount):
-    return {"img": clear_of_halves(draw, room, lambda a: sharpened(a, amount=1.0 if amount is LEFT_OUT else amount))}
+def to_sharpen(draw, room, *, amount, size, sigma):
+    settings = {name: value for name, value in (("amount", amount), ("size", size), ("sigma", sigma))
+                if value is not LEFT_OUT}  # fmt: skip
+    return {"img": clear_of_halves(draw, room, lambda a: sharpened(a, **settings))}
 
 
 @check("unsharp rounds and clamps bytes, and takes any order in memory", points=0.5, category="robustness",
@@ -713,7 +734,14 @@ def test_unsharp_bytes(submission):
     expect.agrees(
         submission.unsharp,
         unsharp,
-        grid(to_sharpen, room=[(5, 7), (3, 4, 5), (1, 6), (5, 1)], amount=[LEFT_OUT, 2.5]),
+        grid(
+            to_sharpen,
+            room=[(5, 7), (3, 4, 5), (1, 6), (5, 1)],
+            amount=[LEFT_OUT, 2.5],
+            size=[LEFT_OUT, 5],
+            sigma=[LEFT_OUT, 0.6],
+        ),
+        unchanged=True,
         likely={
             "numbers out of range wrap round: clamp them first": unsharp_by(
                 lambda a, size, sigma, amount, img: wrapped(sharpened(a, size, sigma, amount), img)
@@ -723,7 +751,8 @@ def test_unsharp_bytes(submission):
             ),
         },
     )
-    cases = grid(picture, room=[(4, 6), (3, 4, 5), (1, 1)], pixels=[torch.float32], size=[3, 5], layout=LAYOUTS)
+    cases = grid(picture, room=[(4, 6), (3, 4, 5), (1, 1), (3, 5)], pixels=[torch.float32], size=[3, 5],
+                 layout=LAYOUTS)  # fmt: skip
     expect.agrees(submission.unsharp, unsharp, cases, unchanged=True)
 
 
@@ -836,6 +865,16 @@ def bright(shape, dtype, generator):
     """numbers from 300 on, or bytes"""
     numbers = levels_of_bytes(shape, dtype, generator)
     return numbers + 300 if dtype.is_floating_point else numbers.clamp(20, 250)
+
+
+def far_below(shape, dtype, generator):
+    """numbers below -1e30"""
+    return -1e30 * (levels_of_bytes(shape, dtype, generator) + 1)
+
+
+def far_above(shape, dtype, generator):
+    """numbers above 1e30"""
+    return -far_below(shape, dtype, generator)
 
 
 def under(element, a, beyond, turned):
@@ -974,10 +1013,13 @@ def test_erode_table(submission):
 @check("dilate and erode take single rows and pixels, and any order in memory", points=0.5, category="robustness",
        after=[test_dilate, test_dilate_table, test_erode, test_erode_table], hidden=True)  # fmt: skip
 def test_shape_inputs(submission):
-    cases = grid(to_shape, room=[(4, 6), (3, 4, 5), (1, 6), (5, 1), (1, 1), (1, 2, 3)], pixels=PIXELS,
-                 values=[levels_of_bytes, signed], element=[3, 5, 1], layout=LAYOUTS)  # fmt: skip
+    cases = grid(to_shape, room=[(4, 6), (3, 4, 5), (1, 6), (5, 1), (1, 1), (1, 2, 3), (3, 5)], pixels=PIXELS,
+                 values=[levels_of_bytes, signed], element=[3, 5, 1, 9], layout=LAYOUTS)  # fmt: skip
+    far = grid(to_shape, room=[(4, 6), (3, 4, 5)], pixels=[torch.float32], values=[far_below, far_above],
+               element=[3, 5])  # fmt: skip
     for name, oracle in (("dilate", grown), ("erode", shrunk)):
         expect.agrees(getattr(submission, name), on_pictures(oracle), cases, unchanged=True, name=name)
+        expect.agrees(getattr(submission, name), on_pictures(oracle), far, name=name)
         expect.agrees(getattr(submission, name), on_pictures(oracle), SPREAD_TABLES, unchanged=True, name=name)
 
 
@@ -1060,24 +1102,20 @@ def test_even(submission):
                           given=f"{name} with {', '.join(map(str, sizes))}")  # fmt: skip
 
 
-CALLS = {
-    "rgb_to_gray": (3, torch.float32, ()),
-    "adjust_contrast": (3, torch.float32, (2.0,)),
-    "rgb_to_hsv": (3, torch.float32, ()),
-    "hsv_to_rgb": (3, torch.float32, ()),
-    "equalize_hist": (None, torch.uint8, ()),
-    "equalize_luma": (3, torch.uint8, ()),
-    "box_filter": (None, torch.float32, (3,)),
-    "unsharp": (None, torch.float32, (3,)),
-    "median_filter": (None, torch.float32, (3,)),
-    "bilateral_filter": (None, torch.float32, (3, 1.0, 40.0)),
-    "dilate": (None, torch.float32, (3,)),
-    "erode": (None, torch.float32, (3,)),
-}
+CALLS = [
+    *(("rgb_to_gray", 3, torch.uint8, (method,)) for method in ("float", "integer", "shift", "mean")),
+    *(("adjust_contrast", 3, pixels, (2.0,)) for pixels in PIXELS),
+    *(("rgb_to_hsv", 3, pixels, ()) for pixels in PIXELS),
+    ("hsv_to_rgb", 3, torch.float32, ()),
+    ("equalize_hist", None, torch.uint8, ()),
+    ("equalize_luma", 3, torch.uint8, ()),
+    *((name, None, pixels, (3,)) for name in ("box_filter", "unsharp", "median_filter") for pixels in PIXELS),
+    *(("bilateral_filter", None, pixels, (3, 1.0, 40.0)) for pixels in PIXELS),
+    *((name, None, pixels, (3,)) for name in ("dilate", "erode") for pixels in PIXELS),
+]
 
 
-def sample(name, height, width):
-    channels, pixels, rest = CALLS[name]
+def sample(channels, pixels, rest, height, width):
     room = (height, width) if channels is None else (channels, height, width)
     return (100 * torch.rand(room)).to(pixels), *rest
 
@@ -1085,12 +1123,15 @@ def sample(name, height, width):
 @check("the number of PyTorch calls does not grow with the picture", points=0.5, category="efficiency",
        after=test_gaussian)  # fmt: skip
 def test_growth(submission):
-    for name in CALLS:
-        expect.vectorised(getattr(submission, name), sample(name, 6, 7), sample(name, 24, 28),
-                          given=f"{name} on 24 x 28 pixels, after 6 x 7")  # fmt: skip
+    for name, channels, pixels, rest in CALLS:
+        kind = str(pixels).removeprefix("torch.")
+        words = "".join(f", {value}" for value in rest)
+        given = f"{name}(img{words}) on 24 x 28 pixels of {kind}, after 6 x 7"
+        small, large = (sample(channels, pixels, rest, *size) for size in ((6, 7), (24, 28)))
+        expect.vectorised(getattr(submission, name), small, large, given=given)
 
 
 @check("every tensor is made where the picture is", points=0.5, category="devices", after=test_gaussian, hidden=True)
 def test_devices(submission):
-    for name in CALLS:
-        expect.portable(getattr(submission, name), *sample(name, 6, 7), given=name)
+    for name, *about in CALLS:
+        expect.portable(getattr(submission, name), *sample(*about, 6, 7), given=name)

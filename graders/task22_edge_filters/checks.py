@@ -422,7 +422,7 @@ def test_layouts(submission):
         expect.agrees(getattr(submission, name), sums, cases, unchanged=True, name=name)
 
 
-@check("single pixels, rows and columns go in", points=0.5, category="robustness", hidden=True)
+@check("single pixels, rows, columns and even kernels go in", points=0.5, category="robustness", hidden=True)
 def test_smallest(submission):
     cases = grid(
         picture_and_even_taps,
@@ -433,12 +433,15 @@ def test_smallest(submission):
     )
     for name in BOTH:
         expect.agrees(getattr(submission, name), sums, cases, name=name)
+    even = grid(picture_and_even_taps, size=[(4, 5), (5, 5)], kernel=[(2, 2), (2, 3), (4, 1), (2, 4)], mode=["full"])
+    for name in BOTH:
+        expect.agrees(getattr(submission, name), sums, even, name=name)
 
 
 @check("gradients reach picture and kernel of cross_correlate2d", points=1, category="gradients")
 def test_correlate_gradients(submission):
-    cases = TURNED.vary(mode=MODES, dtype=DTYPES)
-    expect.agrees(submission.cross_correlate2d, sums, cases, gradients=True)
+    for cases in (TURNED.vary(mode=MODES, dtype=DTYPES), typed([torch.float64], [torch.float32])):
+        expect.agrees(submission.cross_correlate2d, sums, cases, gradients=True)
 
 
 @check("convolve2d turns the kernel by 180 degrees", points=1.5, category="values", devices="all",
@@ -488,12 +491,22 @@ def test_impulse(submission):
             rtol=1e-4,
             atol=1e-4,
         )
+    turned = {mode: sums(picture, kernel, mode) for mode in MODES[1:]}
+    for mode, truth in turned.items():
+        expect.close(submission.cross_correlate2d(picture, kernel, mode), truth,
+                     given=f"cross_correlate2d of the same, mode {mode}, where the kernel comes out turned",
+                     likely={
+                         "the kernel is turned round: that is convolution": folded(picture, kernel, mode),
+                     })  # fmt: skip
 
 
 @check("convolve2d knows the same modes and refusals", points=0.5, category="values",
        after=[test_correlate, test_correlate_modes, test_correlate_refusals], hidden=True)  # fmt: skip
 def test_convolve_modes(submission):
     expect.agrees(submission.convolve2d, folded, TURNED.vary(mode=MODES))
+    expect.agrees(submission.convolve2d, folded, TURNED.vary(mode=PADDED), gradients=True)
+    larger = TURNED.vary(size=[(2, 4), (3, 2)], kernel=[(5, 3), (3, 5)], mode=PADDED)
+    expect.agrees(submission.convolve2d, folded, larger)
     cases = grid(
         picture_and_even_taps,
         size=[(4, 6), (6, 4)],
@@ -507,7 +520,8 @@ def test_convolve_modes(submission):
 @check("gradients reach picture and kernel of convolve2d", points=0.5, category="gradients", after=test_convolve,
        hidden=True)  # fmt: skip
 def test_convolve_gradients(submission):
-    expect.agrees(submission.convolve2d, folded, PLAIN.vary(dtype=DTYPES), gradients=True)
+    for cases in (PLAIN.vary(dtype=DTYPES), typed([torch.float64], [torch.float32])):
+        expect.agrees(submission.convolve2d, folded, cases, gradients=True)
 
 
 # Edges
@@ -618,8 +632,11 @@ def test_magnitude_gradients(submission):
     function = submission.gradient_magnitude
     expect.agrees(function, gradient_magnitude, grid(a_picture, size=[(5, 6)], kernel=NAMES, dtype=DTYPES),
                   gradients=True)  # fmt: skip
-    cases = grid(picture_and_filter, size=[(5, 6)], side=[3, 2], dtype=DTYPES)
-    expect.agrees(function, gradient_magnitude, cases, gradients=True)
+    for cases in (
+        grid(picture_and_filter, size=[(5, 6)], side=[3, 2], dtype=DTYPES),
+        grid(mixed_filter, size=[(5, 6)], pixels=[torch.float64], taps=[torch.float32]),
+    ):
+        expect.agrees(function, gradient_magnitude, cases, gradients=True)
 
 
 def edge_mask(img, kernel, threshold=0.5):
@@ -657,7 +674,24 @@ def test_mask(submission):
     expect.agrees(submission.edge_mask, edge_mask, tensors, likely=likely, unchanged=True)
 
 
-@check("an even picture has no edges, at any threshold", points=0.5, category="robustness", after=test_mask)
+def halves():
+    """Pictures with a strong edge in the middle and a weak one behind it, on other levels."""
+    half = torch.zeros(6, 9)
+    half[:, :3], half[:, 6:] = 10, 2
+    return {
+        "9 columns: 10, 0 and 2, three of each": half,
+        "9 columns: 0, -10 and -8, three of each": half - 10,
+        "9 columns: 10, 0 and 2, three of each, as bytes": half.to(torch.uint8),
+        "9 columns, 10, 0 and 2, three of each, and 1e9 more": half.double() + 1e9,
+    }
+
+
+@check(
+    "an even picture has no edges, half a picture one, at any threshold",
+    points=0.5,
+    category="robustness",
+    after=test_mask,
+)
 def test_even_picture(submission):
     for level in (0.0, 7.0):
         for threshold in (0.0, 0.5, 1.0):
@@ -668,6 +702,25 @@ def test_even_picture(submission):
                 given=f"8 x 8 pixels of {level}, sobel, threshold={threshold}",
                 likely={"0 is not larger than 0: an edge is above its share, not at it": torch.ones(6, 6).bool()},
             )
+    levels = (
+        (255, torch.uint8, "sobel"),
+        (-7, torch.int64, "scharr"),
+        (255, DTYPES[1], "roberts"),
+        (7, DTYPES[0], "prewitt"),
+    )
+    for level, dtype, kernel in levels:
+        img = torch.full((8, 8), level, dtype=dtype)
+        none = torch.zeros(7, 7, dtype=torch.bool) if kernel == "roberts" else torch.zeros(6, 6, dtype=torch.bool)
+        kind = str(dtype).removeprefix("torch.")
+        given = f"8 x 8 pixels of {level}, {kind}, {kernel}"
+        expect.close(submission.edge_mask(img, kernel), none, trivial="nothing is an edge", given=given)
+    for name, img in halves().items():
+        likely = {"a threshold of 0 is taken for none": edge_mask(img, "sobel")}
+        for threshold in (0.0, 0.5, 0.9):
+            truth = edge_mask(img, "sobel", threshold)
+            expect.close(submission.edge_mask(img, "sobel", threshold), truth, trivial="the edge may be everywhere",
+                         given=f"{name}, sobel, threshold={threshold}",
+                         likely=likely if threshold == 0 else {})  # fmt: skip
     for kernel in ("sobel", "scharr"):
         none = torch.zeros(7, 7, dtype=torch.bool)
         given = f"9 x 9 pixels of noise, {kernel}, threshold=1: nothing is larger than the largest"
@@ -750,7 +803,11 @@ STEP_BY_STEP = Rule(
 @check("the two sums of products do without PyTorch's convolutions", points=0.5, category="rules", gates=BY_HAND)
 def test_by_hand(submission):
     for name in BOTH:
-        expect.avoids(getattr(submission, name), torch.randn(6, 7), torch.randn(3, 3), rule=BY_HAND, given=name)
+        for mode in ("valid", "same", "full"):
+            given = f"{name}, mode {mode}"
+            expect.avoids(
+                getattr(submission, name), torch.randn(6, 7), torch.randn(3, 3), mode, rule=BY_HAND, given=given
+            )
 
 
 @check("learn_kernel takes steps, and solves no equations", points=0.5, category="rules", gates=STEP_BY_STEP,
@@ -767,6 +824,11 @@ def test_growth(submission):
         function = getattr(submission, name)
         expect.vectorised(function, (torch.randn(6, 7), kernel), (torch.randn(24, 28), kernel),
                           given=f"{name} on (24, 28), after (6, 7)")  # fmt: skip
+    for name in BOTH:
+        for mode in PADDED:
+            function, small, large = getattr(submission, name), torch.randn(6, 7), torch.randn(24, 28)
+            expect.vectorised(function, (small, kernel, mode), (large, kernel, mode),
+                              given=f"{name}, mode {mode}, on (24, 28), after (6, 7)")  # fmt: skip
 
 
 @check("every tensor is made where the picture is", points=0.5, category="devices", hidden=True)

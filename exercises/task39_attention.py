@@ -57,7 +57,7 @@ def causal_mask(T: int, past: int = 0) -> Tensor:
     [[True, True, False], [True, True, True]]. (With ``is_causal`` PyTorch would start at the top left corner, and the
     first new token would see the first old one alone.)
 
-    Returns: (T, past + T), bool, True = may look; on the CPU.
+    Returns: (T, past + T), bool, True = may look; on the CPU, and a tensor of its own each time.
     """
     # TODO: compare the places of the keys with those of the queries.
     raise NotImplementedError
@@ -126,7 +126,7 @@ def sinusoidal_encoding(length: int, dim: int) -> Tensor:
     At place p, column 2i holds sin(p / 10000^(2i / dim)) and column 2i + 1 the cosine of the same angle; an odd dim
     ends in a sine. For dim = 4 place 1 has 0.8415 0.5403 0.0100 0.9999 (sine and cosine of 1, then of 0.01).
 
-    Returns: (length, dim), float32, on the CPU.
+    Returns: (length, dim), float32, on the CPU, and a tensor of its own each time.
     """
     # TODO: one angle for each place and each pair of columns.
     raise NotImplementedError

@@ -57,7 +57,8 @@ def test_district_table(submission, dataset):
 
 @check("parse_table refuses rows of two lengths, and words", points=0.5, category="robustness", after=test_parse)
 def test_refuse_table(submission):
-    for text in ("1 2 3\n4 5\n", "1 2\n3 4 5 6\n", "1 2\n3 x\n"):
+    ragged = ("1 2 3\n4 5\n", "1 2\n3 4 5 6\n", "1 2\n3 4 5\n6 7\n", "1 2\n3\n4 5 6\n")
+    for text in (*ragged, "1 2\n3 x\n", "a 1 2\nb 3 4\n", "1 2\n3 4x\n"):
         expect.raises(["ValueError"], submission.parse_table, text, given=f"parse_table({text!r})")
 
 
@@ -157,6 +158,13 @@ def test_split_inputs(submission):
             expect.shape(part, (None, *whole.shape[1:]), given=given)
         numbers = sorted(int(value) - 1000 for part in (y_train, y_test) for value in part.flatten())
         expect.equal(numbers, list(range(n)), given=f"the rows of both parts; {given}")
+    for shape, dtype, prices in (((8, 3), DOUBLE, SINGLE), ((8, 3), SINGLE, torch.int64), ((9, 2, 3), SINGLE, SINGLE)):
+        x, y = torch.randn(shape, dtype=dtype), torch.arange(shape[0]).to(prices)
+        given = f"x of {str(dtype)[6:]} {shape}, y of {str(prices)[6:]}"
+        x_train, x_test, y_train, y_test = submission.train_test_split(x, y, test_size=3, seed=1)
+        for part, rows in ((x_train, y_train), (x_test, y_test)):
+            expect.dtype(rows, prices, given=given)
+            expect.close(part, x[rows.long()], rtol=0, atol=0, given=given)
 
 
 # --- standardising ---------------------------------------------------------------------------------------
@@ -183,28 +191,32 @@ def standardized(train, test, statistics=None, axis=0, power=1):
 
 @check("standardize shifts and scales by the training rows", points=2.5, category="values", devices="all")
 def test_standardize(submission, device):
-    expect.agrees(
-        submission.probes.scaled,
-        standardized,
-        PARTS,
-        bound=(submission.standardize,),
-        name="standardize",
-        device=device,
-        likely={
-            "mean and standard deviation are those of all rows: test rows leak in": lambda train, test: standardized(
-                train, test, lambda train, test: torch.cat([train, test])
-            ),
-            "the test rows are standardised by themselves": lambda train, test: (
-                standardized(train, test)[0],
-                standardized(test, test)[1] if len(test) else test,
-            ),
-            "one mean and one standard deviation are taken for all columns": lambda train, test: standardized(
-                train, test, axis=(0, 1)
-            ),
-            "the variance divides, not the standard deviation": lambda train, test: standardized(train, test, power=2),
-            "the test rows come back as they were": lambda train, test: (standardized(train, test)[0], test),
-        },
-    )
+    for dtype, slack in ((DOUBLE, 1e3), (SINGLE, 1.0)):  # a small number may be added to the deviation
+        expect.agrees(
+            submission.probes.scaled,
+            standardized,
+            PARTS.vary(dtype=[dtype]),
+            bound=(submission.standardize,),
+            name="standardize",
+            device=device,
+            slack=slack,
+            likely={
+                "mean and standard deviation are those of all rows: test rows leak in": lambda train, test: (
+                    standardized(train, test, lambda train, test: torch.cat([train, test]))
+                ),
+                "the test rows are standardised by themselves": lambda train, test: (
+                    standardized(train, test)[0],
+                    standardized(test, test)[1] if len(test) else test,
+                ),
+                "one mean and one standard deviation are taken for all columns": lambda train, test: standardized(
+                    train, test, axis=(0, 1)
+                ),
+                "the variance divides, not the standard deviation": lambda train, test: standardized(
+                    train, test, power=2
+                ),
+                "the test rows come back as they were": lambda train, test: (standardized(train, test)[0], test),
+            },
+        )
     train, test = torch.tensor([[1.0], [3.0], [8.0]]), torch.tensor([[5.0]])
     expect.close(
         submission.probes.scaled(submission.standardize, train, test),
@@ -228,6 +240,7 @@ def test_influence(submission):
 def test_constant(submission):
     train, test = torch.randn(8, 4, dtype=DOUBLE), torch.randn(3, 4, dtype=DOUBLE)
     train[:, 1], train[:, 3] = 2.0, 0.0
+    test[:, 2] = 7.0  # constant in test alone
     rows, others = expect.not_mutated(submission, submission.standardize, train, test)
     expect.close(rows[:, [1, 3]], torch.zeros(8, 2, dtype=DOUBLE), rtol=0, atol=1e-9, given="columns of twos and zeros",
                  trivial="zeros are what the task asks for")  # fmt: skip
@@ -235,6 +248,9 @@ def test_constant(submission):
                 given="columns that are constant in train, and not in test")  # fmt: skip
     plain = submission.standardize(train[:, [0, 2]].contiguous(), test[:, [0, 2]].contiguous())
     expect.close((rows[:, [0, 2]], others[:, [0, 2]]), plain, given="the other columns, beside the constant ones")
+    wanted = standardized(train[:, [0, 2]], test[:, [0, 2]])
+    found = submission.probes.scaled(submission.standardize, train[:, [0, 2]], test[:, [0, 2]])
+    expect.close(found, wanted, rtol=1e-6, atol=1e-6, given="a column that is constant in test and not in train")
 
 
 # --- the score -------------------------------------------------------------------------------------------
@@ -294,6 +310,10 @@ def test_r2_shapes(submission):
         },
     )  # fmt: skip
     expect.agrees(submission.r2_score, r2, SCORES.vary(near=[1.0, 30.0], grad=RECORDING), slack=1e3)
+    y = 10_000 + 2 * torch.randn(60)
+    said = y + torch.randn(60)
+    expect.close(submission.r2_score(y, said), r2(y, said), rtol=0, atol=0.01,
+                 given="60 prices near 10,000 that deviate by 2")  # fmt: skip
 
 
 # --- the net ---------------------------------------------------------------------------------------------
@@ -336,6 +356,9 @@ def test_net(submission, device):
             "ReLU is applied to the price, too": lambda *given: F.relu(network(*given)),
         },
     )
+    found = submission.probes.axes_of_answers(submission.HousingNet, [9, 2, 1, 0])
+    expect.equal(found, [found[0]] * 4, because="in the same way for each N",
+                 given="the number of axes of net(x) for 9 rows, 2, 1 and none")  # fmt: skip
 
 
 @check(
@@ -394,6 +417,12 @@ def test_options(submission, dataset):
     for options in ({"epochs": 1}, {"epochs": 7, "lr": 0.03}):
         moved = float((said(**options) - start).abs().max())
         expect.true(moved > 1e-3, expected="other answers than those of the start", got="the same", given=str(options))
+    few = [submission.probes.predictions(submission.train_regressor, x[:50], y[:50], unseen, {"epochs": epochs})
+           for epochs in (0, 60)]  # fmt: skip
+    expect.true(float((few[1] - few[0]).abs().max()) > 1e-3, expected="other answers than those of the start",
+                got="the same", given="50 rows, 60 epochs")  # fmt: skip
+    first, later = submission.probes.two_nets(submission.train_regressor, x[:40], y[:40], unseen)
+    expect.close(later, first, rtol=0, atol=0, given="what a net says, before and after another one is trained")
     expect.not_mutated(submission, submission.train_regressor, x, y, epochs=2)
 
 
@@ -417,7 +446,7 @@ def blocks(n, k, longer="first"):
     ]
 
 
-@check("k_fold_indices tests each row once, in k blocks", points=2, category="values")
+@check("k_fold_indices tests each row once, in k blocks", points=1.5, category="values")
 def test_blocks(submission):
     expect.agrees(
         submission.probes.folds,
@@ -437,6 +466,9 @@ def test_blocks(submission):
             "train and test are exchanged": lambda n, k: [pair[::-1] for pair in blocks(n, k)],
         },
     )
+    for shuffle in (False, True):
+        kind = submission.probes.kind_of_folds(submission.k_fold_indices, 7, 3, shuffle=shuffle)
+        expect.equal(kind, "a list of pairs of whole numbers", given=f"k_fold_indices(7, 3, shuffle={shuffle})")
     sizes = [len(test) for _, test in submission.probes.folds(submission.k_fold_indices, 506, 5)]
     expect.equal(sizes, [102, 101, 101, 101, 101], given="test rows of 506 in 5 folds")
 
@@ -449,6 +481,8 @@ def test_extremes(submission):
         expect.equal(found, blocks(n, n), given=f"k_fold_indices({n}, {n})")
     for n, k in ((5, 1), (5, 6), (5, 0), (5, -2), (1, 1)):
         expect.raises(["ValueError"], submission.k_fold_indices, n, k, given=f"k_fold_indices({n}, {k})")
+        given = f"k_fold_indices({n}, {k}, shuffle=True)"
+        expect.raises(["ValueError"], submission.k_fold_indices, n, k, shuffle=True, given=given)
 
 
 @check("k_fold_indices shuffles by the seed, and still tests each row once", points=1.5, category="values",
@@ -477,6 +511,18 @@ def test_shuffle(submission, pictures):
         expect.true(
             folds(seed + 1) != first, expected="other folds for another seed", got="the same folds", given=given
         )
+
+
+@check("a fold of shuffled rows has rows from everywhere", points=0.5, category="values", after=test_shuffle,
+       hidden=True)  # fmt: skip
+def test_everywhere(submission):
+    for n, k in ((30, 5), (41, 4)):
+        seed = any_seed() % 1000
+        given = f"k_fold_indices({n}, {k}, shuffle=True, seed={seed})"
+        found = submission.probes.folds(submission.k_fold_indices, n, k, shuffle=True, seed=seed)
+        runs = sum((row - 1) % n not in test for _, test in found for row in test)  # n, if no two were neighbours
+        expect.true(runs > n // 2, expected="folds with rows from everywhere", got=f"{runs} runs of neighbouring rows",
+                    given=given)  # fmt: skip
 
 
 # --- cross-validation ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import operator
 
 import numpy as np
 import torch
@@ -45,6 +46,32 @@ def predictions(train_regressor, x, y, unseen, options):
     net.eval()
     with torch.no_grad():
         return net(unseen).double().reshape(-1)
+
+
+def axes_of_answers(build, counts):
+    """How many axes the answers of a net have for so many rows each."""
+    net = build()
+    return [net(torch.randn(count, 13)).ndim for count in counts]
+
+
+def two_nets(train_regressor, x, y, unseen):
+    """What a net says of other rows, before and after train_regressor made another one."""
+    net = train_regressor(x, y, epochs=3, seed=1).eval()
+    before = net(unseen).detach()
+    train_regressor(x, y, epochs=3, seed=2)
+    return before, net(unseen).detach()
+
+
+def kind_of_folds(k_fold_indices, n, k, **options):
+    """What k_fold_indices returns, in words."""
+    found = k_fold_indices(n, k, **options)
+    if not isinstance(found, list):
+        return f"a {type(found).__name__}"
+    try:
+        rows = [operator.index(row) for train, test in found for row in (*train, *test)]
+    except TypeError:
+        return "a list with numbers that are not whole"
+    return "a list of pairs of whole numbers" if rows else "an empty list"
 
 
 def folds(k_fold_indices, n, k, **options):

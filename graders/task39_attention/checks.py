@@ -54,6 +54,7 @@ OWN_WORK = Rule(
     instead="a matrix product and a softmax",
 )
 BOOL = torch.bool
+FAR_AWAY = 6000  # beyond the tables that are made for some thousand places
 
 
 # masks
@@ -131,6 +132,9 @@ def test_causal_mask(submission):
             "the mask has a row for each old token, too": lambda T, past=0: sees(past + T),
         },
     )
+    expect.agrees(submission.causal_mask, sees, grid(T=[2], past=[FAR_AWAY]))
+    again = submission.probes.after_a_change(submission.causal_mask, 3, 2)
+    expect.close(again, sees(3, 2), given="causal_mask(3, 2), when the mask of the call before was filled with zeros")
 
 
 # scaled_dot_product_attention
@@ -163,23 +167,24 @@ def drawn(draw, lead, size, masked=None, values=seeing):
     if masked is None:
         return found
     sizes = {"T": T, "S": S}
-    if masked == "lead":
-        return {**found, "mask": draw(*lead, T, S, values=values, dtype=BOOL)}
+    some = {"lead": lead, "inner": lead[1:], "outer": (*lead[:1], *(1 for _ in lead[1:]))}
+    if masked in some:
+        return {**found, "mask": draw(*some[masked], T, S, values=values, dtype=BOOL)}
     return {**found, "mask": mask_like(draw, masked, sizes, values)}
 
 
 LEADS = [(2,), (), (2, 3), (1, 2, 2)]
 SIZES = [(3, 4, 5, 2), (1, 1, 2, 3), (4, 4, 1, 1), (2, 5, 3, 3)]
-MASKS = ["TS", "lead", "1S", "1TS"]
+MASKS = ["TS", "lead", "1S", "1TS", "inner", "outer"]
 UNMASKED = grid(lambda draw, lead, size: drawn(draw, lead, size), lead=LEADS, size=SIZES)
 
 
 def broadcasts(lead, masked):
     """A mask with an axis more than the queries have is nobody's question."""
-    return masked != "1TS" or lead != ()
+    return len(lead) > 1 if masked in ("inner", "outer") else masked != "1TS" or lead != ()
 
 
-MASKED = grid(asked, where=broadcasts, lead=LEADS, size=[*SIZES[:1], *SIZES[2:]], masked=MASKS)
+MASKED = grid(asked, where=broadcasts, lead=LEADS, size=[*SIZES[:1], *SIZES[2:], (1, 4, 3, 2)], masked=MASKS)
 
 
 def wide(shape, dtype, generator):
@@ -298,14 +303,17 @@ def test_attention_inputs(submission):
 
 @check("what a masked key and its value hold has no influence", points=0.5, category="robustness", hidden=True)
 def test_attention_hidden_keys(submission):
-    def spoiled(draw, lead, size):
+    def spoiled(draw, lead, size, hold):
         found = asked(draw, lead, size, "1S")
         gone = ~found["mask"].transpose(-2, -1)  # (S, 1)
         for name in ("k", "v"):
-            found[name] = torch.where(gone, 1e30, found[name])
+            found[name] = torch.where(gone, hold, found[name])
         return found
 
-    cases = grid(spoiled, lead=LEADS, size=SIZES[:1] + SIZES[2:], dtype=[torch.float32, torch.float64])
+    common = {"lead": LEADS, "size": SIZES[:1] + SIZES[2:]}
+    cases = grid(spoiled, **common, hold=[1e30], dtype=[torch.float32, torch.float64])
+    expect.agrees(submission.scaled_dot_product_attention, attention, cases)
+    cases = grid(spoiled, **common, hold=[3e38, -3e38], dtype=[torch.float32])  # finite, but scores overflow
     expect.agrees(submission.scaled_dot_product_attention, attention, cases)
 
 
@@ -521,6 +529,11 @@ def test_heads_mask(submission):
         LibraryAttention,
         HEADS.vary(size=[(3, 2, 5), (3, 4, 4), (1, 3, 3)], masked=["BTS", "B1S"]),
     )
+    used, new = submission.MultiHeadAttention(6, 2), submission.MultiHeadAttention(6, 2)
+    new.load_state_dict(used.state_dict())
+    x, mask = torch.randn(2, 3, 6), sees(3)
+    used(x, x, x, mask)
+    expect.close(used(x, x, x, mask.T), new(x, x, x, mask.T), given="a second call with another mask of the same shape")
 
 
 def blind_sentence(shape, dtype, generator):
@@ -688,6 +701,10 @@ def test_encoding(submission):
     }
     cases = grid(length=[3, 1, 2, 50], dim=[4, 2, 6, 1, 5])
     expect.agrees(submission.sinusoidal_encoding, waves, cases, slack=3, likely=likely)
+    expect.agrees(submission.sinusoidal_encoding, waves, grid(length=[FAR_AWAY], dim=[2]))
+    again = submission.probes.after_a_change(submission.sinusoidal_encoding, 3, 4)
+    given = "sinusoidal_encoding(3, 4), when the result of the call before was filled with zeros"
+    expect.close(again, waves(3, 4), rtol=1e-5, atol=1e-5, given=given)
 
 
 def turned_by(x, start=0, angle=None, halves=False, sign=1):
@@ -760,7 +777,10 @@ def test_rotary_inputs(submission):
     cases = TURNED.plain().vary(lead=[(2, 2)], layout=layouts, grad=RECORDING)
     expect.agrees(submission.rotary, turned_by, cases, slack=10, unchanged=True)
     expect.agrees(
-        submission.rotary, turned_by, cases.vary(dtype=FLOATS[2:], start=[0, 3001], layout=LAYOUTS[:2]), slack=3
+        submission.rotary,
+        turned_by,
+        cases.vary(dtype=FLOATS[2:], start=[0, 3001, FAR_AWAY], layout=LAYOUTS[:2]),
+        slack=3,
     )
     expect.agrees(submission.rotary, turned_by, TURNED.vary(dtype=[torch.float64]), slack=1e3)
     row = normal(1, 6)
@@ -1006,10 +1026,13 @@ ENCODER = grid(
 )
 
 
+def both(*names):
+    return [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+
+
 def parts_of(names, heads, *attentions):
     """The names of the parameters of some layers, and of attentions like the submission's own."""
-    found = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
-    return found + [f"{which}.{name}" for which in attentions for name in heads.state_dict()]
+    return both(*names) + [f"{which}.{name}" for which in attentions for name in heads.state_dict()]
 
 
 @check("EncoderLayer(512, 8, 2048) has 3,152,384 parameters", points=1, category="parameters")
@@ -1088,7 +1111,14 @@ def expect_kept(submission, build, place, times, part=None, **settings):
         likely={
             "there is no dropout at this place": share == 0.0,
             "dropout is 0.1, whatever was asked for": p != 0.1 and near(0.9**times),
-            **({} if part else {"dropout keeps the share that it should drop": near(p**times)}),
+            **(
+                {}
+                if part
+                else {
+                    "what goes in is dropped, too": near((1 - p) ** (times + 1)) or near((1 - p) ** (times + 2)),
+                    "dropout keeps the share that it should drop": near(p**times),
+                }
+            ),
             **(
                 {"one of two dropouts is missing: behind the ReLU, and behind linear2": near(1 - p)}
                 if times == 2
@@ -1098,8 +1128,19 @@ def expect_kept(submission, build, place, times, part=None, **settings):
     )
 
 
+def expect_shortcuts_kept(submission, build, name, norms):
+    """What goes past the branches is not dropped, and neither is what comes out of a norm."""
+    x = normal(2, 3, 6, dtype=torch.float32)
+    wanted = x
+    for _ in range(norms):
+        wanted = F.layer_norm(wanted, (6,))
+    given = f"{name} in training mode with dropout=0.5, where attention and linear2 give zeros: the norms of x are left"
+    expect.close(submission.probes.silent_branches(build, x), wanted, rtol=1e-4, atol=1e-4, given=given)
+
+
 @check("EncoderLayer drops numbers at three places, in training only", points=1, category="values", after=test_encoder)
 def test_encoder_dropout(submission):
+    expect_shortcuts_kept(submission, submission.EncoderLayer, "EncoderLayer", 2)
     for settings in ({}, {"dropout": 0.3}):
         for place, times in (("self_attn", 1), ("feed-forward", 2)):
             expect_kept(submission, submission.EncoderLayer, place, times, **settings)
@@ -1221,6 +1262,7 @@ def test_decoder(submission):
     after=test_decoder,
 )
 def test_decoder_dropout(submission):
+    expect_shortcuts_kept(submission, submission.DecoderLayer, "DecoderLayer", 3)
     for settings in ({}, {"dropout": 0.3}):
         for place, times in (("self_attn", 1), ("cross_attn", 1), ("feed-forward", 2)):
             expect_kept(submission, submission.DecoderLayer, place, times, **settings)
@@ -1229,17 +1271,38 @@ def test_decoder_dropout(submission):
 # Transformer
 
 
-def transformed(src, tgt, weights, src_mask, tgt_mask, memory_mask, num_layers=2, norms=(True, True), reads=None):
-    """Plain layers in turn; ``reads`` says what decoder layer i looks at, of the encoder's results."""
+def transformed(
+    src,
+    tgt,
+    weights,
+    src_mask,
+    tgt_mask,
+    memory_mask,
+    num_layers=2,
+    mode="eval",
+    dropout=0.1,
+    norms=(True, True),
+    reads=None,
+    made=False,
+):
+    """Plain layers in turn, which tell None from a mask that hides nothing.
+
+    ``reads``: what decoder layer i looks at, of the encoder's results; ``made``: masks are made where None is given.
+    """
+
+    def none(*masks):
+        return 0.0 if made else 0.25 * sum(mask is None for mask in masks)
+
     states = [src]
     for n in range(num_layers):
         x = states[-1]
-        states.append(torch.tanh((1.0 + n) * x + plain_attention(x, x, x, src_mask)))
+        states.append(torch.tanh((1.0 + n) * x + plain_attention(x, x, x, src_mask) + none(src_mask)))
     memory = normed(states[-1], *weights[:2]) if norms[0] else states[-1]
     for n in range(num_layers):
         seen = memory if reads is None else states[reads(n)]
         own = plain_attention(tgt, tgt, tgt, tgt_mask)
-        tgt = torch.tanh((0.5 + n) * tgt + own + 2 * plain_attention(tgt, seen, seen, memory_mask))
+        own = own + 2 * plain_attention(tgt, seen, seen, memory_mask) + none(tgt_mask, memory_mask)
+        tgt = torch.tanh((0.5 + n) * tgt + own)
     return normed(tgt, *weights[2:4]) if norms[1] else tgt
 
 
@@ -1261,6 +1324,8 @@ WHOLE = grid(
     tgt_masked=[None, "TT", "BTT"],
     memory_masked=[None, "TS", "B1S"],
     num_layers=[2, 1, 3],
+    mode=["eval", "train"],
+    dropout=[LEFT_OUT, 0.5],
     dtype=[torch.float64],
 )
 
@@ -1286,6 +1351,12 @@ def test_transformer_parameters(submission):
             given=f"Transformer{args}",
             likely=likely if count > 1 else {},
         )
+    net, names = on_meta(submission.Transformer, 6, 2, 2, 5), both("encoder_norm", "decoder_norm")
+    for part, build in (("encoder", submission.EncoderLayer), ("decoder", submission.DecoderLayer)):
+        layers = getattr(net, part)
+        expect.instance(layers, "ModuleList", given=f"Transformer(6, 2, 2, 5).{part}")
+        names += [f"{part}.{n}.{name}" for n in range(2) for name in on_meta(build, 6, 2, 5).state_dict()]
+    expect.state_dict_keys(net, names, given="Transformer(6, 2, 2, 5)")
 
 
 @check(
@@ -1312,6 +1383,7 @@ def test_transformer(submission):
             "decoder layer i looks at encoder layer i, not at the encoder's result": lambda *args, **settings: (
                 transformed(*args, **settings, reads=lambda n: n + 1)
             ),
+            "a mask is made where None is given": lambda *args, **settings: transformed(*args, **settings, made=True),
             "memory_mask is not used": lambda src, tgt, weights, own, other, cross, **settings: transformed(
                 src, tgt, weights, own, other, None, **settings
             ),
@@ -1595,7 +1667,7 @@ def test_chosen(submission):
     after=[test_labels, test_chosen],
 )
 def test_fates(submission):
-    for special_ids, size in ((SPECIAL, 50), (SCATTERED, 20)):
+    for special_ids, size in ((SPECIAL, 50), (SCATTERED, 20), ({"mask": 2, "pad": 0, "unk": 1}, 5)):
         ids = text(400, 300, size=size)
         words = size - len(special_ids)
         inputs, labels = corrupted(submission, ids, special_ids, size)
@@ -1611,9 +1683,16 @@ def test_fates(submission):
         given = f"of {count} chosen words the share that becomes another word, special_ids={special_ids}"
         likely = {
             "no chosen word becomes a random one": changed == 0,
+            "a random word is never the old one": words == 2 and near(changed, 0.1, count),
             "no chosen word stays as it is": near(changed, 0.2 * (words - 1) / words, count),
         }
         expect_share(changed, 0.1 * (words - 1) / words, count, given, likely)
+
+
+def neighbours_alike(values, chosen):
+    """Of the chosen values the share that equals the one before: along the rows or down the columns, the larger one."""
+    found = (values[chosen], values.T[chosen.T])
+    return max(float((row[1:] == row[:-1]).double().mean()) for row in found)
 
 
 @check(
@@ -1638,6 +1717,10 @@ def test_random_words(submission):
         low, high = mean - 6 * math.sqrt(mean), mean + 6 * math.sqrt(mean)
         expect.between(least, low, high, given=f"{given}: the rarest")
         expect.between(most, low, high, given=f"{given}: the most frequent")
+        alike = neighbours_alike(inputs, (labels != -100) & (inputs != special_ids["mask"]) & (inputs != ids))
+        high = 1 / len(words) + 6 / math.sqrt(len(words) * len(drawn))
+        given = "how many of the words that took the place of others are the same as the one before"
+        expect.between(alike, 0, high, given=f"{given}, vocab_size={size}, special_ids={special_ids}")
 
 
 @check(
@@ -1679,6 +1762,18 @@ def test_each_by_itself(submission):
         f"{spread:.2f}",
         given="how many of 40 words are chosen, for 200 seeds",
         likely={"a fixed number of words is chosen: how many it is has to be chance, too": spread < 0.1},
+    )
+    ids = torch.randint(4, 50, (200, 300))
+    inputs, labels = corrupted(submission, ids, SPECIAL, 50)
+    chosen = labels != -100
+    alike = neighbours_alike(inputs == SPECIAL["mask"], chosen)
+    share = float((inputs[chosen] == SPECIAL["mask"]).double().mean())  # how many become the mask is no matter here
+    expect_share(
+        alike,
+        share**2 + (1 - share) ** 2,
+        int(chosen.sum()),
+        "how many of the chosen words share the fate of the one before: both become the mask, or both do not",
+        {"one draw decides for a whole sentence, or for a whole column": alike > 0.9},
     )
 
 
@@ -1753,13 +1848,25 @@ def test_halves(submission):
     share = sum(pair[2] for pair in pairs) / len(pairs)
     likely = {"all pairs are true": share == 1, "no pair is true": share == 0}
     expect_share(share, 0.5, len(pairs), f"the share of {len(pairs)} pairs with True", likely)
-    docs = [["a", "b"], ["c"], ["d", "e", "f"], []]
-    seeds = [any_seed() for _ in range(200)]
-    answers = submission.probes.many(submission.make_nsp_pairs, (docs,), seeds)
-    for place, first, second, others in ((0, "a", "b", "cdef"), (1, "d", "e", "abc"), (2, "e", "f", "abc")):
-        drawn = sorted({pairs[place][1] for pairs in answers})
-        given = f"the second sentences of {first!r} for 200 seeds, docs={docs}"
-        expect.equal(drawn, sorted([second, *others]), given=given)
+    for docs in ([["a", "b"], ["c"], ["d", "e", "f"], []], [["a", "b", "a", "c"], ["a", "b", "a", "c"]]):
+        seeds = [any_seed() for _ in range(200)]
+        answers = submission.probes.many(submission.make_nsp_pairs, (docs,), seeds)
+        homes = [(doc, place) for doc in range(len(docs)) for place in range(len(docs[doc]) - 1)]
+        for number, (doc, place) in enumerate(homes):
+            others = {sentence for other, sentences in enumerate(docs) if other != doc for sentence in sentences}
+            given = f"document {doc}, sentence {place}, 200 seeds, docs={docs}"
+            for is_next, wanted in ((True, [docs[doc][place + 1]]), (False, sorted(others))):
+                drawn = sorted({pairs[number][1] for pairs in answers if pairs[number][2] == is_next})
+                expect.equal(drawn, wanted, given=f"the second sentences of the pairs with {is_next}; {given}")
+        coins = {
+            tuple(pairs[number][2] for number, (doc, _) in enumerate(homes) if doc == homes[-1][0])[:2]
+            for pairs in answers
+        }
+        expect.equal(
+            {(True, False), (False, True)} <= coins,
+            True,
+            given=f"one of two sentences of a document gets its successor, the other does not; 200 seeds, docs={docs}",
+        )
 
 
 @check("make_nsp_pairs takes all chance from its generator", points=0.5, category="robustness", after=test_pairs)
@@ -1786,7 +1893,9 @@ def test_pairs_generator(submission):
 def test_pairs_refuses(submission):
     make = submission.probes.generator
     for docs in ([["a", "b"]], [["a", "b", "c"], []]):
-        expect.raises("ValueError", submission.make_nsp_pairs, docs, make(1), given=f"docs={docs}")
+        for seed in range(12):  # also where each coin calls for a successor
+            given = f"docs={docs}, a generator with the seed {seed}"
+            expect.raises("ValueError", submission.make_nsp_pairs, docs, make(seed), given=given)
     for docs in ([], [[]], [["a"]], [["a"], ["b"]]):
         expect.equal(submission.make_nsp_pairs(docs, make(1)), [], given=f"docs={docs}")
     docs = library_of(9)

@@ -17,15 +17,20 @@ class Attention(nn.Module):
         return scores.softmax(-1) @ value
 
 
-class Constant(nn.Module):
-    """Attention that gives the same number everywhere."""
+class Product(nn.Module):
+    """Attention in which each token looks at its own place, and what it gets is a product of all three."""
 
-    def __init__(self, value):
+    def __init__(self, number):
         super().__init__()
-        self.value = value
+        self.number = number
 
     def forward(self, query, key, value, mask=None):
-        return torch.full_like(query, self.value)
+        return self.number * query * key * value
+
+
+def without(*masks):
+    """What the plain layers add for each mask that is None: they tell it from one that hides nothing."""
+    return 0.25 * sum(mask is None for mask in masks)
 
 
 class PlainEncoder(nn.Module):
@@ -34,13 +39,13 @@ class PlainEncoder(nn.Module):
         self.number, self.attention = number, Attention()
 
     def forward(self, x, mask=None):
-        return torch.tanh(self.number * x + self.attention(x, x, x, mask))
+        return torch.tanh(self.number * x + self.attention(x, x, x, mask) + without(mask))
 
 
 class PlainDecoder(PlainEncoder):
     def forward(self, x, memory, self_mask=None, cross_mask=None):
         seen = self.attention(x, x, x, self_mask) + 2 * self.attention(x, memory, memory, cross_mask)
-        return torch.tanh(self.number * x + seen)
+        return torch.tanh(self.number * x + seen + without(self_mask, cross_mask))
 
 
 FEED_FORWARD = ["linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"]
@@ -87,27 +92,48 @@ def decoder(build, x, memory, self_mask, cross_mask, weights, mode="eval", **set
 def kept(build, place, rows, part=None, **settings):
     """The share of ones that dropout leaves at one place of a layer, or of the first layer of a Transformer's part."""
     layer = build(512, 2, 512, **settings) if part is None else getattr(build(512, 2, 1, 512, **settings), part)[0]
-    for name in ("self_attn", "cross_attn"):
-        if hasattr(layer, name):
-            setattr(layer, name, Constant(float(place == name)))
+    names = [name for name in ("self_attn", "cross_attn") if hasattr(layer, name)]
+    for name in names:
+        setattr(layer, name, Product(float(place == name)))
     with torch.no_grad():
-        layer.linear1.weight.zero_()
-        layer.linear1.bias.fill_(1.0)
+        for norm in ("norm1", "norm2")[: len(names)]:  # all but the last
+            getattr(layer, norm).bias.fill_(1.0)  # so that ones go into each branch
+        layer.linear1.weight.copy_(torch.eye(512))
+        layer.linear1.bias.zero_()
         layer.linear2.weight.copy_(torch.eye(512) * (place == "feed-forward"))
         layer.linear2.bias.zero_()
         layer.train()
-        x = torch.zeros(1, rows, 512)
-        found = layer(x, x) if hasattr(layer, "cross_attn") else layer(x)
+        x = torch.ones(1, rows, 512)
+        found = layer(x, x) if len(names) == 2 else layer(x)
         return float((found > 0).double().mean())
 
 
-def transformer(build, src, tgt, weights, src_mask, tgt_mask, memory_mask, num_layers=2):
+def silent_branches(build, x):
+    """The result of a layer with dropout=0.5 in training mode, where attention and linear2 give zeros."""
+    layer = build(6, 2, 5, dropout=0.5)
+    names = [name for name in ("self_attn", "cross_attn") if hasattr(layer, name)]
+    for name in names:
+        setattr(layer, name, Product(0.0))
+    with torch.no_grad():
+        layer.linear2.weight.zero_()
+        layer.linear2.bias.zero_()
+        layer.train()
+        return layer(x, x) if len(names) == 2 else layer(x)
+
+
+def after_a_change(function, *args):
+    """What a call gives when somebody has written into the result of the call before."""
+    function(*args).zero_()
+    return function(*args)
+
+
+def transformer(build, src, tgt, weights, src_mask, tgt_mask, memory_mask, num_layers=2, mode="eval", **settings):
     """``build``, a Transformer, with plain layers, each of which is another, and these weights of its two norms."""
-    net = build(6, 2, num_layers, 5)
+    net = build(6, 2, num_layers, 5, **settings)
     for number in range(num_layers):
         net.encoder[number] = PlainEncoder(1.0 + number)
         net.decoder[number] = PlainDecoder(0.5 + number)
-    net.eval()
+    net.train(mode == "train")
     named = dict(zip(norms("encoder_norm", "decoder_norm"), weights, strict=True))
     masks = {"src_mask": src_mask, "tgt_mask": tgt_mask, "memory_mask": memory_mask}
     masks = {name: mask for name, mask in masks.items() if mask is not None}

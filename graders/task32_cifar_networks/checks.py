@@ -93,6 +93,12 @@ def mode_name(mode):
     return "training" if mode else "evaluation"
 
 
+def expect_named(make, shapes, name, **settings):
+    """What is made with its settings by name has parameters of these shapes."""
+    written = ", ".join(f"{key}={value}" for key, value in settings.items())
+    expect.parameters(on_meta(make, **settings), shapes=shapes, given=f"{name}({written})")
+
+
 def logits_shape(net, size):
     """The shape of what comes of ``size``, without memory."""
     return tuple(feature_maps(net, torch.zeros(size))[0]["shape"] or ())
@@ -172,6 +178,7 @@ def test_conv_parameters(submission):
                 "the kernels are 1×1": count - 8 * inner * outer,
             },
         )
+    expect_named(submission.conv_block, conv_shapes(4, 6), "conv_block", out_channels=6, in_channels=4)
 
 
 @check("conv_block computes convolution, batch norm and ReLU", points=1.5, category="values", devices="all")
@@ -274,6 +281,12 @@ def test_log_inputs(submission):
     expect.agrees(submission.normalized_log_probs, log_probs, empty, trivial="an empty tensor holds no values")
     far = grid(operand, size=[(4, 3), (5,)], values=[kit.thousands, kit.negative_thousands, kit.huge])
     expect.agrees(submission.normalized_log_probs, log_probs, far, trivial="far out one value takes all")
+    expect.agrees(submission.normalized_log_probs, log_probs, far.vary(values=[kit.minus_infinite]))
+    for dtype in FLOATS[2:]:
+        x = torch.tensor([[1000.0, 0.0]], dtype=dtype)
+        given = f"[[1000, 0]] in {str(dtype).removeprefix('torch.')}"
+        wanted = torch.tensor([[0.0, -1000.0]], dtype=dtype)
+        expect.close(submission.normalized_log_probs(x), wanted, rtol=0.02, atol=0.01, given=given)
     x = torch.tensor([[1000.0, 0.0], [-1000.0, -1000.0]])
     wanted = torch.tensor([[0.0, -1000.0], [-math.log(2), -math.log(2)]])
     given = "[[1000, 0], [-1000, -1000]]"
@@ -361,6 +374,7 @@ def test_vgg_parameters(submission):
             given=f"VGGBase{args}",
             likely={"num_classes is ignored": count},
         )
+    expect_named(submission.VGGBase, vgg_shapes(7), "VGGBase", log_probs=True, num_classes=7)
     facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(on_meta(submission.VGGBase))})
     expect.equal(facts, [("float32", True)], given="dtype and requires_grad of the parameters of VGGBase()")
 
@@ -383,6 +397,8 @@ def test_vgg_maps(submission):
         )
         given = f"the shape of the logits for 2 images of {height} × {width}"
         expect.equal(logits_shape(net, (2, 3, height, width)), (2, 7), given=given)
+    found = logits_shape(on_meta(submission.VGGBase, 1), (2, 3, 28, 28))
+    expect.equal(found, (2, 1), given="the shape of the logits for 2 images and one class")
 
 
 def vgg(x, num_classes=10, *, training=True, paddings=(0, 0, 1, 0), pool=F.max_pool2d, bend=F.relu, turned=False,
@@ -580,6 +596,8 @@ def test_mismatch_errors(submission):
     expect.raises("KeyError", find, model("picky"), (3, 5, 5), given=given)
     given = "a transposed convolution that does not fit, which is not looked at"
     expect.raises("RuntimeError", find, model("transposed"), (3, 5, 5), given=given)
+    given = "an nn.Conv1d that does not fit, which is not looked at"
+    expect.raises("RuntimeError", find, model("sound"), (2, 5), given=given)
     given = "an nn.BatchNorm1d that does not fit, which is not looked at"
     expect.raises("RuntimeError", find, model("flat"), (3,), given=given)
 
@@ -604,6 +622,16 @@ def test_mismatch_traces(submission):
                 "neither the modes nor the hooks are put back": ["modes", "hooks"],
             },
         )
+    for kind, size, given in (
+        ("nested", (3, 7, 7), "whether hooks of one's own are there afterwards, in a model whose layers fit"),
+        (
+            "slim",
+            (8, 6, 6),
+            "whether hooks of one's own are there afterwards, in a model with a layer that does not fit",
+        ),
+    ):
+        kept = submission.probes.hooks_kept(submission.find_mismatch, kind, size)
+        expect.equal(kept, True, given=given)
 
 
 # ResidualBlock
@@ -660,6 +688,8 @@ def test_block_parameters(submission):
             likely["only the first convolution is narrow, as in the broken block"] = broken
         given = f"ResidualBlock{args}"
         expect.parameters(on_meta(submission.ResidualBlock, *args), count, shapes=shapes, likely=likely, given=given)
+    settings = {"reduction": 3, "stride": 2, "out_channels": 6, "in_channels": 4}
+    expect_named(submission.ResidualBlock, block_shapes(4, 6, 2, 3), "ResidualBlock", **settings)
 
 
 @check("ResidualBlock adds branch and shortcut before the last ReLU", points=2, category="values", devices="all")
@@ -795,6 +825,8 @@ def test_resnet_parameters(submission):
             }
             | ({"num_classes is ignored": count + (10 - classes) * 513} if classes != 10 else {}),
         )
+    shapes = resnet_shapes(own_shapes(submission, 4), 7)
+    expect_named(submission.CifarResNet, shapes, "CifarResNet", reduction=4, num_classes=7)
 
 
 @check("CifarResNet has 11,156,778 parameters, and 2,928,618 with reduction=4", points=1, category="parameters",
@@ -831,6 +863,8 @@ def test_resnet_maps(submission):
     given = "the shape of the logits for one image in evaluation mode"
     found = logits_shape(net, (1, 3, 28, 28))
     expect.equal(found, (1, 7), given=given, likely={"the axis of the samples is lost": (7,)})
+    found = logits_shape(on_meta(submission.CifarResNet, 1, 8), (2, 3, 28, 28))
+    expect.equal(found, (2, 1), given="the shape of the logits for 2 images and one class")
 
 
 def stem(x, training=True, bend=F.relu, pool=False, memory=None):

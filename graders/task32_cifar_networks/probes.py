@@ -100,8 +100,23 @@ def model(kind, dtype=torch.float32, device="cpu"):
         "linear": lambda: nn.Linear(3, 4),
         "flat": lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(3)),
         "transposed": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(3, 2, 2)),
+        "sound": lambda: nn.Sequential(nn.Conv1d(3, 4, 1)),
     }
     return made[kind]().to(dtype).to(device)
+
+
+def hooks_kept(find, kind, size):
+    """Whether a hook of one's own that every module has, before and behind, is there after ``find``."""
+    net = model(kind)
+    hooks = [
+        (module, module.register_forward_pre_hook(lambda *_: None), module.register_forward_hook(lambda *_: None))
+        for module in net.modules()
+    ]
+    find(net, size)
+    return all(
+        before.id in module._forward_pre_hooks and behind.id in module._forward_hooks
+        for module, before, behind in hooks
+    )
 
 
 class Fixed(Slim):

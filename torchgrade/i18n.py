@@ -45,12 +45,13 @@ def translate_built(text: str, task: str = "") -> str:
 
     ``task``: whose suite it may come from.
 
-    The template is found again by its fixed parts; what stands between is translated in turn. Of several lines those
-    that are indented are code.
+    The template is found again by its fixed parts; what stands between is translated in turn. What is indented
+    below a sentence is code.
     """
     told = translate(text)
-    if told == text and "\n" in text:
-        return "\n".join(line if line.startswith(" ") else translate_built(line, task) for line in text.split("\n"))
+    sentence, below, code = text.partition("\n    ")
+    if told == text and below:
+        return translate_built(sentence, task) + below + code
     if told != text or len(text) > LONGEST:
         return told
     for template in _templates(_chosen.language, task):

@@ -95,6 +95,12 @@ def mode_name(mode):
     return "training" if mode else "evaluation"
 
 
+def expect_named(make, shapes, name, **settings):
+    """What is made with its settings by name has parameters of these shapes."""
+    written = ", ".join(f"{key}={value}" for key, value in settings.items())
+    expect.parameters(on_meta(make, **settings), shapes=shapes, given=f"{name}({written})")
+
+
 def logits_shape(net, size):
     """The shape of what comes of an input of this size."""
     return tuple(feature_maps(net, torch.zeros(size))[0]["shape"] or ())
@@ -149,7 +155,8 @@ def test_swish_inputs(submission):
     expect.agrees(submission.h_swish, bent(), cases, unchanged=True)
     expect.agrees(submission.h_swish, bent(), grid(shape=[(24,)], dtype=FLOATS[2:]), slack=4.0)
     expect.agrees(submission.h_swish, bent(), grid(shape=[(0, 3)]), trivial="an empty tensor holds no values")
-    expect.agrees(submission.h_swish, bent(), grid(shape=[(9,)], values=[kit.not_a_number, kit.thousands]))
+    far = grid(shape=[(9,)], values=[kit.not_a_number, kit.thousands, kit.negative_thousands], dtype=FLOATS)
+    expect.agrees(submission.h_swish, bent(), far, slack=4.0)
 
 
 @check("gradients pass through h_swish", points=0.5, category="gradients", after=test_swish_values)
@@ -266,6 +273,8 @@ def test_conv_parameters(submission):
             }
             | ({"kernel_size is ignored: it is always 3": total(conv_shapes(inner, outer, 3))} if size != 3 else {}),
         )
+    settings = {"stride": 2, "kernel_size": 5, "out_channels": 6, "in_channels": 4}
+    expect_named(submission.conv_bn_relu, conv_shapes(4, 6, 5), "conv_bn_relu", **settings)
 
 
 @check("conv_bn_relu keeps the size for every kernel, and takes strides", points=1, category="shapes")
@@ -347,6 +356,8 @@ def test_block_parameters(submission):
                 else {}
             ),
         )
+    settings = {"stride": 2, "out_channels": 6, "in_channels": 4}
+    expect_named(submission.depthwise_separable, block_shapes(4, 6), "depthwise_separable", **settings)
 
 
 def separable(x, inner, outer, stride=1, *, training=True, memory=None, bends=(F.relu, F.relu), late=False):
@@ -478,6 +489,7 @@ def test_mobile_parameters(submission):
             if not args
             else {"num_classes is ignored": count},
         )
+    expect_named(submission.MobileNetV1Small, [*shapes, (7, 512), (7,)], "MobileNetV1Small", num_classes=7)
     facts = sorted(
         {(row["dtype"], row["requires_grad"]) for row in registered_parameters(on_meta(submission.MobileNetV1Small))}
     )
@@ -597,6 +609,8 @@ def test_excite_parameters(submission):
             )
             | ({"the numbers in the middle are rounded up": count + 2 * args[0] + 1} if args == (9, 2) else {}),
         )
+    shapes = excite_shapes(on_meta(submission.SqueezeExcite, 6, 2), 6, 2)
+    expect_named(submission.SqueezeExcite, shapes, "SqueezeExcite", reduction=2, channels=6)
 
 
 def excite(x, net, channels, reduction=4, *, bend=F.relu, gate=torch.sigmoid, squeeze=None):
@@ -618,9 +632,10 @@ def test_excite_values(submission, device):
         ((6, 2), (1, 6, 4, 4), "transposed"),
         ((4, 1), (2, 4, 1, 3), "gaps"),
         ((5, 2), (2, 5, 3, 4), "channels last"),
+        ((1, 1), (3, 1, 4, 5), "contiguous"),
     ):
         x = kit.lay_out(normal(*shape), layout)
-        net = filled_net(submission.SqueezeExcite, *args).to(device)
+        net = filled_net(submission.SqueezeExcite, *args, mode=len(x) > 1).to(device)
         answer = net(x.to(device)).detach().cpu()
         expect.shape(answer, shape, given=f"SqueezeExcite{args} and x of shape {shape}")
         gates = excite(torch.ones_like(x), net, *args, squeeze=lambda _, x=x: x.mean((2, 3)))
@@ -700,6 +715,9 @@ def test_inverted_parameters(submission):
             likely["expand_ratio is ignored"] = total(inverted_shapes(inner, outer))
         given = f"InvertedResidual{args}"
         expect.parameters(on_meta(submission.InvertedResidual, *args), count, shapes=shapes, likely=likely, given=given)
+    shapes = inverted_shapes(4, 6, 2, 3)
+    settings = {"use_se": False, "expand_ratio": 3, "stride": 2, "out_channels": 6, "in_channels": 4}
+    expect_named(submission.InvertedResidual, shapes, "InvertedResidual", **settings)
 
 
 def inverted(x, inner, outer, stride=1, ratio=6, *, training=True, memory=None, bend=F.relu6, middle_gate=straight,
@@ -768,7 +786,7 @@ def test_inverted_large(submission):
 
 @check("InvertedResidual squeezes and excites its wide maps", points=1.5, category="values")
 def test_inverted_excite(submission):
-    for args in ((4, 4, 1, 2), (4, 6, 2, 3), (2, 2, 1, 6)):
+    for args in ((4, 4, 1, 2), (4, 6, 2, 3), (2, 2, 1, 6), (8, 5, 1, 4)):
         inner, _, _, ratio = args
         x, middle = normal(3, inner, 7, 6), inner * ratio
         own = filled_net(submission.SqueezeExcite, middle)
@@ -841,6 +859,8 @@ def test_inception_parameters(submission):
                 "the last branch has no convolution": count - total(conv_shapes(inner, outer[3], 3)),
             },
         )
+    settings = dict(zip(("reduce_channels", "out_channels", "in_channels"), SMALL[::-1], strict=True))
+    expect_named(submission.Inception, inception_shapes(*SMALL), "Inception", **settings)
 
 
 def branches(x, inner, outer, narrow, *, pool=F.max_pool2d, training=True):
@@ -939,6 +959,8 @@ def test_small_parameters(submission):
             if not args
             else ({"num_classes is ignored": count} if classes != 10 else None),
         )
+    shapes = small_shapes(modules, 7)
+    expect_named(submission.InceptionSmall, shapes, "InceptionSmall", stem_padding=3, num_classes=7)
     facts = sorted(
         {(row["dtype"], row["requires_grad"]) for row in registered_parameters(on_meta(submission.InceptionSmall))}
     )

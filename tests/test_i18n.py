@@ -128,13 +128,16 @@ def test_what_an_exception_or_a_worker_says_is_told_in_the_readers_language(mini
         assert i18n.translate_built("nothing to see here") == "nothing to see here"
 
 
+MERGED = "=======\n 2)\n>>>>>>> main\n"
+
+
 @pytest.mark.parametrize(
     "code",
     [
         *("def f(x)\n    return x", "return max(x, 0", "x = [1, 2)", "if x = 3:\n    pass", "x = = 3", "x = 'open"),
         *("def f(x):\nreturn x", "x = 1\n  y = 2", "def f(x):\n        x\n    x", "return 3", "print 3", "f(x=1, 2)"),
         *("def f(x, x): pass", "def f(x=1, y): pass", "f(x) = 3", "try:\n    x\ny", "x = 3)", "x = （3)", "break"),
-        *(">>> x = 3", "<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> main", 'x = """open', "x = 1y"),
+        *(">>> x = 3", f"<<<<<<< HEAD\nx = 1\n{MERGED}", f"f(1,\n<<<<<<< HEAD\n 2)\n{MERGED}", 'x = """open', "x = 1y"),
     ],
 )
 def test_a_syntax_error_is_told_in_chinese(code: str):
@@ -145,6 +148,7 @@ def test_a_syntax_error_is_told_in_chinese(code: str):
     assert re.fullmatch(r"a\.py:\d+ 第 \d+ 列：.*[\u4e00-\u9fff].*", told)
     assert not re.search(r"[a-z]{3,} [a-z]{3,}", told.replace("left parenthesis", ""))  # a character's own name
     assert shown.strip() in code
+    assert ("git" in told) == (MERGED in code)
 
 
 def test_a_phrase_of_one_word_is_told_where_all_else_is_code():

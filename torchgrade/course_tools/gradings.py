@@ -1,4 +1,4 @@
-"""KeptGradings of wrong and other submissions that a proof may take from an earlier one, in ``.torchgrade/gradings``.
+"""Gradings of wrong and other submissions that a proof may take from an earlier one, in ``.torchgrade/gradings``.
 
 A proof that finds a slip in one mutant is made again when the slip is mended, and one that was stopped goes on where it
 stopped: what has been graded is told from here, as long as nothing has changed that a grade depends on.

@@ -14,7 +14,6 @@ LOOK_ALIKES = {
     "×": "*", "−": "-", "。": ".", "、": ",",
 }  # fmt: skip
 
-
 FAULT = "{place}, column {column}: {why}"
 # How Python words the errors that learners make most, 3.10 to 3.14; catalogues hold them.
 PYTHON = (
@@ -105,17 +104,15 @@ def _decode_as(data: bytes, name: str) -> str:
 
 
 def explain(error: SyntaxError, text: str, place: Callable[[int], str] = "line {}".format) -> str:
-    """Where and why, in words; a pasted character is named. ``place`` names a line."""
+    """Where and why, in words; what was pasted or left by a merge is named. ``place`` names a line."""
     lines = text.splitlines()
-    merged = [number for number, line in enumerate(lines, 1) if line.startswith("<<<<<<< ")]
-    number = merged[0] if merged else error.lineno or 1
+    merged = _conflict(lines, error.lineno or 1)
+    number = merged or error.lineno or 1
     line = lines[number - 1] if 0 < number <= len(lines) else ""
     pasted = _pasted(line)
     if merged:
-        column, why = (
-            0,
-            "git left both sides of a merge here: keep one, and delete the lines of <<<<<<<, =======, >>>>>>>",
-        )
+        column = 0
+        why = "git left both sides of a merge here: keep one, and delete the lines of <<<<<<<, =======, >>>>>>>"
     elif _PROMPT.match(line):
         column = len(line) - len(line.lstrip())
         why = "this was copied from a session with Python: keep the code alone, without >>> and without the answers"
@@ -147,6 +144,19 @@ def excerpt(line: str, column: int) -> tuple[str, int]:
 
 def _columns(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _conflict(lines: list[str], number: int) -> int | None:
+    """Where the two sides of a merge begin that line ``number`` belongs to."""
+    first = None
+    for at, line in enumerate(lines, 1):
+        if line.startswith("<<<<<<< ") and at <= number:
+            first = at
+        elif line.startswith(">>>>>>> "):
+            if first is not None and at >= number:
+                return first
+            first = None
+    return None
 
 
 def _pasted(line: str) -> tuple[int, str] | None:

@@ -293,6 +293,12 @@ def test_three_values_meet_where_it_is_thorough() -> None:
     assert len(cases.plain().cases()) == 7
 
 
+def test_two_values_meet_where_there_is_something_to_see() -> None:
+    points = [case.point for case in grid(shape=[(3,), (0,)], a=[1, 2], b=["x", "y"]).cases()]
+    assert {"shape": (0,), "a": 2, "b": "y"} in points
+    assert {"shape": (3,), "a": 2, "b": "y"} in points
+
+
 def test_points_without_meaning_are_left_out() -> None:
     points = [case.point for case in grid(k=[2, 1], p=[0, 1], where=lambda k, p: 2 * p <= k).cases()]
     assert {"k": 1, "p": 1} not in points

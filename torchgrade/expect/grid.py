@@ -1,8 +1,9 @@
 """Axes and the cases on them: what a suite asks a function, as data.
 
 The first value of an axis is its plainest, and the order of values is the order of simplicity. The cases are: all
-plain; each other value by itself; and as few more as it takes for any two values of two axes to meet once. So the first
-case that fails is the simplest one, and a rule of thumb of testing is served: most faults need one setting, or two.
+plain; each other value by itself; and as few more as it takes for any two values of two axes to meet once, somewhere
+where the operands are not empty. So the first case that fails is the simplest one, and a rule of thumb of testing is
+served: most faults need one setting, or two.
 """
 
 from __future__ import annotations
@@ -87,9 +88,11 @@ class Grid:
         """All plain; one by one; in pairs. Simple ones first."""
         sizes = [len(values) for values in self.axes.values()]
         rows = _covering(sizes, self._has_meaning, self.strength)
+        telling = [row for row in rows if not self._is_empty(row)]
+        rows += _covering(sizes, lambda row: self._has_meaning(row) and not self._is_empty(row), self.strength, telling)
         return [
             Case(self._point(row), tuple(name for name, n in zip(self.axes, row, strict=True) if n))
-            for row in sorted(rows, key=lambda row: (sum(1 for n in row if n), sum(row)))
+            for row in sorted(dict.fromkeys(rows), key=lambda row: (sum(1 for n in row if n), sum(row)))
         ]
 
     def _point(self, row: Row) -> dict[str, Any]:
@@ -98,6 +101,12 @@ class Grid:
     def _has_meaning(self, row: Row) -> bool:
         point = self._point(row)
         return all(where(**{name: point[name] for name in inspect.signature(where).parameters}) for where in self.where)
+
+    def _is_empty(self, row: Row) -> bool:
+        """Whether a size of the operands is 0, by a value that is not plain: no other setting shows there."""
+        taken = {name for name, parameter in self._taken().items() if parameter.kind is not parameter.KEYWORD_ONLY}
+        axes = zip(self.axes.items(), row, strict=True)
+        return any(n and name in taken and _has_zero(values[n]) for (name, values), n in axes)
 
     def _taken(self) -> dict[str, inspect.Parameter]:
         """The axes that ``operands`` takes."""
@@ -157,6 +166,12 @@ def same_value(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def _has_zero(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_zero, value))
+    return type(value) is int and value == 0
+
+
 def _axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
     for name, values in axes.items():
         if not isinstance(values, (list, tuple)) or not values:
@@ -169,13 +184,15 @@ def _axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
 # --- which points are cases ----------------------------------------------------------------------------------------
 
 
-def _covering(sizes: Sequence[int], allowed: Callable[[Row], bool], strength: int) -> list[Row]:
+def _covering(
+    sizes: Sequence[int], allowed: Callable[[Row], bool], strength: int, given: Sequence[Row] = ()
+) -> list[Row]:
     """Rows in which every ``strength`` values that are not plain meet, where that is allowed; greedily few."""
     plain = (0,) * len(sizes)
     if not allowed(plain):
         raise AuthoringError("The first values of all axes are the plainest case: where= may not leave it out.")
     ones = [_with(plain, {axis: n}) for axis, size in enumerate(sizes) for n in range(1, size)]
-    rows = [plain, *filter(allowed, ones)]
+    rows = list(given) or [plain, *filter(allowed, ones)]
     for size in range(2, strength + 1):
         missing = dict.fromkeys(_all_meetings(sizes, size))
         for row in rows:

@@ -48,10 +48,11 @@ def strip_prefix(state: dict[str, Tensor], prefix: str = "module.") -> dict[str,
 def load_matching(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     """Copy into the model every entry of the state whose name and shape it has; tell about the others.
 
-    Parameters and buffers count alike. Values are copied into the model's own tensors, which keep their dtype and
-    device and remain the same objects, so an optimiser that was made before still moves them; later changes of the
-    given tensors do not reach the model. What does not fit is left out, whatever could be done about it: a shape (1,)
-    for (3,) does not fit.
+    Parameters and buffers count alike, and each under every name that it has in ``model.state_dict()``: two layers may
+    share a weight. Values are copied into the model's own tensors, which keep their dtype and device and remain the
+    same objects, so an optimiser that was made before still moves them; later changes of the given tensors do not
+    reach the model. What does not fit is left out, whatever could be done about it: a shape (1,) for (3,) does not
+    fit.
 
     Returns (missing, unexpected), two lists of names in any order: what of the model got no value, and what of the
     state was not used. A name whose shapes differ is in both.
@@ -165,9 +166,10 @@ class Predictor:
     Returns the name, of ``classes``, of the class with the largest logit.
 
     The model predicts in evaluation mode, without recording gradients, on the device of its parameters, wherever the
-    transform's tensor is. After each call every module of it has the mode again that it had before the call, also if
-    an error was raised; a norm that was frozen in a training model stays frozen. The predictor looks at the model in
-    each call: it may be trained on in between.
+    transform's tensor is. After each call every module of it has the mode again that it had before the call, and
+    PyTorch records gradients again if it did before, also if the transform or the model raised an error; a norm that
+    was frozen in a training model stays frozen. The predictor looks at the model in each call: it may be trained on in
+    between.
     """
 
     def __init__(self, model: nn.Module, transform, classes: list[str]):

@@ -126,6 +126,9 @@ def test_shapes(submission):
     for shape in ((1,), (), (1, 3), (4,)):
         given = f"{MODEL} and a state whose 1.weight is {shape}, not (3,)"
         expect_matched(submission, {**SHAPES, "1.weight": shape}, given)
+    alone = "1.num_batches_tracked"
+    given = f"{MODEL} and a state whose {alone} is (1,), not ()"
+    expect_matched(submission, {**SHAPES, alone: (1,)}, given)
 
 
 @check("load_matching copies into the model's own tensors", points=0.5, category="robustness", after=test_matching,
@@ -141,6 +144,9 @@ def test_matching_copies(submission):
                      given=f"{given}; what changes with the state afterwards")  # fmt: skip
         expect.equal(facts["unchanged"], True, given=f"{given}; whether the state is as it was")
         expect.equal(facts["frozen"], ["1.weight"], given=f"{given}; the parameters that are frozen afterwards")
+    expect.equal(submission.probes.matched_tied(submission.load_matching), {"missing": [], "unexpected": []},
+                 because="a state has both names", trivial="all of it fits",
+                 given="a network with one weight under two names, and the state of another")  # fmt: skip
 
 
 # --- what a checkpoint brings back -----------------------------------------------------------------------
@@ -168,13 +174,13 @@ def test_epoch(submission):
 
 @check("a checkpoint brings back the state of the optimiser", points=1.5, category="values")
 def test_optimizer(submission):
-    for kind, steps in (("SGD", 3), ("Adam", 2)):
+    for kind, steps, other in (("SGD", 3, {"momentum": 0.5}), ("Adam", 2, {"betas": [0.5, 0.9]})):
+        changes = {"lr": 0.03, **other}
         wanted, found = submission.probes.optimizers(
-            submission.load_checkpoint, submission.save_checkpoint, kind, steps
+            submission.load_checkpoint, submission.save_checkpoint, kind, steps, changes
         )
-        given = (
-            f"the next step of {kind} after {steps} steps and a change of lr to 0.03, by a fresh one that was loaded"
-        )
+        told = " and ".join(f"{name} = {value}" for name, value in changes.items())
+        given = f"the next step of {kind} after {steps} steps and a change to {told}, by a fresh one that was loaded"
         if kind == "SGD":
             generator = torch.Generator().manual_seed(99)
             sizes = [(4, 3), (4,), (4,), (4,), (2, 4), (2,)]
@@ -273,14 +279,15 @@ def test_atomic(submission):
 @check("a new file takes the place of the old one in one step", points=0.5, category="robustness",
        after=[test_model, test_epoch], hidden=True)  # fmt: skip
 def test_replace(submission):
-    found = submission.probes.second_save(submission.save_checkpoint, submission.load_checkpoint)
-    given = "two saves to the same path, a pathlib.Path"
-    expect.equal(found["old"], True, because="the old file is replaced, not overwritten",
-                 given=f"{given}; whether who has opened the first file goes on reading it")  # fmt: skip
-    expect.equal(found["epoch"], 5, given=f"{given}; the epoch that is found then, of 4 and 5")
-    expect.equal(found["files"], ["checkpoint.pt"], given=f"{given}; the files in the folder")
-    expect.equal(found["from another folder"], False, because="another folder may be on another disk",
-                 given=f"{given}; whether the new file is written in another folder first")  # fmt: skip
+    for name in ("checkpoint.pt", "checkpoint.tmp"):
+        found = submission.probes.second_save(submission.save_checkpoint, submission.load_checkpoint, name)
+        given = f"two saves to the same path, a pathlib.Path to {name}"
+        expect.equal(found["old"], True, because="the old file is replaced, not overwritten",
+                     given=f"{given}; whether who has opened the first file goes on reading it")  # fmt: skip
+        expect.equal(found["epoch"], 5, given=f"{given}; the epoch that is found then, of 4 and 5")
+        expect.equal(found["files"], [name], given=f"{given}; the files in the folder")
+        expect.equal(found["from another folder"], False, because="another folder may be on another disk",
+                     given=f"{given}; whether the new file is written in another folder first")  # fmt: skip
 
 
 @check("saving and loading leave modes and random states alone", points=0.5, category="robustness", after=test_model,
@@ -398,6 +405,13 @@ def coloured(channel, height=6, width=5):
     return pixels.to(torch.uint8).numpy()
 
 
+def near(channel, lowest, highest):
+    """A picture of one brightness, but for a little more of one colour."""
+    pixels = torch.full((6, 5, 3), lowest)
+    pixels[..., channel] = highest
+    return pixels.to(torch.uint8).numpy()
+
+
 def asked(submission, pixels, mode="RGB", device="cpu"):
     return submission.probes.predicted(submission.Predictor, pixels, mode, str(device))
 
@@ -411,6 +425,10 @@ def test_answer(submission, device):
         found = asked(submission, coloured(channel), device=device)
         expect.equal(found["answer"], NAMES[channel], given=f"a picture in which {NAMES[channel]} is to be seen",
                      likely={"this is the number of the class, not its name": channel})  # fmt: skip
+    for channel, lowest, highest, logits in ((1, 230, 250, "40.2 and 48.0"), (2, 5, 25, "-48.0 and -40.2")):
+        found = asked(submission, near(channel, lowest, highest), device=device)
+        expect.equal(found["answer"], NAMES[channel], because="the largest logit counts as it is",
+                     given=f"a picture of {NAMES[channel]} with logits of {logits}")  # fmt: skip
 
 
 @check("Predictor gives the network one batch of one, transformed once", points=1.5, category="values",
@@ -439,19 +457,28 @@ def test_mode(submission):
                  given="whether gradients are recorded meanwhile")  # fmt: skip
 
 
+FAILURES = {
+    "": "",
+    "network": ", which raises RuntimeError",
+    "transform": ", and a transform that raises RuntimeError",
+}
+
+
 @check("Predictor gives every module its mode back", points=1, category="robustness", after=test_mode, hidden=True)
 def test_modes_left(submission):
     for training in (True, False):
-        for fails in (False, True):
+        for fails, told in FAILURES.items():
             found = submission.probes.modes_left(submission.Predictor, coloured(0), training, fails)
             mode = "training" if training else "evaluation"
-            given = f"a network in {mode} mode with a norm that is not{', which raises RuntimeError' if fails else ''}"
+            given = f"a network in {mode} mode with a norm that is not{told}"
             before = found["before"]
             expect.equal(found["after"], before, given=f"{given}; the modes of its modules after the call",
                          likely={"everything is left in evaluation mode": [False] * len(before),
                                  **({"the mode of the whole is given to all": [True] * len(before)}
                                     if training else {})})  # fmt: skip
-            error = "the network has no memory left" if fails else ""
+            expect.equal(found["recording"], [False, True], given=f"{given}; whether gradients are recorded after a "
+                         "call, where they were not before, and where they were")  # fmt: skip
+            error = "no memory left" if fails else ""
             expect.equal(
                 found["raised"], error, given=f"{given}; the error that is passed on", trivial="there may be none"
             )

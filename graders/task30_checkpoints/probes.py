@@ -87,13 +87,14 @@ def stepped(net, optimizer, seed):
     return torch.cat([(p.detach() - b).reshape(-1) for p, b in zip(net.parameters(), before, strict=True)])
 
 
-def optimizers(load, save, kind, steps):
-    """The next step of an optimiser that has taken so many, and that of a fresh one that was loaded."""
+def optimizers(load, save, kind, steps, changes):
+    """The next step of an optimiser that has taken so many and got other settings then, and that of a fresh one that
+    was loaded."""
     net, other, path = network(1), network(1), new_path()
     optimizer = OPTIMIZERS[kind](net)
     for seed in range(steps):
         stepped(net, optimizer, seed)
-    optimizer.param_groups[0]["lr"] = 0.03
+    optimizer.param_groups[0].update(changes)
     fresh = OPTIMIZERS[kind](other)
     with Undisturbed():
         save(path, net, optimizer, None, steps)
@@ -158,7 +159,7 @@ def generators(load, save, seed, device):
     with Undisturbed():
         torch.manual_seed(seed)
         random.seed(seed)
-        torch.rand(3), random.random(), torch.rand(3, generator=rng)
+        torch.rand(3), random.random(), random.gauss(0, 1), torch.rand(3, generator=rng)
         save(path, net, momentum(net), None, 1, rng)
         found, fresh = [drawn(rng)], network(2)
         torch.manual_seed(seed + 2)
@@ -169,7 +170,7 @@ def generators(load, save, seed, device):
 
 
 def drawn(rng):
-    own = [random.random() for _ in range(4)]
+    own = [random.gauss(0, 1), *(random.random() for _ in range(3))]  # gauss keeps its second number for later
     return {"torch": torch.rand(4).tolist(), "random": own, "rng": torch.rand(4, generator=rng).tolist()}
 
 
@@ -340,10 +341,10 @@ def note_renaming(event, args):
 sys.addaudithook(note_renaming)
 
 
-def second_save(save, load):
-    """Two saves to one pathlib.Path: whether who has the file open reads the first, what load finds, all files there,
-    and whether a file was brought from another folder."""
-    net, path = network(1), Path(new_path())
+def second_save(save, load, name):
+    """Two saves to one pathlib.Path of this name: whether who has the file open reads the first, what load finds, all
+    files there, and whether a file was brought from another folder."""
+    net, path = network(1), Path(new_path()).with_name(name)
     RENAMED[:] = [("", "")]
     with Undisturbed():
         save(path, net, momentum(net), epoch=4)
@@ -434,6 +435,21 @@ def matched(load_matching, state):
     }  # fmt: skip
 
 
+class Tied(nn.Module):
+    """One weight under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
+        self.decoder.weight = self.encoder.weight
+
+
+def matched_tied(load_matching):
+    """Both lists for a network with a weight under two names, and the state of another one."""
+    missing, unexpected = load_matching(Tied(), Tied().state_dict())
+    return {"missing": sorted(missing), "unexpected": sorted(unexpected)}
+
+
 def stripped(strip_prefix, names, **options):
     """The names of the result in order, the numbers of its tensors, whether they are the same objects, and the names
     of the given dict afterwards."""
@@ -500,7 +516,7 @@ class Watcher(nn.Module):
         self.modes.append([m.training for m in self.modules()])
         self.recording.append(torch.is_grad_enabled())
         if self.fails:
-            raise RuntimeError("the network has no memory left")
+            raise RuntimeError("no memory left")
         return x.mean((2, 3))[:, :3] * self.scale
 
 
@@ -535,22 +551,32 @@ def predicted(cls, pixels, mode, device="cpu"):
 
 
 def modes_left(cls, pixels, training, fails):
-    """The modes of the network and its modules before and after a call; whether the error came through."""
+    """The modes of the network and its modules before and after calls in which this fails; the error that came through;
+    whether gradients are recorded after a call where they were not before, and after one where they were."""
     net = Watcher()
     net.train(not training)
-    predictor = cls(net, to_tensor, list(CLASSES))
+
+    def transform(picture):
+        if fails == "transform":
+            raise RuntimeError("no memory left")
+        return to_tensor(picture)
+
+    predictor = cls(net, transform, list(CLASSES))
     net.train(training)
     net.norm.train(not training)
-    net.fails = fails
+    net.fails = fails == "network"
     before = [m.training for m in net.modules()]
-    raised = ""
-    try:
-        predictor(picture(pixels, "RGB"))
-    except NotImplementedError:
-        raise
-    except RuntimeError as error:
-        raised = str(error)
-    return {"before": before, "after": [m.training for m in net.modules()], "raised": raised}
+    raised, recording = "", []
+    for on in (False, True):
+        with torch.set_grad_enabled(on):
+            try:
+                predictor(picture(pixels, "RGB"))
+            except NotImplementedError:
+                raise
+            except RuntimeError as error:
+                raised = str(error)
+            recording.append(torch.is_grad_enabled())
+    return {"before": before, "after": [m.training for m in net.modules()], "raised": raised, "recording": recording}
 
 
 def two_answers(cls, first, second):

@@ -23,9 +23,9 @@ def load_matching(model, state):
     missing = []
     unexpected = []
     tensors = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         tensors[name] = parameter
-    for name, buffer in model.named_buffers():
+    for name, buffer in model.named_buffers(remove_duplicate=False):
         tensors[name] = buffer
     for name, tensor in tensors.items():
         if name not in state:

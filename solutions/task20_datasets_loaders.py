@@ -9,8 +9,9 @@ calls.
 Conventions
 - A picture is a file whose name ends in .png, .jpg, .jpeg or .bmp, in capitals or not (CAT.JPG is one). Files and
   folders below the root whose names begin with a dot are hidden: they do not count, nor does any other file that is no
-  picture.
-- A data set is made from ``root``, the path of a folder, and ``transform=None``. Item i is (picture, label): a
+  picture. (No folder has a name that ends so.)
+- A data set is made from ``root``, the path of a folder, and ``transform=None``. A path is a text, which may end with a
+  slash where it is that of a folder, or a ``pathlib.Path``. Item i is (picture, label): a
   ``PIL.Image.Image`` of mode RGB, whatever the mode of the file (grey, with a palette, with transparency:
   ``convert("RGB")``), and a Python int. Where there is a transform, ``transform(picture)`` takes the picture's place.
 - Items are sorted by path, so that two computers agree on them. Folders list their files in no particular order.
@@ -303,7 +304,8 @@ def trace_loader_calls(loader):
     item of the batch, and "default_collate". Functions of C need not be listed.
 
     ``sys.setprofile(fn)`` has Python call ``fn(frame, event, arg)`` at each event; that of a call is "call".
-    Afterwards nothing is traced any more, also where the loader raised an error, which is passed on.
+    Afterwards nothing is traced any more, also where the loader raised an error, which is passed on, or somebody has
+    interrupted it (KeyboardInterrupt).
     """
     # TODO: collect names while the first batch is made, and switch the tracing off whatever happens.
     # BEGIN SOLUTION

@@ -87,7 +87,8 @@ def expand_contractions(text: str) -> str:
 
     A word of WHOLE is replaced as a whole. Else an ending of ENDINGS is replaced where it ends a word and stands behind
     a letter. 's becomes " is" behind a word of IS and stays elsewhere, for there it may be a genitive. A word may begin
-    with a capital, which it keeps, and the apostrophe may be ' or the typographic ’. Everything else stays.
+    with a capital, which it keeps, and the apostrophe may be ' or the typographic ’. Everything else stays. (Words all
+    in capitals, as "DON'T", are not asked for.)
 
         "Don't, it’s hot"    ->  "Do not, it is hot"
         "I'm sure they'd go" ->  "I am sure they would go"
@@ -115,8 +116,8 @@ def _pattern(word):
 def remove_special(text: str, remove_digits: bool = False) -> str:
     """Delete all characters but letters, digits and white space; with ``remove_digits`` the digits as well.
 
-    Letters are those of all scripts: é and 好 are letters. The underscore is none. Nothing takes the place of what is
-    deleted: "well-known_2!" becomes "wellknown2", or "wellknown" without digits.
+    Letters and digits are those of all scripts: é and 好 are letters, ٣ is a digit. The underscore is neither. Nothing
+    takes the place of what is deleted: "well-known_2!" becomes "wellknown2", or "wellknown" without digits.
     """
     # TODO: str.isalpha, str.isdigit and str.isspace tell.
     # BEGIN SOLUTION
@@ -430,7 +431,7 @@ class NeuralLM(nn.Module):
         """The mean of the cross entropy of the scores over the targets that are not ``pad_id``; 0 if all of them are.
 
         context: int64 (B, context_size). target: int64 (B,), the next words. Returns a tensor without axes, whose
-        gradients reach the parameters.
+        gradients reach the parameters. A batch of pads alone may be trained on, too: its ``backward`` works.
         """
         # TODO: a pad is no word to be predicted.
         # BEGIN SOLUTION

@@ -114,18 +114,23 @@ def test_cifar_labels(submission, dataset):
         got = submission.load_cifar_batch(f"{path}/test_batch")[1]
         found = [int(label) for label in expect.record(np.asarray(got).tolist(), [int])]
         expect.equal(found, labels.tolist(), given=f"the labels of a file of {count} pictures")
+    got = submission.probes.with_paths(submission.load_cifar_batch, f"{path}/test_batch")[1]
+    expect.equal(np.asarray(got).tolist(), labels.tolist(), given="the labels of a file whose path is a pathlib.Path")
 
 
-def exported(submission, dataset, count, height, width, names, as_tensor, known=False):
+def exported(submission, dataset, count, height, width, names, as_tensor, known=False, listed=False):
     """Images, labels, and what the files hold: [folder, ending, kind, colours] of each. ``known``: the folders exist
-    before."""
+    before; ``listed``: the labels are a list, the folder is a Path."""
     images = scenes(dataset, count, height, width)
     labels = np.repeat(np.arange(count)[::-1] % len(names), 2)[::2]
     folder = submission.probes.fresh_path("new", "out")
     if known:
         submission.probes.make_folders(folder, names)
     given = (torch.from_numpy(images), torch.from_numpy(labels)) if as_tensor else (images, labels)
-    expect.not_mutated(submission, submission.export_to_folders, *given, names, folder)
+    if listed:
+        submission.probes.with_paths(submission.export_to_folders, images, labels.tolist(), names, folder)
+    else:
+        expect.not_mutated(submission, submission.export_to_folders, *given, names, folder)
     return images, labels, submission.probes.read_tree(folder)
 
 
@@ -150,10 +155,12 @@ def test_export_colours(submission, dataset):
 @check("export_to_folders sorts the files into the folders of their classes", points=1, category="values", hidden=True)
 def test_export_folders(submission, dataset):
     names = ["warm box", "cold", "third"]
-    for as_tensor, count in ((True, 7), (False, 41)):
-        images, labels, files = exported(submission, dataset, count, 8, 8, names, as_tensor, known=not as_tensor)
-        where = "out_dir does not exist yet" if as_tensor else "out_dir and its folders exist, and are empty"
-        given = f"{count} pictures as {'tensors' if as_tensor else 'arrays'}, {where}"
+    for as_tensor, count, listed in ((True, 7, False), (False, 41, False), (False, 4, True)):
+        known = not as_tensor and not listed
+        images, labels, files = exported(submission, dataset, count, 8, 8, names, as_tensor, known, listed)
+        where = "out_dir and its folders exist, and are empty" if known else "out_dir does not exist yet"
+        how = "an array with a list of labels, out_dir is a pathlib.Path" if listed else "arrays"
+        given = f"{count} pictures as {'tensors' if as_tensor else how}, {where}"
         tens = {(int(label), number % 10) for number, label in enumerate(labels)}
         likely = {"a name is used again after ten pictures": len(tens)} if count > 10 else {}
         likely["a name is used again within a class"] = len(names)
@@ -198,6 +205,11 @@ def expect_files(submission, dataset, kind, good, labels, junk, slips):
     given = f"the files {', '.join(files)} in the folder .cache/set, which is the root"
     expect.equal(len(data), len(good), because="the number of pictures", likely=slips, given=given)
     expect.equal(submission.probes.labels_of(data), labels, given=f"{given}; the labels in order")
+    root, forms = submission.probes.write_tree(files, "some/set"), {"Path": "a pathlib.Path", "slash": "a text + '/'"}
+    for form, what in forms.items():
+        data = submission.probes.made_of(kind, root, form)
+        given = f"the files {', '.join(files)}; the root is {what}; the labels in order"
+        expect.equal(submission.probes.labels_of(data), labels, given=given)
     empty = submission.probes.write_tree({junk[0]: b"no picture"})
     errors = ("FileNotFoundError", "ValueError", "RuntimeError")
     expect.raises(errors, kind, empty, given="a folder without a single picture")
@@ -222,6 +234,8 @@ def expect_pictures(submission, dataset, kind, names):
         others = [other for other in truths if other is not truth]
         elsewhere = next((other for other in others if np.array_equal(other, pixels)), others[0])
         expect.close(pixels, truth, likely={"this is the picture of another file": elsewhere}, given=given)
+    given = f"the files {', '.join(names)}; whether every label is an int of Python"
+    expect.equal(submission.probes.plain_labels(data), True, because="no number of NumPy's", given=given)
     wanted = [truth.reshape(-1, 3).max(0).tolist() for truth in truths]
     transforms = (
         (submission.probes.brightest, wanted, "the largest red, green and blue"),
@@ -231,6 +245,12 @@ def expect_pictures(submission, dataset, kind, names):
         data = kind(submission.probes.write_tree(content), transform=transform)
         got = [item[0] for item in submission.probes.transformed(data, len(names))]
         expect.equal(got, wanted, given=f"the transformed pictures; transform gives {what}")
+    data = kind(submission.probes.write_tree(content), transform=submission.probes.darkened)
+    wanted = [(truth // 2).reshape(-1, 3).max(0).tolist() for truth in truths]
+    for again in ("", ", asked for again"):
+        got = [item[0] for item in submission.probes.transformed(data, len(names))]
+        given = f"the transformed pictures{again}; transform makes a picture half as bright, in place"
+        expect.equal(got, wanted, given=given)
 
 
 def same_picture(got, files):
@@ -286,10 +306,10 @@ def test_rmb_labels(submission, dataset):
 @check("RMBDataset counts every picture below, and nothing else", points=0.5, category="robustness", hidden=True)
 def test_rmb_files(submission, dataset):
     good = ("1/a.png", "1/b.JPG", "1/old/c.jpeg", "100/d.BMP", "100/old/1/e.png")
-    junk = ("1/notes.txt", "100/.f.png", "100/g.db", "1/.trash/h.png")
+    junk = ("1/notes.txt", "100/.f.png", "100/g.db", "1/.trash/h.png", "100/old/.i/j/k.png", "1/old/my_png")
     slips = {
-        "hidden files or folders are counted": 7,
-        "every file is counted": 9,
+        "hidden files or folders are counted": 8,
+        "every file is counted": 11,
         "folders further below are missed": 3,
     }
     expect_files(submission, dataset, submission.RMBDataset, good, [0, 0, 0, 1, 1], junk, slips)
@@ -334,10 +354,10 @@ def test_pet_labels(submission, dataset):
 
 @check("DogCatDataset counts every picture, and nothing else", points=0.5, category="robustness", hidden=True)
 def test_pet_files(submission, dataset):
-    good = ("cat.1.png", "cat.3.JPG", "cat.4.jpeg", "dog.2.bmp", "dog.5.Png")
-    junk = ("notes.txt", ".cat.7.png", "dog.6.txt", ".dog.8.png")
-    slips = {"hidden files are counted": 7, "every file is counted": 9, "capitals at the end of a name are missed": 3}
-    expect_files(submission, dataset, submission.DogCatDataset, good, [0, 0, 0, 1, 1], junk, slips)
+    good = ("cat.1.png", "cat.3.JPG", "cat.4.jpeg", "cat.9.dog.png", "dog.2.bmp", "dog.2.cat.png", "dog.5.Png")
+    junk = ("notes.txt", ".cat.7.png", "dog.6.txt", ".dog.8.png", "cat.9.my_jpg")
+    slips = {"hidden files are counted": 9, "every file is counted": 12, "capitals at the end of a name are missed": 5}
+    expect_files(submission, dataset, submission.DogCatDataset, good, [0, 0, 0, 0, 1, 1, 1], junk, slips)
 
 
 @check("DogCatDataset gives pictures in RGB, in the order of their names", points=1, category="values")
@@ -391,8 +411,8 @@ def test_folder_nested(submission, dataset):
 @check("ImageFolderDataset counts every picture, and nothing else", points=0.5, category="robustness", hidden=True)
 def test_folder_files(submission, dataset):
     good = ("a/b.JPG", "a/c.png", "b/d.bmp", "b/e.JPEG", "d/f.png")
-    junk = ("c/notes.txt", "b/.g.png", "a/h.db", ".i/j.png")
-    slips = {"hidden files or folders are counted": 7, "every file is counted": 9}
+    junk = ("c/notes.txt", "b/.g.png", "a/h.db", ".i/j.png", "b/.k/l/m.png", "e/my_png")
+    slips = {"hidden files or folders are counted": 8, "every file is counted": 11}
     slips["capitals at the end of a name are missed"] = 3
     expect_files(submission, dataset, submission.ImageFolderDataset, good, [0, 0, 1, 1, 2], junk, slips)
 
@@ -459,6 +479,11 @@ def test_pad_lengths(submission):
         likely = {"lengths and labels are swapped": torch.tensor(labels)}
         expect.close(counts, torch.tensor(lengths), given=f"{given}; the lengths", likely=likely)
         expect.close(found, torch.tensor(labels), given=f"{given}; the labels", trivial="a label may be 1")
+    sequences = [torch.tensor([4, 0, 0]), torch.tensor([0, 7]), torch.tensor([0])]
+    given = "the sequences [4, 0, 0], [0, 7] and [0]; the lengths"
+    counts = collated(submission, sequences, [1, 0, 2], given)[1]
+    likely = {"zeros within a sequence are not counted": torch.tensor([1, 1, 0])}
+    expect.close(counts, torch.tensor([3, 2, 1]), given=given, likely=likely)
 
 
 @check("collate_pad keeps the dtype and takes sequences of length 0", points=0.5, category="robustness", hidden=True)
@@ -588,8 +613,9 @@ def test_loader_sampler(submission):
     given = "9 items, batch_size=2, a sampler that gives 5, 3, 8 and the next time 8, 3, 5; two passes"
     likely = {"the sampler is gone through once, not for each pass": [[[5, 3], [8]]] * 2}
     expect.equal(submission.probes.passes(loader, 2), [[[5, 3], [8]], [[8, 3], [5]]], given=given, likely=likely)
-    given = "shuffle=True and a sampler"
-    expect.raises("ValueError", submission.MiniLoader, data, 2, shuffle=True, sampler=[0, 1], given=given)
+    for sampler in ([0, 1], []):
+        given = f"shuffle=True and sampler={sampler}"
+        expect.raises("ValueError", submission.MiniLoader, data, 2, shuffle=True, sampler=sampler, given=given)
 
 
 @check("MiniLoader gives what collate_fn makes of a list of items", points=0.5, category="values", hidden=True)
@@ -701,9 +727,9 @@ def test_trace_others(submission):
 
 @check("nothing is traced any more afterwards, whatever happened", points=0.5, category="robustness", hidden=True)
 def test_trace_ends(submission):
-    for kind, error in (("Word", ""), ("Broken", "KeyError")):
+    for kind, error in (("Word", ""), ("Broken", "KeyError"), ("Stopped", "KeyboardInterrupt")):
         loader = submission.probes.loader_of(kind, batch_size=2)
         left, raised = submission.probes.tracing_left(submission.trace_loader_calls, loader)
-        given = "a loader whose data set raises KeyError" if error else "a loader of 10 items"
+        given = f"a loader whose data set raises {error}" if error else "a loader of 10 items"
         expect.equal(left, [], given=f"{given}; what still traces", likely={"the tracing is never ended": ["profile"]})
         expect.equal(raised, error, given=f"{given}; the error that is passed on")

@@ -7,6 +7,7 @@ import random
 import sys
 import tempfile
 from multiprocessing import get_all_start_methods
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -85,6 +86,11 @@ def labels_of(dataset):
     return [dataset[index][1] for index in range(len(dataset))]
 
 
+def plain_labels(dataset):
+    """Whether all labels are Python's own integers."""
+    return all(isinstance(label, int) for label in labels_of(dataset))
+
+
 def brightest(picture):
     """A transform: the largest value of red, green and blue."""
     return [int(high) for _low, high in picture.getextrema()]
@@ -93,6 +99,22 @@ def brightest(picture):
 def size(picture):
     """A transform: width and height."""
     return list(picture.size)
+
+
+def darkened(picture):
+    """A transform that changes the picture that it is given: half as bright; its largest values."""
+    picture.paste(picture.point(lambda value: value // 2))
+    return brightest(picture)
+
+
+def made_of(kind, root, form):
+    """A data set whose root is written in another way."""
+    return kind({"Path": Path(root), "slash": root + "/"}[form])
+
+
+def with_paths(fn, *args):
+    """``fn`` with its last argument as a Path."""
+    return fn(*args[:-1], Path(args[-1]))
 
 
 def transformed(dataset, count):
@@ -280,6 +302,11 @@ class Broken(Word):
         raise KeyError("no such word")
 
 
+class Stopped(Word):
+    def __getitem__(self, index):
+        raise KeyboardInterrupt("somebody pressed Ctrl-C")
+
+
 def together(batch):
     """A collate_fn with a name of its own."""
     return torch.cat(batch)
@@ -304,8 +331,8 @@ class Steps:
 
 
 def loader_of(kind, **settings):
-    """A DataLoader of Word or Broken."""
-    return DataLoader({"Word": Word, "Broken": Broken}[kind](), **settings)
+    """A DataLoader of Word, Broken or Stopped."""
+    return DataLoader({"Word": Word, "Broken": Broken, "Stopped": Stopped}[kind](), **settings)
 
 
 def loader_of_words(batch_size):
@@ -336,7 +363,7 @@ def tracing_left(fn, loader):
         fn(loader)
     except NotImplementedError:
         raise
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         raised = type(error).__name__
     finally:
         found += ["profile"] if sys.getprofile() is not None else []

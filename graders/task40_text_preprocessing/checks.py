@@ -176,6 +176,8 @@ APOSTROPHES = {
     "scan't outlet's": "scan't outlet's".replace("scan't", "sca not"),
     "This's Bit's": "This's Bit's",
     "can’t won’t Let’s": "cannot will not Let us",
+    "Anna’s dog isn’t John's": "Anna’s dog is not John's",
+    "the 7'd, 1990’d and I’d": "the 7'd, 1990’d and I would",
 }
 
 
@@ -210,6 +212,12 @@ def test_apostrophes(submission):
             "the typographic apostrophe is not taken for one": lambda text: (
                 text if text.startswith("Don’t") else APOSTROPHES[text]
             ),
+            "every ’ is turned into ': it stays where nothing is written out": lambda text: APOSTROPHES[text].replace(
+                "’", "'"
+            ),
+            "an ending behind a digit is replaced, too: it stands behind a letter": lambda text: (
+                APOSTROPHES[text].replace("7'd", "7 would").replace("1990’d", "1990 would")
+            ),
         },
     )
 
@@ -226,6 +234,7 @@ LETTERS = {
     "Привет, мир.": ("Привет мир", "Привет мир"),
     "": ("", ""),
     "#@$_": ("", ""),
+    "٣٤ книги, २ 本 7": ("٣٤ книги २ 本 7", " книги  本 "),
 }
 
 
@@ -233,7 +242,9 @@ def expect_letters(function, cases, likely):
     for text, (truth, without) in cases.items():
         wrong = told(truth, {sentence: mistaken(text, truth) for sentence, mistaken in likely.items()})
         expect.equal(function(text), truth, likely=wrong, given=repr(text), trivial="nothing may be left")
-        kept = told(without, {"the digits stay": truth})
+        slips = {"the digits stay": truth}
+        slips["only the digits 0 to 9 are removed"] = "".join(c for c in truth if not ("0" <= c <= "9"))
+        kept = told(without, slips)
         given = f"{text!r}, remove_digits=True"
         expect.equal(function(text, remove_digits=True), without, likely=kept, given=given, trivial="it may be empty")
 
@@ -316,15 +327,17 @@ BAG = ["b", "a", "c", "b"]
 
 @check("build_vocab numbers tokens from the commonest to the rarest", points=1, category="values")
 def test_vocab(submission):
-    for tokens in (BAG, list("dadbcdcb"), tokens_of(any_seed()), tokens_of(any_seed(), 200)):
+    for tokens in (BAG, list("dadbcdcb"), list("abCCbBA"), tokens_of(any_seed()), tokens_of(any_seed(), 200)):
         first = {word: (-count, tokens.index(word)) for word, count in Counter(tokens).items()}
         last = {word: (count, word) for word, count in Counter(tokens).items()}
+        small = {word: (-count, word.lower(), word) for word, count in Counter(tokens).items()}
         likely = {
             "the marks are missing: PAD is 0 and UNK is 1": {w: n - 2 for w, n in vocabulary(tokens).items() if n > 1},
             "the tokens are numbered as they come": vocabulary(tokens, order=tokens.index),
             "the rarest tokens come first": vocabulary(tokens, order=last.get),
             "the order of the alphabet decides, not how often a token occurs": vocabulary(tokens, order=str),
             "tokens that occur equally often are in the order of their coming": vocabulary(tokens, order=first.get),
+            "among equals a capital is sorted like its small letter": vocabulary(tokens, order=small.get),
             "UNK is 0 and PAD is 1": {**vocabulary(tokens), PAD: 1, UNK: 0},
         }
         truth = vocabulary(tokens)
@@ -461,6 +474,7 @@ def expect_encoded(submission, vocab, texts, say=True):
 @check("encode looks up, cuts and fills up", points=1, category="values")
 def test_encode(submission):
     texts = (("do not stop renee", 6), ("stop do now do", 4), ("now stop do stop now", 3), ("猫 dog 猫", 5))
+    texts += ((f"do {PAD} {UNK} stop", 5),)
     expect_encoded(submission, WORDS, texts)
 
 
@@ -560,7 +574,7 @@ def occurrences(tokens, vocab, most=10**9):
     return torch.tensor([min(tokens.count(word), most) for word in sorted(vocab, key=vocab.get)])
 
 
-COUNTED = ("do stop do now do", "now", "renee do renee 猫 猫", "nothing known", "")
+COUNTED = ("do stop do now do", "now", "renee do renee 猫 猫", "nothing known", "", f"{UNK} do {PAD} {UNK} {PAD} {UNK}")
 
 
 def expect_counts(submission, name, most, likely):
@@ -666,8 +680,9 @@ def test_tf_idf_edges(submission):
         for smooth in (False, True):
             for norm in (None, "l2"):
                 expect_table(submission, docs, smooth, norm)
-    for norm in ("l1", "L2", "max"):
-        expect.raises("ValueError", submission.tf_idf, DOCS, norm=norm, given=f"norm={norm!r}")
+    for docs in (DOCS, [], [[]]):
+        for norm in ("l1", "L2", "max", ""):
+            expect.raises("ValueError", submission.tf_idf, docs, norm=norm, given=f"{docs}, norm={norm!r}")
 
 
 # --- language models -------------------------------------------------------------------------------------
@@ -783,8 +798,8 @@ def test_unknown(submission):
     known = [*TALES, ["the", UNK, "sat"], ["a", UNK, UNK]]
     for n, alpha in ((2, 1.0), (3, 0.5), (1, 1.0)):
         for sentences in (TALES, known):
-            contexts = [["the", "zebra"], ["zebra", "the"], [START, START], ["the", UNK], ["the", "cat"]]
-            questions = [(tuple(context), word) for context in contexts for word in ("zebra", "sat", UNK, END)]
+            contexts = [["the", "zebra"], ["zebra", "the"], [START, START], ["the", UNK], ["the", "cat"], ["a", END]]
+            questions = [(tuple(context), word) for context in contexts for word in ("zebra", "sat", UNK, END, START)]
             expect_probs(submission, n, alpha, sentences, questions)
 
 
@@ -1027,6 +1042,7 @@ def test_loss(submission, device):
         pad_id = sizes["pad_id"]
         scores = network(context, v, *(sizes[name] for name in ("embed_dim", "context_size", "hidden_size")), pad_id)
         known = torch.tensor([n for n in range(v) if n != pad_id])[torch.randint(0, v - 1, (5,))]
+        known[-1] = 0 if pad_id else 1
         for pads in (0, 2, 4):
             target = known.clone()
             target[:pads] = pad_id
@@ -1056,8 +1072,10 @@ def test_pads(submission):
         row = submission.probes.pad_row(net, pad_id, size)
         expect.close(row, torch.zeros(size[1]), trivial="a pad means nothing", given=f"{given}, the row of pad_id")
         target = torch.full((5,), pad_id)
-        value = net.loss(context, target).detach()
-        expect.close(value, torch.tensor(0.0), trivial="there is no word", given=f"{given}, all targets are pads")
+        value, shown = net.loss(context, target), f"{given}, all targets are pads"
+        expect.close(value.detach(), torch.tensor(0.0), trivial="there is no word", given=shown)
+        wanted, found = "a loss that has a gradient", "a number that is cut off from the parameters"
+        expect.true(value.requires_grad, wanted, found, given=shown)
         context[0], context[1:, 0] = pad_id, (pad_id + 1) % v
         mixed = target.clone()
         mixed[1::2] = (pad_id + 1) % v

@@ -225,7 +225,7 @@ def trace_loader_calls(loader):
     try:
         iterator = iter(loader)
         iterator.__next__()
-    except Exception:
+    except BaseException:
         sys.setprofile(None)
         raise
     sys.setprofile(None)

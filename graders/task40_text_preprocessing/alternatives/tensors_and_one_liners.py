@@ -128,7 +128,7 @@ class NGramLM:
     def prob(self, word, context):
         row = self.table[tuple(self._ids(context[len(context) - self.n + 1 :]))]
         row = (row + self.alpha)[1:]
-        place = self._ids([word])[0] - 1
+        place = max(self._ids([word])[0], 1) - 1
         return float(row[place] / row.sum()) if row.sum() > 0 else 0.0
 
     def log_probs(self, sentence):

@@ -79,8 +79,8 @@ def nll_loss(
     log_probs: (N, C) or (N, C, d1, ...), the classes on axis 1. target: int64, (N,) or (N, d1, ...), class numbers
     from 0 to C - 1, or ignore_index, which may lie outside of them. weight: (C,), or None for a weight of 1 everywhere.
 
-    "none" has the shape of target, with 0 for ignored samples. "mean" is the sum divided by the sum of the weights
-    of the target classes that were not ignored: nan when all are ignored.
+    "none" has the shape of target, with 0 for ignored samples, even where log_probs is -inf. "mean" is the sum divided
+    by the sum of the weights of the target classes that were not ignored: nan when all are ignored.
     """
     # TODO: pick the log-probability of each target, weigh it, and leave the ignored ones out of sum and count.
     raise NotImplementedError
@@ -122,7 +122,7 @@ def binary_cross_entropy_with_logits(
 def kl_div(log_input: Tensor, target: Tensor, reduction: str = "batchmean") -> Tensor:
     """Return target · (log target - log_input), the Kullback-Leibler divergence of input from target, reduced.
 
-    log_input: log-probabilities. target: probabilities, the same shape; a target of 0 adds exactly 0.
+    log_input: log-probabilities, all finite. target: probabilities, the same shape; a target of 0 adds exactly 0.
     reduction: "batchmean" is the sum divided by the length of the first axis, and the default. "mean" divides by the
     number of elements.
     """
@@ -282,7 +282,7 @@ def run_regression(
 ) -> dict:
     """Fit y = w · x + b by the mean squared error over all samples at once, in float64, and say honestly how it went.
 
-    x, y: arrays or tensors of shape (N,), of any float dtype.
+    x, y: arrays or tensors of shape (N,), of any float dtype that NumPy has. They are not changed.
     optimizer_name: "SGD", "Adagrad", "RMSprop", "Adam" or "AdamW"; all of its options but lr have their defaults.
     normalize: how x is scaled for the training. "none": not at all. "zscore": mean 0 and standard deviation 1.
         "minmax": to [0, 1]. y is never scaled.

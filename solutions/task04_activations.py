@@ -8,18 +8,19 @@ Conventions:
 * `x` is a floating-point tensor of any shape; only softmax and log_softmax need an axis. The result has
   its shape, dtype (half precision included) and device, and `x` itself is not changed.
 * Where the true value is finite, so is the result, at x = ±1000 as well as at x = ±infinity (a product
-  of 0 and infinity, as in silu(-inf), is not graded). NaN stays NaN.
-* Gradients flow, and none is NaN, not even at x = ±1000. The branch that torch.where does not choose
-  takes part in the backward pass: 0 times infinity is NaN there, so keep infinity out of it.
+  of 0 and infinity, as in silu(-inf), is not graded). NaN stays NaN; a slope at NaN is not graded.
+* Gradients flow, and in float32 and float64 none is NaN, not even at x = ±1000. The branch that
+  torch.where does not choose takes part in the backward pass: 0 times infinity is NaN there, so keep
+  infinity out of it.
 * At a corner (relu at 0, relu6 at 0 and 6, ...) any slope between those of the two sides is right.
 * A tensor of integers is either refused (TypeError, ValueError, RuntimeError) or computed as floating
   point. Never round a result to integers; where it is whole by itself, as for relu, it may stay one.
 
 Forbidden: every activation function of PyTorch, under any name (torch.sigmoid, x.tanh(), F.elu, nn.GELU,
 torch.softmax, torch.special.expit, ...). One exception: torch.tanh is allowed in sigmoid, gelu and the
-slopes. Use exp, expm1, log1p, erf, abs, clamp, maximum, where, ... and the functions that you have
-already written; activation_grad does without autograd. The number of PyTorch calls must not depend on
-the size of `x`: no Python loop over elements.
+slopes; tanh must not come to it, not even by way of sigmoid. Use exp, expm1, log1p, erf, abs, clamp,
+maximum, where, ... and the functions that you have already written; activation_grad does without
+autograd. The number of PyTorch calls must not depend on the size of `x`: no Python loop over elements.
 """
 
 import math

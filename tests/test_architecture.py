@@ -22,7 +22,7 @@ LEVELS = {
     "authoring": 7,
     "grading": 8,
     "api": 9,
-    "batch": 9, "report": 9, "course_tools": 9,
+    "batch": 9, "report": 9, "course_tools": 9, "samples": 5,
     "classes": 10,
     "commands": 11,
     "cli": 12,
@@ -38,7 +38,7 @@ BESIDE_THE_SUBMISSION = {
     "errors",
     "i18n",
 }
-TORCH_IN = {"expect", "isolation", "grading", "authoring", "seeding", "materials"}
+TORCH_IN = {"samples", "expect", "isolation", "grading", "authoring", "seeding", "materials"}
 PACKAGE = ROOT / "torchgrade"
 
 

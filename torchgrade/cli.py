@@ -247,6 +247,7 @@ def _add_author(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify.add_argument("--inputs", action="store_true", help=_("only show what the checks send to each function"))
     verify.add_argument("--contract", action="store_true", help=_("grade broken contracts and list the unseen ones"))
     verify.add_argument("--mutate", action="store_true", help=_("grade machine-made mutants and list the survivors"))
+    verify.add_argument("--samples", action="store_true", help=_("run the solutions on PyTorch's own sample inputs"))
     verify.add_argument("--max", type=int, default=None, metavar="N", help=_("at most N mutants of a task"))
     verify.add_argument("--only", default="", metavar="TEXT", help=_("only cases that have this in their name"))
     calibrate = commands.add_parser("calibrate", help=_("measure reference and sabotaged runs; propose floors"))

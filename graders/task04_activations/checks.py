@@ -46,14 +46,19 @@ CORNERED = {
 }
 ORACLES = SMOOTH | CORNERED
 OPTIONS = {
-    "leaky_relu": {"negative_slope": [LEFT_OUT, 0.2, 2.0, 0.0]},
-    "elu": {"alpha": [LEFT_OUT, 0.6, 1.7, 0.0]},
+    "leaky_relu": {"negative_slope": [LEFT_OUT, 0.2, 2.0, 0.0, -0.3]},
+    "elu": {"alpha": [LEFT_OUT, 0.6, 1.7, 0.0, -0.4]},
     "celu": {"alpha": [LEFT_OUT, 0.6, 2.0]},
     "softplus": {"beta": [LEFT_OUT, 2.5, 0.5]},
     "softshrink": {"lambd": [LEFT_OUT, 1.3, 0.0]},
     "gelu": {"approximate": [LEFT_OUT, "tanh", "none"]},
 }
-STEEP = {"celu": {"alpha": [LEFT_OUT, 0.002]}, "softplus": {"beta": [LEFT_OUT, 500.0]}}  # far out though x is not
+# Options whose formulas lead far out, where x does not or in another way.
+STEEP = {
+    "celu": {"alpha": [LEFT_OUT, 0.002]},
+    "softplus": {"beta": [LEFT_OUT, 500.0]},
+    "gelu": {"approximate": [LEFT_OUT, "tanh"]},
+}
 
 DOUBLE, SINGLE, HALF = torch.float64, torch.float32, (torch.float16, torch.bfloat16)
 SHAPES = [(97,), (3, 5, 7), (1, 4), (5, 1), (), (0,), (2, 0, 3), (2, 1, 3, 2, 2)]
@@ -199,6 +204,9 @@ def test_elu(submission):
             "alpha is left out": lambda x, alpha=1.0: F.elu(x),
             "alpha scales the positive side, too": lambda x, alpha=1.0: alpha * F.elu(x),
             "this is celu: alpha divides x in the exponent": exact_celu,
+            "the larger of 0 and x, the smaller of 0 and the rest: that holds for a positive alpha only": (
+                lambda x, alpha=1.0: x.clamp(min=0) + (alpha * torch.expm1(x.clamp(max=0))).clamp(max=0)
+            ),
         },
     )
 

@@ -282,6 +282,15 @@ def test_ignored(submission):
         submission.nll_loss, torch_nll, PICKED.vary(**{**some, "size": [*some["size"], (4, 1)]}),
         likely={text: named("log_probs", by_all(F.nll_loss))}, unchanged=True,
     )  # fmt: skip
+    impossible = draw(4, 3).log_softmax(1)
+    impossible[2] = -math.inf
+    target = torch.tensor([1, 0, -100, 2])
+    for reduction in ("none", "sum", "mean"):
+        expect.close(
+            submission.nll_loss(impossible, target, reduction=reduction),
+            F.nll_loss(impossible, target, reduction=reduction),
+            given=f'log-probabilities of -inf at an ignored sample, reduction="{reduction}"',
+        )
     nothing = submission.cross_entropy(draw(7, 4), torch.full((7,), -100))
     expect.close(
         nothing,
@@ -369,9 +378,9 @@ def test_dense(submission):
 
 
 def binary(draw, shape, weighing):
-    """Logits, targets from 0 to 1 with both ends among them, and a pos_weight for each column or for all."""
+    """Logits, targets from 0 to 1 with both ends among them, and a pos_weight for each column, each row or for all."""
     found = {"logits": draw(*shape), "target": draw(*shape, values=shares).detach()}
-    kinds = {"columns": shape[-1:], "one": ()}
+    kinds = {"columns": shape[-1:], "one": (), "rows": (*shape[-2:-1], 1)}
     more = {"pos_weight": draw(*kinds[weighing], values=kit.positive).detach()} if weighing in kinds else {}
     return {**found, **more}
 
@@ -387,7 +396,7 @@ def shares(shape, dtype, generator):
 BINARY = grid(
     binary,
     shape=[(4, 3), (7,), (1, 3), (2, 1, 3)],
-    weighing=["none", "columns", "one"],
+    weighing=["none", "columns", "one", "rows"],
     reduction=REDUCTIONS,
     by_name=True,
     **INPUTS,
@@ -1039,6 +1048,14 @@ def test_two_optimizers(submission):
         for found, (starts, _) in zip(paths, (first, second), strict=True):
             truth = expected_path(TORCH[name](**options), starts, gradients)
             expect.close(found, truth, given=f"{name}({options}), two optimisers that step in turn")
+        path = submission.probes.replay_anew(getattr(submission, name), first[0], gradients, options)
+        truth, now = [], first[0]
+        for part in (gradients[:3], gradients[3:]):
+            truth.append(expected_path(TORCH[name](**options), now, part))
+            now = list(truth[-1][-1].split([start.numel() for start in first[0]]))
+            now = [tensor.reshape(start.shape) for tensor, start in zip(now, first[0], strict=True)]
+        given = f"{name}({options}), an optimiser that takes the parameters of another over after 3 of 6 steps"
+        expect.close(path, torch.cat(truth), given=given)
 
 
 @check(
@@ -1301,9 +1318,12 @@ def test_scaling(submission):
             given=f'normalize="{normalize}", lr={lr}: the losses of {steps} steps, for tensors x from 2 to 5',
         )
     table = torch.stack([x, y], 1).float()
+    half = table.half()
     for given, columns in (("float32 tensors, columns of one table", (table[:, 0], table[:, 1])),
-                           ("float32 arrays", (table[:, 0].numpy(), table[:, 1].numpy()))):  # fmt: skip
-        x, y = table.double().T
+                           ("float32 arrays", (table[:, 0].numpy(), table[:, 1].numpy())),
+                           ("float16 tensors", (half[:, 0], half[:, 1])),
+                           ("float16 arrays", (half[:, 0].numpy(), half[:, 1].numpy()))):  # fmt: skip
+        x, y = (torch.as_tensor(column).double() for column in columns)
         for normalize, lr, scaled in (("none", 0.02, x), ("minmax", 0.4, (x - x.min()) / (x.max() - x.min()))):
             run = as_run(submission.run_regression(*columns, "SGD", lr, normalize, steps), steps)
             truth = line_losses(torch_sgd(lr=lr), scaled, y, steps)

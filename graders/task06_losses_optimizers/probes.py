@@ -33,6 +33,15 @@ def replay_beside(optimizer_class, first, second, gradients, options):
     return [torch.stack(path) for path in paths]
 
 
+def replay_anew(optimizer_class, starts, gradients, options):
+    """As replay, where after half of the steps another optimiser of the same class takes the same parameters over."""
+    params, half, path = [start.clone().requires_grad_() for start in starts], len(gradients) // 2, []
+    for part in (gradients[:half], gradients[half:]):
+        optimizer = optimizer_class(params, **options)
+        path += [advance(optimizer, params, step) for step in part]
+    return torch.stack(path)
+
+
 def in_groups(optimizer_class, params, **options):
     """An optimiser with a group for each parameter, which comes from a generator."""
     return optimizer_class([{"params": (each for each in [param])} for param in params], **options)

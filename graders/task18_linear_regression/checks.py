@@ -89,15 +89,20 @@ def test_noise(submission):
        after=test_points, hidden=True)  # fmt: skip
 def test_seed(submission):
     one, other = any_seed(), any_seed()
-    (first, again, different), same = submission.probes.drawn_with(submission.make_line, [one, one, other])
+    # 2^16 · 1000 apart: alike for who keeps the last digits of a seed
+    seeds = [one, one, other, 0, 1, 1 + 65_536_000]
+    (first, again, *others), same = submission.probes.drawn_with(submission.make_line, seeds)
     expect.close(again, first, given="the same seed twice")
-    draws = {"x": (first[0], different[0]), "noise": [y - 2 * x - 5 for x, y in (first, different)]}
-    for name, (one, two) in draws.items():
-        expect.true(
-            bool(((one - two).abs() > 1e-3).any()),
-            expected=f"another {name} for another seed",
-            got=f"the same {name} for two seeds",
-        )
+    pairs = {(one, other): (first, others[0]), (0, 1): others[1:3], (1, 65_536_001): others[2:]}
+    for (seed, another), lines in pairs.items():
+        (first_x, first_noise), (second_x, second_noise) = [(x, y - 2 * x - 5) for x, y in lines]
+        for name, one, two in (("x", first_x, second_x), ("noise", first_noise, second_noise)):
+            expect.true(
+                bool(((one - two).abs() > 1e-3).any()),
+                expected=f"another {name} for another seed",
+                got=f"the same {name} for two seeds",
+                given=f"seeds {seed} and {another}",
+            )
     expect.true(
         same,
         expected="PyTorch's global generator as it was",
@@ -416,8 +421,16 @@ def test_noises(submission):
 def test_most_steps(submission):
     x, y = a_line(5, -5)
     for most in (0, 1, 3):
-        fit = fitted(submission, x, y, f"max_iter = {most}", max_iter=most, tol=1e-9)
-        expect.between(fit["iterations"], 0, most, unit="steps", given=f"max_iter = {most}, lr left out")
+        given = f"max_iter = {most}, lr left out"
+        fit = expect.record(submission.fit_until_converged(x, y, max_iter=most, tol=1e-9), {**FIT, "losses": [float]},
+                            given=given)  # fmt: skip
+        expect.between(fit["iterations"], 0, most, unit="steps", given=given)
+        expect.between(len(fit["losses"]), fit["iterations"], fit["iterations"] + 1,
+                       unit=f"losses, for {fit['iterations']} steps", given=given)  # fmt: skip
+    y[4] = math.nan
+    given = "y with one NaN, max_iter = 30, lr left out"
+    why = fitted(submission, x, y, given, max_iter=30)["stop_reason"]
+    expect.true(why != "converged", expected="another stop_reason than converged", got="converged", given=given)
 
 
 @check("fit_until_converged finds a best line where all x are the same", points=0.5, category="robustness",
@@ -519,6 +532,13 @@ def test_too_large(submission):
                      likely={"a run that diverged is said to have run out of steps": "max_iter"})  # fmt: skip
         # the loss grows at least fourfold with each step, and a million is 4^10
         expect.between(fit["iterations"], 1, 60, unit="steps", given=given)
+    for value in (math.nan, math.inf):
+        x, y = a_line(2, 5)
+        y[4] = value
+        given = f"y with one {value}, lr = 0.01, max_iter = 30"
+        fit = fitted(submission, x, y, given, lr=0.01, max_iter=30)
+        expect.equal(fit["stop_reason"], "diverged", because="the loss is not finite", given=given,
+                     likely={"a run that diverged is said to have run out of steps": "max_iter"})  # fmt: skip
 
 
 @check("tol says how flat it has to be", points=0.5, category="convergence", after=test_descent, hidden=True)
@@ -565,6 +585,8 @@ def test_fit_inputs(submission):
         fit = expect.record(result, FIT, given=given)
         mixed = pair[0].ndim != pair[1].ndim
         likely = {"(n, 1) meets (n,), which makes a table of n by n: every x with every y": table} if mixed else {}
+        free = f"{given}, lr left out"
+        expect.not_mutated(submission, submission.fit_until_converged, *pair, max_iter=2, given=free)
         where = f"{given}: w and b after 20 steps"
         expect.close((fit["w"], fit["b"]), (w, b), rtol=1e-5, atol=1e-6, likely=likely, given=where)
 

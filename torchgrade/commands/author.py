@@ -12,6 +12,8 @@ from torchgrade.course_tools.stubs import is_stub, stub_text
 from torchgrade.i18n import translate as _
 from torchgrade.model import ExitCode
 
+SHOWN = 5  # samples that come out otherwise, of one function
+
 
 def stubs(options: argparse.Namespace, course: Course) -> int:
     """Write exercises/ from solutions/, with the question and the copy that ``reset`` makes."""
@@ -59,6 +61,8 @@ def verify(options: argparse.Namespace, course: Course) -> int:
         return _inputs(options, course)
     if options.contract:
         return _contract(options, course)
+    if options.samples:
+        return _samples(options, course)
     tasks = course.select(options.tasks)
     if options.due is not None:
         found = due(tasks, options.due, options.budget)
@@ -106,6 +110,24 @@ def _contract(options: argparse.Namespace, course: Course) -> int:
                     print(f"  {kind}  {name}", flush=True)
             unexplained += len(found.unseen) + len(found.by_luck)
     return int(ExitCode.NOT_YET if unexplained else ExitCode.PASSED)
+
+
+def _samples(options: argparse.Namespace, course: Course) -> int:
+    """What the references make of PyTorch's own samples; each that comes out otherwise is a line."""
+    from torchgrade.course_tools.samples import sampled
+
+    false = 0
+    for found in sampled(course.select(options.tasks)):
+        words = _("{task}: {function} as {like}: {equal} samples equal, {outside} outside, {differs} differ")
+        names = {"task": found.task, "function": found.function, "like": found.like, "equal": found.equal}
+        facts = {"outside": sum(found.outside.values()), "differs": len(found.differs)}
+        print(words.format(**names, **facts), flush=True)
+        for reason, count in found.outside.items():
+            print(f"  {count:>5}  {reason}")
+        for text in found.differs[:SHOWN]:
+            print(f"         {text}", flush=True)
+        false += not found.holds
+    return int(ExitCode.NOT_YET if false else ExitCode.PASSED)
 
 
 def _mutate(options: argparse.Namespace, course: Course) -> int:

@@ -20,7 +20,7 @@ The learning rate, by the number of the epoch, or of the step where it is set af
 Conventions
 
 * Epochs and steps are counted from 0. The schedules are functions of that number and of what the rate is at first: who
-  asks twice gets the same answer. They return a plain Python float.
+  asks twice gets the same answer. They return a float, no tensor.
 * What is watched (a validation loss) is a Python float, and smaller is better.
 * Each object keeps its own state; what is given (models, tensors, lists) is changed only where the text says so.
 
@@ -227,8 +227,8 @@ class ReduceOnPlateau:
     3. When the count is larger than ``patience``, lr becomes lr · factor, but not less than ``min_lr``; the count goes
        to 0, and the cooldown begins with the next epoch.
 
-    min_lr is lr at most. With lr 0.8, factor 0.5, patience 1 and no cooldown, the losses 3, 3, 3, 2, 5, 5 give 0.8,
-    0.8, 0.4, 0.4, 0.4, 0.2.
+    threshold is below 1, min_lr is lr at most. With lr 0.8, factor 0.5, patience 1 and no cooldown, the losses 3, 3, 3,
+    2, 5, 5 give 0.8, 0.8, 0.4, 0.4, 0.4, 0.2.
     It is ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with its mode "min" and eps=0.
     """
 

@@ -106,6 +106,8 @@ def test_sharing(submission):
 def test_awkward_arrays(submission):
     for given, array in awkward_arrays().items():
         expect.close(submission.numpy_to_tensor(array), copied(array), given=given)
+    for given, array in empty_arrays().items():
+        expect_empty(submission.numpy_to_tensor(array), array, given)
 
 
 def awkward_arrays():
@@ -114,7 +116,30 @@ def awkward_arrays():
         "a mirrored array, a[:, ::-1]": random_array("int32")[:, ::-1],
         "a big-endian float64 array": random_array(">f8"),
         "a big-endian int32 array": random_array(">i4", (5,)),
+        "a big-endian int64 array of numbers beyond 2**53": beyond_floats().astype(">i8"),
+        "a big-endian complex128 array": (random_array() + 2j * random_array()).astype(">c16"),
+        "a reversed array of True and False": random_array("bool")[::-1],
+        "a reversed big-endian float32 array": random_array(">f4")[:, ::-1],
     }
+
+
+def beyond_floats():
+    """Odd int64 numbers of both signs, which float64 cannot hold."""
+    return 2 * torch.randint(2**53, 2**61, (3, 4)).numpy() * np.array([1, -1, 1, -1]) + 1
+
+
+def empty_arrays():
+    read_only = np.zeros((3, 0, 2), np.float32)
+    read_only.flags.writeable = False
+    return {
+        "an empty big-endian array of shape (0, 3)": np.zeros((0, 3), ">f8"),
+        "an empty read-only array of shape (3, 0, 2)": read_only,
+    }
+
+
+def expect_empty(tensor, array, given, dtype=None):
+    expect.shape(tensor, array.shape, given=given)
+    expect.dtype(tensor, dtype or DTYPES[array.dtype.newbyteorder("=").name], given=given)
 
 
 @check(
@@ -180,6 +205,15 @@ def test_to_numpy_sharing(submission):
             given=f"{given}, written to after the call",
         )
         expect.close(shown["source"], copied(second), given=f"{given}; the array is written to")
+    wide = torch.tensor([[0.5], [1.5]]).expand(2, 3)
+    shown = submission.probes.writes_seen(submission.tensor_to_numpy, wide, None, 2.5)
+    expect.close(
+        shown["source"],
+        torch.full((2, 3), 2.5),
+        likely={"the array is a copy of the tensor": wide.contiguous()},
+        given="an expanded tensor, (2, 1) to (2, 3); the array is written to",
+        trivial="one number is written everywhere",
+    )
     bare = torch.tensor(0.5)
     shown = submission.probes.writes_seen(submission.tensor_to_numpy, bare, torch.tensor(1.5), 2.5)
     expect.equal(
@@ -246,6 +280,15 @@ def test_copy_dtype(submission):
             given=f"a float64 array of {given}, dtype=torch.int64",
         )
 
+    for dtype in (None, torch.int64):
+        numbers = beyond_floats()
+        given = f"an int64 array of numbers beyond 2**53, dtype={dtype}"
+        expect.close(submission.copy_to_tensor(numbers, dtype=dtype), copied(numbers), given=given)
+    numbers = random_array() + 2j * random_array()
+    given = "a complex128 array, dtype=torch.complex64"
+    narrow = submission.copy_to_tensor(numbers, dtype=torch.complex64)
+    expect.close(narrow, copied(numbers, torch.complex64), given=given)
+
     for dtype in (torch.bfloat16, torch.float16, torch.int16, torch.bool, torch.complex64):
         numbers = random_array("int32") // 4 - 0.5 * (dtype is torch.bool)
         given = f"a {numbers.dtype.name} array, dtype={dtype}"
@@ -282,8 +325,13 @@ def test_copy_owns(submission):
 def test_copy_awkward(submission):
     for given, array in awkward_arrays().items():
         expect.close(submission.copy_to_tensor(array), copied(array), given=given)
-        single = submission.copy_to_tensor(array, dtype=torch.float32)
-        expect.close(single, copied(array, torch.float32), given=f"{given}, dtype=torch.float32")
+        dtype = torch.complex64 if array.dtype.kind == "c" else torch.float32
+        single = submission.copy_to_tensor(array, dtype=dtype)
+        expect.close(single, copied(array, dtype), given=f"{given}, dtype={dtype}")
+    for given, array in empty_arrays().items():
+        expect_empty(submission.copy_to_tensor(array), array, given)
+        single = submission.copy_to_tensor(array, dtype=torch.int32)
+        expect_empty(single, array, f"{given}, dtype=torch.int32", torch.int32)
 
 
 @check("the conversions leave their arguments as they were", points=0.5, category="robustness",
@@ -330,6 +378,11 @@ def test_shares(submission, device):
             likely={sentence: answer for sentence, holds in likely.items() if holds},
             given=f"{given}; tensor: {tensor}",
         )
+    expect.equal(
+        submission.probes.sharing_of_parts(submission.shares_memory, torch.rand(4, 3)),
+        [True, False],
+        given="tensor[1:, 1:] with the array that tensor.numpy() made of it, then with a copy of that array",
+    )
 
 
 @check(
@@ -475,6 +528,8 @@ def test_input_device(submission):
             likely={"the device is ignored": "cpu"} if device == "meta" else None,
             given=f"device={device!r}",
         )
+    place = submission.probes.landing_place(submission.to_model_input, random_image(5, 7), "meta", as_object=True)
+    expect.equal(place, "meta", given='device=torch.device("meta")')
 
 
 @check(
@@ -516,10 +571,11 @@ def test_matmul(submission, device):
 def test_matmul_inputs(submission):
     cases = FACTORS.vary(dtype=[torch.float32, torch.float64], layout=LAYOUTS, values=[kit.normal, kit.thousands])
     expect.agrees(submission.batch_matmul, products, cases, unchanged=True)
-    for one, other in (((0, 2, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((2, 0, 1, 3), (1, 3, 4))):
+    without = ((2, 0), (0, 3)), ((4, 2, 0), (0, 3)), ((0, 3), (3, 2)), ((2, 3, 4), (4, 0))
+    for one, other in (((0, 2, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((2, 0, 1, 3), (1, 3, 4)), *without):
         a, b = torch.randn(one), torch.randn(other)
         given = f"a {one}, b {other}"
-        expect.close(submission.batch_matmul(a, b), products(a, b), trivial="no matrix at all", given=given)
+        expect.close(submission.batch_matmul(a, b), products(a, b), trivial="no matrix, or zeros", given=given)
 
 
 def products(a, b):
@@ -545,6 +601,8 @@ FACTORS = grid(
         ((3, 4), (2, 4, 2)),
         ((1, 3, 4), (5, 4, 2)),
         ((2, 1, 3, 4), (1, 5, 4, 2)),
+        ((2, 1, 3, 4), (4, 2)),
+        ((3, 4), (2, 1, 4, 2)),
     ],
     dtype=[torch.float64, torch.float32],
 )

@@ -40,6 +40,12 @@ def sharing_answers(shares_memory, array, device):
     return {"answers": answers, "array": deepcopy(array), "tensors": kept}
 
 
+def sharing_of_parts(shares_memory, whole):
+    """Ask about a part of a tensor, which begins behind its storage: of its array, and of a copy of that."""
+    part = whole[1:, 1:]
+    return [shares_memory(part.numpy(), part), shares_memory(part.numpy().copy(), part)]
+
+
 def backward_after(convert, x, weight, cotangent):
     """Convert a leaf and a result of the graph, run backward; return arrays and gradient."""
     leaf = x.clone().requires_grad_()
@@ -51,7 +57,7 @@ def backward_after(convert, x, weight, cotangent):
     return {**found, "attached": attached, "gradient": leaf.grad}
 
 
-def landing_place(to_model_input, image, device):
-    """The kind of device on which the result lies."""
+def landing_place(to_model_input, image, device, as_object=False):
+    """The kind of device on which the result lies; the device is given by its name, or as a torch.device."""
     with StandIns():
-        return to_model_input(image, device=device).device.type
+        return to_model_input(image, device=torch.device(device) if as_object else device).device.type

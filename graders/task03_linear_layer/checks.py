@@ -33,9 +33,16 @@ def numbers(*shape, device="cpu", requires_grad=False):
 
 
 def factors(draw, leading, inputs, units, bias):
-    """x, weight and bias; ``bias`` is True, None (written) or "left out"."""
+    """x, weight and bias; ``bias`` is True, "zeros", None (written) or "left out"."""
     found = {"x": draw(*leading, inputs), "weight": draw(units, inputs)}
+    if bias == "zeros":
+        return {**found, "bias": draw(units, values=zeros)}
     return found if bias == "left out" else {**found, "bias": draw(units) if bias else None}
+
+
+def zeros(shape, dtype, generator):
+    """zeros, as a bias is in the beginning"""
+    return torch.zeros(tuple(shape), dtype=DOUBLE)
 
 
 PRODUCTS = grid(factors, leading=LEADING, inputs=[7, 1, 4], units=[3, 1, 4], bias=[True])
@@ -90,7 +97,9 @@ def test_forward_inputs(submission):
 
 @check("gradients flow through linear_forward", points=1, category="gradients", after=test_forward_without_bias)
 def test_forward_gradients(submission):
-    cases = PRODUCTS.vary(leading=[(5,), (1,), (2, 3), (), (0,)], bias=[True, "left out"], dtype=[DOUBLE, SINGLE])
+    cases = PRODUCTS.vary(
+        leading=[(5,), (1,), (2, 3), (), (0,)], bias=[True, "left out", "zeros"], dtype=[DOUBLE, SINGLE]
+    )
     expect.agrees(submission.linear_forward, F.linear, cases, gradients=True)
 
 
@@ -364,8 +373,9 @@ def test_module_init(submission):
         *(0.0, 0.02),
         unit="(largest gap between the distribution of the weights and a uniform one within the bounds)",
     )
-    bias = float(first["bias"].abs().max()) * 8
-    expect.between(bias, 0, 1.000001, unit="times 1/sqrt(in_features), the largest bias")
+    for bias, inputs, units in ((first["bias"], 64, 500), (submission.ManualLinear(900, 25).bias.detach(), 900, 25)):
+        largest, given = float(bias.abs().max()) * inputs**0.5, f"ManualLinear({inputs}, {units})"
+        expect.between(largest, 0, 1.000001, unit="times 1/sqrt(in_features), the largest bias", given=given)
     same = bool(torch.equal(first["weight"], second["weight"]))
     expect.equal(same, False, because="two layers start differently")
     expect.starts_like(

@@ -328,6 +328,12 @@ def test_dropout_gradient(submission):
         expect.close(found, cotangent * kept / (1 - p), given=f"p = {p}",
                      likely={"the factor 1 / (1 - p) is not in the gradient": cotangent * kept,
                              "the mask is not in the gradient": cotangent / (1 - p)})  # fmt: skip
+        x = torch.zeros(400, dtype=DOUBLE, requires_grad=True)
+        (found,) = torch.autograd.grad(submission.Dropout(p)(x), x, torch.ones(400, dtype=DOUBLE))
+        given, passed = f"p = {p}, the gradients at 400 elements that are 0", found != 0
+        expect.close(found, passed.double() / (1 - p), given=given, trivial="a gradient may be 0")
+        count, low, high = int(passed.sum()), 400 * (1 - p) - 65, 400 * (1 - p) + 65
+        expect.between(count, low, high, unit="elements whose gradient is not 0", given=given)
 
 
 @check("Dropout takes every floating dtype, layout and shape", points=0.5, category="robustness", after=test_dropout,

@@ -171,8 +171,14 @@ def stop_step(watch, value):
     return stop_row(watch, watch.step(value))
 
 
+def plain(value):
+    """The value, or a sentence where it is a number of NumPy's that is no int, float or bool of Python."""
+    numpys = type(value).__module__ == "numpy" and not isinstance(value, float)
+    return f"a numpy.{type(value).__name__}" if numpys else value
+
+
 def stop_row(watch, answer):
-    return {"step": answer, "best": watch.best, "counter": watch.counter, "should_stop": watch.should_stop}
+    return {"step": plain(answer), "best": watch.best, "counter": watch.counter, "should_stop": watch.should_stop}
 
 
 def rate_step(plateau, value):
@@ -245,5 +251,5 @@ def report(function, story):
     train, val = (list(losses) for losses in story)
     found = function(train, val)
     if isinstance(found, dict):
-        found = {key: found[key] for key in KEYS if key in found}
+        found = {key: plain(found[key]) for key in KEYS if key in found}
     return [found, train, val]

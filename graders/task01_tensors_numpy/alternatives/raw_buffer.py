@@ -25,7 +25,7 @@ def copy_to_tensor(array, dtype=None):
 
 def shares_memory(array, tensor):
     address, _read_only = array.__array_interface__["data"]
-    return tensor.device == torch.device("cpu") and tensor.storage_offset() == 0 and tensor.data_ptr() == address
+    return tensor.device == torch.device("cpu") and tensor.data_ptr() == address
 
 
 def to_model_input(image, device="cpu"):
@@ -36,6 +36,6 @@ def to_model_input(image, device="cpu"):
 
 def batch_matmul(a, b):
     lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a3 = a.expand(*lead, *a.shape[-2:]).reshape(-1, *a.shape[-2:])
-    b3 = b.expand(*lead, *b.shape[-2:]).reshape(-1, *b.shape[-2:])
+    a3 = a.expand(*lead, *a.shape[-2:]).reshape(lead.numel(), *a.shape[-2:])
+    b3 = b.expand(*lead, *b.shape[-2:]).reshape(lead.numel(), *b.shape[-2:])
     return torch.bmm(a3, b3).reshape(*lead, a.shape[-2], b.shape[-1])

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from support import MINI, ROOT
 
-from torchgrade.commands.notebook import definitions, history
+from torchgrade.commands.notebook import definitions, gaps, history
 from torchgrade.progress import load_progress
 
 jupyter_client = pytest.importorskip("jupyter_client.manager", reason="jupyter-client is not installed")
@@ -54,6 +54,10 @@ def run(course):
 
 def test_the_cells_that_ran_are_graded_whatever_the_file_holds(course, run):
     assert "no cell that ran defines anything of task01_scale: Affine, scale, total" in run("%grade task01")["text"]
+    run("import torch\n\ndef total(x):\n    return x.sum()")
+    told = run("%grade task01")["text"]
+    assert "scale  todo" in told and "Affine  todo" in told
+    assert "FAIL" not in told
     wrong = run(SOLUTION.replace("return x * factor", "return x + factor"))
     told = run("%grade task01")
     assert told["displays"] == 1
@@ -68,7 +72,7 @@ def test_the_cells_that_ran_are_graded_whatever_the_file_holds(course, run):
     assert load_progress(course)["task01_scale"].points == 8
     told = run("%grade task01 -v total")["text"]
     assert "pass     total sums all elements" in told
-    assert "scale" not in told.partition("the last one counts")[2]
+    assert "scale" not in told.rpartition("the last one counts")[2]
     assert "has no check with 'scale's place' in its title" in run("%grade task01 scale's place")["text"]
 
 
@@ -101,3 +105,26 @@ def test_what_only_asks_is_no_part_of_the_work():
         "f": [2, 7],
         "A": [2],
     }
+
+
+def test_a_gap_stands_for_what_no_cell_has_written():
+    stub = """
+def ready(x):
+    return x
+
+def max_pool2d(x):
+    raise NotImplementedError
+
+class Norm:
+    def forward(self, x):
+        raise NotImplementedError
+"""
+    made = {}
+    exec(gaps(stub, ["pool"]), made)
+    with pytest.raises(NotImplementedError):
+        made["max_pool2d"](1)
+    with pytest.raises(NotImplementedError):
+        made["Norm"](1, eps=2)
+    assert "ready" not in made
+    assert "max_pool2d" not in gaps(stub, ["max_pool_2d"])  # a slip of the pen is told as one
+    assert not gaps(stub, ["Norm", "max_pool2d"])

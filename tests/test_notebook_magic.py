@@ -56,7 +56,8 @@ def test_the_cells_that_ran_are_graded_whatever_the_file_holds(course, run):
     assert "no cell that ran defines anything of task01_scale: Affine, scale, total" in run("%grade task01")["text"]
     run("import torch\n\ndef total(x):\n    return x.sum()")
     told = run("%grade task01")["text"]
-    assert "scale  todo" in told and "Affine  todo" in told
+    assert "scale  todo" in told
+    assert "Affine  todo" in told
     assert "FAIL" not in told
     wrong = run(SOLUTION.replace("return x * factor", "return x + factor"))
     told = run("%grade task01")

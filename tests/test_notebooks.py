@@ -2,11 +2,13 @@
 
 import ast
 import json
+import os
 import sys
 import time
 
 import nbformat
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -310,6 +312,14 @@ def test_torch_compile_gives_back_what_it_is_given(load):
 
     assert (module.f(1), module.g(2)) == (1, 2)
     assert submitted.notes == ["line 2: torch.compile does nothing here; the code runs uncompiled"]
+
+
+def test_torch_itself_still_compiles(load):
+    load("import torch")
+    scope = {"torch": torch}
+    exec(compile("traced = torch.compile(abs)", os.path.join(os.path.dirname(torch.__file__), "any.py"), "exec"), scope)
+
+    assert scope["traced"] is not abs
 
 
 def test_guarded_imports_and_definitions_are_taken(load):

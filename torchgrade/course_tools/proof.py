@@ -97,8 +97,8 @@ def due(tasks: Sequence[Task], base: str, budget: float) -> Due:
     """The tasks that have changed since ``base``, and then up to three others that the commit draws.
 
     ``base`` is a Git revision; "" stands for the main branch, or on that branch for the commit before this one. As many
-    are taken as fit into ``budget`` by their seconds of last time; one always, whatever its size, so that each task has
-    its turn.
+    are taken as fit into ``budget`` by their seconds of last time; one that changed always, whatever its size, and of
+    the others the quickest where none fits.
     """
     root = tasks[0].root
     head = _git(root, "rev-parse", "HEAD")
@@ -109,8 +109,9 @@ def due(tasks: Sequence[Task], base: str, budget: float) -> Due:
     chosen: list[Task] = []
     for task in (*changed, *drawn):
         room = task in changed or sum(other in drawn for other in chosen) < DRAWN
-        if not chosen or (room and sum(map(_seconds, chosen)) + _seconds(task) <= budget):
+        if (changed and not chosen) or (room and sum(map(_seconds, chosen)) + _seconds(task) <= budget):
             chosen.append(task)
+    chosen = chosen or [min(tasks, key=_seconds)]
     return Due(
         tuple(task for task in tasks if task in chosen),
         tuple(task for task in tasks if task in changed and task not in chosen),

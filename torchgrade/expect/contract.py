@@ -21,7 +21,7 @@ from torch import nn
 from torchgrade.errors import AuthoringError
 from torchgrade.expect.axes import RECORDING, lay_out, normal
 from torchgrade.expect.differences import difference
-from torchgrade.expect.grid import Case, Grid
+from torchgrade.expect.grid import LEFT_OUT, Case, Grid
 from torchgrade.expect.tensors import Difference, Tolerance
 from torchgrade.i18n import translate as _
 from torchgrade.isolation.remote.client import encoded
@@ -228,10 +228,22 @@ def _call(oracle: Callable[..., Any], grid: Grid, case: Case, asked: Asked, seed
         settings = {name: value for name, value in settings.items() if name in grid.calls}
         how |= {"build": build, "training": point.get("training", True), "objects": point.get("objects", 1)}
         how["layer_dtype"] = point.get("layer_dtype")
+        if how["objects"] > 1:
+            how["beside"] = _other_settings(grid, point)
         if point.get("state", "fresh") == "loaded":
             how["state"] = _state(oracle, build, seed, asked)
     args, kwargs = ([], {**operands, **settings}) if grid.by_name else (list(operands.values()), settings)
     return Call(args, kwargs, how, operands)
+
+
+def _other_settings(grid: Grid, point: Mapping[str, Any]) -> dict[str, Any]:
+    """What a class is called with where each setting has another value than at this point of the grid."""
+    others = dict(point)
+    for name, values in grid.axes.items():
+        others[name] = next(
+            (value for value in values if value is not point[name] and value is not LEFT_OUT), point[name]
+        )
+    return {name: value for name, value in grid.settings(others).items() if name not in grid.calls}
 
 
 class _Draw:

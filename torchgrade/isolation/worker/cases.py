@@ -6,6 +6,7 @@ A case is ``[arguments, keywords, how]``; see ``How``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,7 @@ class How:
     training: bool = True
     layer_dtype: torch.dtype | None = None  # None: that of the first floating argument
     objects: int = 1  # 2: another object is built and called in between
+    beside: Mapping[str, Any] | None = None  # settings with which one more object is built, if they go together
     state: Mapping[str, torch.Tensor] | None = None  # loaded before the first call
     of: str = "output"  # or "state": the state_dict after the last call
     cotangent: torch.Tensor | None = None  # with it the vector-Jacobian products are asked for
@@ -69,6 +71,9 @@ def run_case(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 def _module(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Module:
     """A module in the dtype and on the device of the first floating argument."""
     layer = _built(build, args, how)
+    if how.beside is not None:
+        with contextlib.suppress(Exception):
+            build(**how.beside)
     if how.objects > 1:
         other = replace(how, state=None if how.state is None else _smaller(how.state, 1))
         with torch.no_grad():

@@ -41,6 +41,7 @@ COURSE = "exercises"  # the package of which a task's file is a part, for ``from
 MOST_NOTES = 12
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # in a cell one may wait for something
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_compile = torch.compile  # of torch itself; the learner gets another one
 _COMPILES = re.compile(r"^[^#\n]*\btorch\s*\.\s*compile\b", re.MULTILINE)
 _MARIMO = re.compile(r"^app = marimo\.App\(", re.MULTILINE)
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)\.(\w+)", re.MULTILINE)
@@ -386,9 +387,15 @@ def _lines_of(node: ast.stmt) -> range:
 
 
 def _compile_nothing() -> None:
-    """``torch.compile`` gives back what it is given: here is no compiler, and the same code says the same."""
+    """``torch.compile`` gives back what it is given: here is no compiler, and the same code says the same.
 
-    def compile(model: Any = None, **_: Any) -> Any:
+    Torch itself still traces with it, as ``torch.cond`` does when a module is exported.
+    """
+    own = os.path.dirname(torch.__file__) + os.sep
+
+    def compile(model: Any = None, **options: Any) -> Any:
+        if sys._getframe(1).f_code.co_filename.startswith(own):
+            return _compile(model, **options)
         return model if model is not None else lambda function: function
 
     torch.compile = compile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -49,26 +50,28 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
 
     Among "modes", "hooks", "buffers", "parameters", "requires_grad", "gradients", "random generator" and "gradient
     mode". The network gets random gradients, it and its first layer get two hooks each, and its last child is frozen:
-    it is in eval mode, and its parameters want no gradient.
+    it is in eval mode, and its parameters want no gradient. ``fn`` is called twice: with the network in training mode,
+    and with all in training mode but the network itself and what is frozen.
     """
-    net = need_module(net).train()
-    for last in list(net.children())[-1:]:
-        last.eval().requires_grad_(False)
+    net = need_module(net)
     for parameter in net.parameters():
         parameter.grad = torch.rand_like(parameter)
     hooks = []
     for module in (net, next(module for module in net.modules() if not list(module.children()))):
         hooks += [module.register_forward_hook(lambda *_: None), module.register_forward_pre_hook(lambda *_: None)]
-    before = _state(net)
-    try:
-        fn(net, *args)
-    except Exception:  # its traces matter, not what it says
-        pass
-    finally:
+    changed: list[str] = []
+    for mode in (True, False):
+        net.train().training = mode
+        for last in list(net.children())[-1:]:
+            last.eval().requires_grad_(False)
+        before = _state(net)
+        with contextlib.suppress(Exception):  # its traces matter, not what it says
+            fn(net, *args)
         after = _state(net)
-        for hook in hooks:
-            hook.remove()
-    return [name for name in before if not _same(before[name], after[name])]
+        changed += [name for name in before if not _same(before[name], after[name])]
+    for hook in hooks:
+        hook.remove()
+    return list(dict.fromkeys(changed))
 
 
 def _state(net: nn.Module) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_tensor_floats(submission):
 
 # Normalising
 
-IMAGES = [(3, 4, 5), (2, 3, 4, 4), (1, 3, 1, 1), (0, 3, 2, 2), (3, 1, 6), (3, 3, 3)]
+IMAGES = [(3, 4, 5), (2, 3, 4, 4), (1, 3, 1, 1), (0, 3, 2, 2), (3, 1, 6), (3, 3, 3), (3, 3, 2, 4)]
 MEANS = [MEAN, (0.5, -2.0, 1.0)]
 DEVIATIONS = [STD, (3.0, 0.5, 1.5)]
 
@@ -221,6 +221,9 @@ def test_compose(submission):
     pair, added = submission.probes.pair, submission.probes.added
     given = "Compose([pair, added]): the first returns two tensors, the second takes them as one argument"
     expect.close(submission.Compose([pair, added])(x), 2 * x + 1, given=given)
+    given = "Compose([nothing, was_nothing]): the first returns None, the second tells whether it got None"
+    found = submission.probes.passes_nothing(submission.Compose, x)
+    expect.equal(found, True, likely={"what comes as None is left out": False}, given=given)
     given = "the list that Compose was made with, after a call"
     expect.equal(submission.probes.list_after(submission.Compose, x), "as it was", given=given)
 
@@ -341,12 +344,14 @@ def test_crop_places(submission):
 
 @check("RandomCrop puts zeros around the image first", points=1, category="values")
 def test_crop_padding(submission):
-    for padding, size in ((1, (3, 4)), (2, 6), (1, 5)):
+    for padding, size, options in ((1, (3, 4), {}), (2, 6, {}), (1, 5, {}), (1, (4, 5), {"pad_if_needed": True})):
         x = torch.arange(1.0, 21).reshape(4, 5)
         high, wide = (size, size) if isinstance(size, int) else size
         places = all_places(F.pad(x, (padding,) * 4), high, wide)
-        found = submission.probes.many(submission.RandomCrop(size, padding=padding), x[None], 60 * len(places))
-        given = f"RandomCrop({size}, padding={padding}), an image of 4 x 5, {60 * len(places)} calls"
+        crop = submission.RandomCrop(size, padding=padding, **options)
+        found = submission.probes.many(crop, x[None], 60 * len(places))
+        also = ", pad_if_needed=True" if options else ""
+        given = f"RandomCrop({size}, padding={padding}{also}), an image of 4 x 5, {60 * len(places)} calls"
         expect.shape(found, (60 * len(places), 1, high, wide), given=given)
         counts, strange = counts_of(found[:, 0], places)
         expect.equal(strange, 0, because="crops that are no part of the image with its zeros", given=given)
@@ -512,6 +517,8 @@ def test_flip_points(submission):
     moved = (found == mirrored[[1, 0, 2, 3]]).flatten(1).all(1)
     given = "60 calls with p=0.5; whether image and points were mirrored together in each"
     expect.equal(bool((turned == moved).all()), True, because="one draw decides about both", given=given)
+    pair = submission.RandomHorizontalFlip(p=0)(x, torch.zeros(0, 2))
+    expect.equal(len(expect.record(pair, (None,))), 2, given="p=0, keypoints of shape (0, 2)")
 
 
 # Sizes
@@ -535,12 +542,18 @@ def test_resize_shapes(submission):
         (16, 16, 24, [24, 24]),
         (20, 30, (12, 40), [12, 40]),
         (12, 19, 12, [12, 19]),
+        (10, 17, 7, [7, 11]),
+        (23, 10, 9, [20, 9]),
     ):
         given = f"Resize({size}), an image {height} high and {width} wide, as a picture and as a tensor"
         likely = {}
         if (height, width) == (200, 400):
             likely["the longer side gets the size"] = [[128, 256]] * 2
             likely["one number makes a square"] = [[256, 256]] * 2
+        elif height == 23:
+            likely["the longer side is rounded to the nearest"] = [[21, 9]] * 2
+        elif (height, width) == (10, 17):
+            likely["the longer side is rounded to the nearest"] = [[7, 12]] * 2
         elif height == 19:
             likely["the longer side is rounded to the nearest"] = [[16, 10]] * 2
         elif size == (12, 40):

@@ -86,6 +86,19 @@ def added(two):
     return one + other
 
 
+def nothing(x):
+    return None
+
+
+def was_nothing(x):
+    return x is None
+
+
+def passes_nothing(compose, x):
+    """What a function says of which the one before returned None."""
+    return compose([nothing, was_nothing])(x)
+
+
 def list_after(compose, x):
     """What a list of functions is after a chain was made of it and called."""
     given = [half, plus_one, plus_one]

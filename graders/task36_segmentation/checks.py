@@ -523,8 +523,9 @@ def test_decode_any(submission):
     mask = torch.tensor([[0, 1, 1], [0, 1, 0]]).bool()
     for counts in ([2, 3, 1, 0], [1, 0, 1, 3, 1], [0, 0, 2, 1, 0, 2, 1], [2, 3, 1, 0, 0]):
         expect_decoded(submission, mask, {"size": [2, 3], "counts": counts}, "counts of 0")
-    changed = submission.probes.changed(submission.rle_decode, {"size": [2, 3], "counts": [2, 3, 1]})
-    expect.equal(changed, False, given="whether the run lengths have changed")
+    for counts in ([2, 3, 1], [0, 2, 4]):
+        changed = submission.probes.changed(submission.rle_decode, {"size": [2, 3], "counts": counts})
+        expect.equal(changed, False, given=f"whether the run lengths {counts} have changed")
 
 
 @check("rle_decode refuses counts that do not fill the mask", points=0.5, category="robustness", after=test_decode,

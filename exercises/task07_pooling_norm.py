@@ -17,8 +17,9 @@ Conventions, the same as in torch.nn:
   drops a last window that would start at row H + padding (of the padded map) or beyond. Cells
   outside of the padded map do not exist: they never win and never count.
 * Every layer normalises with the biased variance (divide by the number of values) and adds `eps`
-  to it under the root. Half precision (float16, bfloat16) is normalised in float32 and rounded at the
-  end; the layer's own numbers stay float32. Values far from zero keep their precision.
+  to it under the root. Values far from zero keep their precision.
+* Half precision (float16, bfloat16) is averaged, raised to powers and normalised in float32 and rounded
+  at the end; the layer's own numbers stay float32.
 * The parameters are called `weight` (starts at ones) and `bias` (starts at zeros); a layer without
   them keeps None. So a state_dict fits the layer of the same name in torch.nn.
 
@@ -73,7 +74,7 @@ def lp_pool2d(x, norm_type, kernel_size, stride=None):
     """The p-norm of each window, (sum of |x|^p)^(1/p), (N, C, H, W) -> (N, C, OH, OW).
 
     p = norm_type is a positive number, whole or not: p = 1 gives the sum of the magnitudes, and the larger p is,
-    the closer the result comes to the largest magnitude.
+    the closer the result comes to the largest magnitude. No power |x|^p overflows, in float32 at least.
     """
     # TODO: raise the magnitudes to the power p, sum each window, take the p-th root.
     raise NotImplementedError

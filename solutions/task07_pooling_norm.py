@@ -17,8 +17,9 @@ Conventions, the same as in torch.nn:
   drops a last window that would start at row H + padding (of the padded map) or beyond. Cells
   outside of the padded map do not exist: they never win and never count.
 * Every layer normalises with the biased variance (divide by the number of values) and adds `eps`
-  to it under the root. Half precision (float16, bfloat16) is normalised in float32 and rounded at the
-  end; the layer's own numbers stay float32. Values far from zero keep their precision.
+  to it under the root. Values far from zero keep their precision.
+* Half precision (float16, bfloat16) is averaged, raised to powers and normalised in float32 and rounded
+  at the end; the layer's own numbers stay float32.
 * The parameters are called `weight` (starts at ones) and `bias` (starts at zeros); a layer without
   them keeps None. So a state_dict fits the layer of the same name in torch.nn.
 
@@ -38,6 +39,11 @@ def pair(value):
 
 
 # BEGIN SOLUTION
+def widen(x):
+    """Half precision becomes float32, everything else stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def windows_of(x, kernel_size, stride, padding=0, dilation=1, ceil_mode=False, fill=0.0):
     """A view of every window, (N, C, H, W) -> (N, C, OH, OW, KH, KW); around x lies `fill`."""
     kernel_size, stride, dilation = pair(kernel_size), pair(stride), pair(dilation)
@@ -88,13 +94,13 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     # TODO: divide the sum of every window by the number of its cells that count.
     # BEGIN SOLUTION
     stride = kernel_size if stride is None else stride
-    total = windows_of(x, kernel_size, stride, padding, ceil_mode=ceil_mode).sum((-2, -1))
+    total = windows_of(widen(x), kernel_size, stride, padding, ceil_mode=ceil_mode).sum((-2, -1))
     counts = []  # cells per window: (OH,) along the rows, (OW,) along the columns
     for axis, k, s, p in zip((2, 3), pair(kernel_size), pair(stride), pair(padding), strict=True):
         edge = p if count_include_pad else 0
         start = torch.arange(total.shape[axis], device=x.device) * s - p
         counts.append((start + k).clamp(max=x.shape[axis] + edge) - start.clamp(min=-edge))
-    return total / (counts[0][:, None] * counts[1])  # (N, C, OH, OW) / (OH, OW)
+    return (total / (counts[0][:, None] * counts[1])).to(x.dtype)  # (N, C, OH, OW) / (OH, OW)
     # END SOLUTION
 
 
@@ -106,12 +112,13 @@ def adaptive_avg_pool2d(x, output_size):
     """
     # TODO: average the rows of every window, then its columns.
     # BEGIN SOLUTION
+    wide = widen(x)
     for axis, size in zip((2, 3), pair(output_size), strict=True):
         length = x.shape[axis]
         edges = [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]
-        means = [x.narrow(axis, start, end - start).mean(axis) for start, end in edges]
-        x = torch.stack(means, axis)  # (N, C, OH, W), then (N, C, OH, OW)
-    return x
+        means = [wide.narrow(axis, start, end - start).mean(axis) for start, end in edges]
+        wide = torch.stack(means, axis)  # (N, C, OH, W), then (N, C, OH, OW)
+    return wide.to(x.dtype)
     # END SOLUTION
 
 
@@ -119,22 +126,17 @@ def lp_pool2d(x, norm_type, kernel_size, stride=None):
     """The p-norm of each window, (sum of |x|^p)^(1/p), (N, C, H, W) -> (N, C, OH, OW).
 
     p = norm_type is a positive number, whole or not: p = 1 gives the sum of the magnitudes, and the larger p is,
-    the closer the result comes to the largest magnitude.
+    the closer the result comes to the largest magnitude. No power |x|^p overflows, in float32 at least.
     """
     # TODO: raise the magnitudes to the power p, sum each window, take the p-th root.
     # BEGIN SOLUTION
     stride = kernel_size if stride is None else stride
-    powers = windows_of(x.abs() ** norm_type, kernel_size, stride)
-    return powers.sum((-2, -1)) ** (1 / norm_type)
+    powers = windows_of(widen(x).abs() ** norm_type, kernel_size, stride)
+    return (powers.sum((-2, -1)) ** (1 / norm_type)).to(x.dtype)
     # END SOLUTION
 
 
 # BEGIN SOLUTION
-def widen(x):
-    """Half precision becomes float32, everything else stays."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 def standardise(x, axes, eps):
     """Mean 0 and variance 1 over `axes`."""
     var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)

@@ -5,6 +5,8 @@ other value is tried by itself and together with each value of each other axis. 
 written out. Maps are small and odd on purpose: N - 1 for N, a forgotten eps or a swapped axis shows on few values.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -124,6 +126,11 @@ def corners(shape, dtype, generator):
     return cells * sides.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
 
+def bottom(shape, dtype, generator):
+    """the lowest number of the dtype, everywhere"""
+    return torch.full(tuple(shape), torch.finfo(dtype).min, dtype=torch.float64)
+
+
 @check("max_pool2d returns each maximum's place in its unpadded map", points=1, category="values", devices="all")
 def test_max_pool_indices(submission, device):
     def in_batch(x, **settings):
@@ -167,6 +174,9 @@ def test_max_pool_indices(submission, device):
         device=device,
         likely={"the index has travelled in half precision, which cannot hold every whole number": in_the_dtype},
     )
+    alone = grid(shape=[(2, 3, 1, 1)], kernel_size=[2, 3], stride=[1, 2], padding=[1], values=[bottom])
+    alone = alone.vary(return_indices=[True], dtype=FLOATS[:2])
+    expect.agrees(submission.max_pool2d, F.max_pool2d, alone, trivial="a map of one cell: its place is 0")
 
 
 @check("avg_pool2d takes the mean of each window of each channel", points=1, category="values", devices="all")
@@ -249,6 +259,14 @@ def test_ceil_mode(submission):
         },
     )
     expect.agrees(submission.max_pool2d, F.max_pool2d, ceiled.vary(return_indices=[True, False]))
+    edges = grid(  # where one axis drops its last window, and would not by the padding of the other
+        shape=[(1, 2, 4, 4)],
+        kernel_size=[3, 2],
+        stride=[(1, 2), (2, 1), 4],
+        padding=[(0, 1), (1, 0)],
+        ceil_mode=[True],
+    ).thorough()
+    expect.agrees(submission.max_pool2d, F.max_pool2d, edges.vary(return_indices=[True]))
     expect.agrees(
         submission.avg_pool2d,
         F.avg_pool2d,
@@ -258,6 +276,7 @@ def test_ceil_mode(submission):
             "ceil_mode is left out": without(F.avg_pool2d),
         },
     )
+    expect.agrees(submission.avg_pool2d, F.avg_pool2d, edges)
 
 
 ADAPTED = grid(shape=[(2, 3, 7, 5), (1, 1, 6, 4)], output_size=[3, 1, (3, 2), (9, 1), (2, 7), (7, 5)])
@@ -285,6 +304,22 @@ def test_adaptive(submission, device):
             "the windows have equal size and the rest of the map is left out": equal,
             "a window ends where the next one starts: ends are rounded up, they overlap": ending_early,
         },
+    )
+
+    def by_a_step(x, output_size):
+        for axis, size in zip((2, 3), pair(output_size), strict=True):
+            length = x.shape[axis]
+            step = length / size
+            edges = [(math.floor(i * step), min(length, math.ceil((i + 1) * step))) for i in range(size)]
+            x = torch.stack([x.narrow(axis, a, b - a).mean(axis) for a, b in edges], axis)
+        return x
+
+    expect.agrees(
+        submission.adaptive_avg_pool2d,
+        F.adaptive_avg_pool2d,
+        grid(shape=[(1, 2, 36, 30)], output_size=[(28, 22)]),
+        device=device,
+        likely={"i (H / OH) is rounded and its ceiling one too large: multiply first, i H / OH": by_a_step},
     )
 
 
@@ -345,15 +380,16 @@ def test_pool_gradients(submission):
         expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=10)
 
 
+WHOLE = CEILED.vary(stride=[*STRIDES, LEFT_OUT])
 SETTINGS = (
     (
         "max_pool2d",
         F.max_pool2d,
-        CEILED.vary(dilation=DILATIONS, return_indices=[LEFT_OUT, True], values=[kit.distinct]),
+        WHOLE.vary(dilation=DILATIONS, return_indices=[LEFT_OUT, True], values=[kit.distinct]),
     ),
-    ("avg_pool2d", F.avg_pool2d, CEILED.vary(count_include_pad=[LEFT_OUT, False])),
+    ("avg_pool2d", F.avg_pool2d, WHOLE.vary(count_include_pad=[LEFT_OUT, False])),
     ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, ADAPTED),
-    ("lp_pool2d", lp_pool2d, NORMED.vary(norm_type=POWERS[:-1])),  # a 20th power leaves half precision
+    ("lp_pool2d", lp_pool2d, NORMED.vary(norm_type=POWERS[:-1], stride=[*STRIDES, LEFT_OUT])),
 )
 
 
@@ -363,6 +399,8 @@ SETTINGS = (
     category="gradients",
     after=[
         test_pool_gradients,
+        test_max_pool_values,
+        test_avg_pool_values,
         test_max_pool_padding,
         test_max_pool_indices,
         test_max_pool_dilation,
@@ -383,6 +421,32 @@ def test_pool_gradient_settings(submission):
 def test_pool_dtypes(submission):
     for name, oracle, cases in POOLS:
         expect.agrees(getattr(submission, name), oracle, cases.plain().vary(dtype=FLOATS, grad=RECORDING), slack=3)
+
+    def summed_in_half(x, kernel_size, stride):
+        return windows(x, kernel_size, stride).sum((-2, -1)) / pair(kernel_size)[0] ** 2
+
+    for (name, oracle, cases), values, likely in zip(
+        POOLS[1:],
+        (bright, bright, large),
+        (
+            {"the sum overflows: four times 30000 does not fit into float16": summed_in_half},
+            None,
+            {"the powers overflow: 2000^2 does not fit into float16": lp_pool2d},
+        ),
+        strict=True,
+    ):
+        half = cases.plain().vary(dtype=FLOATS[2:], values=[values])
+        expect.agrees(getattr(submission, name), oracle, half, slack=3, likely=likely)
+
+
+def bright(shape, dtype, generator):
+    """numbers around 30000, apart by 3000"""
+    return 3000 * kit.normal(shape, dtype, generator) + 30_000
+
+
+def large(shape, dtype, generator):
+    """numbers around 2000, apart by 1000"""
+    return 1000 * kit.normal(shape, dtype, generator) + 2000
 
 
 @check("pooling reads any memory layout and leaves x unchanged", points=0.5, category="robustness", hidden=True)
@@ -902,6 +966,17 @@ def test_settings(submission):
         x = (number + 1) * torch.randn(2, 3, 4, 5) + number
         mode = "in training mode" if training else "in eval mode"
         expect.close(layer(x), reference(x), given=f"call {number + 1} of one layer, {mode}: the modes take turns")
+    layer = submission.BatchNorm2d(2, affine=False)
+    mean, var = torch.tensor([1000.25, 501.125]), torch.tensor([0.01, 0.5])
+    layer.load_state_dict({"running_mean": mean, "running_var": var, "num_batches_tracked": torch.tensor(3)})
+    layer.eval()
+    for dtype in FLOATS[2:]:
+        x = torch.tensor([[[[1000.0, 1004.0]], [[500.0, 502.0]]]], dtype=dtype)
+        expect.close(
+            layer(x),
+            F.batch_norm(x.float(), mean, var).to(dtype),
+            given=f"BatchNorm2d in eval mode, {dtype}: running means of 1000.25 and 501.125",
+        )
 
 
 def offset(shape, dtype, generator):
@@ -909,9 +984,10 @@ def offset(shape, dtype, generator):
     return kit.normal(shape, dtype, generator) + 10_000
 
 
-def large(shape, dtype, generator):
-    """numbers around 2000, apart by 1000"""
-    return 1000 * kit.normal(shape, dtype, generator) + 2000
+def neighbours(shape, dtype):
+    """Two neighbours of the dtype in turn: every mean lies between them."""
+    cells = torch.arange(torch.Size(shape).numel(), dtype=torch.float64) % 2
+    return (2.0 / torch.finfo(dtype).eps + 2 * cells).reshape(shape)
 
 
 @check(
@@ -947,6 +1023,17 @@ def test_half(submission, device):
             device=device,
             likely={"the variance overflows: 1000^2 does not fit into float16": over(*axes)},
         )
+    for (name, layer), (_, _, _, axes, _) in zip(four_layers(submission), NORMS, strict=True):
+        layer = layer.to(device)
+        for dtype in FLOATS[2:]:
+            x = neighbours((2, 4, 3, 5), dtype).to(device, dtype)
+            expect.close(
+                layer(x),
+                standardised(x.double(), axes).to(dtype),
+                rtol=0.02,
+                atol=0.02,
+                given=f"{name} on {dtype} numbers whose mean lies between two neighbours of the dtype",
+            )
 
 
 @check("gradients flow through batch statistics, weight and bias", points=1, category="gradients")
@@ -970,6 +1057,7 @@ def test_norm_gradients(submission):
             },
         )
     loaded = NORMS[0][-1].vary(state=["loaded"], training=[False, True], dtype=[torch.float64])
+    loaded = loaded.vary(track_running_stats=[LEFT_OUT, False])
     expect.agrees(submission.BatchNorm2d, nn.BatchNorm2d, loaded, gradients=True, slack=10)
 
 

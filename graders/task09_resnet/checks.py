@@ -191,7 +191,12 @@ def test_block_projection(submission):
             "the projection starts from the ReLU of the input": F.relu(way + shortcut(F.relu(x), 4, 6, 2)),
         },
     )
-    for args, shape in (((4, 6), (1, 4, 7, 6)), ((4, 4, 2), (3, 4, 6, 1)), ((6, 4, 3), (3, 6, 7, 6))):
+    for args, shape in (
+        ((4, 6), (1, 4, 7, 6)),
+        ((4, 4, 2), (3, 4, 6, 1)),
+        ((6, 4, 3), (3, 6, 7, 6)),
+        ((4, 4, 3), (3, 4, 7, 6)),
+    ):
         x = normal(*shape).transpose(2, 3)
         given = f"BasicBlock{args} in training mode, x of shape {tuple(x.shape)}"
         expect.close(filled_net(submission.BasicBlock, *args)(x), block(x, *args), scale=1e-6, given=given)
@@ -550,9 +555,15 @@ def test_zero_init(submission):
 )
 def test_zero_init_only(submission):
     make, block_of = submission.make, submission.BasicBlock
-    inner = make(nn.Sequential, block_of(4, 6, 2), make(nn.BatchNorm2d, 6), block_of(6, 6))
-    net = make(nn.Sequential, block_of(4, 4), inner)
-    fill_by_shape(net)
+
+    def three_blocks():
+        last = submission.probes.derived(block_of, 6, 6)
+        inner = make(nn.Sequential, block_of(4, 6, 2), make(nn.BatchNorm2d, 6), last)
+        net = make(nn.Sequential, block_of(4, 4), inner)
+        fill_by_shape(net)
+        return net
+
+    net = three_blocks()
     changed, _ = moved(net, submission.zero_init_residual, net)
     after = parameter_values(net)
     sizes = {name: after[name].numel() for name in changed if name in after}
@@ -560,16 +571,18 @@ def test_zero_init_only(submission):
         sorted(sizes.values()),
         [4, 4, 6, 6, 6, 6],
         because="scale and shift of the last batch norm in each block",
-        given="sizes of the parameters that change in a network of three blocks and a batch norm of its own",
+        given="sizes of the parameters that change in a network of three blocks, the last of a class derived from "
+        "BasicBlock, and a batch norm of its own",
         likely={
             "nothing changed": [],
             "only the first level of the network was searched": [4, 4],
+            "a block of a class derived from BasicBlock is no BasicBlock": [4, 4, 6, 6],
             "every batch norm of the blocks is zeroed": [4] * 4 + [6] * 10,
             "both batch norms of the branch are zeroed": [4] * 4 + [6] * 8,
         },
     )
     expect.equal([name for name in sizes if bool(after[name].any())], [], because="what changed is zero")
-    left = traces_left(submission.zero_init_residual, net)
+    left = traces_left(submission.zero_init_residual, three_blocks())
     expect.equal([name for name in left if name != "parameters"], [], given="what else zero_init_residual changed")
 
 

@@ -56,6 +56,11 @@ def layer(*sizes):
     return nn.Linear(*sizes)
 
 
+def derived(block, *args):
+    """A block of a class of its own, derived from ``block``."""
+    return type("OwnBlock", (block,), {})(*args)
+
+
 def without_parameters():
     return nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
 

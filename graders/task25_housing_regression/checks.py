@@ -73,6 +73,12 @@ def districts(n, column=False, dtype=SINGLE):
     return x, y[:, None] if column else y
 
 
+def in_one_table(x, y):
+    """The same x and y as views of one table, the usual way to have them: neither is contiguous."""
+    table = torch.cat([x, y.reshape(-1, 1)], dim=1)
+    return table[:, :-1], table[:, -1] if y.ndim == 1 else table[:, -1:]
+
+
 def parts_of(submission, x, y, given, **options):
     parts = submission.train_test_split(x, y, **options)
     expect.true(
@@ -165,6 +171,14 @@ def test_split_inputs(submission):
         for part, rows in ((x_train, y_train), (x_test, y_test)):
             expect.dtype(rows, prices, given=given)
             expect.close(part, x[rows.long()], rtol=0, atol=0, given=given)
+    x, y = in_one_table(*districts(22))
+    given = "22 rows, x and y columns of one table, test_size and seed left out"
+    parts = parts_of(submission, x, y, given)
+    expect.between(len(parts[1]), 6, 7, unit="test rows", given=given)
+    for part, rows in zip(parts[:2], parts[2:], strict=True):
+        expect.close(part, x[rows.long() - 1000], rtol=0, atol=0, given=given)
+    written = parts_of(submission, x, y, "22 rows", test_size=0.3, seed=0)
+    expect.close(tuple(parts), tuple(written), rtol=0, atol=0, given=f"{given}, and written as 0.3 and 0")
 
 
 # --- standardising ---------------------------------------------------------------------------------------
@@ -314,6 +328,10 @@ def test_r2_shapes(submission):
     said = y + torch.randn(60)
     expect.close(submission.r2_score(y, said), r2(y, said), rtol=0, atol=0.01,
                  given="60 prices near 10,000 that deviate by 2")  # fmt: skip
+    both = torch.stack([y, said], dim=1)
+    for one, other in ((both[:, 0], both[:, 1]), (both[:, :1], both[:, 1]), (both[:, 0], both[:, 1:])):
+        given = f"the columns {list(one.shape)} and {list(other.shape)} of one table"
+        expect.close(submission.r2_score(one, other), r2(y, said), rtol=0, atol=0.01, given=given)
 
 
 # --- the net ---------------------------------------------------------------------------------------------
@@ -400,6 +418,10 @@ def test_column(submission, dataset):
         first = said(y, seed)
         expect.close(said(y, seed), first, rtol=1e-3, atol=1e-3, given=f"the same seed twice; {given}")
         expect.close(said(y[:, None], seed), first, rtol=1e-3, atol=1e-3, given=f"y (N, 1) and y (N,); {given}")
+        views = submission.probes.predictions(
+            submission.train_regressor, *in_one_table(x, y), unseen, {"epochs": 25, "seed": seed}
+        )
+        expect.close(views, first, rtol=1e-3, atol=1e-3, given=f"x and y as columns of one table; {given}")
         expect.true(float((said(y, seed + 1) - first).abs().max()) > 1e-2, expected="another start for another seed",
                     got="the same answers for two seeds", given=given)  # fmt: skip
 
@@ -535,6 +557,7 @@ def validated(submission, n, column=False, **options):
     x, y = districts(n, column)
     order = torch.randperm(n)
     x, y = x[order] * torch.logspace(-2, 2, 13) + 5, y[order]  # the rows are in no order, the scales differ
+    x, y = in_one_table(x, y)
     found, rounds = submission.probes.rounds(submission.cross_validate, x, y, options)
     given = f"cross_validate(x, y{''.join(f', {name}={value}' for name, value in options.items())}), {n} rows"
     numbers = {float(price): row for row, price in enumerate(y.flatten())}

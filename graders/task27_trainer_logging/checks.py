@@ -164,7 +164,7 @@ def test_iterations(submission):
 def test_iterations_edges(submission):
     large = grid(n=[10**18 + 1, 10**18, 0], batch=[1, 10**9, 3], epochs=[LEFT_OUT, 0, 7], drop_last=[LEFT_OUT, True])
     expect.agrees(submission.count_iterations, batches, large)
-    strange = grid(n=[10, -1], batch=[4, 0, -4], epochs=[LEFT_OUT, -2], drop_last=[LEFT_OUT, True])
+    strange = grid(n=[10, -1], batch=[4, 0, -4], epochs=[LEFT_OUT, -2, 0], drop_last=[LEFT_OUT, True])
     expect.agrees(submission.count_iterations, batches, strange, refuses=["ValueError"])
 
 
@@ -228,6 +228,8 @@ def test_correct_inputs(submission):
                  dtype=FLOATS)  # fmt: skip
     expect.agrees(submission.count_correct, hits, cases)
     cases = grid(of_many_classes, count=[9], first=[70], label_dtype=[torch.uint8, torch.int8], dtype=FLOATS)
+    expect.agrees(submission.count_correct, hits, cases)
+    cases = SCORED.vary(count=[9, 40, 5, 1, 0], classes=[1])
     expect.agrees(submission.count_correct, hits, cases)
     cases = SCORED.vary(count=[700], classes=[2], label_dtype=[torch.uint8, torch.int8], values=[kit.distinct])
     expect.agrees(submission.count_correct, hits, cases)
@@ -677,6 +679,14 @@ def test_epoch_order(submission):
         },
         given="what happens to a model that came in evaluation mode, in three batches",
     )
+    images, labels = torch.randn(12, 3, 10, 12), torch.randint(0, 7, (12,))
+    model, loader = submission.probes.toy("Chain").eval(), submission.probes.loader(images, labels, 8)
+    expect.equal(
+        submission.probes.order(submission.train_one_epoch, model, loader, loss_fn, "cpu"),
+        ROUND * 2,
+        likely={"a layer, or all of them, stayed in evaluation mode": ["evaluation", "backward", "step"] * 2},
+        given="what happens to a model with batch norm and dropout that came in evaluation mode, in two batches",
+    )
 
 
 # --- evaluation --------------------------------------------------------------------------------------------
@@ -1096,6 +1106,17 @@ def test_fit_log(submission):
         submission.fit(model, *pages.loaders(submission), loss_fn, optimizer, device, 3, scheduler, writer)
         given = "three epochs of three batches" + (", with a scheduler" if scheduled else "")
         expect_rows(writer, pages, given)
+    scores, labels = labelled(12, 10, 7)
+    model, writer = submission.probes.toy("Pixels"), submission.probes.recorder()
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.0)
+    train, test = submission.probes.uneven(scores, labels, (2, 3, 1)), submission.probes.loader(scores, labels, 8)
+    submission.fit(model, train, test, loss_fn, optimizer, "cpu", 3, writer=writer)
+    expect.equal(
+        logged(writer, "train_loss")[0],
+        list(range(6)),
+        likely={"every epoch is taken to have as many batches as the first": [0, 1, 2, 3, 4, 4]},
+        given="the steps of train_loss; epochs of two batches, three, and one",
+    )
 
 
 def expect_rows(writer, pages, given):

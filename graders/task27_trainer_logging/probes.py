@@ -67,6 +67,21 @@ def stream(images, labels, batch_size):
     return Stream(images, labels, batch_size)
 
 
+class Uneven:
+    """A loader without a length, whose passes make so many batches as ``counts`` tell."""
+
+    def __init__(self, images, labels, counts):
+        self.images, self.labels, self.counts = images, labels, list(counts)
+
+    def __iter__(self):
+        parts = self.counts.pop(0)
+        yield from zip(self.images.chunk(parts), self.labels.chunk(parts), strict=True)
+
+
+def uneven(images, labels, counts):
+    return Uneven(images, labels, counts)
+
+
 def partly_frozen(model):
     """The model, whose first parameter wants no gradient."""
     next(model.parameters()).requires_grad_(False)
@@ -90,11 +105,13 @@ def modes_after(fn, model, loader, loss_fn):
 
 
 def order(fn, model, loader, loss_fn, *args):
-    """What happens while ``fn(model, loader, loss_fn, optimizer, *args)`` runs, in order: "forward" (in training mode),
-    "evaluation" (a pass in the other mode), "backward", "step"."""
+    """What happens while ``fn(model, loader, loss_fn, optimizer, *args)`` runs, in order: "forward" (every layer in
+    training mode), "evaluation" (one in the other mode), "backward", "step"."""
     events = []
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    model.register_forward_hook(lambda module, *_: events.append("forward" if module.training else "evaluation"))
+    model.register_forward_hook(
+        lambda module, *_: events.append("forward" if all(part.training for part in module.modules()) else "evaluation")
+    )
     next(model.parameters()).register_hook(lambda _: events.append("backward"))
     optimizer.register_step_post_hook(lambda *_: events.append("step"))
     fn(model, loader, loss_fn, optimizer, *args)

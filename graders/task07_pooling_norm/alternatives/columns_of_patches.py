@@ -36,19 +36,21 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     stride = kernel_size if stride is None else stride
     window = (kernel_size, stride, padding, 1, ceil_mode)
-    total = patches(x, *window).sum(2)
-    inside = patches(torch.ones_like(x[:1, :1]), *window).sum(2)
+    total = patches(x.to(torch.promote_types(x.dtype, torch.float32)), *window).sum(2)
+    inside = patches(torch.ones_like(x[:1, :1], dtype=total.dtype), *window).sum(2)
     if not count_include_pad:
-        return total / inside
-    (ph, pw), ones = pair(padding), torch.ones_like(x[:1, :1])
+        return (total / inside).to(x.dtype)
+    (ph, pw), ones = pair(padding), torch.ones_like(x[:1, :1], dtype=total.dtype)
     padded = torch.nn.functional.pad(ones, (pw, pw, ph, ph), value=1.0)
     count = patches(padded, kernel_size, stride, 0, 1, True).sum(2)
-    return total / count[..., : total.shape[2], : total.shape[3]]
+    return (total / count[..., : total.shape[2], : total.shape[3]]).to(x.dtype)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
     table = patches(x, kernel_size, kernel_size if stride is None else stride, 0)
-    return torch.linalg.vector_norm(table, norm_type, dim=2)
+    if table.dtype in (torch.float16, torch.bfloat16):
+        table = table.float()
+    return torch.linalg.vector_norm(table, norm_type, dim=2).to(x.dtype)
 
 
 class BatchNorm2d(nn.Module):

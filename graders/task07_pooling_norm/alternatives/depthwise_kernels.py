@@ -13,6 +13,7 @@ def summed(x, kernel_size, stride, padding=(0, 0)):
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     stride = kernel_size if stride is None else stride
+    x, kind = x.to(torch.promote_types(x.dtype, torch.float32)), x.dtype
     extra = []
     for size, k, s, p in zip(x.shape[2:], pair(kernel_size), pair(stride), pair(padding), strict=True):
         rest = (size + 2 * p - k) % s
@@ -23,12 +24,14 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     exists = F.pad(exists, (pw, pw, ph, ph), value=float(count_include_pad))
     padded = F.pad(x, (pw, pw, ph, ph))
     total = summed(F.pad(padded, behind), kernel_size, stride)
-    return total / summed(F.pad(exists, behind), kernel_size, stride)
+    return (total / summed(F.pad(exists, behind), kernel_size, stride)).to(kind)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
-    powers = torch.pow(torch.abs(x), norm_type)
-    return torch.pow(summed(powers, kernel_size, kernel_size if stride is None else stride), 1.0 / norm_type)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    powers = torch.pow(torch.abs(wide), norm_type)
+    sums = summed(powers, kernel_size, kernel_size if stride is None else stride)
+    return torch.pow(sums, 1.0 / norm_type).to(x.dtype)
 
 
 class InstanceNorm2d(nn.Module):

@@ -49,19 +49,25 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
         table, more = cell_table(padded, kernel_size, stride, 0, 1, True, x.device)
         table = table.unflatten(0, more)[: size[0], : size[1]].flatten(0, 1)
         counts = (table < padded[0] * padded[1]).sum(-1)
-    return (gathered(x, cells, 0.0).sum(-1) / counts).unflatten(2, size)
+    table = gathered(x, cells, 0.0)
+    if x.dtype.itemsize < 4:
+        table = table.float()
+    return (table.sum(-1) / counts).unflatten(2, size).to(x.dtype)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
     stride = kernel_size if stride is None else stride
     cells, size = cell_table(x.shape[2:], kernel_size, stride, 0, 1, False, x.device)
-    return gathered(x.abs(), cells, 0.0).pow(norm_type).sum(-1).pow(1 / norm_type).unflatten(2, size)
+    table = gathered(x.float() if x.dtype.itemsize < 4 else x, cells, 0.0).abs()
+    return table.pow(norm_type).sum(-1).pow(1 / norm_type).unflatten(2, size).to(x.dtype)
 
 
 def adaptive_avg_pool2d(x, output_size):
     out_h, out_w = pair(output_size)
+    kind = x.dtype
+    x = x.float() if kind.itemsize < 4 else x
     h, w = x.shape[-2:]
     rows = [x[:, :, h * i // out_h : -(h * (i + 1) // -out_h)].mean(dim=2) for i in range(out_h)]
     x = torch.stack(rows, dim=2)
     columns = [x[:, :, :, w * j // out_w : -(w * (j + 1) // -out_w)].mean(dim=3) for j in range(out_w)]
-    return torch.stack(columns, dim=3)
+    return torch.stack(columns, dim=3).to(kind)

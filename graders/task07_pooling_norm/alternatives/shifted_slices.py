@@ -42,6 +42,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     stride = kernel_size if stride is None else stride
+    kind = x.dtype
+    x = x.double()
     ones = torch.ones_like(x[:1, :1])
     total = sum(v for _, _, v in shifted(x, kernel_size, stride, padding, 1, ceil_mode, 0.0))
     if count_include_pad:
@@ -51,13 +53,13 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
         count = sum(pieces)[:, :, : total.shape[2], : total.shape[3]]
     else:
         count = sum(v for _, _, v in shifted(ones, kernel_size, stride, padding, 1, ceil_mode, 0.0))
-    return total / count
+    return (total / count).to(kind)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
     stride = kernel_size if stride is None else stride
-    pieces = [v for _, _, v in shifted(x.abs().pow(norm_type), kernel_size, stride, 0, 1, False, 0.0)]
-    return torch.stack(pieces).sum(0).pow(1 / norm_type)
+    pieces = [v for _, _, v in shifted(x.double().abs().pow(norm_type), kernel_size, stride, 0, 1, False, 0.0)]
+    return torch.stack(pieces).sum(0).pow(1 / norm_type).to(x.dtype)
 
 
 def standardise(x, axes, eps):

@@ -42,7 +42,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    sums = strided(x, kernel_size, stride, padding, 1, ceil_mode, 0.0).sum(dim=(4, 5))
+    wide = torch.promote_types(x.dtype, torch.float32)
+    sums = strided(x, kernel_size, stride, padding, 1, ceil_mode, 0.0).sum(dim=(4, 5), dtype=wide)
     p = pair(padding)
     ones = torch.ones(1, 1, x.shape[2], x.shape[3], dtype=torch.float64, device=x.device)
     if count_include_pad:
@@ -51,12 +52,13 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
         counts = counts[:, :, : sums.shape[2], : sums.shape[3]]
     else:
         counts = strided(ones, kernel_size, stride, padding, 1, ceil_mode, 0.0)
-    return sums / counts.sum(dim=(4, 5)).to(x.dtype)
+    return (sums / counts.sum(dim=(4, 5)).to(wide)).to(x.dtype)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
-    view = strided(x, kernel_size, stride, 0, 1, False, 0.0)
-    return (view.abs() ** norm_type).sum((-1, -2)) ** (1.0 / norm_type)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    view = strided(x, kernel_size, stride, 0, 1, False, 0.0).to(wide)
+    return ((view.abs() ** norm_type).sum((-1, -2)) ** (1.0 / norm_type)).to(x.dtype)
 
 
 class LayerNorm(nn.Module):

@@ -49,21 +49,24 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
 
 
 def adaptive_avg_pool2d(x, output_size):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+
     def averaging(size, out):
         cell, i = torch.arange(size, device=x.device), torch.arange(out, device=x.device)[:, None]
         inside = (cell >= i * size // out) & (cell * out < (i + 1) * size)
-        return (inside / inside.sum(1, keepdim=True)).to(x.dtype)
+        return (inside / inside.sum(1, keepdim=True)).to(wide.dtype)
 
     rows, columns = pair(output_size)
-    return averaging(x.shape[2], rows) @ x @ averaging(x.shape[3], columns).T
+    return (averaging(x.shape[2], rows) @ wide @ averaging(x.shape[3], columns).T).to(x.dtype)
 
 
 def lp_pool2d(x, norm_type, kernel_size, stride=None):
     channels = x.shape[1]
-    ones = torch.ones(channels, 1, *pair(kernel_size), dtype=x.dtype, device=x.device)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    ones = torch.ones(channels, 1, *pair(kernel_size), dtype=wide.dtype, device=x.device)
     stride = kernel_size if stride is None else stride
-    total = torch.nn.functional.conv2d(x.abs() ** norm_type, ones, stride=stride, groups=channels)
-    return total ** (1 / norm_type)
+    total = torch.nn.functional.conv2d(wide.abs() ** norm_type, ones, stride=stride, groups=channels)
+    return (total ** (1 / norm_type)).to(x.dtype)
 
 
 class GroupNorm(nn.Module):

@@ -64,7 +64,7 @@ resnet18, resnet34 = make([2, 2, 2, 2]), make([3, 4, 6, 3])
 
 def zero_init_residual(model):
     for module in model.modules():
-        if type(module) is BasicBlock:
+        if isinstance(module, BasicBlock):
             with torch.no_grad():
                 for parameter in (module.b.norm.weight, module.b.norm.bias):
                     parameter.copy_(torch.zeros_like(parameter))

@@ -300,13 +300,6 @@ def test_step(submission):
         },
         given="two parameters of shape (3,), lr = 0.25",
     )
-    seen = submission.probes.step_through_views(submission.sgd_step, starts, gradients, 0.25)
-    expect.close(
-        seen,
-        starts - 0.25 * gradients,
-        likely={"the parameter has new memory: what shared the old one does not see the step": starts},
-        given="two parameters of shape (3,), lr = 0.25; what shares their memory",
-    )
 
 
 @check(
@@ -442,9 +435,9 @@ def test_awkward_data(submission, dataset):
     fit = as_fit(submission.fit_linear(*half, lr=0.5, batch_size=None, epochs=400))
     expect.close(fit["w"], rounded.w, rtol=0, atol=0.02, given="w for float16 tensors of whole numbers")
     steep = 2000 * half[0].double().numpy() + 1000  # beyond float16
-    fit = as_fit(submission.fit_linear(half[0].numpy(), steep, lr=0.5, batch_size=None, epochs=400))
+    fit = as_fit(submission.fit_linear(half[0].numpy(), steep, lr=0.5, batch_size=None, epochs=200))
     expect.close(fit["w"], 2000.0, rtol=0, atol=0.2, given="w for float16 x and float64 y = 2000 x + 1000")
-    level = as_fit(submission.fit_linear(x, np.full(len(x), 30.0), lr=0.5, batch_size=None, epochs=400))
+    level = as_fit(submission.fit_linear(x, np.full(len(x), 30.0), lr=0.5, batch_size=None, epochs=200))
     expect.close([level["w"], level["b"]], [0.0, 30.0], rtol=0, atol=0.1, given="w and b for y = 30 everywhere",
                  trivial="a level line")  # fmt: skip
     turned = np.roll(np.arange(len(x)), len(x) // 2)  # the first x and the last one are neighbours

@@ -9,15 +9,6 @@ def give_gradients(params, gradients):
         param.grad = None if gradient is None else gradient.clone()
 
 
-def step_through_views(sgd_step, starts, gradients, lr):
-    """What shares the memory of the parameters, after a step."""
-    params = [start.clone().requires_grad_() for start in starts]
-    views = [param.detach() for param in params]
-    give_gradients(params, gradients)
-    sgd_step(params, lr)
-    return torch.stack(views)
-
-
 def pull(sgd_step, params, targets, lr, rounds):
     """Descend the squared distances to the targets; return where the parameters are after each round."""
     path = []

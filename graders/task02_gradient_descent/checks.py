@@ -261,6 +261,8 @@ def test_gradients(submission, device):
         unchanged=True,
         device=device,
     )
+    halves = POINTS.vary(dtype=FLOATS, values=[kit.normal])
+    expect.agrees(submission.manual_gradients, loss_gradients, halves, device=device)
 
 
 NO_AUTOGRAD = Rule(

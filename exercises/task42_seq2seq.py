@@ -92,7 +92,7 @@ class Attention(nn.Module):
         raise NotImplementedError
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """query: (B, H). keys: (B, S, H). mask: boolean (B, S), with a True in each row.
+        """query: (B, H). keys: (B, S, H). mask: boolean (B, S), with a True in each row. In memory in any order.
 
         Returns (context, weights): (B, H) and (B, S). What a masked key holds, any finite numbers, has no influence.
         """

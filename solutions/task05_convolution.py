@@ -88,7 +88,8 @@ def conv2d_num_macs(
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
     """Return the convolution of ``x`` with ``weight``, differentiable in x, weight and bias.
 
-    x: (N, C, H, W), of any floating dtype (half precision too), values and memory layout; N may be 0.
+    x: (N, C, H, W), of any floating dtype (half precision too), finite values and memory layout. N may be 0;
+    gradients are not graded then.
     weight: (O, C / groups, KH, KW). bias: (O,) or None.
     Returns (N, O, *conv2d_output_size((H, W), ...)), of the same dtype and on the same device. No argument
     is changed.

@@ -312,6 +312,13 @@ def test_a_sequence_of_another_length_shows_what_it_holds():
     assert caught.value.expected == "a tuple of length 2: 1, 3; item [1] is 3"
 
 
+def test_integers_beyond_what_a_float_holds_are_told_apart():
+    large = torch.tensor([2**53 + 1, 5])
+    found = mismatch(expect.close, torch.tensor([2**53, 5]), large, rtol=0, atol=0)
+    assert found.message == "1 of 2 values differ, by 1 at most"
+    assert found.expected == "9007199254740993 at [0]"
+
+
 def test_an_expected_nan_is_not_counted_as_wrong():
     truth = torch.tensor([float("nan"), 1.0, 2.0])
     with pytest.raises(Mismatch) as caught:

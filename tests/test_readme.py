@@ -96,6 +96,8 @@ def test_a_command_works(command: str, tmp_path: Path) -> None:
     assert done.returncode in (0, 1, 2) if "reset" in command else done.returncode in (0, 1), done.stderr
     assert done.stdout.strip() or "reset" in command
     assert "Traceback" not in done.stderr
+    for page in re.findall(r"--html (\S+)", command):
+        (ROOT / page).unlink()
 
 
 def copy_of_course(folder: Path) -> Path:

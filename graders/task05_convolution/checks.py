@@ -148,6 +148,8 @@ def test_kernel_too_large(submission):
         padding=[LEFT_OUT, (1, 0)],
     )
     expect.agrees(submission.conv2d_output_size, output_size, cases, refuses=["ValueError"])
+    one_too_large = grid(size=[4, (4, 9), (9, 4)], kernel_size=[4, 5], stride=[LEFT_OUT, 2, 3, (1, 2), (2, 1)])
+    expect.agrees(submission.conv2d_output_size, output_size, one_too_large, refuses=["ValueError"])
     kinds = submission.probes.kinds(submission.conv2d_output_size, (6, 9), 3, (2, 1), 1)
     given = "what kind of numbers conv2d_output_size((6, 9), 3, (2, 1), 1) returns"
     expect.equal(kinds, ["int", "int"], because="they are Python ints", given=given)

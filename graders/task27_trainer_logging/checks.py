@@ -685,7 +685,7 @@ def test_epoch_order(submission):
         submission.probes.order(submission.train_one_epoch, model, loader, loss_fn, "cpu"),
         ROUND * 2,
         likely={"a layer, or all of them, stayed in evaluation mode": ["evaluation", "backward", "step"] * 2},
-        given="the same of a model with batch norm and dropout, in two batches",
+        given="what happens to a model with batch norm and dropout that came in evaluation mode, in two batches",
     )
 
 

@@ -92,6 +92,7 @@ def test_strange(submission):
 SIZES = (
     {"vocab_size": 11, "embed_dim": 5, "hidden_size": 7},
     {"vocab_size": 6, "embed_dim": 4, "hidden_size": 3, "pad_id": 2},
+    {"vocab_size": 5, "embed_dim": 2, "hidden_size": 4, "pad_id": 4},
 )
 
 
@@ -283,6 +284,9 @@ def test_mask(submission):
         for batch in (3, 1):
             given = f'kind "{kind}", {batch} sentences of a single token'
             expect_looked(submission, kind, questions(batch, 1, 4, (1,) * batch), given, say=False)
+        views = tuple(value.transpose(0, 1).contiguous().transpose(0, 1) for value in questions())
+        given = f'kind "{kind}", arguments that are transposed views, as pad_packed_sequence returns them'
+        expect_looked(submission, kind, views, given, say=False)
 
 
 @check("gradients reach query, keys and parameters of Attention", points=0.5, category="gradients",
@@ -671,11 +675,12 @@ def moved(known, src, tgt, lr, steps=1, keep=False, loss=None):
 
 @check("train_step does one step on the loss of the shifted target", points=1.5, category="values")
 def test_step(submission):
-    for ids, length in zip(IDS, (6, 9, 500), strict=True):  # of long sentences the gradient is large: more than 50
+    sizes = ((4, 6), (4, 9), (4, 500), (1, 6), (1, 2))  # of long sentences the gradient is large: more than 50
+    for ids, (batch, length) in zip((*IDS, *IDS[:2]), sizes, strict=True):
         known = Known(ids=ids, end=0.4 if length < 500 else 0.0)
         model = known.model(submission).eval()
         optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
-        src, tgt = sentences(known), targets(known, 4, length)
+        src, tgt = sentences(known, batch), targets(known, batch, length)
         value, after = moved(known, src, tgt, 0.5)
         logits = known.forward(src, tgt)
         likely = {
@@ -683,12 +688,14 @@ def test_step(submission):
             "pads count in the loss": float(crossed(logits, tgt[:, 1:], -1)),
             "this is the loss after the step": moved(known, src, tgt, 0.5, 2)[0],
         }
-        given = f"SOS, EOS, PAD = {ids}; plain descent, lr=0.5"
+        given = f"SOS, EOS, PAD = {ids}; {batch} x {length} targets; plain descent, lr=0.5"
         found = expect.not_mutated(submission, submission.train_step, model, optimizer, src, tgt, given=given)
         found = expect.record(found, float, given=given)
         expect.close(found, value, rtol=1e-4, atol=1e-5, likely=told(value, likely), given=f"the loss; {given}")
         for name, got, truth in zip(("table", "shift", "lean"), parameter_values(model).values(), after, strict=True):
-            expect.close(got, truth, rtol=1e-3, atol=1e-4, given=f"the decoder's {name} after the step; {given}")
+            about = f"the decoder's {name} after the step; {given}"
+            trivial = "one sentence moves little of it" if batch == 1 else None
+            expect.close(got, truth, rtol=1e-3, atol=1e-4, given=about, trivial=trivial)
 
 
 @check("train_step trains in training mode, and clears old gradients", points=0.5, category="robustness",
@@ -1097,6 +1104,7 @@ def test_smooth(submission):
             given = f"smooth={smooth}; {candidate!r} for {references}"
             slips = {"1 is added for n = 1, too": {"plus": 0}} if smooth else {}
             expect_bleu(submission, *worded(candidate, references), given, slips, smooth=smooth)
+            expect_bleu(submission, *worded(candidate, references), f"max_n=2, {given}", smooth=smooth, max_n=2)
     pairs = [worded(*pair) for pair in (("", ["a"]), *CORPUS, ("", ["a b", "c"]))]
     candidates, references = ([pair[k] for pair in pairs] for k in (0, 1))
     for smooth in (True, False):

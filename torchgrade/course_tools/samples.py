@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torchgrade.course import Task
 from torchgrade.environment import inherited, search_path
-from torchgrade.errors import CourseError
+from torchgrade.errors import CourseError, UsageError
 
 ENGINE = Path(__file__).parents[2]
 BOOT = """
@@ -43,14 +43,18 @@ class Sampled:
 
 
 def sampled(tasks: Sequence[Task]) -> Iterator[Sampled]:
-    """Function by function of the tasks that have a ``samples.py``; CourseError where the process fails."""
+    """Function by function of the tasks that have a ``samples.py``.
+
+    Raises UsageError where none of them has, and CourseError where the process fails.
+    """
     having = [task for task in tasks if (task.folder / "samples.py").is_file()]
     if not having:
-        return
+        raise UsageError(f"no samples.py in {', '.join(task.stem for task in tasks)}")
     places = [str(ENGINE), *search_path()]
     command = [sys.executable, "-c", BOOT, json.dumps(places), str(having[0].root), *(task.stem for task in having)]
     done = subprocess.run(command, capture_output=True, text=True, env=inherited())
     if done.returncode:
-        raise CourseError(f"PyTorch's samples could not be run: {done.stderr.strip().splitlines()[-1]}")
+        why = done.stderr.strip().splitlines() or [f"the process ended with status {done.returncode}"]
+        raise CourseError(f"PyTorch's samples could not be run: {why[-1]}")
     for line in done.stdout.splitlines():
         yield Sampled(**json.loads(line))

@@ -89,7 +89,10 @@ class Grid:
         sizes = [len(values) for values in self.axes.values()]
         rows = _covering(sizes, self._has_meaning, self.strength)
         telling = [row for row in rows if not self._is_empty(row)]
-        rows += _covering(sizes, lambda row: self._has_meaning(row) and not self._is_empty(row), self.strength, telling)
+        if len(telling) < len(rows):  # what met in an empty row only meets once more
+            rows += _covering(
+                sizes, lambda row: self._has_meaning(row) and not self._is_empty(row), self.strength, telling
+            )
         return [
             Case(self._point(row), tuple(name for name, n in zip(self.axes, row, strict=True) if n))
             for row in sorted(dict.fromkeys(rows), key=lambda row: (sum(1 for n in row if n), sum(row)))

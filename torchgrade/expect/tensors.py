@@ -220,7 +220,11 @@ def _is_rounding(got: torch.Tensor, expected: torch.Tensor) -> bool:
 def _distance(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
     if got.dtype.is_complex:
         return (got - expected).abs()
-    return (got.to(torch.float64) - expected.to(torch.float64)).abs()
+    apart = (got.to(torch.float64) - expected.to(torch.float64)).abs()
+    if got.dtype.is_floating_point or expected.dtype.is_floating_point:
+        return apart
+    exact = (got.to(torch.int64) - expected.to(torch.int64)).abs().to(torch.float64)
+    return torch.where(apart < 2.0**62, exact, apart)  # float64 does not tell integers beyond 2^53 apart
 
 
 def _wider(dtype: torch.dtype, rtol: float, atol: float) -> torch.dtype:

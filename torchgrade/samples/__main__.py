@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,7 @@ from torch.testing._internal.common_modules import module_db
 from torch.testing._internal.common_optimizers import optim_db
 from torch.utils._pytree import tree_leaves, tree_map
 
-from torchgrade.samples.like import Like
+from torchgrade.samples.like import Arguments, Like
 
 DTYPES = (torch.float64, torch.float32, torch.int64)
 STEPS = 4  # of an optimiser
@@ -46,14 +46,12 @@ def outside(like: Like, function: Any, args: Any, options: dict[str, Any], input
     """Why the docstring does not speak of this sample: a reason of the author's, or an option that nobody takes."""
     given = (*inputs, *args)
     reason = next((reason for reason, applies in like.outside.items() if applies(*given, **options)), None)
-    if reason is None and like.arguments is None:
-        names = inspect.signature(function).parameters
-        missing = sorted(options.keys() - names.keys())
-        many = len(args) - len(names)
-        reason = (
-            f"it has no option {missing[0]}" if missing else f"it takes {len(names)} arguments" if many > 0 else None
-        )
-    return reason
+    if reason is not None or like.arguments is not None:
+        return reason
+    names = inspect.signature(function).parameters
+    if missing := sorted(options.keys() - names.keys()):
+        return f"it has no option {missing[0]}"
+    return f"it takes {len(names)} arguments" if len(args) > len(names) else None
 
 
 def shown(args: Any, options: Any = None) -> str:
@@ -67,17 +65,21 @@ def shown(args: Any, options: Any = None) -> str:
     return ", ".join(parts)
 
 
-def answer(function: Any, args: Any, options: Any, cotangents: list[torch.Tensor] | None = None) -> Any:
-    """The value, and the vector-Jacobian products with all floating inputs that want gradients."""
+def answer(function: Any, args: Any, options: Any, parameters: Iterable[torch.Tensor] = ()) -> Any:
+    """The value, and the vector-Jacobian products with all inputs and ``parameters`` that want gradients."""
     args, options = tree_map(fresh, (args, options))
     value = function(*args, **options)
-    found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
-    leaves = [leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+    found = wanting(tree_leaves(value))
+    leaves = wanting([*tree_leaves((args, options)), *parameters])
     if not found or not leaves:
         return value, []
     generator = torch.Generator().manual_seed(1)
     cotangents = [torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf) for leaf in found]
     return value, torch.autograd.grad(found, leaves, cotangents, materialize_grads=True)
+
+
+def wanting(leaves: Iterable[Any]) -> list[torch.Tensor]:
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
 
 
 def fresh(value: Any) -> Any:
@@ -87,7 +89,7 @@ def fresh(value: Any) -> Any:
 def compared(found: Any, truth: Any) -> str:
     """What differs, in a line; empty where nothing does."""
     single = any(isinstance(leaf, torch.Tensor) and leaf.dtype is torch.float32 for leaf in tree_leaves(truth))
-    near = 1e-4 if single else None
+    near = 1e-4 if single else None  # another order of a sum of thousands in float32
     try:
         torch.testing.assert_close(found, truth, equal_nan=True, rtol=near, atol=near)
     except AssertionError as error:
@@ -118,12 +120,15 @@ def tried(like: Like, function: Any, args: Any, options: Any, truth: Any) -> tup
     reason = outside(like, function, args, options)
     if reason is not None:
         return reason, ""
-    if like.arguments is not None:
-        args, options = like.arguments(*args, **options)
     try:
+        args, options = translated(like, args, options)
         return None, compared(answer(function, args, options), truth)
     except Exception as error:  # whatever the reference raises where PyTorch answers
         return None, f"{type(error).__name__}: {error}"[:200]
+
+
+def translated(like: Like, args: Any, options: Any) -> Arguments:
+    return (args, options) if like.arguments is None else like.arguments(*args, **options)
 
 
 def of_module(like: Like, build: Any) -> Iterator[tuple[str, str | None, str]]:
@@ -146,20 +151,21 @@ def of_module(like: Like, build: Any) -> Iterator[tuple[str, str | None, str]]:
                         yield text, reason, ""
                         continue
                     theirs = info.module_cls(*made.args, **made.kwargs).to(dtype).train(training)
+                    names = [name for name, _ in theirs.named_parameters()]  # in one order for both
                     try:
-                        ours = built(like, build, made).to(dtype).train(training)
+                        settings, more = translated(like, made.args, made.kwargs)
+                        ours = build(*settings, **more).to(dtype).train(training)
                         ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
-                        truth, found = ((*answer(net, inputs, {}), net.state_dict()) for net in (theirs, ours))
+                        truth, found = (
+                            (
+                                *answer(net, inputs, {}, (dict(net.named_parameters())[n] for n in names)),
+                                net.state_dict(),
+                            )
+                            for net in (theirs, ours)
+                        )
                         yield text, None, compared(found, truth)
                     except Exception as error:
                         yield text, None, f"{type(error).__name__}: {error}"[:200]
-
-
-def built(like: Like, build: Any, made: Any) -> Any:
-    args, options = made.args, made.kwargs
-    if like.arguments is not None:
-        args, options = like.arguments(*args, **options)
-    return build(*args, **options)
 
 
 def of_optimizer(like: Like, build: Any) -> Iterator[tuple[str, str | None, str]]:

@@ -90,13 +90,14 @@ def layer_summary(model: nn.Module, input_size: tuple[int, ...] = (3, 224, 224))
         name           the qualified name, as in ``model.named_modules()``
         type           the name of its class, such as "Conv2d"
         output_shape   a tuple of ints, without the batch axis; where a layer puts out a tuple, as nn.LSTM
-                       does, that of the first tensor in it
+                       does, that of the tensor with which it begins
         num_params     how many numbers its own parameters hold, frozen ones too; buffers are not parameters.
                        Where two layers share a parameter, both rows count it
 
     and of more, if you like. ``model`` is any module with a single tensor as input, in any mode, on any device
-    (``meta`` too) and of any floating-point dtype. ``input_size`` is the shape of one input, without the batch
-    axis. Pass more than one: a batch norm without running statistics needs several.
+    (``meta`` too) and of any floating-point dtype; in eval mode its layers draw nothing at random and leave
+    their buffers alone. ``input_size`` is the shape of one input, without the batch axis. Pass more than one: a
+    batch norm without running statistics needs several.
 
     The function leaves no trace, even if the pass raises: the mode of every module (they may differ),
     gradients, parameters, buffers, hooks and the state of the random generator are afterwards what they were

@@ -237,8 +237,10 @@ def test_config_kept(submission):
     fill_by_shape(one)
     given = "the parameters of one part after those of another, made from the same list, were changed"
     expect.close(parameter_values(other), before, given=given)
-    given = "parameters that two networks VGG([3, 'M', 2, 'M']) have in common"
-    expect.equal(submission.probes.in_common(submission.VGG, [3, "M", 2, "M"]), 0, given=given)
+    for name, arguments in (("VGG", ([3, "M", 2, "M"],)), ("vgg11", (10,))):
+        common = submission.probes.in_common(getattr(submission, name), *arguments)
+        given = f"parameters that two networks {name}({', '.join(map(str, arguments))}) have in common"
+        expect.equal(common, 0, given=given)
 
 
 # VGG: its parameters and its function

@@ -29,9 +29,9 @@ def without_parameters():
     return nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
 
 
-def in_common(cls, config):
-    """How many parameters two networks of one configuration share."""
-    one, other = (list(on_meta(cls, config).parameters()) for _ in range(2))
+def in_common(build, *args):
+    """How many parameters two networks that are built alike share."""
+    one, other = (list(on_meta(build, *args).parameters()) for _ in range(2))
     return sum(any(p is q for q in other) for p in one)
 
 

@@ -48,15 +48,17 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
     """What ``fn(net, *args)`` changed in a network in the middle of a training, even if it raises.
 
     Among "modes", "hooks", "buffers", "parameters", "requires_grad", "gradients", "random generator" and "gradient
-    mode". The network gets random gradients and two hooks of its own, and its last child is frozen: it is in eval mode,
-    and its parameters want no gradient.
+    mode". The network gets random gradients, it and its first layer get two hooks each, and its last child is frozen:
+    it is in eval mode, and its parameters want no gradient.
     """
     net = need_module(net).train()
     for last in list(net.children())[-1:]:
         last.eval().requires_grad_(False)
     for parameter in net.parameters():
         parameter.grad = torch.rand_like(parameter)
-    hooks = [net.register_forward_hook(lambda *_: None), net.register_forward_pre_hook(lambda *_: None)]
+    hooks = []
+    for module in (net, next(module for module in net.modules() if not list(module.children()))):
+        hooks += [module.register_forward_hook(lambda *_: None), module.register_forward_pre_hook(lambda *_: None)]
     before = _state(net)
     try:
         fn(net, *args)

@@ -198,7 +198,9 @@ def test_mse_gradients(submission):
 
 @check("mse_loss refuses (N, 1) against (N,), and any two shapes", points=1, category="robustness", after=test_mse)
 def test_mse_shapes(submission):
-    for one, other in (((6, 1), (6,)), ((3,), (1,)), ((3, 1), (1, 3)), ((2, 3), (3,)), ((), (1,)), ((2, 3), (3, 2))):
+    rows = ((2, 3), (2, 1)), ((2, 1, 3), (2, 4, 3))  # as many axes and as many rows
+    ranks = ((6, 1), (6,)), ((2, 3), (3,)), ((), (1,))
+    for one, other in (*ranks, ((3,), (1,)), ((3, 1), (1, 3)), ((2, 3), (3, 2)), *rows):
         for shapes in ((one, other), (other, one)):
             pred, target = (torch.randn(shape) for shape in shapes)
             given = f"pred {shapes[0]}, target {shapes[1]}"
@@ -259,9 +261,15 @@ def test_gradients(submission, device):
         unchanged=True,
         device=device,
     )
+    halves = POINTS.vary(dtype=FLOATS, values=[kit.normal])
+    expect.agrees(submission.manual_gradients, loss_gradients, halves, device=device)
 
 
-NO_AUTOGRAD = Rule(of="manual_gradients", functions=("backward", "grad"), instead="the two formulas")
+NO_AUTOGRAD = Rule(
+    of="manual_gradients",
+    functions=("backward", "grad", "grad_and_value", "jvp", "vjp", "jacfwd", "jacrev", "jacobian", "make_dual"),
+    instead="the two formulas",
+)
 
 
 @check("manual_gradients needs no autograd", points=1, category="rules", after=test_gradients, gates=NO_AUTOGRAD)
@@ -345,12 +353,17 @@ def test_rounds(submission):
         likely={"the gradients of earlier rounds add up": uncleared(starts, targets, lr, rounds)},
         given="30 rounds of backward() and sgd_step on the squared distance to a point",
     )
-    left = [param.grad for param in params]
-    expect.true(
-        all(gradient is None or not gradient.any() for gradient in left),
-        expected="gradients that are None or zero after the step",
-        got="a gradient that is still there",
-    )
+    for rate in (lr, 0.0):
+        if not rate:
+            submission.probes.give_gradients(params, list(torch.randn(2, 3, dtype=torch.float64)))
+            submission.sgd_step(params, rate)
+        left = [param.grad for param in params]
+        expect.true(
+            all(gradient is None or not gradient.any() for gradient in left),
+            expected="gradients that are None or zero after the step",
+            got="a gradient that is still there",
+            given=f"lr = {rate}",
+        )
 
 
 def uncleared(starts, targets, lr, rounds):
@@ -423,6 +436,12 @@ def test_awkward_data(submission, dataset):
     rounded = dataset("noisy_line").least_squares(*(values.double().numpy() for values in half))
     fit = as_fit(submission.fit_linear(*half, lr=0.5, batch_size=None, epochs=400))
     expect.close(fit["w"], rounded.w, rtol=0, atol=0.02, given="w for float16 tensors of whole numbers")
+    steep = 2000 * half[0].double().numpy() + 1000  # beyond float16
+    fit = as_fit(submission.fit_linear(half[0].numpy(), steep, lr=0.5, batch_size=None, epochs=200))
+    expect.close(fit["w"], 2000.0, rtol=0, atol=0.2, given="w for float16 x and float64 y = 2000 x + 1000")
+    level = as_fit(submission.fit_linear(x, np.full(len(x), 30.0), lr=0.5, batch_size=None, epochs=200))
+    expect.close([level["w"], level["b"]], [0.0, 30.0], rtol=0, atol=0.1, given="w and b for y = 30 everywhere",
+                 trivial="a level line")  # fmt: skip
     turned = np.roll(np.arange(len(x)), len(x) // 2)  # the first x and the last one are neighbours
     fit = as_fit(submission.fit_linear(x[turned], y[turned], lr=0.5, batch_size=None, epochs=400))
     expect.close(fit["w"], line.w, rtol=0, atol=0.005, given="w for samples whose x begin in the middle")
@@ -573,6 +592,10 @@ def test_divergence(submission, dataset):
     spoilt[7] = math.nan
     given = "a NaN in y: the loss of the first epoch is NaN"
     expect.raises(("FloatingPointError",), submission.fit_linear, x, spoilt, epochs=2, given=given)
+    spoilt[7] = math.inf
+    options = {"batch_size": None, "epochs": 1, "normalize": False, "lr": 1e-6}
+    given = "infinity in y, one whole batch: the loss of the only epoch is infinite"
+    expect.raises(("FloatingPointError",), submission.fit_linear, x, spoilt, **options, given=given)
 
 
 @check("the generator alone decides the order of the batches", points=1, category="convergence", after=test_whole_batch)

@@ -42,7 +42,7 @@ def test_item_shapes(submission):
 def test_item_values(submission):
     images, points = stack(7)
     kinds = [images.astype(kind) for kind in (np.float64, np.float32, np.int64)]
-    for array in (images, *kinds, images // 3):  # the last are dark: no level above 85
+    for array in (images, *kinds, images // 3, images // 128):  # the last are dark: no level above 85, and above 1
         dataset = expect.not_mutated(submission, submission.KeypointDataset, array, points)
         for index in (0, 5):
             image, xy = submission.probes.item(dataset, index)
@@ -57,7 +57,9 @@ def test_item_values(submission):
                     "reshape cuts the array into other images: the sample axis has to be moved": reshaped[None],
                     "rows and columns are swapped": truth.T[None],
                     "the grey levels are not scaled": 255 * truth[None],
-                    **({} if top == 255 else {"the levels are scaled by the brightest one, not by 255": brightest}),
+                    **(
+                        {} if top in (1, 255) else {"the levels are scaled by the brightest one, not by 255": brightest}
+                    ),
                 },
                 given=f"item {index} of 7, {array.dtype} levels up to {top}",
             )
@@ -78,6 +80,12 @@ def test_transform(submission):
         image, xy = submission.probes.item(dataset, 1)
         expect.close(image, torch.from_numpy(before[:, :, 1])[None].float() / 510)
         expect.close(xy, torch.from_numpy(points[1]) + 1, equal_nan=True)
+    for kind in (np.float32, np.float64):
+        images, points = (array.astype(kind) for array in stack(3))
+        left = submission.probes.arrays_after(submission.KeypointDataset, images, points)
+        given = f"{np.dtype(kind)} arrays, after an item that a transform changed in place"
+        expect.close(left["images"], images, given=f"{given}: images")
+        expect.close(left["points"], points, equal_nan=True, given=f"{given}: keypoints")
 
 
 # Points
@@ -191,6 +199,22 @@ def test_loss_values(submission):
     lonely = torch.full((2, 8), NAN)
     lonely[1, 3] = 4.0
     expect.close(submission.masked_mse(pred[:2], lonely), (pred[1, 3] - 4).square(), given="1 of 16 is known")
+    lost = pred[:1].clone()
+    lost[0, 2] = NAN
+    expect.close(
+        submission.masked_mse(lost, single),
+        torch.tensor(NAN),
+        equal_nan=True,
+        likely={"what is predicted decides which coordinates count: only the target does": known_of_both(lost, single)},
+        given="the prediction of a known coordinate is NaN",
+        trivial="a prediction of NaN is no good one",
+    )
+
+
+def known_of_both(pred, target):
+    """The mean over what is known and not NaN in the prediction."""
+    square = (pred - target).square()
+    return square[~square.isnan()].mean()
 
 
 @check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients", hidden=True)
@@ -668,6 +692,7 @@ def test_resnet_refuses(submission):
     wrong = {
         "layer3.0.conv2.weight is missing": {k: v for k, v in weights.items() if k != "layer3.0.conv2.weight"},
         "layer5.0.conv1.weight is unexpected": weights | {"layer5.0.conv1.weight": torch.zeros(3)},
+        "fc2.weight is unexpected": weights | {"fc2.weight": torch.zeros(3)},
     }
     kinds = ("RuntimeError", "KeyError", "ValueError")
     for said, part in wrong.items():

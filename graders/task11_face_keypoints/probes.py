@@ -20,6 +20,19 @@ def brighten(image, points):
     return image / 2, points + 1
 
 
+def spoil(image, points):
+    """A transform that works in place."""
+    return image.mul_(0), points.add_(1)
+
+
+def arrays_after(dataset_class, images, points):
+    """The arrays of a data set, after its items have passed a transform that works in place."""
+    dataset = dataset_class(images, points, transform=spoil)
+    for index in range(len(dataset)):
+        dataset[index]
+    return {"images": images, "points": points}
+
+
 def shuffled(dataset, batch_size):
     """A training loader over a data set."""
     return DataLoader(dataset, batch_size, shuffle=True)

@@ -297,6 +297,8 @@ def test_values(submission, device):
     )
     one = net(x[:1].to(device))
     expect.shape(one, (1, 10), given="one image", likely={"the axis of length 1 is squeezed away": (10,)})
+    single = small_vgg(submission, num_classes=1).to(device)(x.to(device))
+    expect.shape(single, (2, 1), given="num_classes=1", likely={"the axis of length 1 is squeezed away": (2,)})
 
 
 LAYERS, DRAWS = "linear", "random"
@@ -407,9 +409,10 @@ def test_values_options(submission):
     hidden=True,
 )
 def test_gradients(submission):
-    net = lean(submission.VGG, [8, "M", 8, 8, "M"], num_classes=10)
-    frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
-    expect.equal(frozen, [], given="the parameters that want no gradient")
+    for settings in ({"batch_norm": True}, {}):
+        net = lean(submission.VGG, [8, "M", 8, 8, "M"], num_classes=10, **settings)
+        frozen = [item["name"] for item in registered_parameters(net) if not item["requires_grad"]]
+        expect.equal(frozen, [], given="the parameters that want no gradient")
     fill_by_shape(net, BLOCK)
     net.eval()
     x = torch.randn(2, 3, 28, 28, requires_grad=True)

@@ -58,6 +58,7 @@ def test_idx_values(submission):
         ((4, 3), False, "table.gz"),
         ((2, 1, 3, 2), False, "four"),
         ((0, 28, 28), False, "no-images"),
+        ((3, 0), False, "no-columns"),
     ):
         array = random_bytes(*shape)
         content = gzip.compress(idx_file(array)) if packed else idx_file(array)

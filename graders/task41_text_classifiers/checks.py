@@ -71,6 +71,8 @@ def test_pad_batch_kinds(submission):
     samples = [[1, [5, 6, 7]], [0, [8]]]
     after = submission.probes.texts_after(submission.pad_batch, samples)
     expect.equal(after, [[1, [5, 6, 7]], [0, [8]]], because="samples are not changed")
+    after = submission.probes.texts_after(submission.pad_batch, [[1, []], [0, [8]]], 6)
+    expect.equal(after, [[1, []], [0, [8]]], because="samples are not changed", given="a sentence without words")
 
 
 # --- means and weights -------------------------------------------------------------------------------------
@@ -791,6 +793,9 @@ def test_modes(submission):
     expect.equal(model.training, True, because="it is left in training mode", given=given)
     model = submission.probes.bag(start).eval()
     submission.train_classifier(model, [], 2)
+    modes = submission.probes.modes_after_training(submission.train_classifier, submission.probes.bag(start))
+    given = "a model that came in training mode, one part of it in evaluation mode"
+    expect.equal(modes, [True, True], because="the whole model is in training mode", given=given)
     given = "a model that came in evaluation mode, and a loader without batches"
     expect.equal(model.training, True, because="it is left in training mode", given=given)
     model = submission.probes.with_old_gradients(submission.probes.bag(start))

@@ -47,6 +47,13 @@ def modes_after(predict, model, text, vocab):
     return [module.training for module in model.modules()], model.weight.grad, torch.is_grad_enabled()
 
 
+def modes_after_training(train, model):
+    """The modes of a bag after ``train`` of two batches; its part was in evaluation mode before."""
+    model.train().part.eval()
+    train(model, in_order(torch.tensor([0, 1]), torch.tensor([[1, 2], [2, 3]]), 1), 1)
+    return [module.training for module in model.modules()]
+
+
 def vocabulary_after(predict, model, text, vocab):
     predict(model, text, vocab)
     return vocab

@@ -71,13 +71,13 @@ def run_case(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 def _module(build: Callable[..., Any], args: Sequence[Any], how: How) -> nn.Module:
     """A module in the dtype and on the device of the first floating argument."""
     layer = _built(build, args, how)
-    if how.beside is not None:
-        with contextlib.suppress(Exception):
-            build(**how.beside)
     if how.objects > 1:
         other = replace(how, state=None if how.state is None else _smaller(how.state, 1))
         with torch.no_grad():
             _built(build, args, other)(*_smaller(args, 1))
+    if how.beside is not None:
+        with contextlib.suppress(Exception):
+            build(**how.beside)
     return layer
 
 

@@ -519,6 +519,10 @@ def loss_contracts(submission):
 def test_loss_gradients(submission):
     for name, (oracle, cases) in loss_contracts(submission).items():
         expect.agrees(getattr(submission, name), oracle, cases, gradients=True, slack=SURE)
+    equal = DIFFERENCES.vary(shape=[(7,)], values=[kit.zeros], layout=["contiguous"])
+    for name, oracle in (("mse_loss", F.mse_loss), ("smooth_l1_loss", F.smooth_l1_loss), ("huber_loss", F.huber_loss)):
+        flat = "nothing is lost where prediction and target are equal"
+        expect.agrees(getattr(submission, name), oracle, equal, gradients=True, trivial=flat)
 
 
 @check(

@@ -280,7 +280,7 @@ OPTIONS = grid(
     optioned,
     size=[(2, 1, 8, 9), (1, 1, 9, 10)],
     filters=[1],
-    kernel=[(2, 3), (3, 3), (3, 1)],
+    kernel=[(2, 3), (3, 3), (3, 1), (1, 1)],
     groups=[LEFT_OUT],
 )
 CHANNELS = OPTIONS.vary(size=[(2, 4, 8, 9), (1, 4, 9, 10)], filters=[4, 8])
@@ -547,10 +547,10 @@ def test_growth(submission):
         growth = operator_growth(submission.conv2d, *arguments)
         expect.between(growth, 0, 1.2, unit=f"times the PyTorch calls when {given}")
 
-    small, many = (1, 2, 8, 8), (4, 2, 8, 8)
+    small, many = (1, 2, 8, 8), (40, 2, 8, 8)
     expect_constant("the batch grows", [2], small, many)
-    expect_constant("height and width grow", [2], small, (1, 2, 16, 16))
-    expect_constant("the channels of x grow", [2, 8], small, (1, 8, 8, 8))
+    expect_constant("height and width grow", [2], small, (1, 2, 48, 48))
+    expect_constant("the channels of x grow", [2, 40], small, (1, 40, 8, 8))
     expect_constant("the batch grows, with groups, stride, padding and dilation", [1], small, many, 2, 1, 2, 2)
 
 
@@ -649,6 +649,7 @@ def test_layer_settings(submission):
         groups=[LEFT_OUT, 2, 4],
         out_channels=[8, 4],
         layout=["contiguous", "transposed"],
+        objects=[1, 2],
     )
     meaningful = cases.only(divides).only(lambda padding, stride: padding != "same" or stride is LEFT_OUT)
     expect.agrees(

@@ -56,7 +56,7 @@ OPTIONS = {
 # Options whose formulas lead far out, where x does not or in another way.
 STEEP = {
     "celu": {"alpha": [LEFT_OUT, 0.002]},
-    "softplus": {"beta": [LEFT_OUT, 500.0]},
+    "softplus": {"beta": [LEFT_OUT, 500.0, 0.05]},
     "gelu": {"approximate": [LEFT_OUT, "tanh"]},
 }
 

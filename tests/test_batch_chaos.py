@@ -99,9 +99,9 @@ def verdicts(out):
     return gradings, outcomes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def small_disk(tmp_path_factory):
-    """A folder on a file system of its own, which can be filled."""
+    """A folder on a file system of its own, which can be filled; new for each storm."""
     folder = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode != 0:

@@ -180,6 +180,16 @@ class Sharing(nn.BatchNorm1d):
         Sharing.kept = self.weight
 
 
+class LastSettings(nn.BatchNorm1d):
+    def __init__(self, num_features, momentum=0.1):
+        super().__init__(num_features, momentum=momentum)
+        LastSettings.last = momentum
+
+    def forward(self, x):
+        self.momentum = LastSettings.last
+        return super().forward(x)
+
+
 class Sluggish(nn.BatchNorm1d):
     def __init__(self, num_features, momentum=0.1):
         super().__init__(num_features, momentum=1 - momentum)
@@ -373,6 +383,9 @@ def test_classes_of_modules_are_built_loaded_and_called(worker: RemoteSubmission
     assert worker.torchgrade_client.seen.where[2] == "NoEval.forward()", "that is where its values come from"
     shared = failure(worker.Sharing, nn.BatchNorm1d, cases.vary(state=["loaded"], objects=[2, 1]), of="state")
     assert "beside another object of its class" in shared.given
+    expect.agrees(worker.LastSettings, nn.BatchNorm1d, cases.vary(objects=[1]), of="state")
+    settled = failure(worker.LastSettings, nn.BatchNorm1d, cases.vary(objects=[2]), of="state")
+    assert "beside another object of its class" in settled.given
 
 
 def test_arrays_keep_their_steps(worker: RemoteSubmission) -> None:

@@ -43,6 +43,11 @@ class Net(nn.Module):
         return torch.tanh(self.layer(x)) + self.offset
 
 
+class InPlace(Net):
+    def forward(self, x):
+        return x.relu() if torch.is_grad_enabled() else x.relu_()
+
+
 class Wrong(Net):
     def forward(self, x):
         return torch.tanh(F.linear(x, self.layer.weight, self.layer.bias.detach()))
@@ -208,6 +213,7 @@ def test_arguments_that_are_changed_in_place(submission):
     assert changed(submission.list_is_filled, [array]).expected.startswith("argument 0[0] as it was")
     assert changed(submission.list_is_cut, [array, array]).expected.startswith("argument 0 as it was")
     assert changed(submission.cleared, 1, out=X).expected.startswith("argument out")
+    assert changed(submission.InPlace(), X).expected.startswith("argument 0 as it was"), "where nothing is recorded"
     changed(submission.smaller, X)
     assert torch.equal(X, before), "what is here is never touched"
     expect.not_mutated(submission, submission.softmax, torch.tensor([math.nan, 1.0]))

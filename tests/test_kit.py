@@ -179,6 +179,8 @@ def test_passes_are_seen_with_mode_and_gradients():
         (lambda net: net.zero_grad(), ["gradients"]),
         (lambda net: torch.rand(1), ["random generator"]),
         (lambda net: net.train() and 1 / 0, ["modes"]),
+        (lambda net: net.body[0]._forward_hooks.clear(), ["hooks"]),
+        (lambda net: net.training or net(torch.ones(2, 3, 10, 12)), ["buffers"]),  # a part trains all the same
     ],
 )
 def test_traces_left_by_a_call(leave, names):

@@ -10,7 +10,7 @@ import argparse
 import ast
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -164,22 +164,19 @@ def _defined(text: str) -> Iterator[str]:
     yield from (node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
 
 
-def gaps(stub: str, defined: Iterable[str]) -> str:
+def gaps(stub: str, defined: Collection[str]) -> str:
     """Code with a gap for each function and class of the stub that nobody has written yet.
 
     None for a name that looks like a defined one: that is more likely a slip of the pen.
     """
-    todo = {node.name: node for node in ast.parse(stub).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    open = [node for name, node in todo.items() if "raise NotImplementedError" in ast.unparse(node)]
+    asked = {node.name: node for node in ast.parse(stub).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    others = [name for name in defined if name not in asked]
     lines = []
-    for node in open:
-        others = [name for name in defined if name not in todo]
-        if node.name in defined or get_close_matches(node.name, others):
+    for name, node in asked.items():
+        if name in defined or "raise NotImplementedError" not in ast.unparse(node) or get_close_matches(name, others):
             continue
         gap = "(*_, **__): raise NotImplementedError"
-        lines.append(
-            f"class {node.name}:\n    def __init__{gap}" if isinstance(node, ast.ClassDef) else f"def {node.name}{gap}"
-        )
+        lines.append(f"class {name}:\n    def __init__{gap}" if isinstance(node, ast.ClassDef) else f"def {name}{gap}")
     return "\n".join(lines)
 
 

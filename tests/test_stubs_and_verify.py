@@ -406,6 +406,38 @@ def test_no_edit_is_the_same_program_by_its_text() -> None:
     assert ast.unparse(ast.parse(EDITED)) not in {edit.text for edit in made}
 
 
+def test_what_the_stub_gives_is_not_edited() -> None:
+    text = (
+        "def given(x):\n    return x + 1\n\n\n"
+        "# BEGIN SOLUTION\ndef helper(x):\n    return x * 2\n\n\n# END SOLUTION\n"
+        "def gap(x):\n    # BEGIN SOLUTION\n    return x - 3\n    # END SOLUTION\n"
+    )
+    assert {edit.name.partition(":")[0] for edit in edits(text)} == {"helper", "gap"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "swapped"),
+    [
+        ("a = p\nb = f(q)", False),
+        ("a, c = p, q\nb = len(p)", False),  # handed on, not computed with
+        ("self.a = p\nself.b = f(q)", False),
+        ("names = []\ndef note(x): names.append(x)", False),
+        ("a = p + 1\nb = f(p)", True),  # f may change p
+        ("a = f(p)\nb = g(q)", True),  # both may draw from one generator
+        ("a = p\nb = a", True),
+        ("a = p\na = f(q)", True),
+        ("self.a = p\nb = f(self)", True),
+        ("self.a = p\nb = f(self.a)", True),
+        ("a[0] = p\nb = q", True),
+        ("a = p\nif q: raise ValueError", True),
+        ("a += p\nb = q", True),
+    ],
+)
+def test_neighbours_are_swapped_where_their_order_says_something(statements: str, swapped: bool) -> None:
+    text = "def f(self, p, q):\n" + "".join(f"    {line}\n" for line in (*statements.split("\n"), "return p"))
+    assert any("moved behind" in edit.name for edit in edits(text)) is swapped
+
+
 def test_one_mutant_can_be_proved_alone(mini: Path) -> None:
     edit(mini / "graders" / "task01_scale" / "mutants.yaml", '"x[0].sum()"', '"x.sum(dim=None)"')  # no mutant at all
     said = grade_py("verify", "task01", "--only", "mutant no_bias", "--timeout-scale", "5", cwd=mini)

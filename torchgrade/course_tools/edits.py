@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torchgrade.course_tools.gaps import definitions
+from torchgrade.course_tools.stubs import lines_of_gaps
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -57,11 +58,15 @@ Operators = Callable[[ast.AST], Iterator[tuple[Change, str]]]  # the changes of 
 
 
 def edits(solution: str) -> list[Edit]:
-    """Every single edit of ``solution`` that the operators can make, in the order of the text."""
+    """Every single edit of ``solution`` that the operators can make, in the order of the text.
+
+    A function that the stub gives whole is left alone, and so are neighbours whose order says nothing.
+    """
     tree = ast.parse(solution)
+    written = lines_of_gaps(solution)
     found: list[Edit] = []
     names: dict[str, int] = {}
-    for function, node, change, label in _changes(tree):
+    for function, node, change, label in _changes(tree, written):
         twin = copy.deepcopy(node)
         new = change(twin) or twin
         before, after = ast.unparse(node), ast.unparse(ast.fix_missing_locations(new))
@@ -79,10 +84,18 @@ def _short(code: str) -> str:
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.AST, Change, str]]:
-    """Function name, node, how to change it, and a label; the kinds of one node first, then those of structure."""
+def _changes(tree: ast.Module, written: frozenset[int]) -> Iterator[tuple[str, ast.AST, Change, str]]:
+    """Function name, node, how to change it, and a label; the kinds of one node first, then those of structure.
+
+    ``written``: the lines that a learner writes; none where nothing is marked, and then all count.
+    """
+    functions = [
+        (scope, function)
+        for scope, function in definitions(tree)
+        if not written or not written.isdisjoint(range(function.lineno, (function.end_lineno or 0) + 1))
+    ]
     for operators in (_of_a_node, _of_structure):
-        for scope, function in definitions(tree):
+        for scope, function in functions:
             skip = {id(node) for node in ast.walk(function.args)} | _annotations(function)
             docstring = function.body[0] if ast.get_docstring(function) else None
             skip |= {id(node) for node in ast.walk(docstring)} if docstring is not None else set()
@@ -214,13 +227,65 @@ def _of_statements(node: ast.stmt, body: Statements) -> Iterator[tuple[Change, s
     """Two neighbours swapped, a loop that ends after one turn, a function that returns before its last statement."""
     start = 1 if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) else 0
     for place in range(start, len(body) - 1):
-        if not isinstance(body[place + 1], ast.Return):
+        if not isinstance(body[place + 1], ast.Return) and not _commute(body[place], body[place + 1]):
             swapped = [*body[:place], body[place + 1], body[place], *body[place + 2 :]]
             yield _set("body", swapped), f"{_short(ast.unparse(body[place]))} moved behind the next statement"
     if isinstance(node, (ast.For, ast.While)):
         yield _set("body", [*body, ast.Break()]), f"{_head(node)} ends after one turn"
     if isinstance(node, ast.FunctionDef) and len(body) > start + 1 and not isinstance(body[-1], ast.Return):
         yield _set("body", body[:-1]), f"returns before {_short(ast.unparse(body[-1]))}"
+
+
+def _commute(one: ast.stmt, other: ast.stmt) -> bool:
+    """Whether two statements are plainly the same in either order: both only bind names, neither uses what the other
+    binds, and where one calls something, the other computes with nothing that the call is given."""
+    bound = [_bound(statement) for statement in (one, other)]
+    if not all(bound) or bound[0] & bound[1]:
+        return False
+    if any(_touches(first, names) for first, names in ((one, bound[1]), (other, bound[0]))):
+        return False
+    calling = [any(isinstance(node, ast.Call) for node in _evaluated(statement)) for statement in (one, other)]
+    caller, quiet = (one, other) if calling[0] else (other, one)
+    return not all(calling) and (not any(calling) or not _used(caller) & _computed_with(quiet))
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names and attributes that a statement binds; nothing where it may do anything else."""
+    if isinstance(statement, ast.FunctionDef):
+        return set() if statement.decorator_list else {statement.name}
+    if not isinstance(statement, ast.Assign):
+        return set()
+    targets = [leaf for target in statement.targets for leaf in getattr(target, "elts", [target])]
+    plain = all(
+        isinstance(leaf, ast.Name) or (isinstance(leaf, ast.Attribute) and isinstance(leaf.value, ast.Name))
+        for leaf in targets
+    )
+    return {ast.unparse(leaf) for leaf in targets} if plain else set()
+
+
+def _evaluated(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What is computed when the statement runs: of a function that is defined only its defaults."""
+    root = statement.args if isinstance(statement, ast.FunctionDef) else getattr(statement, "value", statement)
+    return ast.walk(root)
+
+
+def _touches(statement: ast.stmt, bound: set[str]) -> bool:
+    """Whether it uses what is bound: of ``self.rate`` that attribute, or ``self`` as a whole."""
+    owners = {id(node.value) for node in _evaluated(statement) if isinstance(node, ast.Attribute)}
+    whole = {node.id for node in _evaluated(statement) if isinstance(node, ast.Name) and id(node) not in owners}
+    return bool(_used(statement) & bound or whole & {name.partition(".")[0] for name in bound})
+
+
+def _used(statement: ast.stmt) -> set[str]:
+    """The names that it uses, and the attributes: with ``self.rate`` both ``self`` and ``self.rate``."""
+    return {ast.unparse(node) for node in _evaluated(statement) if isinstance(node, (ast.Name, ast.Attribute))}
+
+
+def _computed_with(statement: ast.stmt) -> set[str]:
+    """The names that it does not only hand on."""
+    handed = getattr(statement, "value", None)
+    leaves = getattr(handed, "elts", [handed])
+    return _used(statement) - {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
 
 
 def _head(node: ast.stmt) -> str:

@@ -41,6 +41,13 @@ def make_stub(solution: str, name: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", _without_unused_imports(text))
 
 
+def lines_of_gaps(solution: str) -> frozenset[int]:
+    """The numbers of the lines that a stub leaves to the learner, markers included."""
+    markers = [n for n, line in enumerate(solution.splitlines(), start=1) if line.strip() in (BEGIN, END)]
+    pairs = zip(markers[::2], markers[1::2], strict=False)
+    return frozenset(line for begin, end in pairs for line in range(begin, end + 1))
+
+
 def _stub_lines(solution: str, name: str) -> Iterator[str]:
     block: list[str] | None = None
     inside = _lines_of_functions(solution)

@@ -154,8 +154,8 @@ def test_export_colours(submission, dataset):
 
 @check("export_to_folders sorts the files into the folders of their classes", points=1, category="values", hidden=True)
 def test_export_folders(submission, dataset):
-    names = ["warm box", "cold", "third"]
     for as_tensor, count, listed in ((True, 7, False), (False, 41, False), (False, 4, True)):
+        names = ["zero", "a one", "cold"] if listed else ["warm box", "cold", "third"]
         known = not as_tensor and not listed
         images, labels, files = exported(submission, dataset, count, 8, 8, names, as_tensor, known, listed)
         where = "out_dir and its folders exist, and are empty" if known else "out_dir does not exist yet"
@@ -394,6 +394,8 @@ def test_folder_labels(submission, dataset):
 @check("ImageFolderDataset takes the folder right above as the class", points=1, category="values")
 def test_folder_nested(submission, dataset):
     names = ("test/cat/a.png", "train/ant/b.png", "train/cat/c.png", "train/cat/wild/d.png", "train/cat/x.png")
+    others = ("cat/a.png", "zoo/b.png")
+    other = submission.ImageFolderDataset(submission.probes.write_tree(tree(dataset, others)))
     data = submission.ImageFolderDataset(submission.probes.write_tree(tree(dataset, names)))
     given = f"the files {', '.join(names)}"
     likely = {
@@ -406,6 +408,11 @@ def test_folder_nested(submission, dataset):
         FILES_FIRST: [1, 0, 1, 1, 2],
     }
     expect_labels(data, submission, [1, 0, 1, 2, 1], given, likely)
+    truth = {id(data): ["ant", "cat", "wild"], id(other): ["cat", "zoo"]}
+    for one, files in ((data, names), (other, others)):
+        given = f"two data sets, one of the files {', '.join(files)}; its class_to_idx"
+        places = expect.record(one.class_to_idx, dict.fromkeys(truth[id(one)], int), given=given)
+        expect.equal(places, {name: place for place, name in enumerate(truth[id(one)])}, given=given)
 
 
 @check("ImageFolderDataset counts every picture, and nothing else", points=0.5, category="robustness", hidden=True)
@@ -593,6 +600,18 @@ def test_loader_seed(submission):
         given = f"whether seed={seed} and seed={seed + 1} give the same order"
         expect.equal(series(seed=seed + 1)[0] == first[0], False, given=given)
     expect.equal(series()[0] == series()[0], False, given="whether two loaders without a seed have the same order")
+    given = "the orders of three passes of another loader with seed=5, drop_last=True"
+    expect.equal(series(seed=5, drop_last=True), series(seed=5, drop_last=True), given=given)
+
+    def piles(**settings):
+        data, pile = submission.probes.numbered(30), submission.probes.pile
+        return submission.probes.listed(submission.MiniLoader(data, 4, collate_fn=pile, **settings))
+
+    given = "a pass of another loader with seed=5 and a collate_fn: how many items, and the sum of their labels"
+    first = piles(seed=5, shuffle=True)
+    expect.equal(piles(seed=5, shuffle=True), first, given=given)
+    given = "whether a pass with shuffle=True and a collate_fn goes through the items in order"
+    expect.equal(first == piles(), False, given=given)
 
 
 @check("MiniLoader takes the order of a sampler, anew for each pass", points=1, category="values")

@@ -296,6 +296,48 @@ def test_a_check_waits_only_for_what_it_builds_on(grade):
     assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
 
 
+RIGHT_RELU = "def right_relu(x):\n    return x * (x > 0)\n"
+TWICE = """
+
+    @check("the layer is right twice", points=1, category="values", after=test_layer)
+    def test_twice(submission):
+        expect.close(submission.Layer()(submission.Layer()(x)), torch.relu(x))
+"""
+
+
+@pytest.fixture
+def helped(tmp_path):
+    """Grades texts where the course has a relu of its own; outcomes by check."""
+    root = copy_of_mini(tmp_path)
+    (root / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE + TWICE))
+    (root / "graders" / "task01_scale" / "probes.py").write_text(RIGHT_RELU)
+    return lambda **parts: grade_here(root, HEAD + "\n\n".join({**HONEST, **parts}.values()))
+
+
+def test_what_builds_on_a_wrong_function_is_graded_with_the_courses_own(helped):
+    outcomes = helped(relu="def relu(x):\n    return 2 * x\n")
+    assert [statuses(outcomes)[name] for name in ("relu", "slopes")] == ["failed", "skipped"]
+    sentence = "right, with relu of the course in the place of yours"
+    for name in ("test_layer", "test_twice"):  # the second one waits for a check that passed in this way
+        assert (outcomes[name].status, outcomes[name].message, outcomes[name].points > 0) == ("passed", sentence, True)
+    assert (outcomes["test_softmax"].status, outcomes["test_softmax"].message) == ("passed", "")
+
+
+def test_what_is_wrong_beside_the_courses_own_still_waits(helped):
+    twice = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x) + 1\n"
+    outcomes = helped(relu="def relu(x):\n    return 2 * x\n", layer=twice)
+    assert outcomes["test_layer"].message == "waits for relu is right"
+    assert statuses(outcomes)["twice"] == "skipped"
+    dies = "def relu(x):\n    raise SystemExit\n"
+    assert helped(relu=dies)["test_layer"].status is Status.PASSED
+
+
+def test_a_right_function_is_left_in_its_place(helped):
+    broken = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x) + 1\n"
+    assert helped(layer=broken)["test_layer"].status is Status.FAILED
+    assert statuses(helped(softmax="def softmax(x):\n    return x\n"))["batches"] == "skipped"  # the course has none
+
+
 def test_a_crash_tells_what_was_given(grade):
     crashed = grade(relu="def relu(x):\n    return x.view(-1, 7)\n")["test_relu"]
     assert (crashed.status, crashed.given) == (Status.CRASHED, "relu(float32 [3, 4])")

@@ -62,6 +62,12 @@ class Task:
         return parse_manifest(_read(path), f"graders/{self.stem}/task.yaml")
 
     @cached_property
+    def substitutes(self) -> frozenset[str]:
+        """The names for which the probes have a right function or class, ``right_NAME``."""
+        text = _read(self.probes) if self.probes.is_file() else ""
+        return frozenset(re.findall(r"^(?:def|class) right_(\w+)", text, re.MULTILINE))
+
+    @cached_property
     def grader_hash(self) -> str:
         """Changes when the suite, its manifest, its probes, its floors, its data sets or the engine change."""
         data = [self.root / "datasets" / f"{name}.py" for name in self.manifest.data]

@@ -173,7 +173,7 @@ def mean_square(pred, target):
     return (pred - target).square().mean()
 
 
-@check("mse_loss is the mean of the squared differences", points=1, category="values", devices="all")
+@check("mse_loss is the mean of the squared differences", points=2, category="values", devices="all")
 def test_mse(submission, device):
     expect.agrees(
         submission.mse_loss,
@@ -241,7 +241,7 @@ def instead(change):
     return lambda x, y, w, b: change(*loss_gradients(x, y, w, b), x)
 
 
-@check("manual_gradients are the derivatives of the loss", points=2, category="gradients", devices="all")
+@check("manual_gradients are the derivatives of the loss", points=3, category="gradients", devices="all")
 def test_gradients(submission, device):
     expect.agrees(
         submission.manual_gradients,
@@ -304,9 +304,7 @@ def test_step(submission):
     )
 
 
-@check(
-    "sgd_step moves parameters of any shape and layout", points=1, category="robustness", after=test_step, hidden=True
-)
+@check("sgd_step moves parameters of any shape and layout", points=1, category="robustness", after=test_step)
 def test_step_shapes(submission):
     for shape in ((), (1, 3), (3, 1), (2, 3, 4), (0,)):
         start, gradient = torch.randn(shape), torch.randn(shape)
@@ -375,7 +373,8 @@ def uncleared(starts, targets, lr, rounds):
     return torch.stack(path)
 
 
-@check("sgd_step leaves a parameter without a gradient alone", points=1, category="robustness", after=test_step)
+@check("sgd_step leaves a parameter without a gradient alone", points=1, category="robustness", after=test_step,
+       hidden=True)  # fmt: skip
 def test_no_gradient(submission):
     starts, gradient = torch.randn(3, 4), torch.randn(4)
     params = [submission.hold(start, requires_grad=True) for start in starts]
@@ -393,10 +392,10 @@ def test_no_gradient(submission):
 
 @check(
     "fit_linear with whole batches reaches least squares",
-    points=2,
+    points=1.5,
     category="convergence",
     devices="all",
-    after=[test_mse, test_rounds],
+    after=[test_mse, test_step_shapes, test_rounds],
 )
 def test_whole_batch(submission, dataset, device):
     x, y, line = line_data(dataset, 300, noise=1.0)
@@ -406,7 +405,7 @@ def test_whole_batch(submission, dataset, device):
 
 
 @check(
-    "fit_linear with mini-batches comes near least squares", points=2, category="convergence", after=test_whole_batch
+    "fit_linear with mini-batches comes near least squares", points=1.5, category="convergence", after=test_whole_batch
 )
 def test_mini_batch(submission, dataset, calibration, pictures):
     x, y, line = line_data(dataset, 2000, noise=1.0)
@@ -529,7 +528,11 @@ def test_epochs(submission, dataset):
 
 
 @check(
-    "fit_linear trains on the raw x when told to", points=1, category="convergence", after=test_whole_batch, hidden=True
+    "fit_linear trains on the raw x when told to",
+    points=0.5,
+    category="convergence",
+    after=test_whole_batch,
+    hidden=True,
 )
 def test_raw(submission, dataset):
     x, y, line = line_data(dataset, 200)
@@ -598,7 +601,9 @@ def test_divergence(submission, dataset):
     expect.raises(("FloatingPointError",), submission.fit_linear, x, spoilt, **options, given=given)
 
 
-@check("the generator alone decides the order of the batches", points=1, category="convergence", after=test_whole_batch)
+@check(
+    "the generator alone decides the order of the batches", points=0.5, category="convergence", after=test_whole_batch
+)
 def test_generator(submission, dataset):
     x, y, _ = line_data(dataset, 30, noise=1.0)
     one, other = random.sample(range(2**31), 2)
@@ -652,7 +657,7 @@ def test_generator_with_options(submission, dataset):
 
 @check(
     "fit_linear draws each batch from the whole data",
-    points=1,
+    points=0.5,
     category="convergence",
     after=test_whole_batch,
     hidden=True,

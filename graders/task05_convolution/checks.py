@@ -135,7 +135,7 @@ def test_output_size_dilation(submission):
 
 @check(
     "conv2d_output_size refuses a kernel that does not fit",
-    points=0.5,
+    points=1,
     category="robustness",
     after=test_output_size_dilation,
 )
@@ -208,7 +208,7 @@ def num_macs(in_channels, out_channels, kernel_size, input_size, groups=1, **set
 
 @check(
     "conv2d_num_macs counts one multiply-add per weight and place",
-    points=1,
+    points=1.5,
     category="parameters",
     after=[test_num_params, test_output_size_dilation],
 )
@@ -317,7 +317,7 @@ def test_impulse(submission):
     )
 
 
-@check("conv2d agrees with PyTorch, channels and bias included", points=2, category="values", devices="all")
+@check("conv2d agrees with PyTorch, channels and bias included", points=1.5, category="values", devices="all")
 def test_values(submission, device):
     def reordered(x, weight, bias=None):
         return F.conv2d(x, weight.permute(0, 2, 3, 1).reshape(weight.shape), bias)
@@ -534,7 +534,7 @@ def test_rule(submission):
 
 @check(
     "conv2d makes no more PyTorch calls for a larger x",
-    points=1,
+    points=0.5,
     category="efficiency",
     after=[test_values, test_mixed],
     hidden=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade.course import Task
+from torchgrade.course_tools.public_suite import public_probes
 from torchgrade.errors import CourseError
 from torchgrade.yaml_text import read_yaml
 
@@ -101,6 +102,17 @@ def read_alternatives(task: Task) -> dict[str, str]:
     paths = sorted(folder.glob("*.py")) if folder.is_dir() else []
     solution = solution_text(task)
     return {path.stem: f"{solution}\n\n{_without_future(path)}" for path in paths}
+
+
+def read_substitutes(task: Task) -> dict[str, str]:
+    """By name, the solution with the probe ``right_NAME`` in the place of its own function."""
+    text = task.probes.read_text(encoding="utf-8") if task.substitutes else ""
+    solution = solution_text(task)
+    return {
+        name: f"{solution}\n\n{public_probes(text, f'right_{name}')}\n\n"
+        f"{name} = right_{name}\n{name}.__name__ = {name!r}\n"
+        for name in sorted(task.substitutes)
+    }
 
 
 def _without_future(path: Path) -> str:

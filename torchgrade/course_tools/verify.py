@@ -22,7 +22,14 @@ from torchgrade.course_tools.edited import edited
 from torchgrade.course_tools.gradings import KeptGradings
 from torchgrade.course_tools.outline import order_problems
 from torchgrade.course_tools.stubs import ALLOWED_IMPORTS, stub_text
-from torchgrade.course_tools.variants import Mutant, junk_texts, read_alternatives, read_mutants, solution_text
+from torchgrade.course_tools.variants import (
+    Mutant,
+    junk_texts,
+    read_alternatives,
+    read_mutants,
+    read_substitutes,
+    solution_text,
+)
 from torchgrade.errors import CourseError
 from torchgrade.grading.calibration import environment
 from torchgrade.grading.events import Fault, Graded, Met
@@ -271,6 +278,8 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: in
     alternatives = read_alternatives(task)
     for name, text in alternatives.items():
         yield Trial(f"alternative {name}", text, earns_everything, seed=seed, kept=True)
+    for name, text in read_substitutes(task).items():
+        yield Trial(f"right_{name} in the place of {name}", text, earns_everything, seed=seed, kept=True)
     for kind, text in junk_texts(solution).items():
         judge = earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only
         yield Trial(f"junk ({kind})", text, judge, kept=True, seed=seed)

@@ -29,6 +29,7 @@ class Record:
     touched: frozenset[str] = frozenset()
     ran: Ran = field(default_factory=Ran)
     blamed: frozenset[str] = frozenset()  # the names that a failure is about
+    substituted: Mapping[str, str] = field(default_factory=dict)  # names that it passed without, and what they wait for
 
     @property
     def passed(self) -> bool:

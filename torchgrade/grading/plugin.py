@@ -160,6 +160,7 @@ class GradingPlugin:
             known = [record for record in records if record.outcome.id == name]
             first = next((r for r in known if r.outcome.device == device), known[0] if known else None)
             if first is not None and first.passed:
+                names |= first.substituted
                 continue
             title = next((check_of(item).title for item in items if item.name == name), name)
             sentence = _("waits for {title}").format(title=_(title))

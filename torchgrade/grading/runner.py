@@ -56,6 +56,7 @@ class Run:
     blocked: Mapping[str, str] = field(default_factory=dict)  # names that the check may not take, and why
     watched: Watched = NOTHING  # what the rules of the suite are about
     submission: Any = None
+    substitutes: tuple[str, ...] = ()  # names of the submission that the course's own functions take the place of
 
     @property
     def spec(self) -> CheckSpec:
@@ -76,7 +77,8 @@ class Attempt:
     blamed: frozenset[str] = frozenset()
     ran: Ran = field(default_factory=Ran)
     picture: dict[str, Any] | None = None  # of what was expected and what came
-    waits: str | None = None  # what the check was found to build on, where that is wrong
+    waits: Mapping[str, str] = field(default_factory=dict)  # what it builds on though that is wrong, and why it waits
+    substituted: Mapping[str, str] = field(default_factory=dict)  # of these, what the course's own took the place of
 
 
 class CheckRunner:
@@ -101,7 +103,7 @@ class CheckRunner:
         if attempt.picture is not None:
             self.emit(PictureShown(run.job.id, run.device, attempt.picture))
         outcome = outcome_of(run.item, run.device, attempt.verdict, time.monotonic() - started, attempt.output)
-        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed)
+        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed, attempt.substituted)
 
     def _until_certain(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
@@ -113,11 +115,25 @@ class CheckRunner:
             sandbox.restart()  # on a fresh worker
             with self.machine.alone():
                 attempt = self._attempt(run, sandbox, number)
-        if attempt.waits:  # only now: what the machine killed waits for nothing
-            attempt = replace(
-                attempt, verdict=Verdict(Status.SKIPPED, attempt.waits), blamed=frozenset(run.blocked), picture=None
-            )
-        return attempt
+        if not attempt.waits:  # only now: what the machine killed waits for nothing
+            return attempt
+        if self.task.substitutes.issuperset(attempt.waits):
+            helped = self._with_substitutes(run, sandbox, number)
+            if helped.verdict.status is Status.PASSED:
+                return helped
+        sentence = next(iter(attempt.waits.values()))
+        verdict = Verdict(Status.SKIPPED, sentence)
+        return replace(attempt, verdict=verdict, blamed=frozenset(run.blocked), picture=None)
+
+    def _with_substitutes(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
+        """Once more, with the course's own functions in the place of those that are known to be wrong."""
+        names = {name: why for name, why in run.blocked.items() if name in self.task.substitutes}
+        sandbox.restart()
+        with self.machine.beside_others():
+            attempt = self._attempt(replace(run, substitutes=tuple(names)), sandbox, number)
+        sandbox.restart()
+        words = _("right, with {names} of the course in the place of yours").format(names=", ".join(sorted(names)))
+        return replace(attempt, verdict=replace(attempt.verdict, message=words), substituted=names)
 
     def _attempt(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         spec, job = run.spec, run.job
@@ -130,6 +146,8 @@ class CheckRunner:
             if run.device == "mps" and not torch.backends.mps.is_available():
                 raise Unavailable(_("this machine has no MPS device"))
             run = replace(run, submission=sandbox.submission())
+            if run.substitutes:
+                run.submission.torchgrade_client.request("substitute", names=list(run.substitutes))
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
             error = raised
@@ -142,7 +160,7 @@ class CheckRunner:
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
-        waits = _builds_on(run, error, ran) if error is not None and verdict.status in WRONG else None
+        waits = _builds_on(run, error, ran) if error is not None and verdict.status in WRONG else {}
         within = getattr(error, "within", ())
         blamed = frozenset(run.blocked if verdict.status is Status.SKIPPED else within or filter(None, [seen.last]))
         picture = None
@@ -211,13 +229,13 @@ class CheckRunner:
             sandbox.close()
 
 
-def _builds_on(run: Run, error: BaseException, ran: Ran) -> str | None:
+def _builds_on(run: Run, error: BaseException, ran: Ran) -> dict[str, str]:
     """What the check waits for, where what it called calls in turn what another check found wrong.
 
     A worker that died in the check cannot say what it called: then it is taken to have been the same mistake.
     """
     died = isinstance(error, (WorkerDied, TimedOut, OutOfMemory))
-    return next((why for name, why in run.blocked.items() if died or name in ran.called), None)
+    return {name: why for name, why in run.blocked.items() if died or name in ran.called}
 
 
 def check_of(item: pytest.Item) -> CheckSpec:

@@ -183,7 +183,7 @@ def _entry_lines(console: Console, entry: Told, texts: Mapping[tuple[float, floa
     yield from (Text(" " * room + line) for line in more)
     if entry.checks > 1:
         yield Text(" " * room + _("and {others}").format(others=others_text(entry.checks - 1)), style="dim")
-    if outcome.status in (Status.SKIPPED, Status.HELD):
+    if outcome.message and outcome.status in (Status.SKIPPED, Status.HELD, Status.PASSED):
         lines = wrap(outcome.message, max(20, min(console.width, 100) - room))
         yield from (Text(" " * room + line, style="dim") for line in lines)
 

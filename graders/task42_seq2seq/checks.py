@@ -707,7 +707,8 @@ def test_step_state(submission):
     src, tgt = sentences(known), targets(known)
     for round_, forcing in enumerate((1.0, 0.0, 0.5), 1):
         arguments = (src, tgt) if round_ == 1 else (src, tgt, forcing)
-        model.eval()
+        model.train(round_ == 2)
+        model.decoder.eval()
         *_, training, recording, left, _ = submission.probes.modes(
             model, True, submission.train_step, optimizer, *arguments
         )

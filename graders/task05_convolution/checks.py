@@ -463,7 +463,8 @@ def test_edges(submission):
         padding=[LEFT_OUT, 1],
     )
     expect.agrees(submission.conv2d, F.conv2d, cases)
-    expect.agrees(submission.conv2d, F.conv2d, CHANNELS.vary(size=[(1, 4, 3, 3), (0, 4, 8, 9)], groups=GROUPS))
+    cases = CHANNELS.vary(size=[(1, 4, 3, 3), (0, 4, 8, 9)], groups=GROUPS)
+    expect.agrees(submission.conv2d, F.conv2d, cases, unchanged=True)
 
 
 @check(

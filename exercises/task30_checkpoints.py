@@ -44,10 +44,10 @@ def load_matching(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str]
     """Copy into the model every entry of the state whose name and shape it has; tell about the others.
 
     Parameters and buffers count alike, and each under every name that it has in ``model.state_dict()``: two layers may
-    share a weight. Values are copied into the model's own tensors, which keep their dtype and device and remain the
-    same objects, so an optimiser that was made before still moves them; later changes of the given tensors do not
-    reach the model. What does not fit is left out, whatever could be done about it: a shape (1,) for (3,) does not
-    fit.
+    share a weight, and a buffer that is not persistent has no name there. Values are copied into the model's own
+    tensors, which keep their dtype and device and remain the same objects, so an optimiser that was made before still
+    moves them; later changes of the given tensors do not reach the model. What does not fit is left out, whatever could
+    be done about it: a shape (1,) for (3,) does not fit.
 
     Returns (missing, unexpected), two lists of names in any order: what of the model got no value, and what of the
     state was not used. A name whose shapes differ is in both.

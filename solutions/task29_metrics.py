@@ -26,7 +26,8 @@ An example to check by hand, four samples and their curves (roc_curve falls, pr_
 Conventions:
 
 * A single number is returned as a plain Python float. Curves and numbers for each class are floating-point tensors of
-  float32 or more, on the device of the input. Nothing that is returned requires grad, even if the scores do.
+  float32 or more, on the device of the input; thresholds may keep the dtype of the scores. Nothing that is returned
+  requires grad, even if the scores do.
 * What is given is not changed.
 * 0/0 is no number. What to do then is said at each function.
 

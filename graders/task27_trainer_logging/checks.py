@@ -21,7 +21,6 @@ from torchgrade.authoring import (
     kit,
     operator_trace,
     passes_seen,
-    traces_left,
 )
 
 SINGLE = torch.float32
@@ -117,6 +116,14 @@ def test_meter_plain(submission):
         likely={"the sum is kept in float32, where 2^24 + 1 is 2^24": 2.0**24},
         given=given,
     )
+    meter = submission.AverageMeter()
+    meter.update(torch.tensor(300.0, dtype=torch.float16), 1000)
+    wanted = {"val": 300.0, "sum": 300_000.0, "count": 1000, "avg": 300.0}
+    expect.close(reading(meter), wanted, given="300 as a tensor of float16, for 1000 samples")
+    meter = submission.AverageMeter()
+    meter.update(3, 2)
+    wanted = {"val": 3.0, "sum": 6.0, "count": 2, "avg": 3.0}
+    expect.equal(reading(meter), wanted, given="the integer 3 for 2 samples")
 
 
 # --- counts ------------------------------------------------------------------------------------------------
@@ -323,6 +330,8 @@ def test_log_objects(submission):
     steps, values = submission.probes.changed_series(log, "loss")
     given = "the log after the lists of an earlier series were changed"
     expect.close([steps, values], [[1, 2], [1.5, 3.0]], given=given)
+    given = "the series of an unknown tag after the lists of an earlier one were changed"
+    expect.equal(submission.probes.changed_series(log, "never"), [[], []], given=given, trivial="nothing came")
 
 
 @check("a closed log takes no more values", points=0.5, category="robustness", after=test_log)
@@ -787,8 +796,7 @@ def test_evaluate_traces(submission):
         submission.probes.partly_frozen(submission.probes.toy("Chain")),
         submission.make(nn.CrossEntropyLoss),
     )
-    left = traces_left(submission.evaluate, model, pairs, loss_fn, "cpu")
-    changed = [name for name in left if name != "modes"]
+    changed = submission.probes.left_behind(submission.evaluate, model, pairs, loss_fn)
     because = "a measurement changes nothing"
     expect.equal(changed, [], because=because, given="what evaluate changed in a model with batch norm and dropout")
     for training in (True, False):
@@ -878,6 +886,12 @@ def test_nothing_comes(submission):
         expect.close(expect.record(report, REPORT, given=given), zeros, trivial=trivial, given=given)
         if more:
             expect.equal(expect.record(report, TRAINED)["step"], 7, given=f"the step that comes back, {given}, step=7")
+    for training in (True, False):
+        model = submission.probes.toy("Pixels").train(training)
+        modes, _ = submission.probes.modes_after(submission.evaluate, model, [], submission.make(nn.CrossEntropyLoss))
+        given = f"a model that came in {'training' if training else 'evaluation'} mode, and a loader without batches"
+        given = f"model.training and that of each layer afterwards, {given}"
+        expect.equal(modes, [training] * len(modes), given=given)
 
 
 @check(

@@ -95,6 +95,39 @@ def with_old_gradients(model):
     return model
 
 
+def left_behind(fn, model, loader, loss_fn):
+    """What is another in a model, some of whose parameters are frozen, after an evaluation to which all of it came in
+    training mode, and in evaluation mode; the modes are not looked at."""
+    for parameter in model.parameters():
+        parameter.grad = torch.rand_like(parameter)
+    list(model.children())[-1].requires_grad_(False)
+    changed = []
+    for training in (True, False):
+        model.train(training)
+        before = held(model)
+        fn(model, loader, loss_fn, "cpu")
+        after = held(model)
+        changed += [name for name in before if not all(map(alike, before[name], after[name]))]
+    return list(dict.fromkeys(changed))
+
+
+def held(model):
+    parameters = list(model.parameters())
+    return {
+        "buffers": [buffer.clone() for buffer in model.buffers()],
+        "parameters": [parameter.detach().clone() for parameter in parameters],
+        "requires_grad": [parameter.requires_grad for parameter in parameters],
+        "gradients": [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters],
+        "random generator": [torch.get_rng_state()],
+        "gradient mode": [torch.is_grad_enabled()],
+    }
+
+
+def alike(one, other):
+    tensors = isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+    return torch.equal(one, other) if tensors else one is other
+
+
 def modes_after(fn, model, loader, loss_fn):
     """The modes of the model and of each part of it after an evaluation under no_grad, and whether gradients are
     recorded then."""

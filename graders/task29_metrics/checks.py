@@ -233,6 +233,12 @@ def curve_agrees(submission, name, oracle, cases, **options):
     expect.agrees(ask, oracle, cases, bound=(function,), name=name, **options)
 
 
+def is_float(submission, name, *args, given):
+    """A single number is a float also where nothing is divided; so are the three of a Scores."""
+    for kind in submission.probes.kinds(getattr(submission, name), *args):
+        expect.equal(kind, "float", given=f"{given}; the type")
+
+
 def scores_agree(submission, cases, **options):
     """A contract of a Scores: three tensors, in float32, or three floats; and the flag."""
     ask, function = submission.probes.called, submission.precision_recall_f1
@@ -272,7 +278,8 @@ def test_matrix(submission, device):
 
 @check("confusion_matrix takes every integer dtype", points=1, category="robustness", after=test_matrix, hidden=True)
 def test_matrix_dtypes(submission):
-    cases = ANSWERS.vary(dtype=list(INTEGERS), num_classes=[20, 3], count=[7, 40])
+    cases = ANSWERS.vary(dtype=list(INTEGERS), num_classes=[20, 3, 183], count=[7, 40])
+    cases = cases.only(lambda dtype, num_classes: num_classes < 183 or dtype is torch.int16)  # 183² is above 2¹⁵
     expect.agrees(submission.confusion_matrix, matrix, cases, unchanged=True)
 
 
@@ -320,6 +327,7 @@ def test_no_accuracy(submission):
             trivial="0/0 counts as 0",
             given=f"{classes} × {classes} zeros",
         )
+        is_float(submission, "accuracy", empty, given=f"{classes} × {classes} zeros")
 
 
 def swapped(cm, average):
@@ -401,6 +409,9 @@ def test_undefined(submission):
     left_out = {"classes without samples are left out of the mean: all of them count": skipped}
     scores_agree(submission, UNDEFINED.vary(average=[None]), likely=missed)
     scores_agree(submission, UNDEFINED.vary(average=["macro", "micro"]), likely={**missed, **left_out})
+    for average in ("macro", "micro"):
+        empty = torch.zeros(3, 3, dtype=torch.int64)
+        is_float(submission, "precision_recall_f1", empty, average, given=f"3 × 3 zeros, average={average!r}")
 
 
 @check("precision_recall_f1 refuses an unknown average", points=0.5, category="robustness", after=[test_each_class],
@@ -442,6 +453,9 @@ def test_topk_edges(submission):
     cases = GUESSES.vary(count=[5, 1, 0], classes=[4, 2, 1], k=[2, 1, 5, 6, 7, 100])
     cases = grid(guesses, **{name: cases.axes[name] for name in ("count", "classes", "k", "values")})
     expect.agrees(submission.topk_accuracy, in_top, cases, slack=LOOSE)
+    nobody = torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
+    is_float(submission, "topk_accuracy", *nobody, 2, given="topk_accuracy, no samples")
+    is_float(submission, "topk_accuracy", torch.rand(2, 3), torch.tensor([0, 2]), 3, given="topk_accuracy, k=3, C=3")
 
 
 @check("topk_accuracy takes every dtype and layout", points=0.5, category="robustness", after=test_topk, hidden=True)
@@ -678,6 +692,7 @@ def test_ap_ties(submission):
 def test_ap_one_class(submission):
     expect.agrees(submission.average_precision, mean_precision, ONE_CLASS, slack=LOOSE)
     expect.agrees(submission.average_precision, mean_precision, EMPTY, trivial="there is nothing to find")
+    is_float(submission, "average_precision", torch.rand(3), torch.zeros(3), given="average_precision, labels 0, 0, 0")
 
 
 # --- all together ----------------------------------------------------------------------------------------

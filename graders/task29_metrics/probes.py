@@ -20,5 +20,12 @@ def drawn(function, scores, labels):
     return result
 
 
+def kinds(function, *args):
+    """The types of the numbers that a function returns."""
+    result = function(*args)
+    values = result if isinstance(result, (tuple, list)) else [result]
+    return ["float" if isinstance(value, float) else type(value).__name__ for value in values]
+
+
 def _rounded(value):
     return value.float() if isinstance(value, torch.Tensor) and value.dtype in (torch.float32, torch.float64) else value

@@ -146,7 +146,8 @@ def test_matching_copies(submission):
         expect.equal(facts["frozen"], ["1.weight"], given=f"{given}; the parameters that are frozen afterwards")
     expect.equal(submission.probes.matched_tied(submission.load_matching), {"missing": [], "unexpected": []},
                  because="a state has both names", trivial="all of it fits",
-                 given="a network with one weight under two names, and the state of another")  # fmt: skip
+                 given="a network with one weight under two names and a buffer that is not persistent, and the state "
+                 "of another")  # fmt: skip
 
 
 # --- what a checkpoint brings back -----------------------------------------------------------------------
@@ -448,13 +449,15 @@ def test_input(submission):
 
 @check("Predictor predicts in evaluation mode and records nothing", points=1, category="values", after=test_answer)
 def test_mode(submission):
-    found = asked(submission, coloured(0))
-    expect.equal(set(found["modes"]), {False}, because="dropout and norms rest",
-                 given="the modes of the network and its modules while it predicts; True is training",
-                 likely={"the network predicts in training mode": {True},
-                         "some modules are in training mode": {True, False}})  # fmt: skip
-    expect.equal(set(found["recording"]), {False}, because="gradients cost memory",
-                 given="whether gradients are recorded meanwhile")  # fmt: skip
+    given = "the modes of the network and its modules while it predicts; True is training"
+    for training in (True, False):
+        found = submission.probes.predicted(submission.Predictor, coloured(0), "RGB", training=training)
+        expect.equal(set(found["modes"]), {False}, because="dropout and norms rest",
+                     given=given if training else f"{given}; before, the dropout alone was training",
+                     likely={"the network predicts in training mode": {True},
+                             "some modules are in training mode": {True, False}})  # fmt: skip
+        expect.equal(set(found["recording"]), {False}, because="gradients cost memory",
+                     given="whether gradients are recorded meanwhile")  # fmt: skip
 
 
 FAILURES = {
@@ -581,17 +584,18 @@ def test_clamp(submission):
                likely={"uint8 begins again at 0 behind 255": wrapped})  # fmt: skip
 
 
-def bgr_unscaled(submission, shape, told=True):
+def bgr_unscaled(submission, shape, told=True, brightest=255):
     def as_it_is(x):
         return x.flatten().tolist()
 
     def scaled(x):
         return [255 * value % 256 for value in x.flatten().tolist()]
 
-    x = torch.randint(0, 256, shape, dtype=torch.uint8)
+    x = torch.randint(0, brightest + 1, shape, dtype=torch.uint8)
     truth, wrong = (to_bgr(x, whole=whole) for whole in (as_it_is, scaled))
     found = submission.probes.converted(submission.to_uint8_hwc_bgr, x)
     given = f"a tensor uint8 {list(shape)}"
+    given = f"{given} of zeros and ones" if brightest == 1 else given
     likely = {"uint8 values are multiplied by 255": wrong["array"]} if told else {}
     expect.close(found["array"], truth["array"], given=given, likely=likely)
     expect.equal(found["contiguous"], True, given=f"{given}; whether the array is contiguous")
@@ -603,6 +607,7 @@ def bgr_unscaled(submission, shape, told=True):
 def test_whole(submission):
     for shape in ((3, 4, 5), (3, 2, 1)):
         bgr_unscaled(submission, shape)
+    bgr_unscaled(submission, (3, 4, 5), brightest=1)
 
 
 @check("to_uint8_hwc_bgr repeats grey pictures", points=0.5, category="robustness", after=[test_clamp, test_whole],

@@ -436,12 +436,13 @@ def matched(load_matching, state):
 
 
 class Tied(nn.Module):
-    """One weight under two names."""
+    """One weight under two names, and a buffer that no state has."""
 
     def __init__(self):
         super().__init__()
         self.encoder, self.decoder = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
         self.decoder.weight = self.encoder.weight
+        self.register_buffer("mask", torch.ones(3), persistent=False)
 
 
 def matched_tied(load_matching):
@@ -508,6 +509,7 @@ class Watcher(nn.Module):
     def __init__(self):
         super().__init__()
         self.norm, self.drop = nn.BatchNorm2d(3, affine=False), nn.Dropout(0.5)
+        self.block = nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Dropout(0.5))
         self.scale = nn.Parameter(torch.tensor(50.0))
         self.seen, self.modes, self.recording, self.fails = [], [], [], False
 
@@ -539,12 +541,14 @@ def picture(pixels, mode):
     return image
 
 
-def predicted(cls, pixels, mode, device="cpu"):
-    """The answer for a picture in this mode, what the network was given, and what it should have been given."""
+def predicted(cls, pixels, mode, device="cpu", training=True):
+    """The answer for a picture in this mode, what the network was given, and what it should have been given; the
+    dropout is in training mode before, and all else if ``training``."""
     net = Watcher().to(device)
     image = picture(pixels, mode)
     predictor = cls(net, to_tensor, list(CLASSES))
-    net.train()
+    net.train(training)
+    net.drop.train()
     answer = predictor(image)
     return {"answer": answer, "seen": net.seen, "wanted": to_tensor(image.convert("RGB"))[None],
             "modes": [mode for row in net.modes for mode in row], "recording": net.recording}  # fmt: skip
@@ -564,6 +568,7 @@ def modes_left(cls, pixels, training, fails):
     predictor = cls(net, transform, list(CLASSES))
     net.train(training)
     net.norm.train(not training)
+    net.block[0].train(not training)
     net.fails = fails == "network"
     before = [m.training for m in net.modules()]
     raised, recording = "", []

@@ -25,8 +25,10 @@ def load_matching(model, state):
     tensors = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         tensors[name] = parameter
+    saved = model.state_dict()
     for name, buffer in model.named_buffers(remove_duplicate=False):
-        tensors[name] = buffer
+        if name in saved:
+            tensors[name] = buffer
     for name, tensor in tensors.items():
         if name not in state:
             missing.append(name)

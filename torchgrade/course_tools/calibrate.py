@@ -5,7 +5,9 @@ their checks record becomes two distributions, a threshold between them, and the
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -152,7 +154,8 @@ def calibrate(
     """Grade solution and alternatives with ``runs`` seeds, sabotaged mutants with ``SABOTAGED_RUNS`` at most.
 
     Returns the values that their checks record, and the band that the solution's curves keep to, both by name. What
-    is stored of a submission stays where it depends on what is ``made`` now, and has as many runs.
+    is stored of a submission stays where it depends on what is ``made`` now, and has as many runs; what was run before
+    the end of an earlier calibration is not run again.
     ``tell`` gets a line for each value, as it is known.
     """
     kept = _kept(task, runs, options.data, made)
@@ -179,21 +182,73 @@ def calibrate(
             )
             owners.append(name)
     curves: dict[str, list[dict[str, list[float]]]] = {}
-    with Pool.local(course.root, max(1, min(options.jobs, len(jobs)))) as pool:
-        for event in whole_runs(pool.events(jobs)):
-            name = owners[event.job]
-            if isinstance(event, Fault):
-                raise CourseError(f"{task.stem}: a run could not be graded: {event.message}")
-            if isinstance(event, Recorded) and belongs(event.name, options.data):
-                seen = found.setdefault(event.name, Distributions())
-                seen.tries = event.tries
-                seen.of(name).append(event.value)
-                tell(f"{task.stem} {event.name} {event.value:.4g}  {name}")
-            if isinstance(event, PictureShown) and name == SOLUTION and belongs(event.picture["name"], options.data):
-                picture = event.picture
-                if picture["kind"] == "curves":
-                    curves.setdefault(picture["name"], []).append(picture["series"])
+
+    def take(name: str, run: Run) -> None:
+        for statistic, value, tries in run["recorded"]:
+            seen = found.setdefault(statistic, Distributions())
+            seen.tries = tries
+            seen.of(name).append(value)
+            tell(f"{task.stem} {statistic} {value:.4g}  {name}")
+        for picture, series in run["curves"] if name == SOLUTION else ():
+            curves.setdefault(picture, []).append(series)
+
+    known = KeptRuns(task, made)
+    of_before = {job.id: run for job in jobs if (run := known.of(owners[job.id], job)) is not None}
+    for number, run in of_before.items():
+        take(owners[number], run)
+    missing = [job for job in jobs if job.id not in of_before]
+    with Pool.local(course.root, max(1, min(options.jobs, len(missing)))) as pool:
+        for number, told in itertools.groupby(whole_runs(pool.events(missing)), key=lambda event: event.job):
+            run = _run_of(task, list(told), options.data)
+            known.keep(owners[number], jobs[number], run)
+            take(owners[number], run)
     return found, {name: band_of(drawn) for name, drawn in curves.items()}
+
+
+Run = dict[str, Any]  # "recorded": name, value and tries of each statistic; "curves": name and series of each
+
+
+def _run_of(task: Task, told: Iterable[Recorded | PictureShown | Fault], data: str) -> Run:
+    """What one run told of the statistics of ``data``."""
+    run: Run = {"recorded": [], "curves": []}
+    for event in told:
+        if isinstance(event, Fault):
+            raise CourseError(f"{task.stem}: a run could not be graded: {event.message}")
+        if isinstance(event, Recorded):
+            if belongs(event.name, data):
+                run["recorded"].append([event.name, event.value, event.tries])
+        elif event.picture["kind"] == "curves" and belongs(event.picture["name"], data):
+            run["curves"].append([event.picture["name"], event.picture["series"]])
+    return run
+
+
+class KeptRuns:
+    """The runs of a calibration that did not come to its end, in ``.torchgrade/runs``: a line of JSON for each, written
+    at once. A run is known as long as what it depends on is the same."""
+
+    def __init__(self, task: Task, made: Mapping[str, Any]) -> None:
+        self._made = made
+        self._place = task.root / ".torchgrade" / "runs" / f"{task.stem}.jsonl"
+        lines = self._place.read_text(encoding="utf-8").splitlines() if self._place.is_file() else []
+        self._known: dict[str, Run] = {}
+        for line in lines:
+            with contextlib.suppress(ValueError):  # of a process that was killed
+                self._known.update([json.loads(line)])
+
+    def of(self, name: str, job: Job) -> Run | None:
+        return self._known.get(self._basis(name, job))
+
+    def keep(self, name: str, job: Job, run: Run) -> None:
+        with contextlib.suppress(OSError):
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            with self._place.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([self._basis(name, job), run]) + "\n")
+
+    def _basis(self, name: str, job: Job) -> str:
+        """Of the run of the submission ``name`` with the seed of the job."""
+        others = {key: value for key, value in self._made.items() if key != "code"}
+        what = json.dumps([others, self._made["code"][name], job.seed, job.data, job.devices], sort_keys=True)
+        return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _runs_of(name: str, runs: int) -> int:

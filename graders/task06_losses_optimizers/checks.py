@@ -369,7 +369,7 @@ def test_large_logits(submission):
 )
 def test_dense(submission):
     axes = {"weighing": [False, True], "ignoring": [True]}
-    sizes = [(2, 3, 5), (2, 3, 3, 4), (1, 3, 1)]
+    sizes = [(2, 3, 5), (2, 3, 3, 4), (1, 3, 1), (2, 3, 1)]
     expect.agrees(submission.nll_loss, torch_nll, PICKED.vary(**axes, size=[*sizes, (2, 1, 3)]))
     expect.agrees(
         submission.cross_entropy, torch_cross_entropy, SCORED.vary(**axes, size=sizes, label_smoothing=[LEFT_OUT, 0.1]),
@@ -1015,6 +1015,15 @@ def test_groups(submission):
                 },
                 given=f"{name}: two groups, the second with {own}, lr of the first 0.01 after 4 of 8 steps",
             )
+            path = submission.probes.replay_groups(
+                getattr(submission, name), starts, gradients, [own, {}], common, 0.01
+            )
+            first = late_path(TORCH[name], {**common, **own}, starts[0], gradients, 0, late_lr=0.01)
+            expect.close(
+                path,
+                torch.cat([first, shared], 1),
+                given=f"{name}: two groups, the first with {own}, its lr 0.01 after 4 of 8 steps",
+            )
         wanted = sorted(("params", "lr", *(key for own in OWN[name] for key in own if key != "lr")))
         for number, group in enumerate(submission.probes.groups_of(getattr(submission, name))):
             given = f"{name}: the keys of param_groups[{number}]"
@@ -1320,6 +1329,11 @@ def test_scaling(submission):
             atol=0.0,
             likely={text: line_losses(torch_sgd(lr=lr), other, y, steps) for text, other in wrong.items()},
             given=f'normalize="{normalize}", lr={lr}: the losses of {steps} steps, for tensors x from 2 to 5',
+        )
+    for normalize in ("minmax", "zscore", "none"):
+        given = f"float64 arrays, normalize={normalize!r}"
+        expect.not_mutated(
+            submission, submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2, given=given
         )
     table = torch.stack([x, y], 1).float()
     half = table.half()

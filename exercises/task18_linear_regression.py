@@ -42,7 +42,8 @@ def make_line(slope: float, intercept: float, n: int, seed: int) -> tuple[Tensor
 def half_mse(x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
     """Return the mean of (w x + b - y)² / 2, differentiable in w and b. For the example: 6.5.
 
-    w, b: tensors of shape () and of the dtype of x. Returns: a tensor of shape () and of that dtype.
+    w, b: tensors of shape (), of the dtype and on the device of x. Returns: a tensor of shape (), of that dtype and on
+    that device.
     """
     # TODO: one line.
     raise NotImplementedError
@@ -51,7 +52,7 @@ def half_mse(x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
 def half_mse_gradients(x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Return the derivatives of `half_mse` by w and by b. For the example: -5 and -3.
 
-    w, b: tensors of shape () and of the dtype of x. Returns: two tensors like them, without a graph.
+    w, b: tensors of shape (), of the dtype and on the device of x. Returns: two tensors like them, without a graph.
     """
     # TODO: write the error once, then two means.
     raise NotImplementedError

@@ -155,7 +155,7 @@ def test_export_colours(submission, dataset):
 @check("export_to_folders sorts the files into the folders of their classes", points=1, category="values", hidden=True)
 def test_export_folders(submission, dataset):
     for as_tensor, count, listed in ((True, 7, False), (False, 41, False), (False, 4, True)):
-        names = ["zero", "a one", "cold"] if listed else ["warm box", "cold", "third"]
+        names = ["st. bernard", "zero", "cold"] if listed else ["warm box", "cold", "third"]
         known = not as_tensor and not listed
         images, labels, files = exported(submission, dataset, count, 8, 8, names, as_tensor, known, listed)
         where = "out_dir and its folders exist, and are empty" if known else "out_dir does not exist yet"
@@ -276,6 +276,15 @@ def expect_lazy(submission, dataset, kind, names):
     got = np.asarray(submission.probes.items(data, 1)[0][1])
     given = "files that are still empty when the data set is made; the first item"
     expect.close(got, same_picture(got, later), given=given)
+    more = {f"{names[-1].removesuffix('.png')}.{number}.png": files[names[-1]] for number in range(300)}
+    root = submission.probes.write_tree({**files, **more})
+    many = kind(root)
+    submission.probes.labels_of(many)
+    submission.probes.overwrite(root, {**later, **dict.fromkeys(more, later[names[-1]])})
+    got = np.asarray(submission.probes.items(many, 1)[0][1])
+    kept = "every picture that was read is kept: a million of them would not fit into memory"
+    given = "files that are replaced after more than 300 items were read; the first item"
+    expect.close(got, same_picture(got, later), likely={kept: same_picture(got, files)}, given=given)
     given = "how many more files are open while 8 items are kept"
     likely = {"no picture is closed": 8}
     expect.equal(submission.probes.still_open(data, 8), 0, because="each is closed again", given=given, likely=likely)
@@ -501,6 +510,11 @@ def test_pad_kinds(submission):
         padded, lengths, _ = collated(submission, sequences, [0, 1, 2], given)
         expect.close(padded, padded_truth(sequences, dtype), given=given)
         expect.close(lengths, torch.tensor([2, 0, 3]), given=given)
+    for count, rest in ((1, ()), (2, (3,))):
+        sequences = sequences_of([0] * count, rest)
+        given = f"sequences of the shapes {', '.join(str(list(s.shape)) for s in sequences)}"
+        padded, _, _ = collated(submission, sequences, range(count), given)
+        expect.shape(padded, (count, 0, *rest), given=given)
     sequences = sequences_of((4, 2, 3, 1, 5))
     batches = submission.probes.sequences_by_two(sequences, submission.collate_pad)
     for number, (padded, _, labels) in enumerate(batches):
@@ -667,11 +681,12 @@ def test_loader_lazy(submission):
     likely = {"both passes share one place": [order_of(batches[::2]), order_of(batches[1::2])]}
     expect.equal(submission.probes.two_passes_at_once(loader), [list(range(20))] * 2, given=given, likely=likely)
     loader = submission.MiniLoader(data, batch_size=4, shuffle=True)
-    found = [sorted(labels) for labels in submission.probes.two_passes_at_once(loader)]
     if sorted(order_of(submission.probes.passes(loader, 1)[0])) == list(range(20)):  # else another check tells
         given = "shuffle=True, two passes at the same time, in turn; whether each gives every item once"
         likely = {"a new pass changes the order of one that is not over": False}
-        expect.equal(found == [list(range(20))] * 2, True, given=given, likely=likely)
+        for ahead in (0, 1):  # batches of the first pass before the second begins
+            found = [sorted(labels) for labels in submission.probes.two_passes_at_once(loader, ahead)]
+            expect.equal(found == [list(range(20))] * 2, True, given=given, likely=likely)
 
 
 @check("MiniLoader works without PyTorch's DataLoader", points=1, category="rules", gates=LOADER)
@@ -746,9 +761,10 @@ def test_trace_others(submission):
 
 @check("nothing is traced any more afterwards, whatever happened", points=0.5, category="robustness", hidden=True)
 def test_trace_ends(submission):
-    for kind, error in (("Word", ""), ("Broken", "KeyError"), ("Stopped", "KeyboardInterrupt")):
-        loader = submission.probes.loader_of(kind, batch_size=2)
+    for kind, error in (("Word", ""), ("Broken", "KeyError"), ("Stopped", "KeyboardInterrupt"), ("", "KeyError")):
+        loader = submission.probes.loader_of(kind, batch_size=2) if kind else submission.probes.refusing()
         left, raised = submission.probes.tracing_left(submission.trace_loader_calls, loader)
         given = f"a loader whose data set raises {error}" if error else "a loader of 10 items"
+        given = given if kind else f"a loader whose __iter__ raises {error}"
         expect.equal(left, [], given=f"{given}; what still traces", likely={"the tracing is never ended": ["profile"]})
         expect.equal(raised, error, given=f"{given}; the error that is passed on")

@@ -269,10 +269,13 @@ def asked_after_first_batch(loader, dataset):
     return list(dataset.asked)
 
 
-def two_passes_at_once(loader):
-    """The labels of two passes that are gone through in turn."""
+def two_passes_at_once(loader, ahead=0):
+    """The labels of two passes that are gone through in turn, once so many batches of the first one are there."""
     found = [[], []]
-    for batches in itertools.zip_longest(loader, loader):
+    first = iter(loader) if ahead else loader
+    for _ in range(ahead):
+        found[0] += [int(label) for label in next(first)[1]]
+    for batches in itertools.zip_longest(first, loader):
         for labels, batch in zip(found, batches, strict=True):
             labels += [] if batch is None else [int(label) for label in batch[1]]
     return found
@@ -328,6 +331,17 @@ class Steps:
 
     def step(self):
         return 1
+
+
+class Refusing:
+    """A loader that has no first batch, nor an iterator."""
+
+    def __iter__(self):
+        raise KeyError("no such loader")
+
+
+def refusing():
+    return Refusing()
 
 
 def loader_of(kind, **settings):

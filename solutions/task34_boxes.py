@@ -210,8 +210,8 @@ def match_anchors(anchors: Tensor, gt: Tensor, hi: float, lo: float) -> Tensor:
     0, -2, -1, -1; the second true box has found no anchor, and takes the last one: [0, -2, -1, 1].
 
     anchors: (A, 4), gt: (G, 4), both float32 or both float64. hi >= lo > 0. Returns: int64 (A,). Without true boxes all
-    anchors are -1. It is not asked what happens with pairs of equal IoU, nor with a true box that overlaps with no
-    anchor that is still free.
+    anchors are -1; without anchors the result is empty. It is not asked what happens with pairs of equal IoU, nor,
+    where there are anchors, with a true box that overlaps with no anchor that is still free.
     """
     # TODO: box_iou, a maximum over the true boxes, and a loop in which rows and columns of the IoUs are crossed out.
     # BEGIN SOLUTION

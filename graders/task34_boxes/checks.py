@@ -305,7 +305,7 @@ ALL_LABELLED = grid(
     labelled,
     count=[12, 30, 1, 0],
     score=[confidences, logits, kit.lowest],
-    score_dtype=[SINGLE, HALF, ROUGH],
+    score_dtype=[SINGLE, DOUBLE, HALF, ROUGH],
     kinds=[few_classes, far_classes],
     iou_threshold=[0.4531, 0.2113],
     values=[heaps, outer_heaps, wide_heaps],
@@ -458,7 +458,7 @@ def test_parse_order(submission):
     <bndbox><ymax>371</ymax><xmax>195</xmax><ymin>240</ymin><xmin>48</xmin></bndbox><difficult>0</difficult>
     <occluded>1</occluded><truncated>1</truncated><pose>Left</pose><name>dog</name>
   </object>"""
-    head = """<source><name>flickr</name></source><segmented>0</segmented>
+    head = """<source><name>flickr</name><width>1024</width><height>768</height></source><segmented>0</segmented>
   <size><depth>3</depth><height>500</height><width>353</width></size>
   <filename>000001.jpg</filename><path>/data/000001.jpg</path><folder>VOC2007</folder>"""
     given = "tags in another order, others among them"
@@ -505,7 +505,7 @@ def test_parse_texts(submission):
 @check("parse_voc_xml passes over the parts of an object", points=1, category="values", after=test_parse, hidden=True)
 def test_parse_parts(submission):
     part = """
-    <part><name>head</name><pose>Right</pose>
+    <part><name>head</name><pose>Right</pose><truncated>0</truncated><difficult>1</difficult>
       <bndbox><xmin>60</xmin><ymin>241</ymin><xmax>90</xmax><ymax>270</ymax></bndbox></part>"""
     start, end = DOG.split("<name>")[0], DOG.split("</bndbox>")[-1]
     inner = DOG.removeprefix(start).removesuffix(end)
@@ -976,8 +976,9 @@ def test_match_empty(submission):
         none, some = torch.zeros(0, 4, dtype=dtype), torch.tensor([[0, 0, 4, 5], [1, 1, 3, 3]], dtype=dtype)
         expect.equal(submission.match_anchors(some, none, 0.5, 0.3), torch.tensor([-1, -1]),
                      given="two anchors, no true boxes", trivial="all anchors are -1")  # fmt: skip
-        expect.equal(submission.match_anchors(none, none, 0.5, 0.3), torch.tensor([], dtype=torch.int64),
-                     given="no anchors, no true boxes", trivial="there is nothing to match")  # fmt: skip
+        for gt, given in ((none, "no anchors, no true boxes"), (some, "no anchors, two true boxes")):
+            expect.equal(submission.match_anchors(none, gt, 0.5, 0.3), torch.tensor([], dtype=torch.int64),
+                         given=given, trivial="there is nothing to match")  # fmt: skip
     for reach in (1.0, 0.01):
         gt = torch.tensor([[100 - reach, 50, 200, 150], [20, 20, 30, 30]])
         anchors = torch.tensor([[20.0, 20, 30, 31], [0, 0, 100, 100]])

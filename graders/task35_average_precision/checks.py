@@ -414,11 +414,10 @@ def test_match_difficult(submission):
 
 def keeps_settings(submission, name, *args):
     """A call leaves PyTorch as it was."""
-    after = submission.probes.settings(getattr(submission, name), *args)
-    expect.equal(
-        after, [True, "torch.float32"],
-        given=f"whether gradients are recorded, and the default dtype, after {name}",
-    )  # fmt: skip
+    after, others = submission.probes.settings(getattr(submission, name), *args)
+    given = f"whether gradients are recorded, and the default dtype, after {name}"
+    expect.equal(after, [True, "torch.float32"], given=given)
+    expect.equal(others, [False, "torch.float64"], given=f"{given}; before: False, torch.float64")
 
 
 @check("match_detections takes no boxes, one box, float64 and layouts", points=1.5, category="robustness",

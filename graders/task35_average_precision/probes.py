@@ -1,5 +1,7 @@
 """Helpers of task 35 that run beside the submission."""
 
+import contextlib
+
 import torch
 
 
@@ -25,13 +27,22 @@ def kept(function, *args):
 
 
 def settings(function, *args):
-    """Whether gradients are recorded, and the default dtype, after the call."""
+    """Whether gradients are recorded, and the default dtype: after a call, and after one with other settings."""
     before = torch.is_grad_enabled(), torch.get_default_dtype()
     function(*args)
-    after = torch.is_grad_enabled(), str(torch.get_default_dtype())
+    after = _settings()
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(torch.float64)
+    with contextlib.suppress(Exception):  # what a call gives then is not asked
+        function(*args)
+    others = _settings()
     torch.set_grad_enabled(before[0])
     torch.set_default_dtype(before[1])
-    return list(after)
+    return after, others
+
+
+def _settings():
+    return [torch.is_grad_enabled(), str(torch.get_default_dtype())]
 
 
 def table(function, *args, **options):

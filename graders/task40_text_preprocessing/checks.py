@@ -119,6 +119,7 @@ ACCENTS = {
     "Noël à l'école": "Noel a l'ecole",
     "São Tomé, Ångström, Dvořák, Nguyễn": "Sao Tome, Angstrom, Dvorak, Nguyen",
     "decomposed: e\u0301 o\u0308": "decomposed: e o",
+    "Vie\u0323\u0302t Nam": "Viet Nam",
     "plain text, 12!": "plain text, 12!",
 }
 SCRIPTS = {
@@ -178,6 +179,7 @@ APOSTROPHES = {
     "can’t won’t Let’s": "cannot will not Let us",
     "Anna’s dog isn’t John's": "Anna’s dog is not John's",
     "the 7'd, 1990’d and I’d": "the 7'd, 1990’d and I would",
+    "Zoë'll go, José’d stay": "Zoë will go, José would stay",
 }
 
 
@@ -944,7 +946,7 @@ def test_perplexity(submission):
 
 
 HIDDEN = grid(
-    masked, shape=[(6,), (3, 4), (1, 7), (2, 3, 2)], hide=[2, 3, 0], kind=["zeros", "minus infinity", "NaN"],
+    masked, shape=[(6,), (3, 5), (1, 7), (2, 3, 2)], hide=[2, 3, 0], kind=["zeros", "minus infinity", "NaN"],
     dtype=[torch.float32, torch.float64], layout=["contiguous", "transposed", "gaps"],
 )  # fmt: skip
 

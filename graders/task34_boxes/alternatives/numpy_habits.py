@@ -22,7 +22,7 @@ def parse_voc_xml(text):
             "bndbox": tuple(float(once(source, edge, 0)) for edge in ("xmin", "ymin", "xmax", "ymax")),
         })  # fmt: skip
     head = re.sub(r"<object>.*</object>", "", text, flags=re.S)
-    size = {key: int(once(head, key, 0)) for key in ("width", "height", "depth")}
+    size = {key: int(once(once(head, "size", ""), key, 0)) for key in ("width", "height", "depth")}
     return {"folder": once(head, "folder", ""), "filename": once(head, "filename", ""), "size": size,
             "objects": objects}  # fmt: skip
 

@@ -52,6 +52,7 @@ def add_inplace(a: Tensor, b: Tensor) -> Tensor:
     An error is raised, and a stays as it was, where that is impossible: where a would have to grow, as (3,) with
     (2, 3); where a holds integers and b floating numbers; where a is a leaf that requires gradients, since autograd
     still needs its old values. (Code that goes around this, by ``.data`` or a ``no_grad``, spoils gradients silently.)
+    A result of autograd, such as a = 2 * w, is no leaf and takes b like a plain tensor.
     """
     # TODO: one method, and mind the trailing underscore.
     raise NotImplementedError

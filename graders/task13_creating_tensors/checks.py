@@ -78,9 +78,11 @@ def test_accelerator(submission):
 @check("environment_report asks torch when it is called", points=0.5, category="robustness",
        after=[test_report, test_accelerator], hidden=True)  # fmt: skip
 def test_report_elsewhere(submission):
-    found = submission.probes.report_beside_truth(submission.environment_report, pretend=True)
     keys = ("torch", "cuda_available", "cuda_version", "device_count", "accelerator")
-    compare_reports(found, keys, given="torch sees two CUDA devices")
+    places = {"torch sees two CUDA devices": 2, "torch was built with CUDA and sees no device": 0}
+    for given, devices in places.items():
+        found = submission.probes.report_beside_truth(submission.environment_report, pretend=devices)
+        compare_reports(found, keys, given=given)
 
 
 # --- memory_address ----------------------------------------------------------------------------------------
@@ -451,12 +453,13 @@ def follows_global_state(submission, function, args, names):
 # --- uniform -----------------------------------------------------------------------------------------------
 
 RANGES = ((2.0, 5.0), (-1, 1), (-40, -10), (0, 1), (0.5, 0.75))
+BRINGS_ZERO = 146  # a seed from which torch.rand draws 0 among its first MANY numbers
 
 
-def drawn_between(submission, low, high, size, device="cpu"):
+def drawn_between(submission, low, high, size, device="cpu", state=7):
     """One draw, float32, of that size and on that device; on the CPU."""
     given = f"uniform({low}, {high}, {size}, generator)"
-    found = submission.probes.drawn(submission.uniform, (low, high, size), state=7, device=device)["results"][0]
+    found = submission.probes.drawn(submission.uniform, (low, high, size), state=state, device=device)["results"][0]
     expect.shape(found, size, given=given)
     expect.dtype(found, torch.float32, given=given)
     expect.equal(found.device.type, device, because="that is where the generator is", given=given)
@@ -496,6 +499,9 @@ def test_uniform_even(submission):
     different = len(torch.unique(found))  # of 2 ** 20 possible numbers some 190 would come twice
     expect.true(different >= 0.99 * MANY, f"nearly {MANY} different ones", f"{different} different ones", likely=likely,
                 given=f"uniform(0, 1, ({MANY},)), the numbers that are drawn")  # fmt: skip
+    highest = float(drawn_between(submission, 0, 1, (MANY,), state=BRINGS_ZERO).max())
+    expect.true(highest < 1, "numbers below 1", f"{highest}", likely={"low itself can be drawn, and high cannot": True},
+                given=f"uniform(0, 1, ({MANY},)) with another generator")  # fmt: skip
 
 
 @check("uniform draws every number by itself", points=1, category="values", after=test_uniform_range, hidden=True)
@@ -513,13 +519,15 @@ def test_uniform_independent(submission):
 
 @check("uniform draws from its generator alone", points=1, category="values", after=test_uniform_range)
 def test_uniform_generator(submission):
-    follows_generator(submission, submission.uniform, (2.0, 5.0, (3, 4)), ["uniform(2.0, 5.0, (3, 4))"])
+    for size in ((3, 4), (), (1, 1)):
+        follows_generator(submission, submission.uniform, (2.0, 5.0, size), [f"uniform(2.0, 5.0, {size})"])
 
 
 @check("uniform without a generator draws from the global state", points=0.5, category="values",
        after=test_uniform_range, hidden=True)  # fmt: skip
 def test_uniform_global(submission):
-    follows_global_state(submission, submission.uniform, (-1, 1, (3, 4)), ["uniform(-1, 1, (3, 4))"])
+    for size in ((3, 4), (), (1, 1)):
+        follows_global_state(submission, submission.uniform, (-1, 1, size), [f"uniform(-1, 1, {size})"])
 
 
 @check("uniform needs no loop over its numbers", points=0.5, category="efficiency", after=test_uniform_range)
@@ -630,17 +638,24 @@ def test_normal_independent(submission):
         independent(z[0], z[1], "rows", shapes)
 
 
+def four_calls(mean, std):
+    """Arguments of normal_four_modes, a row of several numbers and single ones, and what each tensor is called."""
+    for of_mean, of_std, size in (((2, 3), (3,), (3,)), ((), (), ())):
+        names = [f"{name}; mean_t {of_mean}, std_t {of_std}, size {size}" for name in MODES]
+        yield (torch.randn(of_mean), torch.rand(of_std) + 0.5, mean, std, size), names
+
+
 @check("normal_four_modes draws from its generator alone", points=1, category="values")
 def test_normal_generator(submission):
-    args = (torch.randn(2, 3), torch.rand(3) + 0.5, 1.0, 2.0, (3,))
-    follows_generator(submission, submission.normal_four_modes, args, MODES)
+    for args, names in four_calls(1.0, 2.0):
+        follows_generator(submission, submission.normal_four_modes, args, names)
 
 
 @check("normal_four_modes without a generator draws from the global state", points=0.5, category="values",
        hidden=True)  # fmt: skip
 def test_normal_global(submission):
-    args = (torch.randn(2, 3), torch.rand(3) + 0.5, 1, 2, (3,))
-    follows_global_state(submission, submission.normal_four_modes, args, MODES)
+    for args, names in four_calls(1, 2):
+        follows_global_state(submission, submission.normal_four_modes, args, names)
 
 
 def means_and_zeros(draw, shapes, *, size):

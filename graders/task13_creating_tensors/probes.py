@@ -50,9 +50,9 @@ def _verdict(answer, value):
     return "another address"
 
 
-def report_beside_truth(environment_report, pretend=False):
-    """The report, and what torch says; with ``pretend`` where torch is led to see two CUDA devices."""
-    with _none_without_accelerator(), _two_devices() if pretend else contextlib.nullcontext():
+def report_beside_truth(environment_report, pretend=None):
+    """The report, and what torch says; with ``pretend`` where torch is led to see so many CUDA devices, 0 or 2."""
+    with _none_without_accelerator(), contextlib.nullcontext() if pretend is None else _devices(pretend):
         accelerator = torch.accelerator.current_accelerator()
         truth = {
             "torch": str(torch.__version__),
@@ -84,11 +84,12 @@ def _none_without_accelerator():
 
 
 @contextlib.contextmanager
-def _two_devices():
-    """As far as the questions of a report go; on a build with CUDA torch has its own answers."""
+def _devices(count):
+    """A build with CUDA, as far as the questions of a report go; where torch is one it has its own answers."""
     names = {
-        (torch._C, "_cuda_getDeviceCount"): lambda: 2,
-        (torch._C, "_accelerator_getAccelerator"): lambda: torch.device("cuda"),
+        (torch._C, "_has_cuda"): True,
+        (torch._C, "_cuda_getDeviceCount"): lambda: count,
+        (torch._C, "_accelerator_getAccelerator"): lambda: torch.device("cuda") if count else None,
         (torch.version, "cuda"): "12.8",
     }
     if hasattr(torch._C, "_cuda_getDeviceCount"):

@@ -122,9 +122,10 @@ def test_add(submission, device):
         "a transposed float32 tensor and (2,)": (torch.randn(2, 3).T, torch.randn(2)),
         "float32 (1, 3) and a transposed (1, 3)": (torch.randn(1, 3), torch.randn(3, 1).T),
         "float32 (3, 2) and a transposed (3, 2)": (torch.randn(3, 2), torch.randn(2, 3).T),
+        "a = 1 · w, computed from a leaf w (2, 3), and (3,)": (torch.randn(2, 3), torch.randn(3), True),
     }
-    for given, (a, b) in cases.items():
-        found = submission.probes.added(submission.add_inplace, a.to(device), b.to(device))
+    for given, (a, b, *is_result) in cases.items():
+        found = submission.probes.added(submission.add_inplace, a.to(device), b.to(device), *is_result)
         total = (a + b).to(a.dtype).to(device)
         expect.close(
             found["a"],
@@ -148,7 +149,10 @@ def test_add_refusals(submission):
     cases = {
         "a (3,), b (2, 3)": (torch.arange(3.0), torch.ones(2, 3), False),
         "a (1,), b (4,)": (torch.ones(1), torch.ones(4), False),
+        "a (), b (1,)": (torch.tensor(2.0), torch.ones(1), False),
         "a int64, b float32 with fractions": (torch.arange(3), torch.tensor([0.5, 1.5, 2.0]), False),
+        "a int64 (2,), b float32 ()": (torch.arange(2), torch.tensor(3.0), False),
+        "a int32 (), b float64 ()": (torch.tensor(4, dtype=torch.int32), torch.tensor(0.5).double(), False),
         "a is a leaf that requires grad": (torch.arange(3.0), torch.ones(3), True),
     }
     for given, (a, b, is_leaf) in cases.items():

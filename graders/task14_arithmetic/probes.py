@@ -3,12 +3,16 @@
 import torch
 
 
-def added(add_inplace, a, b):
-    """Call it; what a and b hold afterwards, whether the result is a itself, and whether a lies where it did."""
+def added(add_inplace, a, b, is_result=False):
+    """Call it; what a and b hold afterwards, whether the result is a itself, and whether a lies where it did.
+
+    With ``is_result`` a comes out of an operation that is recorded.
+    """
+    a = a.requires_grad_() * 1 if is_result else a
     address = a.data_ptr()
     result = add_inplace(a, b)
     kind = "another tensor" if isinstance(result, torch.Tensor) else f"a result of type {type(result).__name__}"
-    return {"a": a.clone(), "b": b.clone(), "is a": result is a, "kind": kind, "kept": a.data_ptr() == address}
+    return {"a": a.detach().clone(), "b": b.clone(), "is a": result is a, "kind": kind, "kept": a.data_ptr() == address}
 
 
 def shares(function, a, b, *others):

@@ -793,12 +793,14 @@ def settings_of(cases):
     return [{name: value for name, value in case.point.items() if value is not LEFT_OUT} for case in cases.cases()]
 
 
-def expect_paths(submission, name, options, mistakes=None, shapes=((3,), (3,), (2, 2)), dtype=DOUBLE):
+def expect_paths(submission, name, options, mistakes=None, shapes=((3,), (3,), (2, 2)), dtype=DOUBLE, transposed=False):
     """The optimiser ``name`` goes where torch's goes, with each set of options.
 
+    ``transposed``: the parameters of two axes and more lie in memory in another order than they are read.
     ``mistakes``: sentence -> maker of a wrong update; told when it explains what came for all sets of options.
     """
     starts, gradients = problem(shapes=shapes, dtype=dtype)
+    starts = [start.mT.contiguous().mT if transposed and start.ndim > 1 else start for start in starts]
     paths = submission.probes.replay_all(getattr(submission, name), starts, gradients, options)
     exact = {"rtol": 1e-9, "atol": 1e-10} if dtype is DOUBLE else {"rtol": 1e-4, "atol": 1e-5}
     wrong = {
@@ -976,7 +978,7 @@ DEFAULTS = [{"lr": 0.1}, {}]
        after=[test_momentum, test_adagrad, test_rmsprop, test_adam, test_adamw], hidden=True)  # fmt: skip
 def test_single_precision(submission):
     for name in OPTIMIZERS:
-        expect_paths(submission, name, DEFAULTS, dtype=SINGLE, shapes=((3,), (1, 3), (3, 1, 2)))
+        expect_paths(submission, name, DEFAULTS, dtype=SINGLE, shapes=((3,), (1, 3), (3, 4, 2)), transposed=True)
 
 
 @check("the optimisers move a parameter without dimensions", points=0.5, category="robustness",

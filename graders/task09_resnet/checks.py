@@ -174,7 +174,7 @@ def test_block_values(submission, device):
     )
 
 
-@check("BasicBlock projects its shortcut where shapes differ", points=2, category="values")
+@check("BasicBlock projects its shortcut where shapes differ", points=1.5, category="values")
 def test_block_projection(submission):
     x = normal(3, 4, 7, 6)
     way, short = branch(x, 4, 6, 2), shortcut(x, 4, 6, 2)
@@ -345,7 +345,7 @@ def test_feature_maps(submission):
         )
 
 
-@check("ResNet computes what the architecture says", points=3, category="values", after=test_depths)
+@check("ResNet computes what the architecture says", points=3.5, category="values", after=test_depths)
 def test_values(submission):
     layers, x = [1, 2, 1, 1], normal(4, 3, 64, 64)
     net = filled_net(submission.probes.plain_resnet, submission.ResNet, layers)
@@ -392,7 +392,7 @@ def resnet_shapes(layers, num_classes=1000, in_channels=3):
     return shapes
 
 
-@check("ResNet-18 has 11,689,512 parameters", points=1.5, category="parameters")
+@check("ResNet-18 has 11,689,512 parameters", points=1, category="parameters")
 def test_resnet18_parameters(submission):
     expect.parameters(
         on_meta(submission.resnet18),
@@ -409,7 +409,7 @@ def test_resnet18_parameters(submission):
     )
 
 
-@check("resnet18 and resnet34 take classes and channels", points=1, category="parameters")
+@check("resnet18 and resnet34 take classes and channels", points=0.5, category="parameters")
 def test_variants(submission):
     for name, layers in (("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])):
         make, build = getattr(submission, name), submission.ResNet
@@ -502,7 +502,7 @@ OWN_NETWORKS = Rule(
 )
 
 
-@check("the networks are built without torchvision", points=0.5, category="rules", gates=OWN_NETWORKS)
+@check("the networks are built without torchvision", points=1, category="rules", gates=OWN_NETWORKS)
 def test_rule(submission):
     expect.avoids(submission.BasicBlock, rule=OWN_NETWORKS)
 
@@ -616,7 +616,7 @@ def summary(submission, model, *input_size):
     return expect.record(submission.layer_summary(model, *input_size), ROWS)
 
 
-@check("layer_summary has one row for each layer, in order", points=1.5, category="shapes")
+@check("layer_summary has one row for each layer, in order", points=2, category="shapes")
 def test_summary(submission):
     first, second = row("first", "Conv2d", (4, 8, 10), 108), row("second", "Conv2d", (4, 3, 4), 144)
     norm_row, bend = row("norm", "BatchNorm2d", (4, 8, 10), 8), row("bend", "ReLU", (4, 8, 10), 0)

@@ -318,11 +318,13 @@ def _sentences(evidence: Evidence) -> Iterator[Flaw]:
 
 
 def _prices(evidence: Evidence) -> Iterator[Flaw]:
-    """What one mistake costs, of the whole task."""
+    """What one mistake costs, of the whole task. What a task forbids is no mistake, and earns nothing at any price."""
+    rules = {check.name for check in evidence.suite.checks if check.category == "rules"}
     for mutant, grade in evidence.mutants:
         share = (grade.max_points - grade.points) / evidence.suite.points
-        if share > DEAREST or (share > DEAR and not mutant.price):
-            why = "" if share > DEAREST else "; give the reason under price, or let fewer checks wait"
+        too_dear = share > DEAREST and rules.isdisjoint(mutant.fails)
+        if too_dear or (share > DEAR and not mutant.price):
+            why = "" if too_dear else "; give the reason under price, or let fewer checks wait"
             yield Flaw("price", evidence.task.stem, f"mutant {mutant.name} costs {share:.0%} of the task{why}")
 
 

@@ -71,7 +71,7 @@ def pick_labels(logits: Tensor, target: Tensor) -> Tensor:
 def one_hot(t: Tensor, n: int) -> Tensor:
     """Turn each class number of t into n numbers: 1 at the place of the class, 0 elsewhere.
 
-    t: int64, 0 or more, any shape, also () and (0,). Returns int64 of shape (*t.shape, n), on the device of t.
+    t: int64, 0 or more, any shape, also (), (0,) and (2, 0). Returns int64 of shape (*t.shape, n), on the device of t.
     A class of n or more is refused; negative ones are not asked for.
 
     t [2, 0], n 3 -> [[0, 0, 1], [1, 0, 0]].

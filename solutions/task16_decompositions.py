@@ -159,9 +159,10 @@ def score_function_gradient(
 
     x is normal, with mean and std of the same shape (any, also ()). Draw n points at once, (n, *mean.shape), from
     `generator` (None is PyTorch's global one, which is left alone otherwise); call f once with all of them: it returns
-    one number for each, (n,). The slope of the logarithm of the density, (x - mean) / std^2, is called the score.
+    one number for each, (n,), in the dtype of mean. The slope of the logarithm of the density, (x - mean) / std^2, is
+    called the score.
     Returns the mean over the n points of f(x) times the score, in the shape of mean, without a graph, even if mean
-    requires gradients. f may be a step or a table: it is not differentiated.
+    requires gradients, or a weight that f uses. f may be a step or a table: it is not differentiated.
 
     mean 0, std 2, n 2 and draws x = 2 and -1, of which f makes 5 and 1: (5 · 2/4 + 1 · -1/4) / 2 = 1.125.
     """

@@ -210,7 +210,7 @@ def classes(draw, sizes, bound, *, n):
 
 CLASSES = grid(
     classes,
-    sizes=[(6,), (2, 3), (1,), (), (0,), (2, 1, 2)],
+    sizes=[(6,), (2, 3), (1,), (), (0,), (2, 1, 2), (0, 3), (2, 0)],
     n=[4, 1, 7],
     bound=[9, 2],
 )
@@ -633,7 +633,7 @@ def test_cutting_inputs(submission):
 # --- windows and patches -------------------------------------------------------------------------------------------
 
 SLIDING = grid(
-    shape=[(7,), (2, 8), (1, 5), (3, 1, 6), (0, 5), (5, 2, 5), (2, 1, 3, 5)],
+    shape=[(7,), (2, 8), (1, 5), (3, 1, 6), (0, 5), (5, 2, 5), (2, 1, 3, 5), (1, 2, 1, 3, 5)],
     size=[3, 2, 1, 5],
     step=[2, 1, 3, 6],
     values=[kit.distinct],
@@ -780,7 +780,7 @@ def test_unpatchify_refuses(submission):
 # --- pictures and signals ------------------------------------------------------------------------------------------
 
 TURNS = grid(
-    shape=[(2, 3), (3, 3), (1, 4), (2, 3, 4), (2, 1, 3, 2), (4, 1)],
+    shape=[(2, 3), (3, 3), (1, 4), (2, 3, 4), (2, 1, 3, 2), (4, 1), (1, 2, 1, 3, 2)],
     k=[1, 2, 3, 0, -1, 4, 5, -6],
     values=[kit.distinct],
 )
@@ -806,7 +806,7 @@ def test_rotate90(submission, device):
     )
 
 
-MIRRORED = grid(shape=[(3, 4), (5,), (2, 3, 4), (1, 3), (3, 1), (2, 2, 2, 3)], values=[kit.distinct])
+MIRRORED = grid(shape=[(3, 4), (5,), (2, 3, 4), (1, 3), (3, 1), (2, 2, 2, 3), (1, 2, 1, 3, 2)], values=[kit.distinct])
 
 
 @check("hflip reverses the last axis and no other", points=0.5, category="values", devices="all")
@@ -825,7 +825,7 @@ def test_hflip(submission, device):
 
 
 SIGNALS = grid(
-    shape=[(8,), (7,), (3, 6), (2, 3, 5), (1, 4), (1,), (4, 1), (2,), (2, 3, 1, 4)],
+    shape=[(8,), (7,), (3, 6), (2, 3, 5), (1, 4), (1,), (4, 1), (2,), (2, 3, 1, 4), (1, 2, 1, 3, 4)],
     values=[kit.normal, kit.thousands],
     dtype=[SINGLE, DOUBLE],
 )

@@ -119,6 +119,17 @@ def flat(shape, dtype, generator):
     return column * torch.randn(1, columns, generator=generator, dtype=DOUBLE)
 
 
+def stubborn(rows, columns):
+    """A matrix with the singular values 4, 3 and from then on 2, whose columns have the mean 0."""
+    chance = torch.Generator().manual_seed(any_seed())
+    drawn = torch.randn(rows, columns, generator=chance, dtype=DOUBLE)
+    left, _ = torch.linalg.qr(drawn - drawn.mean(0))
+    right, _ = torch.linalg.qr(torch.randn(columns, columns, generator=chance, dtype=DOUBLE))
+    sizes = torch.full((columns,), 2.0, dtype=DOUBLE)
+    sizes[:2] = torch.tensor([4.0, 3.0])
+    return (left * sizes) @ right
+
+
 def matrix(draw, size):
     return {"m": draw(*size)}
 
@@ -335,8 +346,8 @@ def test_pca_shapes(submission):
 @check("pca finds directions, scores and ratios, largest variance first", points=3, category="values",
        after=test_pca_shapes, devices="all")  # fmt: skip
 def test_pca(submission, device):
-    for shape, k in SAMPLES:
-        x = samples(*shape).to(device)
+    for shape, k in (*SAMPLES, ((40, 30), 2)):
+        x = (stubborn(*shape) + 1 if shape[1] > 9 else samples(*shape)).to(device)
         expected = principal(x, k)
         mistakes = mistaken(x, k) if shape[1] > 1 else {}  # in one dimension they are one
         likely = {text: wrong for text, wrong in mistakes.items() if apart(wrong, expected)}
@@ -433,6 +444,9 @@ def test_low_rank(submission, device):
             ),
         },
     )
+    m = stubborn(40, 30).to(device)
+    expect.close(submission.low_rank(m, 2), projected(m, 2), rtol=1e-6, atol=1e-6,
+                 given="m (40, 30) with the singular values 4, 3, 2, 2, 2, ..., k 2")  # fmt: skip
 
 
 @check("low_rank gives back a matrix of rank k or less, in any layout", points=0.5, category="robustness",
@@ -449,6 +463,9 @@ def test_low_rank_inputs(submission):
             trivial="a matrix of rank 1 is its own best approximation",
             given=f"m {size} of rank 1, k {k}",
         )
+    for size, k in (((2, 2), 1), ((3, 4), 2)):
+        nothing = torch.zeros(size, dtype=DOUBLE)
+        expect.close(submission.low_rank(nothing, k), nothing, trivial="rank 0", given=f"m {size} of rank 0, k {k}")
     for k in (1, 2):
         found, given = submission.low_rank(2 * torch.eye(3, dtype=DOUBLE), k), f"m = 2 on the diagonal, (3, 3), k {k}"
         expect.shape(found, (3, 3), given=given)
@@ -757,12 +774,14 @@ def test_score_generator(submission):
 @check("score_function_gradient returns no graph, in the dtype of mean", points=0.5, category="robustness",
        after=test_score, hidden=True)  # fmt: skip
 def test_score_graph(submission):
-    for kind in ("square", "table"):
+    for kind in ("square", "table", "network"):
         mean, std = place((2,), SINGLE)
         mean.requires_grad_()
         std.requires_grad_()
         found = submission.probes.estimated(submission.score_function_gradient, kind, mean, std, 4, any_seed())
-        given = "mean and std that require gradients"
+        given = (
+            "f with a weight that requires a gradient" if kind == "network" else "mean and std that require gradients"
+        )
         expect.equal(found["attached"], False, because="the estimate is a number like any other", given=given)
         expect.dtype(found["result"], SINGLE, given=f"{given}, float32")
 

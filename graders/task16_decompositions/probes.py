@@ -3,6 +3,7 @@
 import torch
 
 PRICES = (5.0, 1.0, -2.0)
+WEIGHT = torch.tensor(2.0, requires_grad=True)
 
 
 def settled(pca, x, k):
@@ -33,8 +34,10 @@ def estimated(estimate, kind, mean, std, n, seed=None):
 
 
 def worth(kind, x):
-    """(n, ...) -> (n,): a square, which could be differentiated, or a table, which could not."""
+    """(n, ...) -> (n,): a square or a network, which could be differentiated, or a table, which could not."""
     sums = x.detach().reshape(len(x), -1).sum(1)
+    if kind == "network":
+        return WEIGHT * sums
     if kind == "square":
         return (x * x).reshape(len(x), -1).sum(1)
     prices = torch.tensor(PRICES, dtype=x.dtype, device=x.device)

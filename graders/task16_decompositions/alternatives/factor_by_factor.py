@@ -60,4 +60,4 @@ def reparameterized_normal(mean, std, eps):
 def score_function_gradient(f, mean, std, n, generator=None):
     mean, std = mean.detach(), std.detach()
     eps = torch.randn((n, *mean.shape), dtype=mean.dtype, device=mean.device, generator=generator)
-    return torch.einsum("n,n...->...", f(mean + std * eps), eps / std) / n
+    return torch.einsum("n,n...->...", f(mean + std * eps).detach(), eps / std) / n

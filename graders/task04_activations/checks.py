@@ -600,8 +600,6 @@ def test_infinity(submission):
     everywhere(submission, ORACLES, values=[kit.infinite])
     others = {name: oracle for name, oracle in ORACLES.items() if name not in products}
     everywhere(submission, others, values=[kit.minus_infinite])
-    for limit in (kit.infinite, kit.minus_infinite):
-        expect.agrees(submission.prelu, exact_prelu, grid(slopes, size=[(3, 4)], weights=["one"], values=[limit]))
 
 
 @check("NaN stays NaN", points=0.5, category="robustness", after=VALUE_CHECKS, hidden=True)

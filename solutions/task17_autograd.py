@@ -15,8 +15,8 @@ Conventions:
 * Functions that are passed in (`f`, `y_fn`, `inner`, `outer`) take one tensor and return one. They may use other
   tensors that require gradients, such as weights.
 * `x` may be a leaf or not and may require gradients or not. What comes back is detached: it requires none.
-* Nothing is left behind. Arguments keep their values, their requires_grad and their .grad, and the weights that a
-  function uses keep their .grad, too.
+* Nothing is left behind. Arguments keep their values, their requires_grad and their .grad, and so do the tensors
+  that a function uses: weights keep their .grad, and a constant that it returns still requires no gradient.
 * Where a function does not depend on its argument, or its derivative does not, the derivative is 0: a tensor of
   zeros, neither None nor an error.
 * Derivatives are right to the last digits, so differences such as (f(x + h) - f(x)) / h are too rough.

@@ -71,6 +71,10 @@ def weight_alone(x):
     return torch.full((3,), WEIGHT, dtype=x.dtype, device=x.device)
 
 
+def stored(x):
+    return torch.full((2, 3), 7.0, dtype=x.dtype, device=x.device)
+
+
 def mixed(x):
     return (x.reshape(-1).cumsum(0) ** 3).sum()
 
@@ -103,6 +107,10 @@ def weight_number(x):
     return torch.full((), WEIGHT, dtype=x.dtype, device=x.device)
 
 
+def stored_number(x):
+    return torch.full((), 7.0, dtype=x.dtype, device=x.device)
+
+
 def weighted_number(x):
     return (WEIGHT * x**3).sum()
 
@@ -118,6 +126,7 @@ TEXTS = {
     running: "sin of the running sums of x",
     pairs: "x · (x turned round), stacked on x²",
     weight_alone: "three times the weight, without x",
+    stored: "a constant tensor of shape (2, 3)",
     mixed: "sum of the cubes of the running sums of x",
     bowl: "sum of x²",
     example: "3 x₀² + x₁",
@@ -126,8 +135,16 @@ TEXTS = {
     weighted_tilt: "sum of weight · x",
     constant: "7, whatever x is",
     weight_number: "the weight, without x",
+    stored_number: "a constant tensor of shape ()",
     weighted_number: "sum of weight · x³",
 }
+
+
+def gappy(shape, dtype, generator):
+    """numbers of both signs near 0, every second of them 0"""
+    drawn = kit.normal(shape, dtype, generator).reshape(-1)
+    drawn[1::2] = 0
+    return drawn.reshape(tuple(shape))
 
 
 def beside(submission, *functions):
@@ -179,11 +196,12 @@ def test_leaves(submission):
 def test_odd_leaves(submission):
     expect.equal(
         submission.probes.odd_tensors(submission.leaf_report),
-        [True, True, True, True, False, True],
-        because="only the fifth was computed with a graph",
-        given="a parameter, a plain tensor, a plain sum, a detached result, a kept result, a leaf with .grad",
+        [True, True, True, True, False, True, True, False, True],
+        because="only the kept result and the part of the leaf were computed with a graph",
+        given="a parameter, a plain tensor, a plain sum, a detached result, a kept result, a leaf with .grad, "
+        "a part of the plain tensor, a part of the leaf, a result under no_grad",
         likely={
-            "a tensor counts as a leaf only when it requires a gradient": [True, False, False, False, False, True],
+            "a tensor counts as a leaf only when it requires a gradient": [True, *[False] * 4, True, *[False] * 3],
         },
     )
     expect.equal(submission.leaf_report(), [], trivial="no tensors, no answers", given="leaf_report()")
@@ -227,6 +245,7 @@ def test_shared_nodes(submission):
         ("shared", [END, "ExpBackward0", MUL, "SinBackward0"], "h · exp(h) with h = sin(w)"),
         ("unbound", [END, MUL, "UnbindBackward0"], "the product of the two entries of w.unbind()"),
         ("twins", [END, ADD, ADD, MUL], "(w + 1) · (w + 1), where w + 1 is computed twice"),
+        ("own", [END, "OwnNodeBackward"], "w went through a torch.autograd.Function that is called OwnNode"),
         ("leaf", [], "a leaf that requires a gradient"),
         ("plain", [], "a tensor without a graph"),
         ("detached", [], "a detached result"),
@@ -308,6 +327,7 @@ def test_accumulated_inputs(submission):
     x = torch.randn(2, 3)
     truth = 2 * 6 * x**2
     clean(submission, submission.accumulated_gradient, [weighted_number], [x, 2], truth, "accumulated_gradient")
+    clean(submission, submission.accumulated_gradient, [stored_number], [x, 2], 0 * x, "accumulated_gradient")
 
 
 # middle_gradient
@@ -358,6 +378,7 @@ def test_middle_inputs(submission):
         (seven, bowl),
         (line, constant),
         (weight_alone, bowl),
+        (stored, bowl),
         (line, weight_number),
     ):
         expect.agrees(
@@ -372,6 +393,9 @@ def test_middle_inputs(submission):
     x = torch.randn(2, 3)
     truth = (6 * (2 * x**3) ** 2, 6 * (2 * x**3) ** 2 * 6 * x**2)
     clean(submission, submission.middle_gradient, [weighted, weighted_number], [x], truth, "middle_gradient")
+    for inner, outer, by_middle in ((stored, bowl, 14.0), (line, stored_number, 0.0)):
+        truth = torch.full((2, 3), by_middle), 0 * x
+        clean(submission, submission.middle_gradient, [inner, outer], [x], truth, "middle_gradient")
 
 
 # vector_jacobian
@@ -413,7 +437,7 @@ def test_product(submission, device):
 @check("vector_jacobian takes any x, knows zeros and leaves no traces", points=1, category="robustness",
        after=test_product, hidden=True)  # fmt: skip
 def test_product_inputs(submission):
-    for f in (wave, running, weighted, seven, weight_alone):
+    for f in (wave, running, weighted, seven, weight_alone, stored):
         expect.agrees(
             submission.vector_jacobian,
             product_of(f),
@@ -425,6 +449,7 @@ def test_product_inputs(submission):
         )
     x, v = torch.randn(2, 2, 3)
     clean(submission, submission.vector_jacobian, [weighted], [x, v], 6 * x**2 * v, "vector_jacobian")
+    clean(submission, submission.vector_jacobian, [stored], [x, v], 0 * x, "vector_jacobian")
 
 
 # first_and_second_derivative
@@ -446,7 +471,7 @@ def test_derivatives(submission, device):
         expect.agrees(
             submission.first_and_second_derivative,
             both_derivatives(f),
-            grid(shape=SHAPES[:5]),
+            grid(shape=SHAPES[:5], values=[kit.normal, gappy]),
             bound=beside(submission, f),
             name=named("first_and_second_derivative", f),
             device=device,
@@ -498,6 +523,7 @@ def test_derivatives_inputs(submission):
     x = torch.randn(2, 3)
     function = submission.first_and_second_derivative
     clean(submission, function, [weighted], [x], (6 * x**2, 12 * x), "first_and_second_derivative")
+    clean(submission, function, [stored], [x], (0 * x, 0 * x), "first_and_second_derivative")
 
 
 # directional_derivative
@@ -516,13 +542,6 @@ def steepness(f):
 def short(shape, dtype, generator):
     """numbers of both signs near 0.00001"""
     return 1e-5 * kit.normal(shape, dtype, generator)
-
-
-def gappy(shape, dtype, generator):
-    """numbers of both signs near 0, every second of them 0"""
-    drawn = kit.normal(shape, dtype, generator).reshape(-1)
-    drawn[1::2] = 0
-    return drawn.reshape(tuple(shape))
 
 
 def balanced(shape, dtype, generator):
@@ -597,7 +616,9 @@ def test_direction_inputs(submission):
         )
     x, u = torch.randn(2, 2, 3)
     truth = (6 * x**2 * u).sum() / u.square().sum().sqrt()
-    clean(submission, submission.directional_derivative, [weighted_number], [x, u], truth, "directional_derivative")
+    function = submission.directional_derivative
+    clean(submission, function, [weighted_number], [x, u], truth, "directional_derivative")
+    clean(submission, function, [stored_number], [x, u], torch.tensor(0.0), "directional_derivative")
 
 
 # hessian
@@ -625,7 +646,7 @@ def test_hessian(submission, device):
         expect.agrees(
             submission.hessian,
             all_second(f),
-            grid(shape=[(4,), (1,), (3,)]),
+            grid(shape=[(4,), (1,), (3,)], values=[kit.normal, gappy]),
             bound=beside(submission, f),
             name=named("hessian", f),
             device=device,
@@ -669,6 +690,7 @@ def test_hessian_inputs(submission):
         )
     x = torch.randn(3)
     clean(submission, submission.hessian, [weighted_number], [x], torch.diag(12 * x), "hessian")
+    clean(submission, submission.hessian, [stored_number], [x], torch.zeros(3, 3), "hessian")
 
 
 # LineFunction

@@ -5,6 +5,8 @@ import warnings
 import torch
 
 WEIGHT = torch.tensor(2.0, requires_grad=True)  # 0-dimensional, so that the dtype of x wins
+SEVENS = torch.full((2, 3), 7.0)
+SEVEN = torch.tensor(7.0)
 
 
 # Element by element.
@@ -53,6 +55,10 @@ def weight_alone(x):
     return WEIGHT * torch.ones(3, dtype=x.dtype, device=x.device)
 
 
+def stored(x):
+    return SEVENS.to(x)  # itself where x is of its dtype
+
+
 # To a single number.
 
 
@@ -88,6 +94,10 @@ def weight_number(x):
     return WEIGHT * torch.ones((), dtype=x.dtype, device=x.device)
 
 
+def stored_number(x):
+    return SEVEN.to(x)
+
+
 def weighted_number(x):
     return (WEIGHT * x**3).sum()
 
@@ -108,7 +118,9 @@ def calls_of(function, f, *args):
 
 
 def call_on(function, functions, tensors, kind):
-    """The result of function(*functions, *tensors) for tensors of a kind, and what of them and of WEIGHT is another.
+    """The result of function(*functions, *tensors) for tensors of a kind, and what is another then.
+
+    That is asked of the tensors, of WEIGHT and of the tensors that a function stores and returns.
 
     "plain" tensors require no gradient; a "leaf" does, and has one already; "computed" ones come from an operation.
     """
@@ -118,6 +130,8 @@ def call_on(function, functions, tensors, kind):
         if kind == "leaf" and isinstance(source, torch.Tensor):
             source.grad = torch.full_like(source, 7)
     WEIGHT.grad = None if kind == "plain" else torch.full_like(WEIGHT, 7)
+    for constant in (SEVENS, SEVEN):
+        constant.requires_grad_(False).fill_(7)
     result = function(*functions, *given)
     changed = []
     for source, tensor in zip(sources, given, strict=True):
@@ -135,6 +149,12 @@ def call_on(function, functions, tensors, kind):
     if kind != "plain" and (WEIGHT.grad is None or float(WEIGHT.grad) != 7):
         changed.append("a weight that the function uses has another .grad")
     WEIGHT.grad = None
+    for constant in (SEVENS, SEVEN):
+        if constant.requires_grad:
+            changed.append("a constant that the function returns requires a gradient")
+        elif bool((constant != 7).any()):
+            changed.append("a constant that the function returns has other values")
+        constant.requires_grad_(False).grad = None
     return result, list(dict.fromkeys(changed))
 
 
@@ -163,13 +183,20 @@ def five_tensors(report):
 
 
 def odd_tensors(report):
-    """Of a parameter, a plain tensor, a plain sum, a detached one, a sum with a gradient kept, one after backward."""
+    """Of a parameter, a plain tensor, a plain sum, a detached one, a sum with a gradient kept, one after backward.
+
+    Then of parts of a plain tensor and of a leaf, and of what is computed from a leaf while nothing is recorded.
+    """
     x = leaf(3)
     kept = x * 2
     kept.retain_grad()
     kept.sum().backward()
     plain = torch.ones(3)
-    return report(torch.nn.Parameter(plain.clone()), plain, plain + 1, (x * 2).detach(), kept, x)
+    with torch.no_grad():
+        unrecorded = x * 2
+    return report(
+        torch.nn.Parameter(plain.clone()), plain, plain + 1, (x * 2).detach(), kept, x, plain[1:], x[1:], unrecorded
+    )
 
 
 def nodes_of(graph_nodes, name, size=0):
@@ -211,6 +238,16 @@ def unbound(size):
     return a * b
 
 
+class OwnNode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * 2
+
+
 GRAPHS = {
     "product": lambda size: product(leaf(), leaf()),
     "tripled": lambda size: 3 * leaf(4),
@@ -221,6 +258,7 @@ GRAPHS = {
     "shared": shared,
     "unbound": unbound,
     "twins": twins,
+    "own": lambda size: OwnNode.apply(leaf(3)),
     "chain": chain,
     "doublings": doublings,
 }

@@ -210,10 +210,12 @@ def test_a_new_statistic_is_measured_once_a_run_and_then_held_to(tmp_path):
     # One that was interrupted goes on: what was run is known, but for the line that was being written.
     (runs,) = (course / ".torchgrade" / "runs").iterdir()
     first, *more = [json.loads(line) for line in runs.read_text().splitlines()]
-    first[1]["recorded"][0][1] = 2 * min(entry["runs"])
+    others = sorted(entry["runs"])
+    others.remove(float(f"{first[1]['recorded'][0][1]:.4g}"))
+    first[1]["recorded"][0][1] = 2.5
     runs.write_text("\n".join([json.dumps(first), *map(json.dumps, more[:-1])]) + "\n" + json.dumps(more[-1])[:40])
     (task / "calibration.json").unlink()
     assert grade_py("calibrate", "task02", "--runs", "3", cwd=course).returncode == 0
     known = json.loads((task / "calibration.json").read_text())["loss"]
-    assert known["runs"] == [float(f"{first[1]['recorded'][0][1]:.4g}"), *entry["runs"][1:]]
-    assert known["alternatives"] == kept["alternatives"]
+    assert sorted(known["runs"]) == [*others, 2.5]
+    assert sorted(known["alternatives"]["twin"]) == sorted(kept["alternatives"]["twin"])

@@ -332,6 +332,25 @@ def test_what_is_wrong_beside_the_courses_own_still_waits(helped):
     assert helped(relu=dies)["test_layer"].status is Status.PASSED
 
 
+@pytest.mark.parametrize("body", [
+    'return sys.modules["torchgrade_task_probes"].right_relu(x)',
+    "return next(o for o in gc.get_objects() if getattr(o, '__name__', '') == 'right_relu')(x)",
+    "return eval(next(t for t in gc.get_objects() if type(t) is dict and 'right_relu' in t)['right_relu'])(x)",
+    "text = next(t for t in map(str, gc.get_referents(*gc.get_objects())) if 'def right_relu' in t[:20])\n"
+    "    exec(text, globals())\n    return right_relu(x)",
+])  # fmt: skip
+def test_a_wrong_function_has_the_courses_own_nowhere_in_its_reach(tmp_path, body):
+    """In a worker: what is asked before the function itself has been graded does not hold its solution."""
+    course = copy_of_mini(tmp_path)
+    (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    (course / "graders" / "task01_scale" / "probes.py").write_text(f"LIMIT = 1\n\n\n{RIGHT_RELU}")
+    file = tmp_path / "task01_scale.py"
+    relu = f"import gc, sys\n\n\ndef relu(x):\n    {body}\n"
+    file.write_text(HEAD + "\n\n".join({**HONEST, "relu": relu}.values()))
+    checks = checks_of(result_of("task01", "--submission", file, cwd=course))
+    assert [checks[name]["status"] for name in ("test_relu", "test_layer")] == ["crashed", "passed"]
+
+
 def test_a_right_function_is_left_in_its_place(helped):
     broken = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x) + 1\n"
     assert helped(layer=broken)["test_layer"].status is Status.FAILED

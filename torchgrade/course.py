@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import json
@@ -62,10 +63,23 @@ class Task:
         return parse_manifest(_read(path), f"graders/{self.stem}/task.yaml")
 
     @cached_property
-    def substitutes(self) -> frozenset[str]:
-        """The names for which the probes have a right function or class, ``right_NAME``."""
+    def substitutes(self) -> dict[str, str]:
+        """By NAME, the text of the right function or class ``right_NAME`` among the probes."""
         text = _read(self.probes) if self.probes.is_file() else ""
-        return frozenset(re.findall(r"^(?:def|class) right_(\w+)", text, re.MULTILINE))
+        nodes = ast.parse(text).body if "right_" in text else []
+        named = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        found = {node.name: ast.get_source_segment(text, node) or "" for node in named}
+        return {name.removeprefix("right_"): code for name, code in found.items() if name.startswith("right_")}
+
+    @property
+    def probes_at_hand(self) -> str | None:
+        """The probes that every worker has: without the substitutes, which would be a solution in its reach."""
+        if not self.probes.is_file():
+            return None
+        text = _read(self.probes)
+        for code in self.substitutes.values():
+            text = text.replace(code, "\n" * code.count("\n"))  # the lines below keep their numbers
+        return text
 
     @cached_property
     def grader_hash(self) -> str:

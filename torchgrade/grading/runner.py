@@ -117,7 +117,7 @@ class CheckRunner:
                 attempt = self._attempt(run, sandbox, number)
         if not attempt.waits:  # only now: what the machine killed waits for nothing
             return attempt
-        if self.task.substitutes.issuperset(attempt.waits):
+        if attempt.waits.keys() <= self.task.substitutes.keys():
             helped = self._with_substitutes(run, sandbox, number)
             if helped.verdict.status is Status.PASSED:
                 return helped
@@ -147,7 +147,8 @@ class CheckRunner:
                 raise Unavailable(_("this machine has no MPS device"))
             run = replace(run, submission=sandbox.submission())
             if run.substitutes:
-                run.submission.torchgrade_client.request("substitute", names=list(run.substitutes))
+                texts = {name: self.task.substitutes[name] for name in run.substitutes}
+                run.submission.torchgrade_client.request("substitute", texts=texts)
             error = self._run(run, number, (spec.seconds or self.task.manifest.check_seconds) * job.timeout_scale)
         except Exception as raised:
             error = raised

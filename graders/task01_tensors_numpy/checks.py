@@ -98,6 +98,15 @@ def test_sharing(submission):
             given=f"{given}, written to after the call",
         )
         expect.close(shown["source"], second, given=f"{given}; the tensor is written to")
+    array = np.lib.stride_tricks.as_strided(random_array(), (3,), (0,))
+    first = array + 2
+    shown = submission.probes.writes_seen(submission.numpy_to_tensor, array, first, None)
+    expect.close(
+        shown["result"],
+        copied(first),
+        likely={"the tensor is a copy, not a view of the array": copied(array)},
+        given="one number that stands for three, strides (0,), written to after the call",
+    )
 
 
 @check(
@@ -108,6 +117,9 @@ def test_awkward_arrays(submission):
         expect.close(submission.numpy_to_tensor(array), copied(array), given=given)
     for given, array in empty_arrays().items():
         expect_empty(submission.numpy_to_tensor(array), array, given)
+    bare = random_array()[1, 2, ...]
+    bare.flags.writeable = False
+    expect.close(submission.numpy_to_tensor(bare), copied(bare), given="a read-only array without axes")
 
 
 def awkward_arrays():
@@ -606,8 +618,10 @@ FACTORS = grid(
     ],
     dtype=[torch.float64, torch.float32],
 )
+NO_PRODUCTS = grid(matrices, shapes=[((2, 0), (0, 3)), ((4, 2, 0), (0, 3))])
 
 
 @check("batch_matmul passes gradients to both factors", points=1, category="gradients", after=test_matmul)
 def test_matmul_gradients(submission):
     expect.agrees(submission.batch_matmul, products, FACTORS, gradients=True)
+    expect.agrees(submission.batch_matmul, products, NO_PRODUCTS, gradients=True)

@@ -13,7 +13,7 @@ from torchgrade.isolation.worker.probes.stand_ins import StandIns
 def writes_seen(convert, source, new_source, new_result, **options):
     """Convert, write into the source, then into the result; return what the other side shows each time.
 
-    A new value has the kind and shape of what it is written into. ``new_source=None`` leaves that write out.
+    A new value has the kind and shape of what it is written into; None leaves that write out.
     """
     result = convert(source, **options)
     shown = {}
@@ -21,7 +21,8 @@ def writes_seen(convert, source, new_source, new_result, **options):
         if new_source is not None:
             source[...] = new_source
             shown["result"] = deepcopy(result)
-        result[...] = new_result
+        if new_result is not None:
+            result[...] = new_result
     return {**shown, "source": deepcopy(source)}
 
 

@@ -636,6 +636,11 @@ def test_summary_strict(submission):
         [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Stretch", (4,), 4)],
         given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
     )
+    expect.equal(
+        summary(submission, submission.probes.gated(), (3,)),
+        [row("0", "Linear", (8,), 32), row("1", "Halves", (4,), 0), row("2", "Gate", (4,), 0)],
+        given="a layer with a named tuple for an output, and with None registered in the place of a child",
+    )
 
 
 @check("layer_summary reports VGG-11 without memory", points=1, category="shapes", after=test_summary)

@@ -135,6 +135,8 @@ def test_noise(submission):
         expect.between(normal_distance(noise), 0, 0.03, unit="from the normal distribution function")
         lag = float(np.corrcoef(noise[:-1], noise[1:])[0, 1])
         expect.between(lag, -0.06, 0.06, unit="correlation of neighbouring noise values")
+        several = len(np.unique(np.abs(noise).round(9)))  # two draws meet by chance once in some fifty runs
+        expect.between(several, 9_990, 10_000, unit="different magnitudes among 10,000 noise values")
 
 
 def normal_distance(sample):
@@ -431,16 +433,19 @@ def test_awkward_data(submission, dataset):
 
     pair = torch.from_numpy(np.stack([x, y], 1))  # two columns of one table
     expect_line(as_fit(submission.fit_linear(pair[:, 0], pair[:, 1], lr=0.2, batch_size=20, epochs=120)), line)
-    half = [torch.from_numpy(np.round(values)).half() for values in (x, y)]
-    rounded = dataset("noisy_line").least_squares(*(values.double().numpy() for values in half))
-    fit = as_fit(submission.fit_linear(*half, lr=0.5, batch_size=None, epochs=400))
-    expect.close(fit["w"], rounded.w, rtol=0, atol=0.02, given="w for float16 tensors of whole numbers")
+    for dtype in (torch.bfloat16, torch.float16):
+        half = [torch.from_numpy(np.round(values)).to(dtype) for values in (x, y)]
+        rounded = dataset("noisy_line").least_squares(*(values.double().numpy() for values in half))
+        fit = as_fit(submission.fit_linear(*half, lr=0.5, batch_size=None, epochs=400))
+        given = f"w for {str(dtype).removeprefix('torch.')} tensors of whole numbers"
+        expect.close(fit["w"], rounded.w, rtol=0, atol=0.02, given=given)
     steep = 2000 * half[0].double().numpy() + 1000  # beyond float16
     fit = as_fit(submission.fit_linear(half[0].numpy(), steep, lr=0.5, batch_size=None, epochs=200))
     expect.close(fit["w"], 2000.0, rtol=0, atol=0.2, given="w for float16 x and float64 y = 2000 x + 1000")
     level = as_fit(submission.fit_linear(x, np.full(len(x), 30.0), lr=0.5, batch_size=None, epochs=200))
     expect.close([level["w"], level["b"]], [0.0, 30.0], rtol=0, atol=0.1, given="w and b for y = 30 everywhere",
                  trivial="a level line")  # fmt: skip
+    as_fit(submission.fit_linear(90 + x / 10, y, lr=0.5, batch_size=None, epochs=400))  # x / 100 gets no further
     turned = np.roll(np.arange(len(x)), len(x) // 2)  # the first x and the last one are neighbours
     fit = as_fit(submission.fit_linear(x[turned], y[turned], lr=0.5, batch_size=None, epochs=400))
     expect.close(fit["w"], line.w, rtol=0, atol=0.005, given="w for samples whose x begin in the middle")

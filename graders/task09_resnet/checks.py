@@ -106,7 +106,7 @@ def block_shapes(inner, outer, projected):
 
 @check("BasicBlock has the parameters of two convolutions and a shortcut", points=1.5, category="parameters")
 def test_block_parameters(submission):
-    for args, projected in (((6, 6), False), ((6, 8, 2), True), ((6, 6, 2), True), ((6, 8), True)):
+    for args, projected in (((6, 6), False), ((6, 8, 2), True), ((6, 6, 2), True), ((6, 8), True), ((8, 6), True)):
         inner, outer, *_ = args
         shapes = block_shapes(inner, outer, projected)
         total = sum(math.prod(shape) for shape in shapes)
@@ -136,10 +136,16 @@ def test_expansion(submission):
 
 @check("BasicBlock keeps or halves the size by its stride", points=1, category="shapes")
 def test_block_shapes(submission):
-    for args, size in (((4, 4), (7, 10)), ((4, 6), (7, 10)), ((4, 6, 2), (4, 5)), ((4, 4, 2), (4, 5))):
-        given = f"BasicBlock{args} and x of shape (2, 4, 7, 10)"
+    for args, size in (
+        ((4, 4), (7, 10)),
+        ((4, 6), (7, 10)),
+        ((6, 4), (7, 10)),
+        ((4, 6, 2), (4, 5)),
+        ((4, 4, 2), (4, 5)),
+    ):
+        given = f"BasicBlock{args} and x of shape (2, {args[0]}, 7, 10)"
         expect.shape(
-            submission.BasicBlock(*args)(torch.randn(2, 4, 7, 10)),
+            submission.BasicBlock(*args)(torch.randn(2, args[0], 7, 10)),
             (2, args[1], *size),
             given=given,
             likely={"the stride is ignored": (2, args[1], 7, 10)} if size != (7, 10) else None,
@@ -671,6 +677,11 @@ def test_summary_models(submission):
         summary(submission, toy("Strict"), (5, 6)),
         [row("memory", "LSTM", (5, 4), 192), row("norm", "BatchNorm1d", (4,), 8), row("last", "Stretch", (4,), 4)],
         given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
+    )
+    expect.equal(
+        summary(submission, submission.probes.gated(), (3,)),
+        [row("0", "Linear", (8,), 32), row("1", "Halves", (4,), 0), row("2", "Gate", (4,), 0)],
+        given="a layer with a named tuple for an output, and with None registered in the place of a child",
     )
     rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
     expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")

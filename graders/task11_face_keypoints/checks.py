@@ -93,7 +93,7 @@ def test_transform(submission):
 
 @check("encoded points lie between -2 and 2", points=1, category="values")
 def test_code_range(submission):
-    for size in (96, 48):
+    for size in (96, 48, 224):
         corners = torch.tensor([0.0, 0.0, size - 1, 0.0, 0.0, size - 1, size - 1, size - 1])
         code = submission.encode_keypoints(corners, size=size)
         low, high = float(code.min()), float(code.max())
@@ -104,7 +104,7 @@ def test_code_range(submission):
 
 @check("decode_keypoints undoes encode_keypoints", points=1, category="values", after=test_code_range)
 def test_codec(submission):
-    for size in (96, 64):
+    for size in (96, 64, 224):
         xy = torch.rand(6, 8, dtype=torch.float64) * (size - 1)
         xy[2, 3] = NAN
         stacked = xy.reshape(2, 3, 8)  # and one that is not contiguous
@@ -122,6 +122,10 @@ def test_codec(submission):
                 likely={"decode_keypoints does nothing": code},
                 given=f"points of shape {tuple(points.shape)} of a {size}x{size} image",
             )
+        code = submission.encode_keypoints(xy[:5], size=size).detach().T.contiguous().T
+        given = f"codes (5, 8), the transposed view of a tensor (8, 5), of a {size}x{size} image"
+        back = submission.decode_keypoints(code, size=size)
+        expect.close(back, xy[:5], rtol=1e-5, atol=1e-4, equal_nan=True, trivial="the points come back", given=given)
 
 
 @check("hflip_keypoints mirrors image and points, and exchanges the eyes", points=1, category="values")
@@ -145,8 +149,9 @@ def test_flip(submission):
     )
     for shape, width in (((4, 1, 30, 50), 50), ((2, 3, 40, 33), 33)):
         image, xy = torch.rand(shape), torch.rand(*shape[:-3], 8) * (width - 1)
+        xy[..., 0], xy[..., 3], xy[..., 6] = -3, 2 * width, width + 4.5  # not every mark lies on its image
         flipped, points = submission.hflip_keypoints(image, xy)
-        given = f"images of shape {shape}"
+        given = f"images of shape {shape}; some points lie outside"
         expect.close(flipped, image.flip(-1), likely={"the rows are mirrored": image.flip(-2)}, given=given)
         mirrored = torch.where(torch.arange(8) % 2 == 0, width - 1 - xy, xy)
         truth = mirrored[..., [2, 3, 0, 1, 4, 5, 6, 7]]
@@ -647,6 +652,11 @@ def test_resnet_weights(submission):
     for channels in (1, 3):
         given = f"in_channels={channels}: the dict of weights"
         expect.not_mutated(submission, submission.build_resnet18_regressor, dict(weights), 8, channels, given=given)
+    expect.equal(
+        submission.probes.weights_touched(submission.build_resnet18_regressor, dict(weights)),
+        [],
+        given="names of the given weights that move with the parameters of the network: it needs its own",
+    )
     bare = {name: value for name, value in weights.items() if not name.startswith("fc.")}
     net = submission.build_resnet18_regressor(bare, in_channels=3).eval()
     image = torch.rand(2, 3, 41, 64)

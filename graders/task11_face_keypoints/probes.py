@@ -149,6 +149,13 @@ def double_parameters(model):
             parameter.mul_(2)
 
 
+def weights_touched(build, weights):
+    """Names of the given weights that change when the parameters of the network built with them do."""
+    before = {name: value.clone() for name, value in weights.items()}
+    double_parameters(build(weights, in_channels=3))
+    return [name for name, value in weights.items() if not torch.equal(value, before[name])]
+
+
 def predictions(model, images, batch_size=100):
     """Outputs for all images in evaluation mode, on the device of the model."""
     model.eval()

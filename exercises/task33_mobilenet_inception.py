@@ -45,7 +45,8 @@ def h_swish(x: Tensor) -> Tensor:
 
     It is 0 up to -3, x itself from 3 on, and a parabola between them: -1/3 at -1, 0 at 0, 2/3 at 1. NaN stays NaN.
 
-    x: floating point, float16 too, of any shape. Returns: the same shape, dtype and device.
+    x: floating point, float16 too, of any shape; whatever is not NaN has a finite 6 · x. Returns: the same shape, dtype
+    and device.
     """
     # TODO: PyTorch has a function for min(max(x, 0), 6).
     raise NotImplementedError

@@ -244,7 +244,7 @@ def test_contrast_bytes(submission):
     expect.agrees(
         submission.adjust_contrast,
         adjust_contrast,
-        grid(contrasted, room=[(5, 7), (3, 4, 5), (3, 5)], factor=[2.7, 0.3, -1.9]),
+        grid(contrasted, room=[(5, 7), (3, 4, 5), (3, 5)], factor=[2.7, 0.3, -1.9, 0]),
         unchanged=True,
         likely={
             "numbers out of range wrap round: clamp them first": contrast_by(
@@ -456,7 +456,8 @@ def grey_levels(draw, room, narrow, *, levels):
     return {"gray": draw(*room, dtype=torch.uint8, values=found)}
 
 
-EQUALIZED = grid(grey_levels, room=[(5, 7), (9, 11), (1, 5)], narrow=[False, True], levels=[LEFT_OUT, 8, 64, 256])
+EQUALIZED = grid(grey_levels, room=[(5, 7), (9, 11), (1, 5)], narrow=[False, True],
+                 levels=[LEFT_OUT, 8, 64, 256, 10])  # fmt: skip
 
 
 @check("equalize_hist makes 1, 3, 5, 6, 6, 7, 7, 7 of the eight levels", points=1, category="values")
@@ -699,7 +700,7 @@ def unsharp_by(result):
        after=test_gaussian)  # fmt: skip
 def test_unsharp(submission, device, pictures):
     cases = grid(picture, room=[(5, 7), (3, 4, 5), (6, 6)], pixels=[torch.float32], size=[LEFT_OUT, 5, 7],
-                 sigma=[LEFT_OUT, 0.6, 2.0], amount=[LEFT_OUT, 0.5, 2.0, 0])  # fmt: skip
+                 sigma=[LEFT_OUT, 0.6, 2.0], amount=[LEFT_OUT, 0.5, 2.0, 0, -0.5])  # fmt: skip
     expect.agrees(
         submission.unsharp,
         unsharp,
@@ -740,6 +741,7 @@ def test_unsharp_bytes(submission):
             amount=[LEFT_OUT, 2.5],
             size=[LEFT_OUT, 5],
             sigma=[LEFT_OUT, 0.6],
+            layout=LAYOUTS,
         ),
         unchanged=True,
         likely={
@@ -827,8 +829,8 @@ def test_bilateral(submission, device, pictures):
             picture,
             room=[(5, 7), (3, 4, 5), (6, 6)],
             pixels=PIXELS,
-            size=[3, 5],
-            sigma_space=[1.0, 0.7, 4.0],
+            size=[3, 5, 1],
+            sigma_space=[1.0, 0.7, 4],
             sigma_color=[50.0, 20.0, 200.0],
         ),
         device=device,
@@ -925,10 +927,10 @@ SQUARES = grid(to_shape, room=ROOMS, pixels=PIXELS, values=[levels_of_bytes, sig
                element=[LEFT_OUT, 5, 3])  # fmt: skip
 TABLES = grid(with_table, room=ROOMS, pixels=PIXELS, table=[CROSS, RIGHT, BENT, TALL],
               values=[levels_of_bytes, signed, bright],
-              kind=[torch.bool, torch.int64, torch.uint8])  # fmt: skip
+              kind=[torch.bool, torch.int64, torch.uint8, torch.float32])  # fmt: skip
 
 
-SPREAD_TABLES = TABLES.vary(layout=["contiguous", "transposed", "gaps", "offset"])
+SPREAD_TABLES = TABLES.vary(room=[*ROOMS, (2, 3), (1, 4)], layout=["contiguous", "transposed", "gaps", "offset"])
 
 
 @check("dilate takes the largest number of each square", points=1, category="values", devices="all")
@@ -1111,7 +1113,7 @@ CALLS = [
     ("equalize_luma", 3, torch.uint8, ()),
     *((name, None, pixels, (3,)) for name in ("box_filter", "unsharp", "median_filter") for pixels in PIXELS),
     *(("bilateral_filter", None, pixels, (3, 1.0, 40.0)) for pixels in PIXELS),
-    *((name, None, pixels, (3,)) for name in ("dilate", "erode") for pixels in PIXELS),
+    *((name, None, pixels, (3,)) for name in ("dilate", "erode", "open_", "close_") for pixels in PIXELS),
 ]
 
 

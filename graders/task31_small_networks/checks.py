@@ -76,7 +76,7 @@ def test_prepare_shapes(submission):
     )
     for shape, wanted in (((3, 5, 7), (3, 1, 5, 7)), ((3, 1, 5, 7), (3, 1, 5, 7)), ((5, 7), (1, 1, 5, 7)),
                           ((1, 4, 4), (1, 1, 4, 4)), ((1, 1, 6, 1), (1, 1, 6, 1)), ((0, 5, 7), (0, 1, 5, 7)),
-                          ((0, 1, 4, 4), (0, 1, 4, 4))):  # fmt: skip
+                          ((0, 1, 4, 4), (0, 1, 4, 4)), ((3, 1, 7), (3, 1, 1, 7)), ((1, 7), (1, 1, 1, 7))):  # fmt: skip
         images = torch.zeros(shape, dtype=torch.uint8)
         given = f"a tensor of shape {shape}"
         expect.shape(submission.prepare_images(images), wanted, given=given)
@@ -106,7 +106,7 @@ def test_prepare_values(submission, device):
                 "the images are standardised with the mean and the deviation of MNIST": (truth - 0.1307) / 0.3081,
             },
         )
-    dark = grey(3, 4, 5) // 4
+    dark = grey(3, 4, 5) // 4 + 20  # nor is any of them black
     truth = scaled(dark).unsqueeze(1)
     expect.close(
         submission.prepare_images(dark.to(device)),
@@ -165,7 +165,7 @@ def test_prepare_refuses(submission):
         expect.raises("TypeError", submission.prepare_images, images.numpy(), given=given + "an array")
     images = torch.ones(2, 4, 4).numpy().astype("uint16")
     expect.raises("TypeError", submission.prepare_images, images, given="uint16 images as an array")
-    for shape in ((2, 3, 4, 4), (2, 4, 4, 1), (4,), (1, 2, 1, 4, 4), (2, 0, 4, 4)):
+    for shape in ((2, 3, 4, 4), (2, 4, 4, 1), (4,), (1, 2, 1, 4, 4), (2, 0, 4, 4), (0, 3, 4, 4), ()):
         images = torch.ones(shape, dtype=torch.uint8)
         expect.raises("ValueError", submission.prepare_images, images, given=f"a tensor of shape {shape}")
 
@@ -263,6 +263,8 @@ def test_lenet_parameters(submission):
         if args == (1, 28) and parameter_count(net) == count:
             shapes = lenet_shapes()  # the first convolution pads
         expect.parameters(net, total(shapes), shapes=shapes, given=f"LeNet5{args}")
+    net, shapes = submission.LeNet5(num_classes=3, input_size=20, in_channels=2), lenet_shapes(2, 64, 3)
+    expect.parameters(net, total(shapes), shapes=shapes, given="LeNet5(num_classes=3, input_size=20, in_channels=2)")
     facts = sorted({(row["dtype"], row["requires_grad"]) for row in registered_parameters(submission.LeNet5())})
     expect.equal(facts, [("float32", True)], given="dtype and requires_grad of the parameters of LeNet5()")
 
@@ -399,6 +401,7 @@ def test_apart(submission):
     plain = submission.probes.plain_net
     for name, make, args in (
         ("LeNet5", submission.LeNet5, ()),
+        ("BasicBlock", submission.BasicBlock, (1, 3, 2)),
         ("MnistResNet", plain, (submission.MnistResNet, [1, 1, 1])),
     ):
         one, other = make(*args), make(*args)
@@ -757,7 +760,7 @@ def with_stem(net, shapes):
 
 @check("MnistResNet has a stem and one last layer", points=1, category="parameters")
 def test_resnet_parameters(submission):
-    for num_blocks, args in (([1, 2, 1], (7,)), ([1, 1, 1], (3,)), ([2, 1, 1], (12,))):
+    for num_blocks, args in (([1, 2, 1], (7,)), ([1, 1, 1], (3,)), ([3, 1, 1], (12,))):
         net = submission.probes.plain_net(submission.MnistResNet, num_blocks, *args)
         shapes = with_stem(net, plain_shapes(num_blocks, *args))
         count, classes = total(shapes), (*args, 10)[0]
@@ -939,11 +942,15 @@ def test_classify_values(submission, device):
                 "only the first batch is asked": truth[:100],
             },
         )
-    found = submission.classify(model, images[:, None], 7)
+    found = submission.classify(model, images[:, None], batch_size=7)
     expect.close(found, truth, given="the images as (N, 1, H, W), batch_size=7")
     turned = images.transpose(1, 2).contiguous().transpose(1, 2)
     given = "images whose rows and columns are swapped in memory"
     expect.close(submission.classify(model, turned), truth, given=given)
+    weight, images = 8 * torch.randn(6, 1, 4, 3), images[:10]
+    truth = F.conv2d(scaled(images)[:, None], weight, bias).flatten(1).argmax(1)
+    found = submission.classify(submission.probes.whole_maps(weight, bias).to(device), images)
+    expect.close(found, truth, given="10 images, a network that begins with a convolution")
 
 
 @check("classify runs in evaluation mode and changes nothing", points=1, category="values", after=test_classify_values)

@@ -54,6 +54,13 @@ def as_array(prepare, images, form):
     return result, bool((array == images.numpy()).all())
 
 
+def whole_maps(weight, bias):
+    """A convolution as large as the images, which have to be (N, 1, H, W); its outputs are the logits."""
+    conv = nn.Conv2d(1, len(weight), weight.shape[2:])
+    conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return nn.Sequential(conv, nn.Flatten())
+
+
 def asked_while(classify, net, images, batch_size, recording):
     """The number of images in each pass of a network in training mode that ``classify`` asks while recording is on or
     off, and what recording and the mode are then."""

@@ -172,9 +172,9 @@ def cross_validate(
     """Return the mean and the standard deviation of k test scores, one for each fold of the shuffled rows.
 
     In each round both parts are standardised by the training rows of that round, train_regressor makes a new net with
-    epochs and lr from these rows and their y as it is, and R² is that of the test rows. The standard deviation divides
-    by k. Call train_regressor by its name: most checks put one in its place whose net is known, and so this can be
-    right before it is.
+    epochs and lr from these rows and their prices as they are, and R² is that of the test rows. The standard deviation
+    divides by k. Call train_regressor by its name: most checks put one in its place whose net is known, and so this can
+    be right before it is.
 
     x: (N, 13), not standardised. y: (N,) or (N, 1). Returns two plain floats.
     """

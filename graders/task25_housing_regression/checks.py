@@ -165,7 +165,7 @@ def test_split_inputs(submission):
         numbers = sorted(int(value) - 1000 for part in (y_train, y_test) for value in part.flatten())
         expect.equal(numbers, list(range(n)), given=f"the rows of both parts; {given}")
     for shape, dtype, prices in (((8, 3), DOUBLE, SINGLE), ((8, 3), SINGLE, torch.int64), ((9, 2, 3), SINGLE, SINGLE)):
-        x, y = torch.randn(shape, dtype=dtype), torch.arange(shape[0]).to(prices)
+        x, y = torch.randn(shape, dtype=dtype), torch.arange(-shape[0], 0).to(prices)  # -1 is the last row
         given = f"x of {str(dtype)[6:]} {shape}, y of {str(prices)[6:]}"
         x_train, x_test, y_train, y_test = submission.train_test_split(x, y, test_size=3, seed=1)
         for part, rows in ((x_train, y_train), (x_test, y_test)):
@@ -247,6 +247,9 @@ def test_influence(submission):
     expect.close(second, first, rtol=0, atol=0, given="train after the test rows have moved by 1e6")
     expect.true(float(far.abs().min()) > 1e4, expected="test rows that are far away stay far away",
                 got=f"values down to {float(far.abs().min()):.3g}")  # fmt: skip
+    wide = train.double() / 3
+    rows, again = submission.standardize(wide, wide)
+    expect.close(again, rows, rtol=0, atol=1e-10, given="the same float64 rows as train and as test")
 
 
 @check("a constant column becomes 0, and standardize changes nothing", points=1, category="robustness",
@@ -270,13 +273,16 @@ def test_constant(submission):
 # --- the score -------------------------------------------------------------------------------------------
 
 
-def pairs(draw, count, near, truth, said):
-    y = draw(count) * 3 + 20
+def pairs(draw, count, near, level, truth, said):
+    y = draw(count) * 3 + level
     shapes = {"row": (count,), "column": (count, 1)}
     return {"y_true": y.reshape(shapes[truth]), "y_pred": (y + near * draw(count)).reshape(shapes[said])}
 
 
-SCORES = grid(pairs, count=[9, 2, 40], near=[1.0, 0.0, 30.0], truth=["row"], said=["row"], dtype=[SINGLE, DOUBLE])
+SCORES = grid(
+    pairs, count=[9, 2, 40], near=[1.0, 0.0, 30.0], level=[20.0, 0.0], truth=["row"], said=["row"],
+    dtype=[SINGLE, DOUBLE],
+)  # fmt: skip
 
 
 def r2(y_true, y_pred):
@@ -409,8 +415,8 @@ def test_fit(submission, dataset, calibration):
 def test_column(submission, dataset):
     x, y, unseen, _ = houses(dataset)
 
-    def said(y, seed):
-        options = {"epochs": 25, "seed": seed}
+    def said(y, seed, epochs=25):
+        options = {"epochs": epochs, "seed": seed}
         return submission.probes.predictions(submission.train_regressor, x, y, unseen, options)
 
     for seed in (any_seed() % 1000 + 1, 0):
@@ -422,8 +428,10 @@ def test_column(submission, dataset):
             submission.train_regressor, *in_one_table(x, y), unseen, {"epochs": 25, "seed": seed}
         )
         expect.close(views, first, rtol=1e-3, atol=1e-3, given=f"x and y as columns of one table; {given}")
-        expect.true(float((said(y, seed + 1) - first).abs().max()) > 1e-2, expected="another start for another seed",
-                    got="the same answers for two seeds", given=given)  # fmt: skip
+        for epochs in (0, 25):
+            moved = said(y, seed + 1, epochs) - (said(y, seed, epochs) if epochs == 0 else first)
+            expect.true(float(moved.abs().max()) > 1e-2, expected="another start for another seed",
+                        got="the same answers for two seeds", given=f"{epochs} epochs, seed={seed}")  # fmt: skip
 
 
 @check("train_regressor uses epochs and lr, and leaves x and y alone", points=1, category="robustness",
@@ -436,6 +444,7 @@ def test_options(submission, dataset):
 
     start = said(epochs=0)
     expect.close(said(epochs=7, lr=0.0), start, rtol=1e-4, atol=1e-4, given="lr=0.0 and epochs=0, the same seed")
+    expect.close(said(epochs=0, lr=0.03), start, rtol=1e-4, atol=1e-4, given="epochs=0 with two rates, the same seed")
     for options in ({"epochs": 1}, {"epochs": 7, "lr": 0.03}):
         moved = float((said(**options) - start).abs().max())
         expect.true(moved > 1e-3, expected="other answers than those of the start", got="the same", given=str(options))
@@ -473,7 +482,7 @@ def test_blocks(submission):
     expect.agrees(
         submission.probes.folds,
         blocks,
-        grid(n=[7, 12, 11, 5, 23], k=[3, 2, 4]),
+        grid(n=[7, 12, 11, 5, 23, 8], k=[3, 2, 4, 5]),
         bound=(submission.k_fold_indices,),
         name="k_fold_indices",
         likely={
@@ -501,6 +510,8 @@ def test_extremes(submission):
     for n in (2, 5, 6):
         found = submission.probes.folds(submission.k_fold_indices, n, n)
         expect.equal(found, blocks(n, n), given=f"k_fold_indices({n}, {n})")
+    found = submission.probes.folds(submission.k_fold_indices, 7, 3, seed=4)
+    expect.equal(found, blocks(7, 3), given="k_fold_indices(7, 3, seed=4), which does not shuffle")
     for n, k in ((5, 1), (5, 6), (5, 0), (5, -2), (1, 1)):
         expect.raises(["ValueError"], submission.k_fold_indices, n, k, given=f"k_fold_indices({n}, {k})")
         given = f"k_fold_indices({n}, {k}, shuffle=True)"
@@ -652,7 +663,8 @@ def test_passed(submission):
         _, rounds, _, y, _ = validated(submission, 30, **options)
         return rounds, sorted(sorted(float(y[row]) for row in about["test"]) for about in rounds)
 
-    for options in ({}, {"epochs": 12, "lr": 0.25}, {"k": 3, "epochs": 4}, {"k": 2, "epochs": 3, "lr": 0.5, "seed": 4}):
+    for options in ({}, {"epochs": 12, "lr": 0.25}, {"k": 3, "epochs": 4}, {"k": 2, "epochs": 3, "lr": 0.5, "seed": 4},
+                    {"epochs": 0, "lr": 0.0}):  # fmt: skip
         rounds, _ = tested(**options)
         expect.equal(len(rounds), options.get("k", 5), because="rounds", given=str(options))
         for about in rounds:
@@ -663,14 +675,15 @@ def test_passed(submission):
     x, y = districts(30)
     expect.not_mutated(submission, submission.cross_validate, x, y, k=2, epochs=1)
 
-    def folds(seed):
-        _, rounds = submission.probes.rounds(submission.cross_validate, x, y, {"seed": seed})
+    def folds(seed, **options):
+        _, rounds = submission.probes.rounds(submission.cross_validate, x, y, {"seed": seed, **options})
         return sorted(sorted(set(range(30)) - {int(price) - 1000 for price in about["y"]}) for about in rounds)
 
-    for seed in (any_seed() % 1000 + 1, 0):
-        expect.equal(folds(seed), folds(seed), given=f"the test rows, the same seed twice; seed={seed}")
-        expect.true(folds(seed) != folds(seed + 1), expected="other folds for another seed", got="the same folds",
-                    given=f"seed={seed}")  # fmt: skip
+    for seed, options in ((any_seed() % 1000 + 1, {}), (0, {}), (7, {"k": 3, "epochs": 2, "lr": 0.5})):
+        first, again, other = (folds(number, **options) for number in (seed, seed, seed + 1))
+        expect.equal(again, first, given=f"the test rows, the same seed twice; seed={seed}")
+        expect.true(other != first, expected="other folds for another seed", got="the same folds",
+                    given=f"seed={seed}, {options}" if options else f"seed={seed}")  # fmt: skip
 
 
 LIBRARIES = Rule(

@@ -927,7 +927,7 @@ SQUARES = grid(to_shape, room=ROOMS, pixels=PIXELS, values=[levels_of_bytes, sig
                element=[LEFT_OUT, 5, 3])  # fmt: skip
 TABLES = grid(with_table, room=ROOMS, pixels=PIXELS, table=[CROSS, RIGHT, BENT, TALL],
               values=[levels_of_bytes, signed, bright],
-              kind=[torch.bool, torch.int64, torch.uint8, torch.float32])  # fmt: skip
+              kind=[torch.bool, torch.int64, torch.uint8])  # fmt: skip
 
 
 SPREAD_TABLES = TABLES.vary(room=[*ROOMS, (2, 3), (1, 4)], layout=["contiguous", "transposed", "gaps", "offset"])
@@ -965,13 +965,13 @@ def test_dilate_table(submission):
             ),
         },
     )
-    for table in (RIGHT, BENT, CROSS):
-        element = torch.tensor(table)
+    for table, kind in ((RIGHT, torch.int64), (BENT, torch.int64), (CROSS, torch.int64), (BENT, torch.float32)):
+        element = torch.tensor(table, dtype=kind)
         img = torch.zeros(5, 7)
         img[2, 3] = 9
         truth, rows, columns = torch.zeros(5, 7), *(size // 2 for size in element.shape)
         truth[2 - rows : 3 + rows, 3 - columns : 4 + columns] = 9.0 * element
-        expect.close(submission.dilate(img, element), truth, given=f"one 9 in 5 x 7 zeros, element {list(table)}")
+        expect.close(submission.dilate(img, element), truth, given=f"one 9 in 5 x 7 zeros, element {element.tolist()}")
 
 
 @check("erode takes the smallest number of each square", points=1, category="values", devices="all")

@@ -28,7 +28,7 @@ Conventions:
 - A layer that stands in two places of a network has one set of parameters, and works twice.
 - Counts are Python ints.
 - A network that is looked at is left as it was: parameters, gradients, buffers, hooks, and the mode of each
-  part (training or evaluation).
+  part (training or evaluation). In evaluation mode no part of it changes a buffer.
 """
 
 import copy
@@ -93,7 +93,8 @@ def count_macs(model: nn.Module, input_size) -> int:
     multiply-add for each weight of a filter at each place of its *output*, for every filter; groups make the filters
     smaller. A linear layer takes in_features * out_features for each vector that it is given: one for a sample that
     is flat, L for a sample (L, in_features), H * W for (H, W, in_features). A layer that works twice counts twice, and
-    one that is not called does not count. Other layers (norms, pools, activations and the like) count nothing.
+    one that is not called does not count. Other layers (norms, pools, activations, transposed convolutions and the
+    like) count nothing.
 
     nn.Conv2d(1, 32, 5, padding=2) on (1, 28, 28): 25 weights * 32 filters * 28 * 28 places = 627,200.
 

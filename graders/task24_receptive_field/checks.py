@@ -257,6 +257,8 @@ def test_modules(submission):
         field([(2, 2), *alone, (3, 1, 0, 2)]),
         given="a list: the tuple (2, 2), an nn.Sequential with Conv2d 3 x 3 and MaxPool2d 2, the tuple (3, 1, 0, 2)",
     )
+    for kind, given in ((nn.ReLU, "one ReLU"), (nn.Sequential, "an nn.Sequential without layers")):
+        triple(submission, submission.make(kind), (1, 1, 0.0), given=given)
     pool = submission.make(nn.MaxPool2d, 5, 2, 1, 2)
     triple(submission, pool, field([(5, 2, 1, 2)]), given="one MaxPool2d(5, 2, 1, 2)")
     pairs = modules(layer("MaxPool2d", (5, 5), (2, 2), (1, 1), (2, 2)), layer("AvgPool2d", (3, 3), (2, 2), (1, 1)))
@@ -288,6 +290,10 @@ def test_twice(submission):
     once = list(field([(3,), (2, 2)]))
     triple(submission, net, field(MIXED), given="conv, pool, and the same conv once more",
            likely={"the layer counts once": once})  # fmt: skip
+    block = submission.probes.stack(modules(conv(1, 1, 3), layer("MaxPool2d", 2)))
+    triple(submission, [block, (3,), block], field([(3,), (2, 2), (3,), (3,), (2, 2)]),
+           given="a list: an nn.Sequential of Conv2d 3 x 3 and MaxPool2d 2, the tuple (3,), the same nn.Sequential",
+           likely={"the layer counts once": list(field([(3,), (2, 2), (3,)]))})  # fmt: skip
 
 
 # Parameters
@@ -332,6 +338,8 @@ def test_params_of_all_kinds(submission):
         given="a parameter without axes, two GroupNorm(2, 4), PReLU(3), Embedding(5, 2)",
         likely={"parameters without axes are left out": 29, "parameters with equal values count once": 22},
     )  # fmt: skip
+    expect.equal(submission.count_params(submission.make(nn.ReLU)), 0, given="a network without parameters",
+                 trivial="it has none")  # fmt: skip
     away = submission.probes.stack_on_meta(modules(conv(1, 2, 3), layer("Flatten"), layer("Linear", 8, 5)))
     expect.equal(submission.count_params(away), 65, because="18 + 2 + 40 + 5",
                  given="Conv2d(1, 2, 3) and Linear(8, 5) on the device meta")  # fmt: skip
@@ -428,6 +436,14 @@ def test_network_macs(submission):
         submission, submission.probes.stack(small, ["Conv2d", "Linear"]), (1, 6, 5), 216 + 96,
         given="a Conv2d, ReLU, Flatten and a Linear, of classes that are derived from Conv2d and Linear, on (1, 6, 5)",
         likely={"derived classes are passed over": 0},
+    )  # fmt: skip
+    others = modules(conv(1, 2, 3), layer("ConvTranspose2d", 2, 1, 2, 2), layer("Flatten", 2), layer("Conv1d", 1, 2, 3),
+                     layer("Flatten"), layer("Linear", 28, 3))  # fmt: skip
+    macs_of(
+        submission, submission.probes.stack(others), (1, 4, 4), 72 + 84,
+        given="Conv2d(1, 2, 3), ConvTranspose2d(2, 1, 2, 2), Flatten, Conv1d(1, 2, 3), Flatten, Linear(28, 3), "
+              "on (1, 4, 4)",
+        likely={"convolutions of other classes are counted": 72 + 128 + 84 + 84},
     )  # fmt: skip
 
 
@@ -815,6 +831,12 @@ def test_measured_vgg(submission):
     measured(submission, submission.probes.stack(wide), 250, given=given)
     grouped = modules(layer("MaxPool2d", 2), conv(4, 8, 3, groups=4))
     measured(submission, submission.probes.stack(grouped), 6, given="MaxPool2d 2, Conv2d(4, 8, 3, groups=4)")
+    own = modules(conv(1, 2, 3), layer("BatchNorm2d", 2), layer("ReLU"), layer("MaxPool2d", (3, 3), (2, 2), (1, 1)),
+                  conv(2, 1, 3))  # fmt: skip
+    own = submission.probes.stack(own, ["Conv2d", "BatchNorm2d", "MaxPool2d"])
+    measured(submission, submission.probes.dead(own), 9,
+             given="Conv2d 3 x 3, BatchNorm2d, ReLU, MaxPool2d((3, 3), (2, 2), (1, 1)), Conv2d 3 x 3, of derived "
+                   "classes")  # fmt: skip
     plain = submission.probes.doubled(
         modules(conv(1, 2, 3), layer("BatchNorm2d", 2, affine=False), layer("ReLU", True), conv(2, 1, 3))
     )

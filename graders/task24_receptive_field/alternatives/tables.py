@@ -89,7 +89,11 @@ def empirical_receptive_field(model):
         if isinstance(layer, nn.MaxPool2d):
             layer.register_forward_hook(
                 lambda pool, x, y: F.lp_pool2d(
-                    F.pad(x[0], [pool.padding] * 4), 1, pool.kernel_size, pool.stride, pool.ceil_mode
+                    F.pad(x[0], list(pool.padding) * 2 if isinstance(pool.padding, tuple) else [pool.padding] * 4),
+                    1,
+                    pool.kernel_size,
+                    pool.stride,
+                    pool.ceil_mode,
                 )
             )
     convs = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]

@@ -815,8 +815,8 @@ def test_inverted_excite(submission):
         late, early = (
             inverted(x, *args, middle_gate=lambda y, own=own: own(y).detach(), early=early) for early in (False, True)
         )
-        likely = {"SqueezeExcite stands before the ReLU6: it comes after": early}
-        expect.close(net(x), late, scale=1e-6, given=given, likely=likely)
+        likely = {"SqueezeExcite stands before the ReLU6: it comes after": early}  # with ratio 1 nothing reaches 6
+        expect.close(net(x), late, scale=1e-6, given=given, likely=likely if ratio > 1 else None)
     net = filled_net(submission.InvertedResidual, 4, 4, 1, 2, False)
     x = normal(3, 4, 5, 6)
     given = "InvertedResidual(4, 4, 1, 2, False) in training mode, every parameter filled by its shape"

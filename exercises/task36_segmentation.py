@@ -25,7 +25,7 @@ Conventions
 - A mask is a torch.bool tensor (H, W): row before column, True on the object. Pixel (r, c) is a square whose upper left
   corner is the point x = c, y = r; its centre is x = c + 1/2, y = r + 1/2.
 - What is given is never changed. Ids are integers in no order, with gaps; they are no places in a list.
-- A single number is returned as a plain Python float.
+- A single number is returned as a plain Python float. Integer dtypes are uint8, int8, int16, int32 and int64.
 - Forbidden: libraries that have these functions ready-made (pycocotools, cv2, skimage, scipy, shapely, matplotlib,
   torchmetrics, sklearn, segmentation_models_pytorch), and drawing by PIL's ImageDraw, whose polygons are a pixel too
   large.
@@ -163,8 +163,8 @@ def dice_loss(pred: Tensor, target: Tensor, eps: float = 1e-6) -> Tensor:
     """Return 1 - (2·I + eps) / (P + T + eps), a loss for masks that does not mind how small the object is.
 
     For each sample I is the sum of pred · target, P that of pred and T that of target, over all axes but the first. The
-    losses of the samples are averaged. Two empty masks cost 0. For pred [[1, 1/2]], target [[1, 0]] and eps 0 it is
-    1 - 2/2.5 = 0.2.
+    losses of the samples are averaged. Two empty masks cost 0, if eps is not 0. For pred [[1, 1/2]], target [[1, 0]]
+    and eps 0 it is 1 - 2/2.5 = 0.2.
 
     pred: probabilities (N, ...), float32 or float64; N is at least 1. target: the same shape, 0 and 1 of any dtype,
     bool included. Returns: a tensor without axes, in the dtype of pred; gradients reach pred.
@@ -208,7 +208,7 @@ def evaluate_segmentation(net: nn.Module, loader, num_classes: int, ignore_index
     empty.
 
     net: any module that returns scores (N, num_classes, H, W); each pixel is given the class with the highest score. It
-    is in evaluation mode meanwhile, no gradients are recorded, and it gets its mode back.
+    is in evaluation mode meanwhile, and no gradients are recorded; afterwards both are as they were.
     loader: gives batches (images (N, C, H, W), target (N, H, W)), which may have different sizes; they are moved to the
     device of the net's first parameter.
     """

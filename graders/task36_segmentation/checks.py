@@ -182,8 +182,8 @@ def test_load(submission):
         )
     nothing = expect.record(index.load_anns([]), [{"id": int}], given="load_anns([])")
     expect.equal(nothing, [], trivial="no id, no annotation", given="load_anns([])")
-    shapes = expect.record(index.load_anns(6), [{"segmentation": [[int]]}], given="load_anns(6)")
-    expect.equal(shapes[0]["segmentation"], by_id[6]["segmentation"], given="segmentation of load_anns(6)")
+    kinds = {"id": int, "image_id": int, "category_id": int, "iscrowd": int, "segmentation": [[int]]}
+    expect.equal(expect.record(index.load_anns(6), [kinds], given="load_anns(6)"), [by_id[6]], given="load_anns(6)")
 
 
 @check("load_anns refuses an id that does not occur", points=0.5, category="robustness", after=test_load, hidden=True)
@@ -235,7 +235,7 @@ def test_apart(submission):
         rows = expect.record(index.load_anns(key), [{"id": int, "category_id": int}], given=loaded)
         expect.equal(rows, [{"id": key, "category_id": 3}], given=loaded)
     changed = submission.probes.index_changes(submission.CocoIndex, without_crowds())
-    expect.equal(changed, False, given="whether the dict of the file has changed")
+    expect.equal(changed, False, given="whether the dict of the file, or a list that was asked for, has changed")
 
 
 @check("an id may be 0", points=0.5, category="robustness", hidden=True,
@@ -634,7 +634,7 @@ def test_ignored(submission):
 @check("segmentation_confusion takes every dtype and layout", points=0.5, category="robustness", after=test_confusion,
        hidden=True)  # fmt: skip
 def test_counts_of_any_dtype(submission):
-    unsigned = PLAIN.vary(dtype=list(INTEGERS), num_classes=[12, 20, 3], layout=["contiguous", "transposed", "gaps"])
+    unsigned = PLAIN.vary(dtype=list(INTEGERS), num_classes=[12, 20, 3, 1], layout=["contiguous", "transposed", "gaps"])
     expect.agrees(submission.segmentation_confusion, confusion, unsigned, unchanged=True)
     mixed = IGNORED.vary(dtype=[torch.uint8, torch.int32], other_dtype=[torch.int64, torch.uint8, torch.int32],
                          num_classes=[19, 3], ignore_index=[LEFT_OUT, 0])  # fmt: skip
@@ -700,7 +700,7 @@ def table(draw, classes, filled):
     if filled == "one each":
         cm = torch.eye(classes, dtype=torch.int64)
     if filled == "large":
-        cm = cm * 10**7
+        cm = cm * 10**9  # beyond int32
     return {"cm": draw(classes, classes, values=lambda shape, dtype, generator: cm.double(), dtype=torch.int64)}
 
 
@@ -1089,6 +1089,9 @@ def test_evaluate_mode(submission):
         likely={"gradients are recorded for nothing": [True] * 3},
         given="whether gradients are recorded, in each pass",
     )
+    found = submission.probes.recorded_after(*call)
+    given = "whether gradients are recorded after evaluate_segmentation, where they were before, and where not"
+    expect.equal(found, [True, False], given=given)
     ignored = submission.probes.pairs((torch.rand(1, 4, 3, 5), torch.full((1, 3, 5), 255)))
     submission.evaluate_segmentation(net.train(), ignored, 4)
     expect.equal(net.training, True, given="whether the network is in training mode after a batch that counts nowhere")
@@ -1101,6 +1104,10 @@ def test_evaluate_edges(submission):
     found = submission.evaluate_segmentation(net, [], 4)
     expect.close(list(expect.record(found, [float])), [math.nan, math.nan], equal_nan=True,
                  trivial="there is nothing to count", given="a loader without batches")  # fmt: skip
+    ignored = submission.probes.pairs((torch.rand(1, 4, 3, 5), torch.full((1, 3, 5), 255)))
+    found = submission.evaluate_segmentation(net, ignored, 4)
+    expect.close(list(expect.record(found, [float])), [math.nan, math.nan], equal_nan=True,
+                 trivial="there is nothing to count", given="a batch that counts nowhere")  # fmt: skip
     batches, _ = uneven()
     expect.follows_device(
         submission.evaluate_segmentation, net.to("meta"), submission.probes.pairs(*batches), 4,

@@ -49,11 +49,26 @@ def kinds_in(encode, mask):
 
 
 def index_changes(kind, source):
-    """Whether the dict, or an annotation in it, is another after all questions."""
-    kept = copy.deepcopy(source)
+    """Whether the dict, or an annotation in it, or a list that is asked for, is another after all questions."""
+    names = [row["name"] for row in source["categories"]]
+    pictures, categories, rows = ([row["id"] for row in source[key]] for key in ("images", "categories", "annotations"))
+    kept = copy.deepcopy((source, names, pictures, categories, rows))
     index = kind(source)
     index.get_cat_ids(), index.get_img_ids(), index.load_anns(index.get_ann_ids(iscrowd=0))
-    return kept != source
+    index.get_cat_ids(names), index.get_img_ids(categories), index.get_ann_ids(pictures, categories)
+    index.load_anns(rows)
+    return kept != (source, names, pictures, categories, rows)
+
+
+def recorded_after(fn, *args):
+    """Whether gradients are recorded after ``fn(*args)``, where they were before, and where they were not."""
+    before, found = torch.is_grad_enabled(), []
+    for recorded in (True, False):
+        torch.set_grad_enabled(recorded)
+        fn(*args)
+        found.append(torch.is_grad_enabled())
+    torch.set_grad_enabled(before)
+    return found
 
 
 class Echo(nn.Module):

@@ -21,6 +21,7 @@ from torchgrade.authoring import (
     fill_by_shape,
     filled,
     grid,
+    parameter_gradients,
 )
 
 PAD, UNK = "<PAD>", "<UNK>"
@@ -238,12 +239,20 @@ def test_attention_none(submission):
     source = states.clone().requires_grad_()
     pooled, weights = layer(source, mask)
     expect.equal(weights.detach()[~mask], torch.zeros(8), trivial="weights at padding are 0", given=given)
-    (gradient,) = torch.autograd.grad((pooled * torch.randn(3, DIM)).sum(), source)
-    expect.true(bool(gradient.isfinite().all()), expected="finite gradients", got="gradients with NaN", given=given)
+    ((pooled * torch.randn(3, DIM)).sum() + (weights * torch.randn(3, 4)).sum()).backward()
+    gradient = source.grad
+    for name, slope in {"states": gradient, **parameter_gradients(layer)}.items():
+        finite = slope is None or bool(slope.isfinite().all())
+        about = f"{given}: gradients of {name}"
+        expect.true(finite, expected="finite gradients", got="gradients with NaN", given=about)
     zero = torch.zeros(8, DIM)
     expect.close(gradient[~mask], zero, trivial="padding has no part in it", given=f"{given}: gradients at padding")
     layer = submission.AttentionPooling(DIM).double()
-    expect.dtype(layer(states.double(), mask)[0], DOUBLE, given="a layer and states in float64")
+    pooled, weights = layer(states.double(), mask)
+    given = "a layer and states in float64"
+    expect.dtype(pooled, DOUBLE, given=given)
+    zero = torch.zeros(8, dtype=DOUBLE)
+    expect.equal(weights.detach()[~mask], zero, trivial="weights at padding are 0", given=given)
     expect.not_mutated(submission, layer, states.double(), mask)
 
 
@@ -259,6 +268,8 @@ def sentences(*lengths, pad=0, places=None):
     rows = torch.full((len(lengths), places or max(1, *lengths)), pad)
     for row, length in zip(rows, lengths, strict=True):
         row[:length] = words[torch.randint(len(words), (length,))]
+    if pad:
+        rows[0, : min(1, lengths[0])] = 0  # a word like others, where PAD is another
     return rows
 
 
@@ -560,7 +571,7 @@ def test_rnn_parameters(submission):
     expect.parameters(make_rnn(submission), None, shapes, given='pooling="last"')
     more = [*shapes, (14, 14), (14,), (1, 14)]
     expect.parameters(make_attending(submission), None, more, given='pooling="attention"')
-    for pooling in ("max", "Last", ""):
+    for pooling in ("max", "Last", "", "att", "lastly"):
         expect.raises("ValueError", make_rnn, submission, 0, pooling=pooling, given=f"pooling={pooling!r}")
 
 
@@ -795,7 +806,7 @@ def test_modes(submission):
     submission.train_classifier(model, [], 2)
     modes = submission.probes.modes_after_training(submission.train_classifier, submission.probes.bag(start))
     given = "a model that came in training mode, one part of it in evaluation mode"
-    expect.equal(modes, [True, True], because="the whole model is in training mode", given=given)
+    expect.equal(modes, [True, True, True], because="the whole model is in training mode", given=given)
     given = "a model that came in evaluation mode, and a loader without batches"
     expect.equal(model.training, True, because="it is left in training mode", given=given)
     model = submission.probes.with_old_gradients(submission.probes.bag(start))
@@ -843,6 +854,7 @@ def test_predict_text(submission):
             ("good, not bad!", [UNK, "not", UNK]),
             (["Good", "BAD", "good.", " bad"], ["Good", UNK, UNK, UNK]),
             (("not", "bad"), ["not", "bad"]),
+            ([UNK, "bad", PAD], [UNK, "bad", PAD]),
             ("", [PAD]),
             ("  \n", [PAD]),
             ([], [PAD]),
@@ -874,7 +886,7 @@ def test_predict_mode(submission):
         expect.equal(modes, [False], because="it is in evaluation mode meanwhile", given=given)
         expect.equal(recorded, [False], because="no gradients are recorded", given=given)
         modes, gradient, recording = submission.probes.modes_after(submission.predict_sentiment, model, "bad", VOCAB)
-        expect.equal(modes, [training, not training], because="each part has its own mode again", given=given)
+        expect.equal(modes, [training, not training, training], because="each part has its own mode again", given=given)
         expect.equal(gradient, torch.ones(6, 3), trivial="gradients stay", given=f"{given}, with gradients of 1")
         expect.equal(recording, True, because="gradients are recorded again", given=given)
         still = submission.probes.recorded_after(submission.predict_sentiment, model, "bad", VOCAB)

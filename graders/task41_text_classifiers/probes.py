@@ -13,7 +13,7 @@ class Bag(nn.Module):
     def __init__(self, weight, moody=False):
         super().__init__()
         self.weight, self.moody = nn.Parameter(weight.clone()), moody
-        self.part = nn.Dropout(0.5)
+        self.part = nn.Sequential(nn.Dropout(0.5))
         self.seen = []
 
     def forward(self, ids):
@@ -39,9 +39,9 @@ def seen(model):
 
 
 def modes_after(predict, model, text, vocab):
-    """The modes of a bag after ``predict``, one part of which was in the other mode before; its gradient; and whether
-    gradients are recorded then."""
-    model.part.train(not model.training)
+    """The modes of a bag after ``predict``, one part of which was in the other mode before, but not its own
+    part; its gradient; and whether gradients are recorded then."""
+    model.part.train(not model.training)[0].train(model.training)
     model.weight.grad = torch.ones_like(model.weight)
     predict(model, text, vocab)
     return [module.training for module in model.modules()], model.weight.grad, torch.is_grad_enabled()

@@ -141,6 +141,14 @@ def statistics_in_forms():
     yield list(MEAN), list(STD), "lists"
 
 
+def expect_kept(submission, function, *args, mean, std):
+    """What an image of float64 and the tensors or lists ``mean`` and ``std`` are after a call is what they were."""
+    if isinstance(mean, torch.Tensor):
+        x = torch.rand(3, 4, 4, dtype=torch.float64)
+        given = f"mean and std as tensors of {str(mean.dtype).removeprefix('torch.')}"
+        expect.not_mutated(submission, function, *args, x, mean.clone(), std.clone(), given=given)
+
+
 def as_numbers(values):
     return values.tolist() if isinstance(values, torch.Tensor) else values
 
@@ -159,6 +167,7 @@ def test_normalize_kinds(submission):
             x = torch.rand(3, 4, 4, dtype=dtype)
             given = f"mean and std as {form}, images of float64, float32 and float64, one after the other"
             expect.close(normalize(x), normalized(x, *map(as_numbers, (mean, std))), given=given)
+        expect_kept(submission, submission.probes.normalized_by, submission.Normalize, mean=mean, std=std)
     given = "a picture"
     expect.raises(
         "TypeError",
@@ -198,6 +207,7 @@ def test_denormalize_kinds(submission):
             given = f"mean and std as {form}, an image of {str(dtype).removeprefix('torch.')}"
             truth = denormalized(x, *map(as_numbers, (mean, std)))
             expect.close(submission.denormalize(x, mean, std), truth, given=given)
+        expect_kept(submission, submission.denormalize, mean=mean, std=std)
 
 
 @check("Compose calls one transform after the other, the first one first", points=1.5, category="values")
@@ -235,6 +245,7 @@ def expect_refusal(submission, crop, shape, name):
     """A tensor and a picture of a shape (H, W) are too small for a crop."""
     given = f"{name}, an image of {shape[0]} x {shape[1]}"
     expect.raises("ValueError", crop, torch.rand(3, *shape), given=given)
+    expect.raises("ValueError", crop, torch.rand(shape), given=f"{given}, without an axis of channels")
     given = f"{name}, a picture {shape[0]} high and {shape[1]} wide"
     expect.raises("ValueError", submission.probes.values_of_picture, crop, random_picture(*shape, 3), given=given)
 
@@ -297,7 +308,7 @@ def test_center_kinds(submission):
     cases = CENTRES.only(lambda shape, size: size in (4, (5, 3))).vary(
         dtype=[torch.float32, torch.float64, torch.uint8, torch.int64, torch.float16], layout=LAYOUTS
     )
-    expect.agrees(submission.probes.as_function(submission.CenterCrop), middle, cases, name="CenterCrop")
+    expect.agrees(submission.probes.as_function(submission.CenterCrop, calls=2), middle, cases, name="CenterCrop")
     for size in ((5, 4), (4, 5), 5):
         expect_refusal(submission, submission.CenterCrop(size), (4, 4), f"CenterCrop({size})")
 
@@ -333,6 +344,7 @@ def test_crop_places(submission):
         high, wide = (size, size) if isinstance(size, int) else size
         places = all_places(x, high, wide)
         crop = submission.RandomCrop(size)
+        crop(torch.rand(1, height + 2, width + 3))  # what comes first is larger, and says nothing about the others
         found = submission.probes.many(crop, x[None], 60 * len(places))
         given = f"RandomCrop({size}), an image of {height} x {width}, {60 * len(places)} calls"
         likely = {} if high == wide else {"height and width of the size are swapped": (None, 1, wide, high)}
@@ -396,6 +408,10 @@ def test_crop_small(submission):
         seen = torch.stack([same.flatten(2).all(2).any(0) for same in parts]).sum(0)  # (places,)
         expect.equal(int(seen.sum()), 60, because="crops with a part of the image", given=given)
         expect.equal(int((seen == 0).sum()), 0, because="parts that never came", given=given)
+    for shape in ((1, 3, 9), (3, 9), (2, 1, 3, 9)):
+        found = submission.RandomCrop((5, 4), pad_if_needed=True)(torch.rand(shape))
+        given = f"RandomCrop((5, 4), pad_if_needed=True), a tensor {shape}"
+        expect.shape(found, (*shape[:-2], 5, 4), given=given)
     places = all_places(x, 2, 3)
     counts, strange = counts_of(
         submission.probes.many(submission.RandomCrop((2, 3), pad_if_needed=True), x[None], 300)[:, 0], places
@@ -443,7 +459,7 @@ def test_random_kinds(submission):
     ):
         most = {torch.int64: 2**40, torch.bool: 2}.get(dtype, 50)  # float32 cannot hold all of these integers
         x = (torch.rand(*shape[:-1], 2 * shape[-1], dtype=torch.float64) * most).floor_()
-        x = (x + 0.1 * (dtype is torch.float64)).to(dtype)[..., ::2]
+        x = ((x - 20) / 3 if dtype.is_floating_point else x).to(dtype)[..., ::2]
         given = f"a tensor of {str(dtype).removeprefix('torch.')} {shape}"
         expect.close(submission.RandomHorizontalFlip(p=1)(x), x.flip(-1), given=f"RandomHorizontalFlip(p=1), {given}")
         found = submission.RandomCrop((7, 8), padding=1)(x)
@@ -476,8 +492,8 @@ def test_flip_share(submission):
 @check("RandomHorizontalFlip mirrors points, and swaps left and right", points=1.5, category="values")
 def test_flip_points(submission):
     x = torch.rand(3, 6, 10)
-    points = torch.tensor([[2.0, 5.0], [7.5, 1.0], [0.0, 3.0], [4.0, 2.0]])
-    mirrored = torch.tensor([[7.0, 5.0], [1.5, 1.0], [9.0, 3.0], [5.0, 2.0]])
+    points = torch.tensor([[2.0, 5.0], [7.5, 1.0], [0.0, 3.0], [-4.0, -2.0]])
+    mirrored = torch.tensor([[7.0, 5.0], [1.5, 1.0], [9.0, 3.0], [13.0, -2.0]])
     for swap, order in (
         (None, [0, 1, 2, 3]),
         ([(0, 1)], [1, 0, 2, 3]),
@@ -509,6 +525,12 @@ def test_flip_points(submission):
     expect.close(np.asarray(values), picture[:, ::-1], given=f"{given}; the picture")
     likely = {"the height is taken for the width": mirrored[[1, 0, 2, 3]] - torch.tensor([4.0, 0.0])}
     expect.close(found, mirrored[[1, 0, 2, 3]], likely=likely, given=given)
+    for shape in ((6, 10), (2, 3, 6, 8), (3, 6, 12)):  # one object
+        image, found = flip(torch.zeros(shape), points)
+        truth = torch.stack([shape[-1] - 1 - points[:, 0], points[:, 1]], 1)[[1, 0, 2, 3]]
+        expect.close(found, truth, given=f"an image as a tensor {shape}, points {points.tolist()}, swap=[(0, 1)]")
+    given = "the list swap=[(0, 1), (2, 3)], after a call"
+    expect.equal(submission.probes.swap_after(submission.RandomHorizontalFlip, x, points), "as it was", given=given)
     image, found = submission.RandomHorizontalFlip(p=0, swap=[(0, 1)])(x, keypoints=points)
     expect.close(found, points, trivial="with p=0 nothing is mirrored", given="p=0, swap=[(0, 1)]")
     expect.close(image, x, trivial="with p=0 nothing is mirrored", given="p=0")

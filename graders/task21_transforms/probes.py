@@ -38,12 +38,13 @@ def of_picture_and_points(flip, array, keypoints):
 
 
 def as_function(kind, calls=1):
-    """``kind``, a class of transforms, as a function of an image and the settings; the last of so many calls counts."""
+    """``kind``, a class of transforms, as a function of an image and the settings; the last of so many calls counts,
+    and those before are for a wider image."""
 
     def function(x, **settings):
         transform = kind(**settings)
         for _ in range(calls - 1):
-            transform(x.flip(-1) + 1)
+            transform(torch.cat([x.flip(-1) + 1, x], -1))
         return transform(x)
 
     return function
@@ -105,6 +106,18 @@ def list_after(compose, x):
     transforms = list(given)
     compose(transforms)(x)
     return "as it was" if transforms == given else f"another one, of {len(transforms)} functions"
+
+
+def swap_after(kind, image, keypoints):
+    """What the list of pairs is after a flip was made of it and called."""
+    swap = [(0, 1), (2, 3)]
+    kind(p=1, swap=swap)(image, keypoints)
+    return "as it was" if swap == [(0, 1), (2, 3)] else f"another one, of {len(swap)} pairs"
+
+
+def normalized_by(kind, x, mean, std):
+    """An image as a new ``Normalize`` with these settings makes it."""
+    return kind(mean, std)(x)
 
 
 def many(transform, image, count):

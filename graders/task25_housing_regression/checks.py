@@ -671,6 +671,7 @@ def test_passed(submission):
             expect.equal(
                 (about["epochs"], about["lr"]), (options.get("epochs", 300), options.get("lr", 0.01)),
                 because="epochs and lr of train_regressor", given=str(options),
+                trivial="no epoch at all is one of several settings" if options.get("epochs") == 0 else None,
             )  # fmt: skip
     x, y = districts(30)
     expect.not_mutated(submission, submission.cross_validate, x, y, k=2, epochs=1)

@@ -43,7 +43,7 @@ def scaled(images):
 
 
 GREY = grid(
-    shape=[(3, 1, 4, 5), (1, 28, 28), (4,), (0, 1, 28, 28)],
+    shape=[(3, 1, 4, 5), (1, 28, 28), (4,), (0, 1, 28, 28), ()],
     dtype=[torch.uint8],
     values=[levels, dark, bits],
     layout=["contiguous", "transposed", "gaps"],
@@ -71,7 +71,7 @@ def test_grey(submission, device):
 @check("to_float leaves floating point alone", points=0.5, category="robustness")
 def test_floats(submission):
     cases = grid(
-        shape=[(3, 1, 4, 5), (1, 28, 28), (2,), (0, 1, 28, 28)],
+        shape=[(3, 1, 4, 5), (1, 28, 28), (2,), (0, 1, 28, 28), ()],
         dtype=[torch.float32, torch.float64, torch.float16, torch.bfloat16],
         values=[kit.distinct, kit.thousands],
         layout=["contiguous", "transposed"],
@@ -168,6 +168,8 @@ def test_net_portable(submission):
     expect.portable(submission.CNN, torch.rand(2, 1, 28, 28))
 
 
+BRIGHT = "what is above 1 is divided, although it is floating point"
+
 # --- training ----------------------------------------------------------------------------------------------
 
 
@@ -201,10 +203,10 @@ class Descent:
         self.weight, self.bias = weight.detach(), bias.detach()
 
 
-def lesson(classes=10, size=(2, 5), scale=1.0):
+def lesson(classes=10, size=(2, 5), scale=1.0, channels=1):
     """A linear classifier of the pixels, 22 images and labels: batches of 5 leave a last one of 2."""
-    start = scale * torch.randn(classes, size[0] * size[1]), torch.randn(classes)
-    return start, torch.rand(22, 1, *size), torch.randint(0, classes, (22,))
+    start = scale * torch.randn(classes, channels * size[0] * size[1]), torch.randn(classes)
+    return start, torch.rand(22, channels, *size), torch.randint(0, classes, (22,))
 
 
 def softmax_twice(scores, labels):
@@ -286,6 +288,13 @@ def test_losses(submission):
     losses = submission.train(model, submission.probes.loader(images.double(), labels, 5), 2, optimizer)
     truth = Descent(double, images.double(), labels, 5, 2).losses
     expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, given="images and a model in float64")
+    bright = 3 * images
+    model = submission.probes.toy("Linear", *start)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    losses = submission.train(model, submission.probes.loader(bright, labels, 5), 1, optimizer)
+    truth, likely = Descent(start, bright, labels, 5).losses, {BRIGHT: Descent(start, bright / 255, labels, 5).losses}
+    given = "images of float32, brighter than 1"
+    expect.close(expect.record(losses, [float]), truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
 
 
 @check("train: any number of classes, far scores, large gradients", points=0.5, category="robustness", after=test_steps,
@@ -295,6 +304,7 @@ def test_lessons(submission):
         ("4 classes", {"classes": 4}),
         ("12 classes", {"classes": 12}),
         ("scores that are far apart", {"scale": 30.0}),
+        ("images of 3 channels", {"channels": 3}),
         ("400 pixels, so that gradients are large", {"size": (20, 20)}),
     ):
         start, images, labels = lesson(**kind)
@@ -559,6 +569,12 @@ def test_evaluate_inputs(submission):
     found = report(submission.evaluate(submission.probes.normed().double(), loader), "float64")
     given = "loss and accuracy of images and a model in float64"
     expect.close(list(found), honest(scores, labels), rtol=1e-5, atol=1e-6, given=given)
+    bright = grey / 85
+    given = "images of float32, brighter than 1"
+    loss, _ = report(submission.evaluate(submission.probes.toy("Pixels"), submission.probes.loader(bright, labels, 8)))
+    likely = {BRIGHT: float(F.cross_entropy(scores / 85, labels))}
+    truth = float(F.cross_entropy(bright.flatten(1), labels))
+    expect.close(loss, truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
     loader = submission.probes.loader(grey[:1], labels[:1], 8)
     found = report(submission.evaluate(submission.probes.toy("Pixels"), loader), "one image")
     truth = [float(F.cross_entropy(scores[:1], labels[:1])), float(scores[0].argmax() == labels[0])]
@@ -673,7 +689,7 @@ def test_predict_inputs(submission):
         expect.equal(alone, best, given=f"the same images one by one, {kind}")
     bright = grey / 85
     best = normal(bright)
-    likely = {"what is above 1 is divided, although it is floating point": normal(bright / 255)}
+    likely = {BRIGHT: normal(bright / 255)}
     given = "24 images, float32, brighter than 1"
     expect.equal(submission.predict(submission.probes.normed(), bright).cpu(), best, likely=likely, given=given)
     double = submission.probes.normed().double()
@@ -738,7 +754,7 @@ def test_confusion(submission, device):
     }
     for cases in (
         grid(tens, count=[400, 60, 1], dtype=[torch.int64]),
-        grid(few, count=[60, 7, 1], num_classes=[3, 5, 12, 1], dtype=[torch.int64], layout=["contiguous", "gaps"]),
+        grid(few, count=[60, 7, 1], num_classes=[3, 5, 12, 1, 20], dtype=[torch.int64], layout=["contiguous", "gaps"]),
     ):
         expect.agrees(submission.confusion_matrix, matrix, cases, device=device, unchanged=True, likely=wrong)
 
@@ -763,6 +779,7 @@ def test_most_confused(submission):
         "the matrix of the docstring": (example, (1, 0, 2)),
         "a large class and small ones": (uneven, (0, 1, 10)),
         "one mistake": (torch.tensor([[3, 0], [1, 4]]), (1, 0, 1)),
+        "large counts": (torch.tensor([[9, 3_000_000_000], [3_000_000_001, 9]]), (1, 0, 3_000_000_001)),
     }
     for classes in (2, 4, 10):
         counts = torch.randint(0, 20, (classes, classes))
@@ -785,6 +802,10 @@ def test_most_confused(submission):
             },
             given=f"{given}: {counts.tolist()}" if len(counts) < 5 else given,
         )
+    tied = torch.tensor([[0, 3, 1], [0, 5, 3], [2, 1, 0]])
+    given = f"two mistakes that are the commonest: {tied.tolist()}"
+    found = tuple(expect.record(submission.most_confused(tied), (int,), given=given))
+    expect.equal(found, (0, 1, 3) if found[:2] == (0, 1) else (1, 2, 3), given=given)
     expect.not_mutated(submission, submission.most_confused, example)
     turned = example.mT.contiguous().mT
     found = expect.not_mutated(submission, submission.most_confused, turned, given="a transposed view")

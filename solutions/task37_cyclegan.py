@@ -279,7 +279,7 @@ class UnpairedImageDataset(Dataset):
     """Two folders of pictures that do not belong together: root/mode/A and root/mode/B.
 
     Pictures are the files directly in these folders whose names end in .png, .jpg or .jpeg, in capitals or not; all
-    other files are ignored. Each folder is sorted by name as text. The length is that of the longer one.
+    other files are ignored. Each folder is sorted by name, as Python sorts text. The length is that of the longer one.
 
     Item i, for i from 0 to length - 1, is the dict {"A": ..., "B": ...}. A is picture i modulo the number of pictures
     in A. B is drawn anew whenever the item is asked for, each picture of B equally likely, if ``unaligned``, so that no

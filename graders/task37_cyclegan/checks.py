@@ -321,7 +321,7 @@ def test_pad_values(submission, device):
        after=test_pad_values, hidden=True)  # fmt: skip
 def test_pad_inputs(submission):
     cases = grid(picture, size=[(2, 3, 5, 6), (3, 4, 5)], padding=[(1, 2, 3, 1), 2])
-    dtypes = [*FLOATS, torch.int64, torch.uint8, torch.bool, torch.complex64]
+    dtypes = [*FLOATS, torch.int64, torch.uint8, torch.bool, torch.complex64, torch.int8, torch.complex128]
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(dtype=dtypes, layout=LAYOUTS, grad=RECORDING),
                   unchanged=True)  # fmt: skip
     expect.agrees(submission.reflection_pad2d, reflected, cases.vary(values=[kit.infinite, kit.not_a_number, kit.huge]))
@@ -333,7 +333,11 @@ def test_pad_inputs(submission):
         submission.reflection_pad2d, reflected, thin, trivial="where there is one row nothing can be mirrored"
     )
     expect.portable(submission.reflection_pad2d, torch.randn(1, 2, 4, 5), (1, 2, 3, 0))
-    most = grid(picture, size=[(1, 4, 6), (0, 2, 4, 6), (2, 1, 4, 6)], padding=[(5, 5, 3, 3), (5, 0, 0, 3)])
+    most = grid(
+        picture,
+        size=[(1, 4, 6), (0, 2, 4, 6), (2, 1, 4, 6), (0, 4, 6), (2, 0, 4, 6)],
+        padding=[(5, 5, 3, 3), (5, 0, 0, 3)],
+    )
     expect.agrees(submission.reflection_pad2d, reflected, most)
 
 
@@ -353,7 +357,8 @@ def test_pad_refuses(submission):
     paddings = [(1, 1, 1, 1), 4, (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 4, 0), (0, 0, 0, 4), (-1, 0, 0, 0), (0, -1, 0, 0),
                 (0, 0, -1, 0), (0, 0, 0, -1), -1, (9, 9, 9, 9), (4, 4, 3, 3), [5, 0, 0, 0], [0, 0, 4, 0], [0, 0, 0, -1],
                 [2, 1, 3, 2]]  # fmt: skip
-    cases = grid(picture, size=[(1, 2, 4, 5), (2, 4, 5), (0, 2, 4, 5)], padding=paddings)
+    sizes = [(1, 2, 4, 5), (2, 4, 5), (0, 2, 4, 5), (2, 0, 4, 5), (0, 4, 5), (1, 1, 1, 5), (1, 1, 4, 1), (2, 1, 1)]
+    cases = grid(picture, size=sizes, padding=paddings)
     expect.agrees(submission.reflection_pad2d, strict, cases, refuses=["ValueError"])
 
 
@@ -458,10 +463,14 @@ def test_block_parameters(submission):
 
 
 def expect_teachable(net, x, submission, given):
-    """Gradients reach the images, which keep their values."""
+    """Gradients reach the images, which keep their values, and every kernel."""
     expect.not_mutated(submission, net, x, given=given)
     images = x.clone().requires_grad_()
     expect.gradient_flow(net(images), images, given=given)
+    submission.probes.spoil(net, 0.0)
+    net.train()
+    net(images).square().sum().backward()
+    expect.equal(submission.probes.kernels_without_slopes(net), [], given=f"{given}: kernels that no gradient reaches")
 
 
 @check("ResidualBlock adds what its convolutions make to x", points=1, category="values")
@@ -482,6 +491,12 @@ def test_block_values(submission):
                 "there is no normalisation": answer(block(6, norm=nn.Identity), x),
             },
         )
+    least = normal(1, 1, 2, 3)
+    given = "ResidualBlock(1), one image of 2x3"
+    expect.close(
+        filled_net(submission.ResidualBlock, 1)(least).detach(), answer(block(1), least), scale=1e-3, given=given
+    )
+    expect_own(submission.ResidualBlock, 6, given="ResidualBlock(6)")
     expect_teachable(filled_net(submission.ResidualBlock, 6), x, submission, "ResidualBlock(6)")
 
 
@@ -549,10 +564,9 @@ def test_generator_values(submission):
             },
             given=f"Generator{shape}, weights set by their shapes, {'training' if training else 'evaluation'} mode",
         )
-    same = (3, 3, 2, 1)
-    picture = normal(2, 3, 12, 16)
-    found = filled_net(submission.Generator, *same, training=True)(picture).detach()
-    expect.close(found, answer(generator(*same), picture), rtol=1e-6, atol=1e-6, given=f"Generator{same}")
+    for other, picture in (((3, 3, 2, 1), normal(2, 3, 12, 16)), ((3, 1, 2, 0), normal(1, 3, 8, 8))):
+        found = filled_net(submission.Generator, *other, training=True)(picture).detach()
+        expect.close(found, answer(generator(*other), picture), rtol=1e-6, atol=1e-6, given=f"Generator{other}")
     expect_own(submission.Generator, *shape, given=f"Generator{shape}")
     expect_teachable(filled_net(submission.Generator, *shape), x, submission, f"Generator{shape}")
 
@@ -603,6 +617,10 @@ def test_patch_values(submission):
             },
             given=f"PatchDiscriminator(2, 3) filled by shape, {'training' if training else 'evaluation'} mode",
         )
+    for least in (normal(1, 2, 24, 24), normal(1, 2, 37, 30)):
+        found = filled_net(submission.PatchDiscriminator, 2, 3)(least).detach()
+        given = f"PatchDiscriminator(2, 3), one image of {least.shape[2]}x{least.shape[3]}"
+        expect.close(found, answer(patches(2, 3), least), scale=1e-4, given=given)
     expect_own(submission.PatchDiscriminator, 2, 3, given="PatchDiscriminator(2, 3)")
     expect_teachable(filled_net(submission.PatchDiscriminator, 2, 3), x, submission, "PatchDiscriminator(2, 3)")
 
@@ -649,9 +667,13 @@ def test_init_others(submission):
         "0.1.weight": "a batch norm",
         "0.1.bias": "a batch norm",
         "3.weight": "an instance norm",
+        "3.bias": "an instance norm",
         "4.weight": "a fully connected layer",
         "4.bias": "a fully connected layer",
         "5.weight": "an nn.Conv1d",
+        "5.bias": "an nn.Conv1d",
+        "7.weight": "an nn.Conv3d",
+        "7.bias": "an nn.Conv3d",
         "6.places": "a parameter with four axes that belongs to no convolution",
     }
     for name, kind in others.items():
@@ -663,10 +685,13 @@ def test_init_others(submission):
     expect.equal(found, ["float64"], given="the dtypes of the parameters of a network of float64")
     given = "whether two convolutions of one size got the same weights"
     expect.equal(bool((state["1.weight"] == state["2.weight"]).all()), False, given=given)
-    layer = submission.probes.one_convolution()
-    submission.init_weights(layer)
-    first = layer.state_dict()["weight"].clone()
-    expect.between(float(first.std()), 0.019, 0.021, unit="(standard deviation)", given="a convolution that is the net")
+    for layer, given in (
+        (submission.probes.one_convolution(transposed=True), "a transposed convolution that is the net, frozen"),
+        (submission.probes.one_convolution(), "a convolution that is the net"),
+    ):
+        submission.init_weights(layer)
+        first = layer.state_dict()["weight"].clone()
+        expect.between(float(first.std()), 0.019, 0.021, unit="(standard deviation)", given=given)
     changed = submission.probes.replaced(submission.init_weights, submission.probes.mixed_layers())
     given = "parameters that are another object after init_weights, or need no gradients any more"
     expect.equal(changed, [], given=given)
@@ -814,6 +839,11 @@ def test_memory_graph(submission):
         images = torch.randn(2, 1, 3, 3).to(dtype)
         given = f"the dtype of the answers to images of {str(dtype).removeprefix('torch.')}"
         expect.dtype(submission.ReplayBuffer(3).push_and_pop(images), dtype, given=given)
+        changed = submission.probes.strangers(submission.ReplayBuffer(2).push_and_pop, dtype, 40)
+        given = (
+            f"ReplayBuffer(2), 40 images of {str(dtype).removeprefix('torch.')}, one by one: answers like none of them"
+        )
+        expect.equal(changed, 0, given=given)
 
 
 # The data set
@@ -883,22 +913,22 @@ def test_data_random(submission):
     tone = submission.probes.tone
     root = submission.probes.write_tree(folders(b=(*B_NAMES, "z.png")))
     few = submission.probes.write_tree(folders(a=A_NAMES[:2], b=(*B_NAMES, "z.png")))
-    for data, count, given in (
-        (submission.UnpairedImageDataset(root, transform=tone), 5, "5 pictures of A, 4 of B"),
-        (submission.UnpairedImageDataset(root, tone, "train", True), 5, "5 pictures of A, 4 of B, unaligned=True"),
-        (submission.UnpairedImageDataset(few, transform=tone), 2, "2 pictures of A, 4 of B"),
+    for data, count, item, given in (
+        (submission.UnpairedImageDataset(root, transform=tone), 5, 0, "5 pictures of A, 4 of B"),
+        (submission.UnpairedImageDataset(root, tone, "train", True), 5, 4, "5 pictures of A, 4 of B, unaligned=True"),
+        (submission.UnpairedImageDataset(few, transform=tone), 2, 1, "2 pictures of A, 4 of B"),
     ):
         wanted = colours(1 + index % count for index in range(max(count, 4)))
         expect.equal(submission.probes.items(data, len(wanted), "A"), wanted, given=f"{given}; A of the items")
-        drawn = [value[0] for value in submission.probes.again(data, "B", 400)]
+        drawn = [value[0] for value in submission.probes.again(data, "B", 400, item)]
         for number in range(101, 105):
             expect.between(
                 drawn.count(number),
                 60,
                 140,
                 unit="times",
-                given=f"{given}, item 0 asked for 400 times; how often B is picture {number - 101}",
-                likely={"B is not drawn: it goes by the index": 400 if number == 101 else 0},
+                given=f"{given}, item {item} asked for 400 times; how often B is picture {number - 101}",
+                likely={"B is not drawn: it goes by the index": 400 if number == 101 + item % 4 else 0},
             )
     data = submission.UnpairedImageDataset(root, tone, "train", True)
     one, other, once_more = (submission.probes.seeded(data, seed, 30) for seed in (1, 2, 1))
@@ -1018,7 +1048,8 @@ def test_data_tensors(submission):
        hidden=True)  # fmt: skip
 def test_data_files(submission):
     tone = submission.probes.tone
-    files = folders("train", shift=0) | folders("test", a=("a-.PNG", "a.jpeg", "bb.JpG"), b=("q.jpeg",), shift=50)
+    names = ("Z.png", "a-.PNG", "a.jpeg", "bb.JpG")
+    files = folders("train", shift=0) | folders("test", a=names, b=("q.jpeg",), shift=50)
     junk = dict.fromkeys(("test/A/a.txt", "test/B/b.db", "test/A/png", "test/notes.png"), b"no picture")
     junk |= dict.fromkeys(("test/A/c.png.txt", "test/A/c.jpg.bak", "test/B/d.bmp", "test/A/e.tif", "test/A/f.webp",
                            "test/B/g.gif"), solid(97))  # fmt: skip
@@ -1027,12 +1058,13 @@ def test_data_files(submission):
     root = submission.probes.write_tree(files | junk | deep)
     data = submission.UnpairedImageDataset(root, transform=tone, mode="test", unaligned=False)
     given = f"mode='test' and the files {', '.join(sorted(files | junk | deep))}"
-    slips = {"capitals are missed": 1, "mode is ignored": 5}
-    expect.equal(len(data), 3, because="the longer side", given=given, likely=slips)
-    expect.equal(submission.probes.items(data, 3, "A"), colours([51, 52, 53]), given=f"{given}; A of the items",
-                 likely={"the files are sorted ending by ending": colours([51, 53, 52]),
-                         "the files are sorted without their endings": colours([52, 51, 53])})  # fmt: skip
-    expect.equal(submission.probes.items(data, 3, "B"), colours([151] * 3), given=f"{given}; B of the items")
+    slips = {"capitals are missed": 2, "mode is ignored": 5}
+    expect.equal(len(data), 4, because="the longer side", given=given, likely=slips)
+    expect.equal(submission.probes.items(data, 4, "A"), colours([51, 52, 53, 54]), given=f"{given}; A of the items",
+                 likely={"the files are sorted ending by ending": colours([51, 52, 54, 53]),
+                         "the files are sorted without their endings": colours([51, 53, 52, 54]),
+                         "capitals and small letters are sorted alike": colours([52, 53, 54, 51])})  # fmt: skip
+    expect.equal(submission.probes.items(data, 4, "B"), colours([151] * 4), given=f"{given}; B of the items")
     data = submission.UnpairedImageDataset(root, tone, "deep")
     given = "mode='deep', with one file in A and one in B"
     expect.equal(submission.probes.items(data, 1, "A"), colours([99]), given=f"{given}; A of the item")
@@ -1046,6 +1078,7 @@ def test_data_empty(submission):
     picture, other = solid(1), b"no picture"
     cases = (
         ({"train/A/a.png": picture, "train/B/b.txt": other}, "no picture in B"),
+        ({"train/A/deep/a.png": picture, "train/B/b.png": picture}, "no picture in A but in a folder within"),
         ({"train/A/a.txt": other, "train/B/b.png": picture}, "no picture in A"),
         ({"train/A/a.txt": other, "train/B/b.txt": other}, "no picture in A or B"),
         ({"train/A/a.png": picture}, "no folder B"),
@@ -1207,6 +1240,7 @@ def test_step_leftovers(submission):
         submission.probes.spoil(net, 3.0)
     for place, net in enumerate(toy.theirs):
         net.train(place % 2 == 0)
+        submission.probes.other_mode_within(net)
     truth, _ = toy.stepped(RATE, (10.0, 5.0))
     images = toy.a.clone(), toy.b.clone()
     found, _ = toy.run(submission, RATE)
@@ -1215,6 +1249,9 @@ def test_step_leftovers(submission):
     expect.close(found, truth, rtol=1e-6, atol=1e-9, likely=likely, given=given)
     modes = [net.training for net in toy.theirs]
     expect.equal(modes, [True, False, True, False], given="whether g_ab, g_ba, d_a and d_b are in training mode after")
+    modes = [submission.probes.first_mode(net) for net in toy.theirs]
+    given = "whether the first layers of g_ab, g_ba, d_a and d_b, in the other mode before, are in training mode after"
+    expect.equal(modes, [False, True, False, True], given=given)
     optimiser = submission.probes.optimiser("SGD", *toy.theirs[:2], RATE)
     expect.not_mutated(submission, submission.generator_step, *toy.theirs, optimiser, *images, given=TOY)
 

@@ -85,6 +85,22 @@ def gradients(net, left):
     return found
 
 
+def kernels_without_slopes(net):
+    """The names of the kernels whose gradient is missing or zero."""
+    kernels = [(name, one) for name, one in net.named_parameters() if one.dim() == 4]
+    return [name for name, one in kernels if one.grad is None or not one.grad.any()]
+
+
+def other_mode_within(net):
+    """The first layer of a network gets the mode that the network does not have."""
+    net[0].train(not net.training)
+
+
+def first_mode(net):
+    """Whether the first layer of a network is in training mode."""
+    return net[0].training
+
+
 def needs(net):
     """Whether each parameter requires gradients."""
     return [parameter.requires_grad for parameter in net.parameters()]
@@ -119,6 +135,7 @@ def mixed_layers():
         nn.Linear(6, 5),
         nn.Conv1d(3, 4, 2),
         Boxes(),
+        nn.Conv3d(2, 3, 2),
     )
     return sevens(net)
 
@@ -140,8 +157,9 @@ def replaced(init, net):
     return [name for name, one in before.items() if after.get(name) is not one or not one.requires_grad]
 
 
-def one_convolution():
-    return sevens(nn.Conv2d(50, 60, 3))
+def one_convolution(transposed=False):
+    """A convolution, or a transposed one that is frozen, filled with 7."""
+    return sevens(nn.ConvTranspose2d(50, 60, 3).requires_grad_(False) if transposed else nn.Conv2d(50, 60, 3))
 
 
 def sevens(net):
@@ -174,6 +192,14 @@ def images_changed(push, batches):
         push(images)
         changed += not torch.equal(images, before)
     return changed
+
+
+def strangers(push, dtype, count):
+    """How many answers are no image that was pushed, of this dtype, one by one."""
+    images = [torch.rand(1, 2, 2, 3).to(dtype) for _ in range(count)]
+    answers = [push(image.clone()) for image in images]
+    return sum(not any(torch.equal(answer.double(), image.double()) for image in images) or answer.dtype != dtype
+               for answer in answers)  # fmt: skip
 
 
 def graphs_kept(push, batches):
@@ -270,9 +296,9 @@ def keys(dataset):
     return sorted(dataset[0])
 
 
-def again(dataset, side, count):
-    """What item 0 holds on one side, asked for so many times."""
-    return [dataset[0][side] for _ in range(count)]
+def again(dataset, side, count, item=0):
+    """What an item holds on one side, asked for so many times."""
+    return [dataset[item][side] for _ in range(count)]
 
 
 def seeded(dataset, seed, count):

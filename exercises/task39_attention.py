@@ -67,9 +67,9 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
     """Return softmax(q kᵀ / √D) v: for each query the mean of the values, weighted by how well their keys fit.
 
     The softmax runs over the keys: the weights of a query add up to 1. D is the number of entries of a query and of a
-    key. Scores beyond a thousand do not overflow. With a mask the weights run over the keys that may be looked at; see
-    above for queries that may look at none. A gradient is finite there, too: a NaN that is overwritten later can
-    still come back in the gradient.
+    key. The softmax does not overflow at scores beyond a thousand. With a mask the weights run over the keys that may
+    be looked at; see above for queries that may look at none. A gradient is finite there, too: a NaN that is
+    overwritten later can still come back in the gradient.
 
     q: (..., T, D), k: (..., S, D), v: (..., S, E), with the same leading axes, or none; E may differ from D.
     mask: bool, (T, S), or with leading axes that broadcast to (..., T, S); None: every query looks at every key.

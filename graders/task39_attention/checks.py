@@ -105,7 +105,13 @@ def test_padding_mask(submission):
             "the mask is no bool": lambda lengths, T: length_rows(lengths, T).long(),
         },
     )
-    expect.agrees(submission.padding_mask, length_rows, grid(lengths, rows=[(2, 0, 3)], T=[3, 6], dtype=[torch.int32]))
+
+    def small(draw, rows, kind):
+        return {"lengths": torch.tensor(rows, dtype=kind)}
+
+    kinds = [torch.int32, torch.int8, torch.uint8, torch.int16]
+    cases = grid(small, rows=[(2, 0, 3), (100, 7, 127)], kind=kinds, T=[3, 6, 300])
+    expect.agrees(submission.padding_mask, length_rows, cases)
 
 
 def full(T, past):
@@ -279,6 +285,8 @@ def test_attention_blind(submission, device):
             ),
         },
     )
+    half = cases.plain().vary(dtype=FLOATS[2:])
+    expect.agrees(submission.scaled_dot_product_attention, attention, half, device=device, slack=4)
 
 
 @check("gradients of attention reach q, k and v, and are finite", points=0.5, category="gradients")
@@ -509,7 +517,7 @@ def test_heads_mask(submission):
     expect.agrees(
         submission.MultiHeadAttention,
         LibraryAttention,
-        HEADS.vary(size=[(2, 3, 4), (3, 2, 5), (2, 4, 4), (1, 3, 3)], masked=["TS"]),
+        HEADS.vary(size=[(2, 3, 4), (3, 2, 5), (2, 4, 4), (1, 3, 3), (3, 3, 4), (3, 3, 3)], masked=["TS"]),
         likely={
             "the mask is inverted: it hides where it is True": Inverted,
             "the mask is not used": Unmasked,
@@ -595,7 +603,7 @@ def test_heads_gradients(submission):
 )
 def test_heads_inputs(submission):
     cases = HEADS.plain().vary(masked=["TS", "B1S"], size=[(2, 3, 4)], layout=LAYOUTS, grad=RECORDING)
-    cases = cases.vary(dtype=[torch.float32, torch.float64, torch.bfloat16])
+    cases = cases.vary(dtype=FLOATS)
     expect.agrees(submission.MultiHeadAttention, LibraryAttention, cases, unchanged=True, slack=10)
     for d_model, num_heads in ((6, 4), (5, 2), (4, 8)):
         given = f"MultiHeadAttention({d_model}, {num_heads})"
@@ -802,11 +810,15 @@ def grouped(q, k, v, mask=None):
 
 
 def groups(draw, size, heads, masked):
+    return groups_with(draw, size, heads, masked, seeing)
+
+
+def groups_with(draw, size, heads, masked, values):
     (B, T, S, D), (H, G) = size, heads
     found = {"q": draw(B, H, T, D), "k": draw(B, G, S, D), "v": draw(B, G, S, D)}
     if masked is None:
         return found
-    return {**found, "mask": mask_like(draw, masked, {"B": B, "H": H, "T": T, "S": S})}
+    return {**found, "mask": mask_like(draw, masked, {"B": B, "H": H, "T": T, "S": S}, values)}
 
 
 GROUPED = grid(
@@ -851,9 +863,17 @@ def test_grouped(submission, device):
 def test_grouped_inputs(submission):
     cases = GROUPED.vary(size=[(2, 3, 4, 5), (2, 4, 2, 3), (1, 2, 3, 4)], masked=["TS", "B1TS", "BHTS"])
     expect.agrees(submission.grouped_query_attention, grouped, cases)
+
+    def nothing(draw, size, heads, masked):
+        return groups_with(draw, size, heads, masked, blind)
+
+    without_keys = grid(nothing, **cases.plain().axes)
+    expect.agrees(submission.grouped_query_attention, grouped, without_keys.plain())
     cases = cases.plain().vary(layout=LAYOUTS, grad=RECORDING, dtype=FLOATS)
     expect.agrees(submission.grouped_query_attention, grouped, cases, unchanged=True, slack=4)
     expect.agrees(submission.grouped_query_attention, grouped, GROUPED.plain(), gradients=True, slack=10)
+    cases = without_keys.vary(size=[(1, 2, 3, 4)], heads=[(6, 2), (3, 1)]).plain()
+    expect.agrees(submission.grouped_query_attention, grouped, cases, gradients=True, slack=10)
 
 
 @check("grouped_query_attention refuses heads that do not divide", points=0.5, category="robustness", hidden=True)
@@ -1561,7 +1581,7 @@ def test_layers_inputs(submission):
 
 
 SPECIAL = {"pad": 0, "cls": 1, "sep": 2, "mask": 3}
-SCATTERED = {"mask": 19, "pad": 0, "unk": 7}
+SCATTERED = {"mask": 19, "bos": 0, "unk": 7}
 
 
 def text(*shape, size=50):
@@ -1669,7 +1689,7 @@ def test_chosen(submission):
     after=[test_labels, test_chosen],
 )
 def test_fates(submission):
-    for special_ids, size in ((SPECIAL, 50), (SCATTERED, 20), ({"mask": 2, "pad": 0, "unk": 1}, 5)):
+    for special_ids, size in ((SPECIAL, 50), (SCATTERED, 20), ({"mask": 1}, 3)):
         ids = text(400, 300, size=size)
         words = size - len(special_ids)
         inputs, labels = corrupted(submission, ids, special_ids, size)

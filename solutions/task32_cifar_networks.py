@@ -193,8 +193,9 @@ def find_mismatch(model: nn.Module, input_size: tuple[int, ...]) -> tuple[str, i
     model may be such a layer itself, whose name is "".
 
     model: any module with a single tensor as input, in any mode, on any device (``meta`` too), of any floating-point
-    dtype, and not changed. input_size: the shape of one input, without the batch axis; pass two of them. An error of
-    the pass that has another cause is not caught.
+    dtype, and not changed; in eval mode its layers draw nothing at random and leave their buffers alone. input_size:
+    the shape of one input, without the batch axis; pass two of them. An error of the pass that has another cause is
+    not caught.
 
     The function leaves no trace, even if the pass raises: the mode of every module (they may differ), gradients,
     parameters, buffers and hooks are afterwards what they were before, and it does not draw at random.

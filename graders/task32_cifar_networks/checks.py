@@ -555,6 +555,8 @@ def test_mismatch_anywhere(submission):
         ("deep", (3, 5, 5), ("1", 3, 4), "a batch norm behind nested containers"),
         ("deep", (2, 5, 5), ("0.0.0", 3, 2), "a class made from nn.Conv2d, inside of containers"),
         ("own", (3, 5, 5), ("0.1", 4, 3), "a class made from nn.Conv2d, inside of containers"),
+        ("normed", (3, 5, 5), ("1", 3, 4), "a class made from nn.BatchNorm2d"),
+        ("again", (3, 5, 5), ("first", 3, 4), "a layer under two names, called twice"),
         ("grouped", (4, 5, 5), ("0", 8, 4), "a grouped convolution"),
         ("rows", (4, 3), ("0", 4, 3), "nn.Linear on (2, 4, 3)"),
         ("conv", (4, 5, 5), ("", 3, 4), "an nn.Conv2d alone"),
@@ -632,6 +634,8 @@ def test_mismatch_traces(submission):
     ):
         kept = submission.probes.hooks_kept(submission.find_mismatch, kind, size)
         expect.equal(kept, True, given=given)
+        changed = submission.probes.forwards_left(submission.find_mismatch, kind, size)
+        expect.equal(changed, [], given="the layers that have another forward afterwards")
 
 
 # ResidualBlock

@@ -48,6 +48,22 @@ class Own(nn.Conv2d):
     """A convolution of one's own kind."""
 
 
+class OwnNorm(nn.BatchNorm2d):
+    """A batch norm of one's own kind."""
+
+
+class Again(nn.Module):
+    """A convolution that stands under two names; it fits when it is called first. Images of 3 channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 1)
+        self.second = self.first
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
 class Patient(nn.Module):
     """Neither of its layers fits, nor do they complain; registered in another order than called. Five numbers."""
 
@@ -86,6 +102,7 @@ def model(kind, dtype=torch.float32, device="cpu"):
         "slim, the second convolution": lambda: nn.Sequential(nn.Conv2d(3, 8, 1), Fixed(8, 2)),
         "backwards": Backwards,
         "twice": Twice,
+        "again": Again,
         "picky": Picky,
         "patient": Patient,
         "nested": lambda: nn.Sequential(
@@ -93,6 +110,7 @@ def model(kind, dtype=torch.float32, device="cpu"):
         ),
         "deep": lambda: nn.Sequential(nn.Sequential(nn.Sequential(Own(3, 4, 1)), nn.ReLU()), nn.BatchNorm2d(3)),
         "own": lambda: nn.Sequential(nn.Sequential(nn.Identity(), Own(4, 3, 1))),
+        "normed": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), OwnNorm(3)),
         "grouped": lambda: nn.Sequential(nn.Conv2d(8, 8, 3, groups=4), nn.BatchNorm2d(8)),
         "rows": lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)),
         "conv": lambda: nn.Conv2d(3, 4, 3),
@@ -117,6 +135,13 @@ def hooks_kept(find, kind, size):
         before.id in module._forward_pre_hooks and behind.id in module._forward_hooks
         for module, before, behind in hooks
     )
+
+
+def forwards_left(find, kind, size):
+    """The names of the modules that ``find`` leaves with a forward that is not that of their class."""
+    net = model(kind)
+    find(net, size)
+    return [name for name, module in net.named_modules() if "forward" in vars(module)]
 
 
 class Fixed(Slim):

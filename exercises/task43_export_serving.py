@@ -15,7 +15,7 @@ Conventions
 - ``torch.export`` does the work. ``torch.jit`` (TorchScript) is deprecated, and forbidden here.
 - The first axis of each input of a network holds the samples, its rows. Outputs are one tensor.
 - Modules come in any mode; the modes of the module and of all its parts are afterwards what they were, also after an
-  error. Arguments keep their values.
+  error. Arguments keep their values. No module changes its inputs.
 - Nothing is printed. What may follow an export, compiling it or writing it as ONNX, needs a compiler or another
   package, and is no part of this task.
 """
@@ -46,10 +46,11 @@ def export_model(module, example, dynamic_batch=True):
     example: the input of the module, a tensor, or a tuple of tensors for a module with several inputs. Returns the
     ``torch.export.ExportedProgram``; its ``module()`` is what can be called.
 
-    With ``dynamic_batch`` the program takes any number of rows from 1 on, the same in all inputs, whatever number the
-    example has. ``torch.export`` takes an axis of length 1 for a constant; so of an example with one row either make
-    one with two, or let the error through, but return no program that takes one row only. Without ``dynamic_batch`` the
-    program takes exactly as many rows as the example. The other axes are those of the example.
+    With ``dynamic_batch`` the program takes any number of rows from 1 on, the same in all inputs (where it differs,
+    anything may happen), whatever number the example has. ``torch.export`` takes an axis of length 1 for a constant; so
+    of an example with one row either make one with two, or let the error through, but return no program that takes one
+    row only. Without ``dynamic_batch`` the program takes exactly as many rows as the example. The other axes are those
+    of the example.
 
     What cannot be exported, such as a Python ``if`` that asks for a value, raises the error of ``torch.export``.
     """

@@ -171,12 +171,13 @@ def test_export_modes(submission):
 @check("modules with several inputs share their number of rows", points=1, category="values", after=test_export,
        hidden=True)  # fmt: skip
 def test_export_inputs(submission):
-    net = submission.probes.module("Two").eval()
-    program = submission.export_model(net, (normal(3, 4, dtype=torch.float32), normal(3, 2, dtype=torch.float32)))
-    for count in (3, 1, 2, 7):
-        x, y = normal(count, 4, dtype=torch.float32), normal(count, 2, dtype=torch.float32)
-        given = f"two inputs, exported with 3 rows, run with {count}"
-        expect.close(submission.probes.run(program, x, y), submission.probes.plain(net, x, y), given=given)
+    for kind, columns in (("Two", (4, 2)), ("Named", (2, 2, 2))):
+        net = submission.probes.module(kind).eval()
+        program = submission.export_model(net, tuple(normal(3, n, dtype=torch.float32) for n in columns))
+        for count in (3, 1, 2, 7):
+            inputs = [normal(count, n, dtype=torch.float32) for n in columns]
+            given = f"{len(columns)} inputs, exported with 3 rows, run with {count}"
+            expect.close(submission.probes.run(program, *inputs), submission.probes.plain(net, *inputs), given=given)
     net = submission.probes.module("Small", DOUBLE).eval()
     program = submission.export_model(net, normal(2, 4))
     x = normal(4, 4)
@@ -221,6 +222,11 @@ def expect_recording(submission, function, arguments, after):
                  given=f"whether gradients are recorded after {after}, where they were and where not")  # fmt: skip
 
 
+def expect_silent(submission, function, *arguments, name):
+    expect.equal(submission.probes.printed(function, *arguments), "", given=f"what {name} prints",
+                 trivial="nothing is printed")  # fmt: skip
+
+
 @check("export_model changes neither the module nor the example", points=0.5, category="robustness", after=test_export,
        hidden=True)  # fmt: skip
 def test_export_keeps(submission):
@@ -228,6 +234,7 @@ def test_export_keeps(submission):
     before, x = submission.probes.weights(net), normal(2, 4, dtype=torch.float32)
     needs = submission.probes.needs(net)
     kept = x.clone()
+    expect_silent(submission, submission.export_model, net, x, name="export_model")
     expect_recording(submission, submission.export_model, (net, x), "export_model")
     expect_recording(
         submission, submission.export_model, (submission.probes.forked(True), x), "an error of export_model"
@@ -331,6 +338,8 @@ def test_difference_modes(submission):
     submission.probes.part_of(net).train()
     given = "the same in evaluation mode, with a part that is in training mode and adds"
     expect.close(submission.largest_difference(net, program, [(x, y), (y, x)]), 0.0, given=given, trivial="they agree")
+    expect.equal(submission.probes.modes(net), [False, True], given=f"{given}; the modes of all parts afterwards",
+                 trivial="they are given back")  # fmt: skip
     net, program = pair(submission, (1.0, 1e-9), (1.0, 0.0), DOUBLE)
     found = submission.largest_difference(net, program, [torch.ones(2, 1, dtype=DOUBLE)])
     expect.close(found, 1e-9, rtol=1e-3, atol=0, given="a module x + 1e-09 in float64 and a program x, a batch of ones")
@@ -358,6 +367,8 @@ def test_difference_nan(submission):
     found = submission.probes.recordings(submission.largest_difference, net, program, [torch.ones(2, 1)])
     expect.equal(found, [False], trivial="nothing is recorded meanwhile",
                  given="whether gradients are recorded in the calls of the module and of the program")  # fmt: skip
+    batches = [torch.ones(2, 1)]
+    expect_silent(submission, submission.largest_difference, net, program, batches, name="largest_difference")
     for batch, after in ((torch.ones(2, 1), "largest_difference"), (torch.ones(2, 5), "an error of the program")):
         expect_recording(submission, submission.largest_difference, (net, program, [batch]), after)
     given = "no batch at all"
@@ -412,7 +423,10 @@ def test_files(submission):
         found = submission.probes.run(submission.load_exported(paths[0]), x)
         given = "the program in a file after the parameters of the module were changed"
         expect.close(found, truth, given=given if net is nets[0] else f"{given}; another program had been in the file")
-    other = submission.probes.written(submission.probes.exported(nets[0], x))
+    program = submission.probes.exported(nets[0], x)
+    expect_silent(submission, submission.save_exported, program, paths[0], name="save_exported")
+    expect_silent(submission, submission.load_exported, paths[0], name="load_exported")
+    other = submission.probes.written(program)
     truth = submission.probes.plain(nets[0], x)
     given = "a second file, read after the first one"
     expect.close(submission.probes.run(submission.load_exported(other), x), truth, given=given)
@@ -471,6 +485,7 @@ def test_graph_inputs(submission):
         ("Two", [(4,), (2,)], ""),
         ("Kept", [(1,), (4,)], ""),
         ("Named", [(2,), (2,), (2,)], ""),
+        ("First", [(2,), (3,)], ""),
     ):
         found, truth, given = listed(submission, kind, *shapes, named=named)
         both = truth["parameters"] + truth["inputs"]
@@ -503,7 +518,8 @@ def test_graph_nodes(submission):
 @check("nodes inside of lists and keywords, and used twice, are listed", points=1, category="values",
        after=test_graph_nodes, hidden=True)  # fmt: skip
 def test_graph_twice(submission):
-    for kind, shapes in (("Two", [(4,), (2,)]), ("Kept", [(1,), (4,)]), ("Flat", [(2, 3)]), ("Sorted", [(4,)])):
+    for kind, shapes in (("Two", [(4,), (2,)]), ("Kept", [(1,), (4,)]), ("Flat", [(2, 3)]), ("Sorted", [(4,)]),
+                         ("Sizes", [(4,)])):  # fmt: skip
         found, truth, given = listed(submission, kind, *shapes)
         once = [{**node, "inputs": list(dict.fromkeys(node["inputs"]))} for node in truth["nodes"]]
         likely = {"a node that is used twice is listed once": once} if once != truth["nodes"] else {}
@@ -529,6 +545,7 @@ def test_graph_json(submission, pictures):
         given = f"graph_to_dict of the program of a module {kind}, written and read by json"
         expect.equal(submission.probes.dump(program), before, given=f"{given}; the graph afterwards",
                      trivial="it stays")  # fmt: skip
+        expect_silent(submission, submission.graph_to_dict, program, name="graph_to_dict")
         back = submission.probes.as_json(found)
         expect.equal(expect.record(back, GRAPH, given=given), truth, given=given)
         rows = [[node["op"], ", ".join(node["inputs"]), ", ".join(node["outputs"])] for node in back["nodes"]]
@@ -601,6 +618,11 @@ BAD_TABLES = (
     ("a second row that is shorter", {"data": [[1.0, 2.0, 3.0], [4.0, 5.0]]}),
     ("a second row that is None", {"data": [[1.0, 2.0, 3.0], None]}),
 )
+BAD_NUMBERS = (
+    ("one number in a list", {"data": [1.0]}),
+    ("no numbers", {"data": []}),
+    ("None for the numbers", {"data": None}),
+)
 ODD_NUMBERS = (
     "None",
     "a word",
@@ -629,6 +651,8 @@ def test_preprocess_refuses(submission):
     expect_refused(submission, handler, *map(list, zip(*BAD_REQUESTS, strict=True)))
     table = submission.probes.handler(submission.Handler, submission.probes.scores(2), (2, 3))
     expect_refused(submission, table, *map(list, zip(*BAD_TABLES, strict=True)), (2, 3))
+    number = submission.probes.handler(submission.Handler, submission.probes.scores(2), ())
+    expect_refused(submission, number, *map(list, zip(*BAD_NUMBERS, strict=True)), ())
 
 
 @check("preprocess raises ValueError for odd numbers among the data", points=0.5, category="robustness",
@@ -653,7 +677,7 @@ def test_inference(submission):
     handler = submission.probes.handler(submission.Handler, model, (3,))
     batch = normal(3, 4, dtype=torch.float32).T
     given = "a model that multiplies by a parameter, which is 2, and four samples"
-    logits = handler.inference(batch)
+    logits = expect.not_mutated(submission, handler.inference, batch, given=given)
     expect.close(logits, 2 * batch[:, :2], given=given)
     expect.equal(submission.probes.graph_of(logits), False, because="nothing is to be recorded",
                  given=f"{given}; whether the logits belong to a graph")  # fmt: skip
@@ -738,7 +762,7 @@ def test_postprocess_types(submission):
         for dtype in (torch.float32, DOUBLE, torch.float16):
             for rows in (LOGITS, LOGITS[:1], LOGITS[:0]):
                 given = f"{len(rows)} rows of {str(dtype).removeprefix('torch.')}, labels={labels}"
-                answers = handler.postprocess(rows.to(dtype))
+                answers = expect.not_mutated(submission, handler.postprocess, rows.to(dtype), given=given)
                 found = expect_answers(submission, answers, answers_to(rows.to(dtype), labels), given)
                 kinds = ["float"] * len(rows)
                 expect.equal([row[4] for row in found], kinds, given=f"{given}; the types of the probabilities",
@@ -845,7 +869,7 @@ def test_handle_model(submission):
         handler = submission.probes.handler(submission.Handler, submission.probes.scores(3, error), (3,))
         given = f"two good requests and a model that raises {error}"
         expect.raises(error, handler.handle, [request(1.0, 2.0, 3.0)] * 2, given=given)
-    one = submission.probes.handler(submission.Handler, submission.probes.scores(3), (3,), labels=WORDS)
+    one = submission.probes.handler(submission.Handler, submission.probes.scores(3), (3,), labels=WORDS, dtype=DOUBLE)
     submission.probes.handler(submission.Handler, submission.probes.scores(2), (2,), labels=["no", "yes"])
     requests = [request(0.0, 1.0, -2.0), request(1.0, 2.0)]
     for _ in range(2):
@@ -854,3 +878,4 @@ def test_handle_model(submission):
         found = submission.probes.shown(answers)
         labels = ["an error" if row[0] == "error" else row[1] for row in found]
         expect.equal(labels, ["dog", "an error"], given="a handler, after another one was made; asked twice")
+    expect_silent(submission, one.handle, requests, name="handle")

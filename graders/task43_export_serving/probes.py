@@ -1,7 +1,9 @@
 """Helpers for task 43 that run beside the submission: modules to export, programs, files, and a model that notes how it
 is called."""
 
+import contextlib
 import copy
+import io
 import itertools
 import json
 import logging
@@ -124,7 +126,23 @@ class Named(nn.Module):
         return p_weight * self.weight + (b_shift - self.shift) * torch.tensor([2.0, 5.0]) + c_scale * self.scale
 
 
-KINDS = {kind.__name__: kind for kind in (Small, Two, Flat, Fork, Scaled, Gate, Sorted, Kept, Sums, Named)}
+class First(nn.Module):
+    """Two inputs, of which it returns the first: no node computes anything."""
+
+    def forward(self, x, y):
+        return x
+
+
+class Sizes(nn.Module):
+    """(N, 4) -> (2 N, 2), where Python multiplies the number of rows."""
+
+    def forward(self, x):
+        return x.reshape(x.shape[0] * 2, 2)
+
+
+KINDS = {
+    kind.__name__: kind for kind in (Small, Two, Flat, Fork, Scaled, Gate, Sorted, Kept, Sums, Named, First, Sizes)
+}
 
 
 def module(kind, *args):
@@ -213,6 +231,13 @@ def noting(handler, requests):
         return [sizes, len(handler.handle(requests))]
     finally:
         del handler.inference
+
+
+def printed(function, *args):
+    """What a call prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        function(*args)
+    return text.getvalue()
 
 
 def kept(function, value):

@@ -91,6 +91,9 @@ def test_size_refusals(submission):
     unfit = grid(n=[4, 5, 2], f=[5, 8, 7], padding=[LEFT_OUT, 1, "valid", 0], stride=[LEFT_OUT, 2, 3],
                  where=lambda n, f, padding: f > n + 2 * (padding == 1))  # fmt: skip
     expect.agrees(submission.output_size, output_size, unfit, refuses=["ValueError"])
+    just = grid(n=[2, 1], f=[3, 4, 5, 6], padding=[1, 2], stride=[LEFT_OUT, 2],
+                where=lambda n, f, padding: f <= n + 2 * padding)  # fmt: skip
+    expect.agrees(submission.output_size, output_size, just)
     even = grid(n=[8, 9], f=[4, 2, 6], padding=["same"], stride=[LEFT_OUT, 2])
     expect.agrees(submission.output_size, output_size, even, refuses=["ValueError"])
     words = grid(n=[8], f=[3, 4], padding=["sam", "SAME", "reflect", ""])
@@ -509,8 +512,8 @@ def test_convolve_modes(submission):
     expect.agrees(submission.convolve2d, folded, larger)
     cases = grid(
         picture_and_even_taps,
-        size=[(4, 6), (6, 4)],
-        kernel=[(3, 3), (5, 3), (3, 5), (2, 3), (3, 2)],
+        size=[(4, 6), (6, 4), (3, 4)],
+        kernel=[(3, 3), (5, 3), (3, 5), (2, 3), (3, 2), (4, 5)],
         mode=["valid", "same", "reflect"],
         where=lambda kernel, mode: mode != "same" or max(kernel) < 5,
     )
@@ -714,6 +717,9 @@ def test_even_picture(submission):
         kind = str(dtype).removeprefix("torch.")
         given = f"8 x 8 pixels of {level}, {kind}, {kernel}"
         expect.close(submission.edge_mask(img, kernel), none, trivial="nothing is an edge", given=given)
+        for threshold in (0.0, 1.0):
+            expect.close(submission.edge_mask(img, kernel, threshold), none, trivial="nothing is an edge",
+                         given=f"{given}, threshold={threshold}")  # fmt: skip
     for name, img in halves().items():
         likely = {"a threshold of 0 is taken for none": edge_mask(img, "sobel")}
         for threshold in (0.0, 0.5, 0.9):
@@ -769,7 +775,8 @@ def test_learn_brightness(submission):
 @check("learn_kernel learns kernels of other sizes and dtypes", points=1, category="convergence", seconds=40,
        after=test_learn, hidden=True)  # fmt: skip
 def test_learn_sizes(submission):
-    for size, dtype in (((2, 3), torch.float32), ((1, 2), torch.float64), ((4, 2), torch.uint8)):
+    for size, dtype in (((2, 3), torch.float32), ((1, 2), torch.float64), ((4, 2), torch.uint8),
+                        ((3, 1), torch.int64)):  # fmt: skip
         img = noise("from 0 to 255", (21, 18), dtype).T  # not contiguous
         given = f"18 x 21 pixels of noise from 0 to 255, {str(dtype)[6:]}, a kernel of {size[0]} x {size[1]}"
         learnt(submission, img, torch.randn(size) * 2, given)

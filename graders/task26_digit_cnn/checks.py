@@ -779,7 +779,7 @@ def test_most_confused(submission):
         "the matrix of the docstring": (example, (1, 0, 2)),
         "a large class and small ones": (uneven, (0, 1, 10)),
         "one mistake": (torch.tensor([[3, 0], [1, 4]]), (1, 0, 1)),
-        "large counts": (torch.tensor([[9, 3_000_000_000], [3_000_000_001, 9]]), (1, 0, 3_000_000_001)),
+        "large counts": (torch.tensor([[9, 3_000_000_000], [3_000_000_001, 5_000_000_000]]), (1, 0, 3_000_000_001)),
     }
     for classes in (2, 4, 10):
         counts = torch.randint(0, 20, (classes, classes))

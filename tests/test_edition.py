@@ -86,6 +86,13 @@ def test_a_learners_commands_are_there_and_an_authors_are_not(
     assert "NotImplementedError" in (edition / "exercises" / f"{TASK}.py").read_text()
 
 
+def test_what_takes_the_place_of_a_wrong_function_is_not_there(edition: Path) -> None:
+    """It is a solution of that function."""
+    kept_back = {task.substitutes_file for task in Course.load(ROOT).tasks if task.substitutes}
+    assert kept_back
+    assert not [path for path in kept_back if (edition / path.relative_to(ROOT)).exists()]
+
+
 def test_doctor_says_that_the_solution_is_not_here(edition: Path) -> None:
     from torchgrade.course_tools import doctor
 

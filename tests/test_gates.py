@@ -296,7 +296,7 @@ def test_a_check_waits_only_for_what_it_builds_on(grade):
     assert statuses(grade(relu="def relu(x):\n    return 2 * x\n", layer=own))["layer"] == "passed"
 
 
-RIGHT_RELU = "def right_relu(x):\n    return x * (x > 0)\n"
+RIGHT_RELU = "import torch\n\n\ndef relu(x):\n    return torch.where(x > 0, x, 0 * x)\n"
 TWICE = """
 
     @check("the layer is right twice", points=1, category="values", after=test_layer)
@@ -310,7 +310,7 @@ def helped(tmp_path):
     """Grades texts where the course has a relu of its own; outcomes by check."""
     root = copy_of_mini(tmp_path)
     (root / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE + TWICE))
-    (root / "graders" / "task01_scale" / "probes.py").write_text(RIGHT_RELU)
+    (root / "graders" / "task01_scale" / "substitutes.py").write_text(RIGHT_RELU)
     return lambda **parts: grade_here(root, HEAD + "\n\n".join({**HONEST, **parts}.values()))
 
 
@@ -333,17 +333,17 @@ def test_what_is_wrong_beside_the_courses_own_still_waits(helped):
 
 
 @pytest.mark.parametrize("body", [
-    'return sys.modules["torchgrade_task_probes"].right_relu(x)',
-    "return next(o for o in gc.get_objects() if getattr(o, '__name__', '') == 'right_relu')(x)",
-    "return eval(next(t for t in gc.get_objects() if type(t) is dict and 'right_relu' in t)['right_relu'])(x)",
-    "text = next(t for t in map(str, gc.get_referents(*gc.get_objects())) if 'def right_relu' in t[:20])\n"
-    "    exec(text, globals())\n    return right_relu(x)",
+    'return sys.modules["torchgrade_task_substitutes"].relu(x)',
+    "return next(o for o in gc.get_objects() if getattr(o, '__name__', '') == 'relu' and 'substi' in o.__module__)(x)",
+    "return eval(next(t for t in gc.get_objects() if type(t) is dict and 'torch.where(x > 0' in str(t.get('relu'))))(x)",
+    "text = next(t for t in map(str, gc.get_referents(*gc.get_objects())) if 'torch.where(' + 'x > 0, x' in t[:99])\n"
+    "    exec(text, globals())\n    return relu(x)",
 ])  # fmt: skip
 def test_a_wrong_function_has_the_courses_own_nowhere_in_its_reach(tmp_path, body):
     """In a worker: what is asked before the function itself has been graded does not hold its solution."""
     course = copy_of_mini(tmp_path)
     (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
-    (course / "graders" / "task01_scale" / "probes.py").write_text(f"LIMIT = 1\n\n\n{RIGHT_RELU}")
+    (course / "graders" / "task01_scale" / "substitutes.py").write_text(RIGHT_RELU)
     file = tmp_path / "task01_scale.py"
     relu = f"import gc, sys\n\n\ndef relu(x):\n    {body}\n"
     file.write_text(HEAD + "\n\n".join({**HONEST, "relu": relu}.values()))

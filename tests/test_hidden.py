@@ -51,15 +51,6 @@ def test_what_is_shown_lacks_nothing_that_it_names(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_what_takes_the_place_of_a_wrong_function_is_kept_back() -> None:
-    """It is a solution of that function."""
-    helped = [task for task in TASKS if task.substitutes]
-    assert helped
-    for task in helped:
-        suite, _hidden = public_text(task.suite.read_text(encoding="utf-8"), task.stem)
-        assert "def right_" not in public_probes(task.probes.read_text(encoding="utf-8"), suite)
-
-
 def test_helpers_go_with_the_hidden_checks_and_only_then() -> None:
     suite = """from torchgrade.authoring import check
 

@@ -62,30 +62,24 @@ class Task:
         path = self.folder / "task.yaml"
         return parse_manifest(_read(path), f"graders/{self.stem}/task.yaml")
 
+    @property
+    def substitutes_file(self) -> Path:
+        """Right functions that take the place of wrong ones; may be absent."""
+        return self.folder / "substitutes.py"
+
     @cached_property
     def substitutes(self) -> dict[str, str]:
-        """By NAME, the text of the right function or class ``right_NAME`` among the probes."""
-        text = _read(self.probes) if self.probes.is_file() else ""
-        nodes = ast.parse(text).body if "right_" in text else []
-        named = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-        found = {node.name: ast.get_source_segment(text, node) or "" for node in named}
-        return {name.removeprefix("right_"): code for name, code in found.items() if name.startswith("right_")}
-
-    @property
-    def probes_at_hand(self) -> str | None:
-        """The probes that every worker has: without the substitutes, which would be a solution in its reach."""
-        if not self.probes.is_file():
-            return None
-        text = _read(self.probes)
-        for code in self.substitutes.values():
-            text = text.replace(code, "\n" * code.count("\n"))  # the lines below keep their numbers
-        return text
+        """By name, the text of each function or class of ``substitutes.py``, below the imports of that file."""
+        body = ast.parse(_read(self.substitutes_file) if self.substitutes_file.is_file() else "").body
+        imports = [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        named = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        return {node.name: "\n".join([*imports, ast.unparse(node)]) for node in named}
 
     @cached_property
     def grader_hash(self) -> str:
-        """Changes when the suite, its manifest, its probes, its floors, its data sets or the engine change."""
+        """Changes when the suite, what runs beside it, its manifest, its floors, its data sets or the engine change."""
         data = [self.root / "datasets" / f"{name}.py" for name in self.manifest.data]
-        own = [self.suite, self.probes, self.folder / "task.yaml"]
+        own = [self.suite, self.probes, self.substitutes_file, self.folder / "task.yaml"]
         return content_hash([*engine_files(), *own, *data], self.thresholds)
 
     @cached_property

@@ -142,13 +142,3 @@ def train(step, g, d, images, steps, batch, nz, rate_g, rate_d, device):
         reports.append(step(g, d, opt_g, opt_d, real, torch.randn(batch, nz, 1, 1, device=device)))
     names = ("loss_d", "loss_g", "d_real", "d_fake_before", "d_fake_after")
     return {name: [float(report[name]) for report in reports] for name in names}
-
-
-def right_discriminator_loss(d_real, d_fake):
-    """The substitute of a wrong one where a step is graded."""
-    return nn.functional.softplus(-d_real).mean() + nn.functional.softplus(d_fake).mean()
-
-
-def right_generator_loss(d_fake):
-    """The substitute of a wrong one where a step is graded."""
-    return nn.functional.softplus(-d_fake).mean()

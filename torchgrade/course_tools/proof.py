@@ -50,7 +50,7 @@ class Proof:
 
 def content_of(task: Task) -> str:
     """Changes when anything changes that a proof of ``task`` is about. Title, summary and hints are no part of it."""
-    names = ("checks.py", "probes.py", "mutants.yaml")
+    names = ("checks.py", "probes.py", "substitutes.py", "mutants.yaml")
     alternatives = sorted((task.folder / "alternatives").glob("*.py"))
     data = [task.root / "datasets" / f"{name}.py" for name in task.manifest.data]
     files = [task.solution, task.stub, *(task.folder / name for name in names), *alternatives, *data]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from torchgrade.course import Task
-from torchgrade.course_tools.public_suite import public_probes
 from torchgrade.errors import CourseError
 from torchgrade.yaml_text import read_yaml
 
@@ -105,14 +104,9 @@ def read_alternatives(task: Task) -> dict[str, str]:
 
 
 def read_substitutes(task: Task) -> dict[str, str]:
-    """By name, the solution with the probe ``right_NAME`` in the place of its own function."""
-    text = task.probes.read_text(encoding="utf-8") if task.substitutes else ""
+    """By name, the solution with the course's substitute in the place of its own function or class."""
     solution = solution_text(task)
-    return {
-        name: f"{solution}\n\n{public_probes(text, f'right_{name}')}\n\n"
-        f"{name} = right_{name}\n{name}.__name__ = {name!r}\n"
-        for name in sorted(task.substitutes)
-    }
+    return {name: f"{solution}\n\n{text}\n" for name, text in sorted(task.substitutes.items())}
 
 
 def _without_future(path: Path) -> str:

@@ -279,7 +279,7 @@ def _cases(task: Task, suite: Suite, options: Options, repeat: int, coverage: in
     for name, text in alternatives.items():
         yield Trial(f"alternative {name}", text, earns_everything, seed=seed, kept=True)
     for name, text in read_substitutes(task).items():
-        yield Trial(f"right_{name} in the place of {name}", text, earns_everything, seed=seed, kept=True)
+        yield Trial(f"the substitute of {name}", text, earns_everything, seed=seed, kept=True)
     for kind, text in junk_texts(solution).items():
         judge = earns_no_points if kind in WITHOUT_SHAPE else earns_sizes_only
         yield Trial(f"junk ({kind})", text, judge, kept=True, seed=seed)

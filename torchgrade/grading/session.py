@@ -102,7 +102,7 @@ class Session:
 
     def _sandbox_maker(self, task: Task) -> Callable[[Job, str, Callable[[int], None]], Sandbox]:
         manifest = task.manifest
-        probes = task.probes_at_hand
+        probes = task.probes.read_text(encoding="utf-8") if task.probes.is_file() else None
 
         def make(job: Job, device: str, on_steps: Callable[[int], None]) -> Sandbox:
             limits = Limits(

@@ -493,6 +493,10 @@ def test_peaks(submission):
     x = torch.tensor([-1.0, 0, 1])
     expect.close(submission.activation_grad("sigmoid", x), torch.tensor([0.196612, 0.25, 0.196612]), rtol=0, atol=1e-6)
     expect.close(submission.activation_grad("tanh", x), torch.tensor([0.419974, 1, 0.419974]), rtol=0, atol=1e-6)
+    for name, below in (("leaky_relu", 0.01), ("relu", 0.0)):
+        slopes = submission.activation_grad(name, torch.tensor([-1.5, -0.5, 2], dtype=DOUBLE))
+        truth = torch.tensor([below, below, 1], dtype=DOUBLE)
+        expect.close(slopes, truth, rtol=1e-14, atol=0, given=f"{name} at -1.5, -0.5 and 2 in float64")
 
 
 @check("activation_grad holds far out and in half precision", points=0.5, category="robustness", after=test_slopes,

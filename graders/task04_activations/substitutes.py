@@ -4,13 +4,12 @@ import torch
 
 
 def sigmoid(x):
-    small = torch.exp(-x.abs())
-    return torch.where(x < 0, small, torch.ones_like(x)) / (1 + small)
+    return (1 + torch.tanh(x / 2)) / 2
 
 
 def tanh(x):
-    small = torch.expm1(-2 * x.abs())
-    return torch.where(x < 0, small, -small) / (small + 2)
+    below, above = torch.expm1(2 * x.clamp(max=0)), torch.expm1(-2 * x.clamp(min=0))
+    return torch.where(x < 0, below / (below + 2), above / (-2 - above))
 
 
 def elu(x, alpha=1.0):

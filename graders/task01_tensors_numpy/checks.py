@@ -106,6 +106,7 @@ def test_sharing(submission):
         copied(first),
         likely={"the tensor is a copy, not a view of the array": copied(array)},
         given="one number that stands for three, strides (0,), written to after the call",
+        trivial="it is the same number three times",
     )
 
 
@@ -618,10 +619,8 @@ FACTORS = grid(
     ],
     dtype=[torch.float64, torch.float32],
 )
-NO_PRODUCTS = grid(matrices, shapes=[((2, 0), (0, 3)), ((4, 2, 0), (0, 3))])
 
 
 @check("batch_matmul passes gradients to both factors", points=1, category="gradients", after=test_matmul)
 def test_matmul_gradients(submission):
     expect.agrees(submission.batch_matmul, products, FACTORS, gradients=True)
-    expect.agrees(submission.batch_matmul, products, NO_PRODUCTS, gradients=True)

@@ -639,7 +639,7 @@ def test_summary_strict(submission):
     expect.equal(
         summary(submission, submission.probes.gated(), (3,)),
         [row("0", "Linear", (8,), 32), row("1", "Halves", (4,), 0), row("2", "Gate", (4,), 0)],
-        given="a layer with a named tuple for an output, and with None registered in the place of a child",
+        given="a layer with a named tuple for an output",
     )
 
 

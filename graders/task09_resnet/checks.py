@@ -681,7 +681,7 @@ def test_summary_models(submission):
     expect.equal(
         summary(submission, submission.probes.gated(), (3,)),
         [row("0", "Linear", (8,), 32), row("1", "Halves", (4,), 0), row("2", "Gate", (4,), 0)],
-        given="a layer with a named tuple for an output, and with None registered in the place of a child",
+        given="a layer with a named tuple for an output",
     )
     rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
     expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")

@@ -73,13 +73,9 @@ def halves():
 
 
 class Halves(nn.Module):
-    """Cuts its input into a named tuple of two halves; the child that it could have is None."""
+    """Cuts its input into a named tuple of two halves."""
 
     Parts = namedtuple("Parts", "front back")
-
-    def __init__(self):
-        super().__init__()
-        self.register_module("norm", None)
 
     def forward(self, x):
         return self.Parts(*x.chunk(2, 1))

@@ -60,6 +60,9 @@ STRANGE = {
     "Große Straße\tGRÜßE": ("große straße", "gruße"),
     "龦鿪㐀㐁\tねこ 犬": ("龦 鿪 㐀㐁", "ねこ 犬"),
     "Мой ёж\tがっこう": ("мои еж", "かっこう"),
+    "ดีใจ\tहिन्दी": ("ดใจ", "ह नद"),
+    "Go...\t\t一个!": ("go . . .", ""),
+    "一,一一\t": ("一 , 一 一", ""),
 }
 
 
@@ -525,6 +528,7 @@ def test_coins(submission):
         logits = net(src, tgt, share).detach()
         read, own = submission.probes.fed(toy.decoder).T, logits.argmax(2)  # (4, steps - 1)
         given = f"teacher_forcing={share}, {steps - 1} steps of four sentences"
+        expect.shape(read, (4, steps - 1), given=f"the tokens that the decoder reads; {given}")
         expect.close(read[:, 0], tgt[:, 0], given=f"the tokens of the first step; {given}")
         taught = (read[:, 1:] == tgt[:, 1:-1]).all(0)
         alone = (read[:, 1:] == own[:, :-1]).all(0)
@@ -642,15 +646,15 @@ def test_loss(submission, device):
 def test_loss_gradients(submission):
     cases = SCORED.vary(dtype=[torch.float64], layout=["contiguous", "transposed", "gaps"])
     expect.agrees(submission.masked_cross_entropy, crossed, cases, gradients=True)
-    for pad_id in (0, 4):
-        logits = torch.randn(2, 3, 6, requires_grad=True)
+    for pad_id, dtype in ((0, torch.float32), (4, torch.float64)):
+        logits = torch.randn(2, 3, 6, dtype=dtype, requires_grad=True)
         found = submission.masked_cross_entropy(logits, torch.full((2, 3), pad_id), pad_id)
         given = f"2 sentences of 3 pads, pad_id={pad_id}"
-        expect.close(found.detach(), torch.tensor(0.0), trivial="no token counts", given=given)
+        expect.close(found.detach(), torch.tensor(0.0, dtype=dtype), trivial="no token counts", given=given)
         expect.equal(found.requires_grad, True, given=f"{given}; whether the loss has the graph of the logits",
                      trivial="it has")  # fmt: skip
         (change,) = torch.autograd.grad(found, logits)
-        expect.close(change, torch.zeros(2, 3, 6), given=f"{given}; the gradient", trivial="no token counts")
+        expect.close(change, torch.zeros_like(logits), given=f"{given}; the gradient", trivial="no token counts")
     logits, target = 150 * torch.randn(3, 4, 6), torch.tensor([[1, 2, 3, 4], [5, 1, 0, 0], [2, 0, 0, 0]])
     found = submission.masked_cross_entropy(logits, target)
     expect.close(found, crossed(logits, target), rtol=1e-4, atol=1e-4, given="logits of a size about 150")
@@ -709,13 +713,14 @@ def test_step_state(submission):
         arguments = (src, tgt) if round_ == 1 else (src, tgt, forcing)
         model.train(round_ == 2)
         model.decoder.eval()
-        *_, training, recording, left, _ = submission.probes.modes(
+        _, training, recording, left, _, text = submission.probes.modes(
             model, True, submission.train_step, optimizer, *arguments
         )
         given = f"step {round_}, teacher_forcing={forcing}"
         for found, what in ((training, "in training mode"), (recording, "recording gradients")):
             expect.equal(found, PARTS, because="all of them are", given=f"{given}; the parts that ran {what}")
         expect.equal(left, PARTS, because="all of them are", given=f"{given}; the parts in training mode afterwards")
+        expect.equal(text, "", given=f"{given}; what is printed", trivial="nothing is")
         expect.equal(submission.probes.forced(model), [forcing], because="one pass, with it", given=given,
                      trivial="it may be 1")  # fmt: skip
     model = known.model(submission)
@@ -801,7 +806,7 @@ def expect_measured(submission, function, *args):
     tail = (targets(known),) if args == ("tgt",) else args
     for came, records in itertools.product((True, False), repeat=2):
         model = known.model(submission).train(came)
-        _, training, recording, left, after = submission.probes.modes(model, records, function, src, *tail)
+        _, training, recording, left, after, text = submission.probes.modes(model, records, function, src, *tail)
         given = f"a model that came in {'training' if came else 'evaluation'} mode"
         expect.equal(training, [], because="it is in evaluation mode meanwhile",
                      given=f"{given}; the parts that ran in training mode", trivial="none does")  # fmt: skip
@@ -811,6 +816,7 @@ def expect_measured(submission, function, *args):
                      given=f"{given}; the parts in training mode afterwards", trivial="none may be")  # fmt: skip
         expect.equal(after, records, because="gradients are recorded as before",
                      given=f"{given}; whether gradients are recorded afterwards", trivial="they may be")  # fmt: skip
+        expect.equal(text, "", given=f"{given}; what is printed", trivial="nothing is")
 
 
 @check("greedy_decode leaves the model as it was", points=0.5, category="robustness", after=test_greedy,

@@ -1,6 +1,8 @@
 """Helpers of task 42 that run beside the submission: a translator whose every score is known, and a plain attention."""
 
+import contextlib
 import copy
+import io
 
 import torch
 from torch import nn
@@ -74,15 +76,16 @@ def fed(decoder):
 
 def modes(model, records, function, *args):
     """[result, the parts that ran in training mode, those that recorded, those in training mode now, whether gradients
-    are recorded now]; ``records``: whether they were before."""
+    are recorded now, what was printed]; ``records``: whether they were before."""
     parts = {"model": model, "encoder": model.encoder, "decoder": model.decoder}
     for part in parts.values():
         part.passes = []
-    with torch.set_grad_enabled(records):
+    text = io.StringIO()
+    with torch.set_grad_enabled(records), contextlib.redirect_stdout(text):
         result = function(model, *args)
         after = torch.is_grad_enabled()
     ran = [[name for name, part in parts.items() if any(one[k] for one in part.passes)] for k in (0, 1)]
-    return [result, *ran, [name for name, part in parts.items() if part.training], after]
+    return [result, *ran, [name for name, part in parts.items() if part.training], after, text.getvalue()]
 
 
 def encoder_gradients(net, translator, src, tgt, forcing):

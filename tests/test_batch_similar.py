@@ -53,12 +53,12 @@ def read(texts):
 
 
 def test_a_confined_worker_reads_the_same_and_survives_a_hostile_text(monkeypatch):
-    """Ten thousand equal lines keep a comparison busy; that text is left out, and the next one is read."""
+    """Thirty thousand equal lines keep a comparison busy; that text is left out, and the next one is read."""
     monkeypatch.setattr("torchgrade.classes.fingerprints.SECONDS", 8.0)
     with open_launcher() as launcher, Reader(launcher) as reader:
         ann, same = reader(CLASS["ann"], STUB), document(CLASS["ann"], STUB)
         assert (ann.lines, ann.numbers) == (same.lines, same.numbers)
-        assert reader("x = 1\n" * 10_000, "x = 1\n" * 10_000) is None
+        assert reader("x = 1\n" * 30_000, "x = 1\n" * 30_000) is None
         bob = reader(CLASS["bob"], STUB)
         assert len(ann.places.keys() & bob.places.keys()) > 3
 

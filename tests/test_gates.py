@@ -333,16 +333,15 @@ def test_what_is_wrong_beside_the_courses_own_still_waits(helped):
 
 
 @pytest.mark.parametrize("body", [
-    'return sys.modules["torchgrade_task_substitutes"].relu(x)',
-    "return next(o for o in gc.get_objects() if getattr(o, '__name__', '') == 'relu' and 'substi' in o.__module__)(x)",
-    "return eval(next(t for t in gc.get_objects() if type(t) is dict and 'torch.where(x > 0' in str(t.get('relu'))))(x)",
-    "text = next(t for t in map(str, gc.get_referents(*gc.get_objects())) if 'torch.where(' + 'x > 0, x' in t[:99])\n"
-    "    exec(text, globals())\n    return relu(x)",
+    "found = [o for o in gc.get_objects() if type(o) is type(relu) and o.__name__ == 'relu' and o is not relu]\n"
+    "    return next(f for f in found if f.__module__.startswith('torchgrade'))(x)",
+    "return sys.modules['torchgrade_task_probes'].relu(x)",
 ])  # fmt: skip
 def test_a_wrong_function_has_the_courses_own_nowhere_in_its_reach(tmp_path, body):
     """In a worker: what is asked before the function itself has been graded does not hold its solution."""
     course = copy_of_mini(tmp_path)
     (course / "graders" / "task01_scale" / "checks.py").write_text(textwrap.dedent(SUITE))
+    (course / "graders" / "task01_scale" / "probes.py").write_text("LIMIT = 1\n")
     (course / "graders" / "task01_scale" / "substitutes.py").write_text(RIGHT_RELU)
     file = tmp_path / "task01_scale.py"
     relu = f"import gc, sys\n\n\ndef relu(x):\n    {body}\n"

@@ -637,7 +637,7 @@ def test_summary_strict(submission):
         given="an nn.LSTM, an nn.BatchNorm1d without running statistics, and a layer of a class of its own",
     )
     expect.equal(
-        summary(submission, submission.probes.gated(), (3,)),
+        summary(submission, submission.probes.toy("Gated"), (3,)),
         [row("0", "Linear", (8,), 32), row("1", "Halves", (4,), 0), row("2", "Gate", (4,), 0)],
         given="a layer with a named tuple for an output",
     )

@@ -1,7 +1,5 @@
 """Helpers of task 8 that run beside the submission."""
 
-from collections import namedtuple
-
 from torch import nn
 
 from torchgrade.isolation.worker.probes import lean, on_meta
@@ -40,21 +38,3 @@ def in_common(build, *args):
 def halves():
     """In half precision."""
     return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16()
-
-
-class Halves(nn.Module):
-    """Cuts its input into a named tuple of two halves."""
-
-    Parts = namedtuple("Parts", "front back")
-
-    def forward(self, x):
-        return self.Parts(*x.chunk(2, 1))
-
-
-class Gate(nn.Module):
-    def forward(self, parts):
-        return parts.front * parts.back.sigmoid()
-
-
-def gated():
-    return nn.Sequential(nn.Linear(3, 8), Halves(), Gate())

@@ -1,7 +1,5 @@
 """Helpers of task 9 that run beside the submission: blocks of another kind, and images in another memory format."""
 
-from collections import namedtuple
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -70,21 +68,3 @@ def without_parameters():
 def halves():
     """In half precision."""
     return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16()
-
-
-class Halves(nn.Module):
-    """Cuts its input into a named tuple of two halves."""
-
-    Parts = namedtuple("Parts", "front back")
-
-    def forward(self, x):
-        return self.Parts(*x.chunk(2, 1))
-
-
-class Gate(nn.Module):
-    def forward(self, parts):
-        return parts.front * parts.back.sigmoid()
-
-
-def gated():
-    return nn.Sequential(nn.Linear(3, 8), Halves(), Gate())

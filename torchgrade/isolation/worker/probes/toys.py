@@ -5,7 +5,7 @@ A suite writes ``submission.probes.toy("Pixels", classes=3)`` and ``submission.p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -123,6 +123,32 @@ class Strict(nn.Module):
         return self.last(self.norm(states[:, -1]))  # type: ignore[no-any-return]
 
 
+class Halves(nn.Module):
+    """Cuts its input into a named tuple of two halves: (N, 2 n) -> (N, n) each."""
+
+    def forward(self, x: Tensor) -> Parts:
+        return Parts(*x.chunk(2, 1))
+
+
+class Parts(NamedTuple):
+    front: Tensor
+    back: Tensor
+
+
+class Gate(nn.Module):
+    """The front, as far as the back lets it through."""
+
+    def forward(self, parts: Parts) -> Tensor:
+        return parts.front * parts.back.sigmoid()
+
+
+class Gated(nn.Sequential):
+    """A layer between others puts out a named tuple; inputs of 3 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(3, 8), Halves(), Gate())
+
+
 class Failing(Chain):
     """Raises in the middle of its pass."""
 
@@ -131,7 +157,7 @@ class Failing(Chain):
         raise RuntimeError("this model cannot be run to its end")
 
 
-KINDS = {kind.__name__: kind for kind in (Pixels, Linear, Chain, Detour, Shared, Strict, Failing)}
+KINDS = {kind.__name__: kind for kind in (Pixels, Linear, Chain, Detour, Shared, Strict, Gated, Failing)}
 
 
 @probe

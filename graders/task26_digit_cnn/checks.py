@@ -17,6 +17,8 @@ from torchgrade.authoring import (
     grid,
     kit,
     passes_seen,
+    registered_parameters,
+    set_parameters,
     traces_left,
 )
 
@@ -118,12 +120,12 @@ def network(images, training=False, norm=True, bend=True, pool=F.max_pool2d, bef
         batch_norm.train()(x)
     x = batch_norm.train(training)(x) if norm else x
     x = pool(x.relu() if bend else x, 2)
-    return filled(nn.Linear, 32 * 14 * 14, 10)(x.flatten(1)).detach().float()
+    return filled(nn.Linear, 32 * 14 * 14, 10)(x.flatten(1)).detach().to(images.dtype)
 
 
 @check("CNN computes what its table says, in both modes", points=2, category="values", after=[test_shape])
 def test_network(submission):
-    images = torch.rand(6, 1, 28, 28)
+    images = 1.2 * torch.rand(6, 1, 28, 28) - 0.1
     for training in (False, True):
         net = submission.CNN()
         fill_by_shape(net)
@@ -148,13 +150,21 @@ def test_network(submission):
     net = submission.CNN()
     fill_by_shape(net)
     for _ in range(2):
-        net.train()(images)
+        net(images)
     truth = network(images, before=2)
     likely = {"the batch norm has another momentum than PyTorch's 0.1": network(images, before=2, momentum=0.9)}
-    given = "six images in evaluation mode, after two passes in training mode"
+    given = "six images in evaluation mode, after two passes of a new network, which is in training mode"
     expect.close(net.eval()(images).detach(), truth, scale=1e-3, likely=likely, given=given)
-    found = net.double()(images.double())
-    expect.dtype(found, torch.float64, given="CNN().double(), six images of float64")
+    one, other = submission.CNN(), submission.CNN().eval()
+    before = other(images).detach()
+    set_parameters(one, {row["name"]: torch.full(row["shape"], 0.1) for row in registered_parameters(one)})
+    given = "what a CNN says, before and after the parameters of another one are set to 0.1"
+    expect.close(other(images).detach(), before, rtol=0, atol=1e-6, given=given)
+    net = submission.CNN().double()
+    fill_by_shape(net)
+    found, given = net(images.double()).detach(), "CNN().double(), six images of float64"
+    expect.dtype(found, torch.float64, given=given)
+    expect.close(found, network(images.double(), True), scale=1e-6, given=given)
 
 
 @check("gradients reach every parameter of CNN", points=0.5, category="gradients", after=test_shape, hidden=True)
@@ -575,10 +585,10 @@ def test_evaluate_inputs(submission):
     likely = {BRIGHT: float(F.cross_entropy(scores / 85, labels))}
     truth = float(F.cross_entropy(bright.flatten(1), labels))
     expect.close(loss, truth, rtol=1e-5, atol=1e-6, likely=likely, given=given)
-    loader = submission.probes.loader(grey[:1], labels[:1], 8)
-    found = report(submission.evaluate(submission.probes.toy("Pixels"), loader), "one image")
-    truth = [float(F.cross_entropy(scores[:1], labels[:1])), float(scores[0].argmax() == labels[0])]
-    expect.close(list(found), truth, rtol=1e-5, atol=1e-6, given="loss and accuracy of one image")
+    hit = scores[:1].argmax(1)
+    loader, given = submission.probes.loader(grey[:1], hit, 8), "loss and accuracy of one image, which is right"
+    found = report(submission.evaluate(submission.probes.toy("Pixels"), loader), given)
+    expect.close(list(found), [float(F.cross_entropy(scores[:1], hit)), 1.0], rtol=1e-5, atol=1e-6, given=given)
 
 
 @check("an empty loader gives zeros", points=0.5, category="robustness", after=test_evaluate, hidden=True)
@@ -617,6 +627,10 @@ def test_predict(submission, device):
     model = submission.probes.toy("Linear", 200 * torch.eye(10), torch.zeros(10)).to(device)
     given = "37 images and a model whose scores are up to 200"
     expect.equal(submission.predict(model, images).cpu(), images.flatten(1).argmax(1), given=given)
+    images = 1.2 * images - 0.1
+    model = submission.probes.toy("Linear", -torch.eye(10), torch.zeros(10)).to(device)
+    given = "37 images with some values below 0, and a model that finds the lowest pixel"
+    expect.equal(submission.predict(model, images).cpu(), images.flatten(1).argmin(1), given=given)
 
 
 def marked(truth, *, likely):

@@ -38,11 +38,10 @@ OWN_WORK = Rule(
 
 
 def filled_net(make, *args, mode=True):
-    """A network of the submission in float64, filled by shape, in training mode or not."""
+    """A network of the submission in float64, filled by shape, in training mode or not; None: as it was made."""
     net = make(*args).double()
     fill_by_shape(net)
-    net.train(mode)
-    return net
+    return net if mode is None else net.train(mode)
 
 
 def grey(*shape):
@@ -400,7 +399,7 @@ def test_lenet_gradients(submission):
 def test_apart(submission):
     plain = submission.probes.plain_net
     for name, make, args in (
-        ("LeNet5", submission.LeNet5, ()),
+        ("LeNet5", submission.LeNet5, (1, 32, 9)),
         ("BasicBlock", submission.BasicBlock, (1, 3, 2)),
         ("MnistResNet", plain, (submission.MnistResNet, [1, 1, 1])),
     ):
@@ -673,10 +672,10 @@ def test_block_modes(submission):
         single = submission.BasicBlock(*args)
         expect.dtype(single(x.float()), torch.float32)
         expect.moves_only(net, net, x, given=f"a pass of BasicBlock{args} in evaluation mode")
-        net.train()
+        net = filled_net(submission.BasicBlock, *args, mode=None)
         _, kept = moved(net, net, x)
         still = [item["name"] for item in buffers(net) if item["name"] in kept]
-        given = f"statistics that a pass of BasicBlock{args} in training mode leaves as they were"
+        given = f"statistics that a pass of a new BasicBlock{args}, which is in training mode, leaves as they were"
         expect.equal(still, [], given=given)
         way, short = layers(*args)
         way(x), short(x)  # in training mode, once
@@ -694,6 +693,8 @@ def test_block_gradients(submission):
         expect.not_mutated(submission, net, normal(2, 3, 5, 4), given=given)
         net, x = submission.BasicBlock(*args), torch.randn(3, 3, 5, 4, requires_grad=True)
         expect.gradient_flow(net(x), x, module=net, given=f"BasicBlock{args} as it is built")
+        frozen = [row["name"] for row in registered_parameters(net) if not row["requires_grad"]]
+        expect.equal(frozen, [], given="the parameters that want no gradient")
 
 
 # MnistResNet, on blocks that are not the submission's
@@ -860,6 +861,8 @@ def test_resnet_values(submission):
     layer(maps)  # in training mode, once
     truth = head(stages(F.relu(layer.eval()(maps)), num_blocks).mean((2, 3)))
     again = f"{given}, and then in evaluation mode"
+    net = filled_net(submission.probes.plain_net, submission.MnistResNet, num_blocks, mode=None)
+    net(x)
     expect.close(net.eval()(x), truth, scale=1e-6, given=again)
     net = filled_net(submission.probes.plain_net, submission.MnistResNet, num_blocks, mode=False)
     x = x[:1].transpose(2, 3)
@@ -972,10 +975,10 @@ def test_classify_mode(submission):
             "batch_size is ignored: all images are in one batch": [False],
         },
     )
-    for recording in (True, False):
-        passes, after, _ = submission.probes.asked_while(*call, recording)
-        expect.equal(passes, [16, 16, 8], because="only the last batch may be smaller",
-                     given="the number of images in each pass, of 40 in batches of 16")  # fmt: skip
+    for recording, size in ((True, 16), (False, 15)):
+        passes, after, _ = submission.probes.asked_while(submission.classify, model, images, size, recording)
+        expect.equal(passes, [size, size, 40 - 2 * size], because="only the last batch may be smaller",
+                     given=f"the number of images in each pass, of 40 in batches of {size}")  # fmt: skip
         expect.equal(after, recording, trivial="it is on or off",
                      given=f"whether gradients are recorded after classify, and before it: {recording}",
                      likely={"recording is left switched off": False} if recording else {"it is switched on": True},

@@ -22,9 +22,11 @@ from torchgrade.authoring import (
     filled,
     grid,
     parameter_gradients,
+    registered_parameters,
 )
 
 PAD, UNK = "<PAD>", "<UNK>"
+VOCAB = {PAD: 0, UNK: 1, "good": 2, "bad": 3, "not": 4, "Good": 5}
 SINGLE, DOUBLE = torch.float32, torch.float64
 
 # --- batches -----------------------------------------------------------------------------------------------
@@ -485,10 +487,11 @@ def test_dropout(submission):
     ids = sentences(6, 5, 4, 6)
     net = ready(make_cnn(submission))
     expect.close(scores(net, ids), scores(net, ids), given="two calls in evaluation mode")
-    net.train()
-    draws = [scores(net, ids) for _ in range(3)]
-    same = bool(torch.allclose(draws[0], draws[1]) and torch.allclose(draws[0], draws[2]))
-    expect.equal(same, False, because="dropout is 0.5 by default", given="three calls in training mode")
+    new = make_cnn(submission)
+    for one, given in ((net.train(), "three calls in training mode"), (new, "three calls of a new network")):
+        draws = [scores(one, ids) for _ in range(3)]
+        same = bool(torch.allclose(draws[0], draws[1]) and torch.allclose(draws[0], draws[2]))
+        expect.equal(same, False, because="dropout is 0.5 by default", given=given)
     for settings, p in (({}, 0.5), ({"dropout": 0.25}, 0.25)):
         answers = kept_answers(submission, **settings)
         top, given = 1 / (1 - p), f"training mode, {settings or 'dropout left out'}, where each filter answers 1.0"
@@ -642,6 +645,13 @@ def test_gradients(submission):
         expect.dtype(scores(net, sentences(3, 2)), DOUBLE, given=f"{name} in float64")
         net.load_state_dict({key: value + 1 for key, value in net.state_dict().items()})
         expect.close(dict(other.state_dict()), before, trivial="nothing was done to the second", given=f"two {name}")
+        expect_trained(net, name)
+    expect_trained(submission.AttentionPooling(DIM), "AttentionPooling")
+
+
+def expect_trained(net, name):
+    frozen = [row["name"] for row in registered_parameters(net) if not row["requires_grad"]]
+    expect.equal(frozen, [], because="all of them are trained", given=f"{name}: the parameters that want no gradient")
 
 
 STARTS = {
@@ -773,6 +783,9 @@ def test_losses(submission):
         },
         given="13 sentences in batches of 4, epochs=3, lr=0.05",
     )
+    start, labels, ids = lesson(1)
+    losses = submission.train_classifier(submission.probes.bag(start), submission.probes.in_order(labels, ids, 4), 2)
+    expect.close(losses, Descent(start, labels, ids, 4, 2).losses, rtol=1e-5, atol=1e-6, given="a single sentence")
     for epochs, count in ((0, 13), (2, 0)):
         loader = submission.probes.in_order(labels, ids, 4) if count else []
         losses = submission.train_classifier(submission.probes.bag(start), loader, epochs)
@@ -817,9 +830,31 @@ def test_modes(submission):
     expect.close(model.state_dict()["weight"], truth, rtol=1e-4, atol=1e-6, likely=likely, given=given)
 
 
+@check("tensors are made where the network is", points=0.5, category="devices", hidden=True,
+       after=test_cnn_parameters)  # fmt: skip
+def test_devices(submission):
+    states, mask = torch.randn(2, 4, DIM), torch.tensor([[True, True, False, False], [True] * 4])
+    ids = sentences(3, 5)
+    for name, inputs, build in (
+        ("masked_mean", (states, mask), ()),
+        ("AttentionPooling", (states, mask), (DIM,)),
+        ("FastText", (ids,), (WORDS + 1, EMBED, CLASSES)),
+        ("TextCNN", (ids,), (WORDS, EMBED, KERNELS, FILTERS, CLASSES)),
+    ):  # of TextRNN only a GPU can tell: lengths belong on the CPU
+        given = f"{name} with its input on another device"
+        expect.portable(getattr(submission, name), *inputs, build=build, given=given)
+    model = submission.make(nn.EmbeddingBag, len(VOCAB), CLASSES).to("meta")
+    loader = submission.probes.in_order(torch.tensor([0, 2, 1]), torch.randint(0, 6, (3, 4)), 2)
+    for name, *call in (
+        ("train_classifier", submission.train_classifier, model, loader),
+        ("predict_sentiment", submission.predict_sentiment, model, "not good", VOCAB),
+    ):
+        given = f"{name} with a model on another device"
+        expect.follows_device(*call, expected="labels and ids on the device of the model", given=given)
+
+
 # --- prediction --------------------------------------------------------------------------------------------
 
-VOCAB = {PAD: 0, UNK: 1, "good": 2, "bad": 3, "not": 4, "Good": 5}
 SHUFFLED = {"good": 0, PAD: 3, "bad": 2, UNK: 4, "not": 1, "Good": 5}
 
 

@@ -80,11 +80,16 @@ def straight(x):
 
 
 def filled_net(make, *args, mode=True, **kwargs):
-    """A network of the submission in float64, filled by shape, in training mode or not."""
+    """A network of the submission in float64, filled by shape, in training mode or not; None: as it was made."""
     net = lean(make, *args, **kwargs).double()
     fill_by_shape(net)
-    net.train(mode)
-    return net
+    return net if mode is None else net.train(mode)
+
+
+def expect_new(make, name, *args):
+    """What is made of other modules is in training mode; how those are made is the business of other checks."""
+    mode = mode_name(on_meta(make, *args).training)
+    expect.equal(mode, "training", given=f"the mode of a new {name}")
 
 
 def total(shapes):
@@ -437,11 +442,11 @@ def test_block_channels(submission):
 def test_modes(submission):
     x, y = normal(4, 3, 6, 5), normal(2, 3, 6, 5)
     for name, args, oracle in (("conv_bn_relu", (3, 5, 3), conv_norm), ("depthwise_separable", (3, 5, 2), separable)):
-        net, memory = filled_net(getattr(submission, name), *args), Memory()
+        net, memory = filled_net(getattr(submission, name), *args, mode=None), Memory()
         for batch in (x, y):
             net(batch), oracle(batch, *args, memory=memory.again())
         truth = oracle(x, *args, training=False, memory=memory.again())
-        given = f"{name}{args} in evaluation mode, after two passes in training mode"
+        given = f"{name}{args} in evaluation mode, after two passes as it was made: in training mode"
         expect.close(net.eval()(x), truth, scale=1e-6, given=given)
         truth = oracle(x.flip(0), *args, training=False, memory=memory.again())
         given = f"{name}{args} in evaluation mode, the same images in another order"
@@ -586,6 +591,7 @@ def test_mobile_modes(submission):
     given = "MobileNetV1Small(5) in evaluation mode, after one pass in training mode"
     expect.close(net.eval()(x), truth, scale=1e-6, given=given)
     expect.moves_only(net, net, x, given="a pass of MobileNetV1Small in evaluation mode")
+    expect_new(submission.MobileNetV1Small, "MobileNetV1Small")
 
 
 # SqueezeExcite
@@ -679,6 +685,8 @@ def test_excite_values(submission, device):
     rows = registered_parameters(net)
     set_parameters(net, {row["name"]: torch.zeros(row["shape"], dtype=torch.float64) for row in rows})
     expect.close(net(x), x / 2, given="SqueezeExcite(8) with all parameters zero")
+    given = "SqueezeExcite(8) with all parameters zero, the same images in another order"
+    expect.close(net(x.flip(0)), x.flip(0) / 2, given=given)
 
 
 @check("SqueezeExcite is no matter of mode, and passes gradients", points=0.5, category="gradients", hidden=True,
@@ -787,9 +795,10 @@ def test_inverted_large(submission):
             likely={"ReLU stands for ReLU6": inverted(x, *args, training=False, bend=F.relu)},
         )
         expect.moves_only(net, net, x, given=f"a pass of InvertedResidual{args} in evaluation mode")
-        net.train()(x), inverted(x, *args, memory=memory)
+        net = filled_net(submission.InvertedResidual, *args, mode=None)
+        net(x), inverted(x, *args, memory=memory)
         truth = inverted(x, *args, training=False, memory=memory.again())
-        given = f"InvertedResidual{args} in evaluation mode, after one pass in training mode"
+        given = f"InvertedResidual{args} in evaluation mode, after one pass as it was made: in training mode"
         expect.close(net.eval()(x), truth, scale=1e-6, given=given)
 
 
@@ -929,6 +938,7 @@ def test_inception_values(submission, device):
         module.eval()
     given = f"Inception{args} in evaluation mode, after one pass in training mode"
     expect.close(net(x), torch.cat(branches(x, *args, step=step), 1), scale=1e-6, given=given)
+    expect_new(submission.Inception, "Inception", *args)
 
 
 @check("Inception takes lists or tuples, and leaves them alone", points=0.5, category="robustness", hidden=True,
@@ -1090,6 +1100,7 @@ def test_small_modes(submission):
     given = "InceptionSmall(5, 2) in evaluation mode, after one pass in training mode"
     expect.close(net.eval()(x), truth, scale=1e-6, given=given)
     expect.moves_only(net, net, x, given="a pass of InceptionSmall in evaluation mode")
+    expect_new(submission.InceptionSmall, "InceptionSmall")
 
 
 # All together
@@ -1108,12 +1119,13 @@ def test_network_gradients(submission):
        after=[test_mobile_maps, test_small_maps])  # fmt: skip
 def test_apart(submission):
     for name, args in (("conv_bn_relu", (3, 4, 3)), ("depthwise_separable", (3, 4)), ("InvertedResidual", (3, 3)),
-                       ("SqueezeExcite", (3, 1)), ("Inception", (3, [1, 2, 3, 4], [2, 2])), ("MobileNetV1Small", ()),
-                       ("InceptionSmall", ())):  # fmt: skip
+                       ("SqueezeExcite", (3, 1)), ("Inception", (3, [1, 2, 3, 4], [2, 2])), ("MobileNetV1Small", (9,)),
+                       ("InceptionSmall", (9,))):  # fmt: skip
         make = getattr(submission, name)
         one, other = make(*args), make(*args)
         x = torch.rand(2, 3, 28, 28)
         before = expect.not_mutated(submission, other.eval(), x, given=f"{name} in evaluation mode").detach()
+        expect.dtype(before, torch.float32, given=f"what {name} makes of float32")
         expect.not_mutated(submission, one.train(), x, given=f"{name} in training mode")
         expect_settings(submission, make, *args, given=f"{name}{args}")
         for mode in (True, False):

@@ -56,7 +56,7 @@ def encode_keypoints(xy, size=96):
     """Pixels -> numbers that a network learns easily: every point of a size x size image between -2 and 2.
 
     xy: tensor (..., 8). Returns a tensor of the same shape. Which formula is up to you, as long as it can be
-    undone exactly. NaN stays NaN, and xy is not changed.
+    undone exactly, also for points outside the image. NaN stays NaN, and xy is not changed.
     """
     # TODO: shift and scale.
     # BEGIN SOLUTION
@@ -224,8 +224,9 @@ def train_regressor(model, loader, epochs, lr, device):
     """Train on encoded points, ``epochs`` passes over the loader.
 
     Optimiser and schedule are free, ``lr`` is meant for Adam (1e-3 is usual). So is the loss, as long as NaN
-    coordinates do not count; a batch may hold nothing else. Before each step the gradients of all parameters together
-    are clipped to a norm of at most 1. Parameters that do not require gradients stay as they are.
+    coordinates do not count; a batch may hold nothing else, even the only one of its epoch. Before each step the
+    gradients of all parameters together are clipped to a norm of at most 1. Parameters that do not require gradients
+    stay as they are.
 
     Returns a list with the mean loss of each epoch; neither a longer epoch nor larger batches make it larger. The
     model is trained in place, in training mode, and left on ``device`` in evaluation mode.

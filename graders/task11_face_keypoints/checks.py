@@ -26,10 +26,12 @@ def stack(count):
 @check("an item is a float image (1, 96, 96) and eight coordinates", points=1, category="shapes")
 def test_item_shapes(submission):
     images, points = stack(5)
-    for array, given in ((images, points), (images.astype(np.float64), points.astype(np.float64))):
+    columns = np.asfortranarray(points.astype(np.float64))
+    for array, given in ((images, points), (images.astype(np.float64), columns), (images[..., :1], points[:1])):
+        count = len(given)
         dataset = submission.KeypointDataset(array, given)
-        expect.equal(len(dataset), 5, likely={"the first axis was counted: the samples are on the last one": 96})
-        image, xy = submission.probes.item(dataset, 4)
+        expect.equal(len(dataset), count, likely={"the first axis was counted: the samples are on the last one": 96})
+        image, xy = submission.probes.item(dataset, count - 1)
         expect.shape(image, (1, 96, 96), likely={"the channel axis is missing": (96, 96)})
         expect.shape(xy, (8,))
         expect.dtype(image, torch.float32)
@@ -108,7 +110,7 @@ def test_codec(submission):
         xy = torch.rand(6, 8, dtype=torch.float64) * (size - 1)
         xy[2, 3] = NAN
         stacked = xy.reshape(2, 3, 8)  # and one that is not contiguous
-        for points in (xy, xy[0], xy.float(), stacked, stacked.transpose(0, 1)):
+        for points in (xy, xy[0], xy[5:], xy.float(), stacked, stacked.transpose(0, 1)):
             code = submission.encode_keypoints(points, size=size)
             expect.shape(code, points.shape)
             back = submission.decode_keypoints(code, size=size)
@@ -147,11 +149,19 @@ def test_flip(submission):
         },
         given="an image 40 high and 96 wide, left eye (61, 30.5), right eye (33, 28)",
     )
-    for shape, width in (((4, 1, 30, 50), 50), ((2, 3, 40, 33), 33)):
+    for shape, turned in (
+        ((4, 1, 30, 50), False),
+        ((2, 3, 40, 33), False),
+        ((1, 1, 30, 50), False),
+        ((3, 1, 28, 40), True),
+    ):
+        width = shape[-1]
         image, xy = torch.rand(shape), torch.rand(*shape[:-3], 8) * (width - 1)
         xy[..., 0], xy[..., 3], xy[..., 6] = -3, 2 * width, width + 4.5  # not every mark lies on its image
-        flipped, points = submission.hflip_keypoints(image, xy)
         given = f"images of shape {shape}; some points lie outside"
+        if turned:
+            image, xy, given = image.mT.contiguous().mT, xy.mT.contiguous().mT, f"{given}; transposed views"
+        flipped, points = submission.hflip_keypoints(image, xy)
         expect.close(flipped, image.flip(-1), likely={"the rows are mirrored": image.flip(-2)}, given=given)
         mirrored = torch.where(torch.arange(8) % 2 == 0, width - 1 - xy, xy)
         truth = mirrored[..., [2, 3, 0, 1, 4, 5, 6, 7]]
@@ -162,11 +172,16 @@ def test_flip(submission):
         expect.close(points, truth, rtol=1e-5, atol=1e-4, likely=likely, given=given)
 
 
-@check("encoding, decoding and the loss leave their arguments as they are", points=0.5, category="robustness",
+@check("points outside the image come back as well, and no argument is changed", points=0.5, category="robustness",
        after=test_codec, hidden=True)  # fmt: skip
 def test_arguments(submission):
     points = torch.rand(3, 8) * 90
     points[1, 2] = NAN
+    for size in (96, 64):
+        outside = torch.tensor([-5.0, 1.3 * size, -0.5 * size, 30, 3 * size, -1, size + 0.5, size])
+        back = submission.decode_keypoints(submission.encode_keypoints(outside, size=size), size=size)
+        given = f"points outside a {size}x{size} image"
+        expect.close(back, outside, rtol=1e-5, atol=1e-4, trivial="the points come back", given=given)
     expect.not_mutated(submission, submission.encode_keypoints, points)
     expect.not_mutated(submission, submission.decode_keypoints, torch.randn(3, 8))
     expect.not_mutated(submission, submission.masked_mse, torch.randn(3, 8), points)
@@ -198,6 +213,8 @@ def test_loss_values(submission):
     )
     pred, target = torch.randn(4, 8), torch.randn(4, 8)
     expect.close(submission.masked_mse(pred, target), F.mse_loss(pred, target), given="every coordinate is known")
+    turned = torch.randn(2, 8, 4).mT
+    expect.close(submission.masked_mse(*turned), F.mse_loss(*turned), given="transposed views of tensors (8, 4)")
     single = torch.tensor([[1.0, NAN, 3, NAN, NAN, 6, 7, 8]])
     truth = (pred[:1] - single)[~single.isnan()].square().mean()
     expect.close(submission.masked_mse(pred[:1], single), truth, given="one face, 5 of 8 coordinates are known")
@@ -222,7 +239,7 @@ def known_of_both(pred, target):
     return square[~square.isnan()].mean()
 
 
-@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients", hidden=True)
+@check("masked_mse of unknown targets is 0, with a gradient of 0", points=1, category="gradients")
 def test_loss_gradient(submission):
     pred = torch.randn(2, 8, requires_grad=True)
     target = torch.randn(2, 8)
@@ -281,6 +298,9 @@ def test_cnn_repeats(submission):
     net.eval()
     first = net(images).detach()
     expect.close(net(images).detach(), first, trivial="the same images give the same points", given="3 images, twice")
+    views = images.mT.contiguous().mT
+    given = "3 images, which are transposed views"
+    expect.close(net(views).detach(), first, rtol=1e-3, atol=1e-4, trivial="an image is read by itself", given=given)
     expect.close(
         net(images[1:2]).detach(), first[1:2], rtol=1e-3, atol=1e-4,
         trivial="an image is read by itself", given="the second of 3 images by itself",
@@ -380,7 +400,8 @@ def test_error_mode(submission):
         expect.equal(model.training, training, because="the mode in which the model came", given=given)
 
 
-@check("train_regressor returns one finite loss per epoch", points=0.5, category="values", devices="all")
+@check("train_regressor returns one finite loss per epoch", points=0.5, category="values",
+       after=[test_loss_values, test_loss_gradient], devices="all")  # fmt: skip
 def test_history(submission, device):
     _, points = stack(18)
     images, points = torch.rand(18, 1, 96, 96), torch.from_numpy(points)
@@ -395,22 +416,26 @@ def test_history(submission, device):
     "a batch without a known point does not stop the training",
     points=0.5,
     category="robustness",
-    after=test_history,
+    after=[test_history, test_loss_gradient],
     hidden=True,
 )
 def test_blank_batch(submission):
     images, points = torch.rand(12, 1, 96, 96), torch.rand(12, 8) * 90
     points[4:8] = NAN  # the second batch
-    model = submission.probes.reader()
-    losses = submission.train_regressor(model, submission.probes.loader(images, points, 4), 2, 1e-3, "cpu")
-    given = "three batches, the second without a known point"
-    expect.equal(len(expect.record(losses, [float], finite=True, given=given)), 2, given=f"losses; {given}")
-    expect.true(
-        math.isfinite(float(model.state_dict()["gain"])),
-        expected="finite weights after the training",
-        got="a weight that is inf or nan",
-        given=given,
-    )
+    cases = {
+        "three batches, the second without a known point; device is a torch.device": (images, points),
+        "a loader of one batch, in which no point is known": (images[4:8], points[4:8]),
+    }
+    for given, faces in cases.items():
+        model, loader = submission.probes.reader(), submission.probes.loader(*faces, 4)
+        losses = submission.train_regressor(model, loader, 2, 1e-3, torch.device("cpu"))
+        expect.equal(len(expect.record(losses, [float], finite=True, given=given)), 2, given=f"losses; {given}")
+        expect.true(
+            math.isfinite(float(model.state_dict()["gain"])),
+            expected="finite weights after the training",
+            got="a weight that is inf or nan",
+            given=given,
+        )
 
 
 @check(
@@ -467,7 +492,8 @@ def test_train_mode(submission):
     expect.true(gain != 1.0, expected="a parameter that was trained: it was 1", got="1, as before")
 
 
-@check("coordinates that nobody marked teach nothing", points=1, category="values", after=test_history, hidden=True)
+@check("coordinates that nobody marked teach nothing", points=1, category="values",
+       after=[test_history, test_loss_values], hidden=True)  # fmt: skip
 def test_unknown(submission):
     images, points = torch.rand(12, 1, 96, 96) + 0.5, torch.rand(12, 8) * 90
     points[:, 3] = NAN  # never known

@@ -24,6 +24,9 @@ DTYPES = {
 }
 
 
+SHARED = ("uint8", "int8", "bool", "float16", "complex64")
+
+
 def random_array(dtype="float64", shape=(3, 4)):
     """Numbers of that dtype, 0 and 1 among them."""
     numbers = (torch.rand(shape, dtype=torch.float64) * 100).numpy()
@@ -31,6 +34,13 @@ def random_array(dtype="float64", shape=(3, 4)):
         numbers = numbers > 50
     numbers.flat[:2] = (0, 1)
     return numbers.astype(dtype)
+
+
+def other_values(array, way=1):
+    """Other values of the same dtype; those of two ways differ, too."""
+    if array.dtype == bool:
+        return array ^ (np.arange(array.size).reshape(array.shape) % (way + 1) == 0)
+    return array + array.dtype.type(way + 1)
 
 
 def random_image(*shape):
@@ -86,10 +96,12 @@ def test_sharing(submission):
         "every second row of an array": random_array("int32", (6, 4))[::2],
         "two columns of an array": random_array("float32", (3, 4))[:, 1:3],
         "an array without axes": random_array()[1, 2, ...],
+        **{f"a {dtype} array of shape (3, 4)": random_array(dtype) for dtype in SHARED},
     }
     for given, array in layouts.items():
         before = copied(array)
-        first, second = np.asarray(array + 2), np.asarray(array + 3)  # without axes, a sum is no array
+        first = np.asarray(other_values(array))  # without axes, a sum is no array
+        second = np.asarray(other_values(array, 2))
         shown = submission.probes.writes_seen(submission.numpy_to_tensor, array, first, copied(second))
         expect.close(
             shown["result"],
@@ -201,7 +213,6 @@ def test_to_numpy(submission, device):
 @check("tensor_to_numpy shares the memory of a CPU tensor", points=1, category="values", after=test_to_numpy)
 def test_to_numpy_sharing(submission):
     array = random_array("float32")
-    first, second = array + 2, array + 3
     wide = torch.cat([copied(array)] * 2, 1)
     layouts = {
         "a float32 tensor": copied(array),
@@ -209,7 +220,13 @@ def test_to_numpy_sharing(submission):
         "a slice of a wider tensor": wide[:, :4],
         "every second column of a tensor": torch.stack([copied(array)] * 2, -1).flatten(1)[:, ::2],
     }
-    for given, tensor in layouts.items():
+    layouts = {given: (array, tensor) for given, tensor in layouts.items()}
+    for dtype in SHARED:
+        numbers = random_array(dtype)
+        layouts[f"a {dtype} tensor of shape (3, 4)"] = numbers, copied(numbers)
+    for given, (array, tensor) in layouts.items():
+        first = other_values(array)
+        second = other_values(array, 2)
         shown = submission.probes.writes_seen(submission.tensor_to_numpy, tensor, copied(first), second)
         expect.close(
             shown["result"],
@@ -257,6 +274,13 @@ def test_to_numpy_graph(submission):
     likely = {"the array is a copy of the tensor": np.array(x.tolist())}
     given = "a tensor with requires_grad=True, which shares its memory, too; it is written to after the call"
     expect.close(shown["result"], np.array(first.tolist()), likely=likely, given=given)
+    product = np.array((x * weight).tolist())
+    results = (product, "a result of the autograd graph"), (
+        np.array(x[1:].tolist()), "the second row of a leaf with requires_grad=True")  # fmt: skip
+    for shown, (before, given) in zip(submission.probes.writes_in_graph(submission.tensor_to_numpy, x, weight), results,
+                                      strict=True):  # fmt: skip
+        likely = {"the array is a copy of the tensor": before}
+        expect.close(shown, before + 2, likely=likely, given=f"{given}, written to after the call")
 
 
 @check("copy_to_tensor keeps the dtype, or converts to the one asked for", points=1, category="values")
@@ -315,9 +339,15 @@ def test_copy_owns(submission):
         "dtype=None": (random_array(), {}),
         "the dtype of the array": (random_array(), {"dtype": torch.float64}),
         "a transposed array": (random_array("float32").T, {"dtype": torch.float32}),
+        "two columns of an array": (random_array("float32")[:, 1:3], {}),
+        "an array without axes": (random_array()[1, 2, ...], {}),
     }
+    for array in map(random_array, SHARED):
+        for dtype in (None, DTYPES[array.dtype.name]):
+            cases[f"a {array.dtype.name} array, dtype={dtype}"] = array.copy(), {"dtype": dtype}
     for given, (array, options) in cases.items():
-        before, first, second = copied(array), array + 2, array + 3
+        before, first = copied(array), np.asarray(other_values(array))
+        second = np.asarray(other_values(array, 2))
         shown = submission.probes.writes_seen(submission.copy_to_tensor, array, first, copied(second), **options)
         expect.close(
             shown["result"],
@@ -326,6 +356,10 @@ def test_copy_owns(submission):
             given=f"{given}; the array is written to after the call",
         )
         expect.close(shown["source"], first, given=f"{given}; the tensor is written to")
+    array = random_array()
+    array.flags.writeable = False
+    shown = submission.probes.writes_seen(submission.copy_to_tensor, array, None, copied(array + 1))
+    expect.close(shown["source"], array, given="a read-only (3, 4) array; the tensor is written to")
 
 
 @check(
@@ -368,14 +402,19 @@ def test_shares(submission, device):
         "an array without axes": random_array()[1, 2, ...],
         "an array of True and False": ~random_array("bool"),
         "an array of numbers beyond 1e20, where one more is no other": 1e20 * (1 + random_array()),
+        **{f"a {dtype} array of shape (3, 4)": random_array(dtype) for dtype in ("float16", "uint8", "complex64")},
     }
-    found = {
-        (given, tensor): answer
-        for given, array in layouts.items()
-        for tensor, answer in submission.probes.sharing_answers(submission.shares_memory, array, device)[
-            "answers"
-        ].items()
-    }
+
+    def answers(arrays):
+        return {
+            (given, tensor): answer
+            for given, array in arrays.items()
+            for tensor, answer in submission.probes.sharing_answers(submission.shares_memory, array, device)[
+                "answers"
+            ].items()
+        }
+
+    found = answers(layouts)
     views = [answer for (_, tensor), answer in found.items() if tensor.startswith("view of")]
     equal = [answer for (_, tensor), answer in found.items() if "equal copy" in tensor]
     other = [answer for (_, tensor), answer in found.items() if tensor == "other values"]
@@ -383,7 +422,8 @@ def test_shares(submission, device):
         "nothing counts as shared: id() and == say nothing of the memory": not any(map(bool, found.values())),
         "equal values are taken for shared memory": all(views) and all(equal) and not any(other),
     }
-    for (given, tensor), answer in found.items():
+    alike = {"an array of NaN": np.full((2, 3), np.nan), "an array of infinities": np.full((3,), np.inf)}
+    for (given, tensor), answer in {**found, **answers(alike)}.items():
         expect.equal(
             answer,
             tensor.startswith("view of"),
@@ -399,7 +439,7 @@ def test_shares(submission, device):
 
 
 @check(
-    "shares_memory leaves both its arguments as they were",
+    "shares_memory returns a bool and leaves both its arguments as they were",
     points=1,
     category="robustness",
     after=test_shares,
@@ -411,6 +451,7 @@ def test_shares_intact(submission):
     expect.close(found["array"], array, given="the array after the calls")
     expect.close(found["tensors"]["view of it"], copied(array), given="a view of the array after the calls")
     expect.close(found["tensors"]["equal copy"], copied(array), given="an equal copy after the calls")
+    expect.equal(found["kinds"], ["bool"], because="the answer is a Python bool")
 
 
 @check("to_model_input arranges a picture as (1, C, H, W)", points=1, category="shapes")
@@ -495,6 +536,8 @@ def test_input_levels(submission):
         "a dark picture, levels from 20 to 83": 20 + image // 4,
         "a bright picture, no level below 170": 170 + image // 3,
         "one pixel in four channels": random_image(2, 1, 4)[:1],
+        "three rows in five channels": random_image(3, 7, 5),
+        "a grey picture of three columns": random_image(5, 3),
         "a picture of one row": random_image(1, 7, 3),
         "a grey column": random_image(6, 1),
         "a grey row": random_image(1, 6),

@@ -33,12 +33,17 @@ def sharing_answers(shares_memory, array, device):
     if view.is_floating_point():
         tensors["view of it that requires grad"] = view.detach().requires_grad_()
         tensors["equal copy that requires grad"] = view.clone().requires_grad_()
+        tensors["view of it in a graph"] = tensors["view of it that requires grad"][...]
     tensors["tensor on another device"] = view.to("meta")
     if device != "cpu":
         tensors["copy on that device"] = view.to(device)
-    answers = {name: shares_memory(array, tensor) for name, tensor in tensors.items()}
-    kept = {name: tensors[name].clone() for name in ("view of it", "equal copy")}
-    return {"answers": answers, "array": deepcopy(array), "tensors": kept}
+    answers, after = {}, {}
+    for name, tensor in tensors.items():
+        answers[name] = shares_memory(array, tensor)
+        after[name] = tensor.clone(), deepcopy(array)  # a call may undo what the call before it left
+    kept = {name: after[name][0] for name in ("view of it", "equal copy")}
+    kinds = sorted({"bool" if type(answer) is bool else str(type(answer)) for answer in answers.values()})
+    return {"answers": answers, "kinds": kinds, "array": after["view of it"][1], "tensors": kept}
 
 
 def sharing_of_parts(shares_memory, whole):
@@ -56,6 +61,17 @@ def backward_after(convert, x, weight, cotangent):
     if attached:
         (product * cotangent).sum().backward()
     return {**found, "attached": attached, "gradient": leaf.grad}
+
+
+def writes_in_graph(convert, x, weight):
+    """Convert results of the graph, write into them; return what the arrays show: a product, a part of a leaf."""
+    leaf = x.clone().requires_grad_()
+    results = [leaf * weight, leaf[1:]]
+    arrays = [convert(result) for result in results]
+    with torch.no_grad():
+        for result in results:
+            result += 2
+    return arrays
 
 
 def landing_place(to_model_input, image, device, as_object=False):

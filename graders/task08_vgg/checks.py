@@ -120,8 +120,9 @@ def test_layers_sizes(submission):
             "the pools move in steps of 1, not of 2": (3, 6, 18, 14),
         },
     )
-    given = '["M", 2, "M", "M"] and images of 17 × 26'
-    expect.shape(submission.make_layers(["M", 2, "M", "M"])(torch.randn(1, 3, 17, 26)), (1, 2, 2, 3), given=given)
+    pools = ["M", 2, "M", "M", 5]
+    given = '["M", 2, "M", "M", 5] and images of 17 × 26'
+    expect.shape(submission.make_layers(pools)(torch.randn(1, 3, 17, 26)), (1, 5, 2, 3), given=given)
 
 
 @check("make_layers holds convolutions of 3×3 with biases", points=1.5, category="parameters")
@@ -671,11 +672,19 @@ def test_summary_inputs(submission):
         given="13 → 100 → 1 in float64",
     )
     rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
-    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")
+    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16, frozen")
     expect.equal(
         summary(submission, submission.probes.without_parameters(), (3, 8, 6)),
         [row("0", "AvgPool2d", (3, 4, 3), 0), row("1", "Flatten", (36,), 0)],
         given="a model without parameters",
+    )
+    rows = [row("0", "Column", (1,), 0), row("1", "Linear", (1,), 2), row("2", "Flatten", (), 0)]
+    given = "a network for single numbers: input_size=()"
+    expect.equal(summary(submission, submission.probes.of_numbers(), ()), rows, given=given)
+    expect.equal(
+        traces_left(submission.layer_summary, submission.probes.perceptron(), (13,)),
+        [],
+        given="what changed in a model in float64",
     )
 
 

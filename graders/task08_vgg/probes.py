@@ -1,5 +1,6 @@
 """Helpers of task 8 that run beside the submission."""
 
+import torch
 from torch import nn
 
 from torchgrade.isolation.worker.probes import lean, on_meta
@@ -17,8 +18,9 @@ def layer(*sizes):
 
 
 def perceptron():
-    """A plain stack of linear layers in float64."""
-    return nn.Sequential(nn.Linear(13, 100), nn.ReLU(), nn.Linear(100, 1)).double()
+    """A plain stack of linear layers in float64, whose numbers no float32 can hold."""
+    first, last = nn.Linear(13, 100, dtype=torch.float64), nn.Linear(100, 1, dtype=torch.float64)
+    return nn.Sequential(first, nn.ReLU(), last)
 
 
 def with_dropout():
@@ -36,5 +38,16 @@ def in_common(build, *args):
 
 
 def halves():
-    """In half precision."""
-    return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16()
+    """In half precision, and nothing of it is trained."""
+    return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16().requires_grad_(False)
+
+
+def of_numbers():
+    """A network for single numbers; one layer is of a class that is defined in here, and the last keeps only the batch
+    axis."""
+
+    class Column(nn.Module):
+        def forward(self, x):
+            return x[:, None]
+
+    return nn.Sequential(Column(), nn.Linear(1, 1), nn.Flatten(0))

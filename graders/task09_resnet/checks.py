@@ -684,12 +684,15 @@ def test_summary_models(submission):
         given="a layer with a named tuple for an output",
     )
     rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
-    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16")
+    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16, frozen")
     expect.equal(
         summary(submission, submission.probes.without_parameters(), (3, 8, 6)),
         [row("0", "AvgPool2d", (3, 4, 3), 0), row("1", "Flatten", (36,), 0)],
         given="a model without parameters",
     )
+    rows = [row("0", "Column", (1,), 0), row("1", "Linear", (1,), 2), row("2", "Flatten", (), 0)]
+    given = "a network for single numbers: input_size=()"
+    expect.equal(summary(submission, submission.probes.of_numbers(), ()), rows, given=given)
 
 
 @check("layer_summary reports ResNet-18 without memory", points=0.5, category="shapes", after=test_summary)
@@ -734,3 +737,7 @@ def test_summary_traces(submission):
             if kind == "Chain"
             else {"what was changed is put back only if nothing raises: use try and finally": ["modes", "hooks"]},
         )
+    net = submission.probes.toy("Chain").double()
+    fill_by_shape(net)
+    left = traces_left(submission.layer_summary, net, (3, 10, 12))
+    expect.equal(left, [], given="what changed in a model in float64")

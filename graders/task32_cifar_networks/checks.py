@@ -78,11 +78,15 @@ def straight(x):
 
 
 def filled_net(make, *args, mode=True, **kwargs):
-    """A network of the submission in float64, filled by shape, in training mode or not."""
+    """A network of the submission in float64, filled by shape, in training mode or not; None: as it was made."""
     net = lean(make, *args, **kwargs).double()
     fill_by_shape(net, BLOCK)
-    net.train(mode)
-    return net
+    return net if mode is None else net.train(mode)
+
+
+def expect_new(make, name):
+    """What is made of other modules is in training mode; how those are made is the business of other checks."""
+    expect.equal(mode_name(on_meta(make).training), "training", given=f"the mode of a new {name}")
 
 
 def total(shapes):
@@ -211,11 +215,11 @@ def test_conv_values(submission, device):
        after=test_conv_values)  # fmt: skip
 def test_conv_modes(submission):
     x, y = normal(4, 3, 6, 5), normal(2, 3, 6, 5)
-    net, memory = filled_net(submission.conv_block, 3, 5), Memory()
+    net, memory = filled_net(submission.conv_block, 3, 5, mode=None), Memory()
     for batch in (x, y):
         net(batch), norm(conv(batch, 3, 5, 3, bias=True), 5, True, memory.again())
     truth = F.relu(norm(conv(x, 3, 5, 3, bias=True), 5, False, memory.again()))
-    given = "conv_block(3, 5) in evaluation mode, after two passes in training mode"
+    given = "conv_block(3, 5) in evaluation mode, after two passes as it was made: in training mode"
     expect.close(net.eval()(x), truth, scale=1e-6, given=given)
     expect.moves_only(net, net, y, given="a pass of conv_block(3, 5) in evaluation mode")
 
@@ -460,6 +464,7 @@ def test_vgg_modes(submission):
     truth = vgg(x, 7, training=False, memory=memory.again())
     given = "VGGBase(7) in evaluation mode, after one pass in training mode"
     expect.close(net.eval()(x), truth, scale=1e-6, given=given)
+    expect_new(submission.VGGBase, "VGGBase")
     draws = operator_trace(net.train(), x, among=("random",))
     expect.equal(len(draws), 0, because="there is no dropout", given="draws of one pass in training mode")
 
@@ -569,6 +574,9 @@ def test_mismatch_anywhere(submission):
     for dtype, device in ((torch.float64, "cpu"), (torch.float32, "meta"), (torch.float16, "meta")):
         given = f"a model in {str(dtype).removeprefix('torch.')} on the device {device}"
         expect.equal(find(model("slim", dtype, device), (8, 6, 6)), ("bn1", 8, 2), given=given)
+    wanted, given = "the input on the device of the model", "a model on another device"
+    there = model("nested", torch.float32, "meta")
+    expect.follows_device(find, there, (3, 7, 7), expected=wanted, given=given)
     slim = model("slim")
     slim.eval()
     expect.equal(find(slim, (8, 4, 7)), ("bn1", 8, 2), given="a model in evaluation mode")
@@ -585,6 +593,10 @@ def test_mismatch_none(submission):
     expect.equal(find(model("rows"), (3, 4)), None, trivial=why, given=given)
     given = "a grouped convolution and a batch norm"
     expect.equal(find(model("grouped"), (8, 5, 6)), None, trivial=why, given=given)
+    given = "a model that puts two inputs of five numbers into one row of ten"
+    expect.equal(find(model("row"), (5,)), None, trivial=why, given=given)
+    given = "an nn.Conv1d, which is not looked at, on (2, 3, 5)"
+    expect.equal(find(model("sound"), (3, 5)), None, trivial=why, given=given)
     for kind, size in (("Detour", (3, 10, 12)), ("Strict", (5, 6))):
         toy = submission.probes.toy(kind)
         expect.equal(find(toy, size), None, trivial=why, given=f"a model of other layers, too, input_size={size}")
@@ -756,10 +768,10 @@ def test_block_modes(submission):
         net = filled_net(submission.ResidualBlock, *args, mode=False)
         expect.close(net(x), block(x, *args, training=False), scale=1e-6, given=given)
         expect.moves_only(net, net, x, given=f"a pass of ResidualBlock{args} in evaluation mode")
-        memory = Memory()
-        net.train()(x), block(x, *args, memory=memory)
+        net, memory = filled_net(submission.ResidualBlock, *args, mode=None), Memory()
+        net(x), block(x, *args, memory=memory)
         truth = block(x, *args, training=False, memory=memory.again())
-        given = f"ResidualBlock{args} in evaluation mode, after one pass in training mode"
+        given = f"ResidualBlock{args} in evaluation mode, after one pass as it was made: in training mode"
         expect.close(net.eval()(x), truth, scale=1e-6, given=given)
 
 
@@ -930,6 +942,7 @@ def test_resnet_modes(submission):
     net.train()(x)
     given = "CifarResNet(5, 4) in evaluation mode, after one pass in training mode"
     expect.close(net.eval()(x), linear(maps.mean((2, 3)), 512, 5), scale=1e-6, given=given)
+    expect_new(submission.CifarResNet, "CifarResNet")
     draws = operator_trace(net.train(), x, among=("random",))
     expect.equal(len(draws), 0, because="there is no dropout", given="draws of one pass in training mode")
 
@@ -948,7 +961,7 @@ def test_resnet_gradients(submission):
 @check("networks share nothing, and a call changes nothing", points=0.5, category="robustness", hidden=True,
        after=[test_vgg_maps, test_resnet_maps])  # fmt: skip
 def test_apart(submission):
-    for name, args in (("conv_block", (3, 4)), ("ResidualBlock", (3, 3)), ("VGGBase", ()), ("CifarResNet", (10, 8))):
+    for name, args in (("conv_block", (3, 4)), ("ResidualBlock", (3, 3)), ("VGGBase", (9,)), ("CifarResNet", (10, 8))):
         make = getattr(submission, name)
         one, other = make(*args), make(*args)
         x = torch.rand(2, 3, 28, 28)

@@ -118,6 +118,7 @@ def model(kind, dtype=torch.float32, device="cpu"):
         "linear": lambda: nn.Linear(3, 4),
         "flat": lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(3)),
         "transposed": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(3, 2, 2)),
+        "row": lambda: nn.Sequential(nn.Flatten(0), nn.Linear(10, 3)),
         "sound": lambda: nn.Sequential(nn.Conv1d(3, 4, 1)),
     }
     return made[kind]().to(dtype).to(device)

@@ -47,6 +47,7 @@ def zeros(shape, dtype, generator):
 
 PRODUCTS = grid(factors, leading=LEADING, inputs=[7, 1, 4], units=[3, 1, 4], bias=[True])
 WITHOUT_BIAS = PRODUCTS.vary(bias=["left out", None])
+AS_BEFORE = [True, "torch.float32"]  # the modes of a fresh process: autograd records, the default dtype
 AS_GIVEN = {"dtype": [DOUBLE, SINGLE], "layout": LAYOUTS, "values": [kit.normal, kit.thousands]}
 
 
@@ -196,6 +197,8 @@ def test_backward_leading_axes(submission):
 def test_backward_inputs(submission):
     cases = BACKWARD.vary(**AS_GIVEN, leading=[(5,), (0,), (2, 3), (1,), (), (0, 2)], grad=RECORDING)
     expect.agrees(submission.linear_backward, by_autograd, cases, unchanged=True)
+    modes = submission.probes.modes_after(submission.linear_backward, numbers(5, 3), numbers(5, 7), numbers(3, 7))
+    expect.equal(modes, AS_BEFORE, because="autograd and the default dtype are as before")
 
 
 BY_FORMULA = Rule(of="linear_backward", functions=("grad", "backward"), instead="the formulas")
@@ -621,6 +624,10 @@ def test_collapse(submission, device):
         x = numbers(2, 6, inner, device=device)
         given = f"two layers {inner} → {middle} → {outer}"
         expect.close(layer(x), F.linear(F.linear(x, w1, b1), w2, b2), **EXACT, given=given)
+    twice = submission.probes.linear(4, 4).to(device)
+    x, state = numbers(6, 4, device=device), twice.state_dict()
+    truth = F.linear(F.linear(x, **state), **state)
+    expect.close(submission.collapse_linear(twice, twice)(x), truth, **EXACT, given="one layer 4 → 4, applied twice")
 
 
 @check("collapse_linear keeps dtype and mode, and changes nothing", points=0.5, category="robustness",
@@ -635,6 +642,10 @@ def test_collapse_as_it_is(submission):
             second = submission.probes.linear(middle, outer).to(dtype).train(training)
             before = first.state_dict(), second.state_dict()
             layer = submission.collapse_linear(first, second)
+            gradients = [parameter.grad for each in (first, second) for parameter in (each.weight, each.bias)]
+            expect.equal(gradients, [None] * 4, because="both stay as they are", given=f"{given}: their gradients")
+            modes = submission.probes.modes_after(submission.collapse_linear, first, second)
+            expect.equal(modes, AS_BEFORE, because="autograd and the default dtype are as before", given=given)
             x = torch.randn(4, inner, dtype=dtype)
             expect.close(layer(x).detach(), second(first(x)).detach(), rtol=1e-4, atol=1e-5, given=given)
             expect.equal(

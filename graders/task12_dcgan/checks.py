@@ -148,6 +148,9 @@ def test_generator_values(submission):
         },
         given="weights that are set by their shapes, evaluation mode",
     )
+    z = z.transpose(0, 1).contiguous().transpose(0, 1)
+    truth = answer(generator(10, 3, 2), z)
+    expect.close(net(z).detach(), truth, rtol=1e-3, atol=1e-4, given="noise (4, 10, 1, 1) that is a transposed view")
 
 
 @check("the discriminator computes what its description says", points=1.5, category="values",
@@ -174,6 +177,9 @@ def test_discriminator_values(submission):
         },
         given="weights that are set by their shapes, evaluation mode",
     )
+    given = "images that are transposed views"
+    views = x.mT.contiguous().mT
+    expect.close(net(views).detach().flatten(), truth, rtol=1e-3, atol=1e-3 * float(truth.abs().max()), given=given)
 
 
 @check("in training mode the networks normalise by the batch", points=1, category="values",
@@ -314,18 +320,16 @@ def test_g_loss(submission):
        after=[test_d_loss, test_g_loss])  # fmt: skip
 def test_loss_shapes(submission):
     real, fake = 2 * torch.randn(6), 2 * torch.randn(3)
-    both, drawn = F.softplus(-real).mean() + F.softplus(fake).mean(), F.softplus(-fake).mean()
     for tail in ((), (1,), (1, 1, 1)):
-        given = f"logits of shape {(6, *tail)} for real and {(3, *tail)} for drawn images"
-        logits = real.reshape(6, *tail), fake.reshape(3, *tail)
-        expect.close(
-            submission.discriminator_loss(*logits),
-            both,
-            likely={"the means are weighted by the number of images": (2 * F.softplus(-real).mean()
-                    + F.softplus(fake).mean()) / 1.5},
-            given=given,
-        )  # fmt: skip
-        expect.close(submission.generator_loss(logits[1]), drawn, given=given)
+        shaped = real.reshape(6, *tail), fake.reshape(3, *tail)
+        for few in (shaped, (shaped[0][::3], shaped[1][:1]), (shaped[0][:1], shaped[1][::2])):  # views, and single ones
+            sizes = [len(logits) for logits in few]
+            up, down = F.softplus(-few[0]).mean(), F.softplus(few[1]).mean()
+            weighted = 2 * (sizes[0] * up + sizes[1] * down) / sum(sizes)
+            given = f"logits of shape {(sizes[0], *tail)} for real and {(sizes[1], *tail)} for drawn images"
+            likely = {"the means are weighted by the number of images": weighted}
+            expect.close(submission.discriminator_loss(*few), up + down, likely=likely, given=given)
+            expect.close(submission.generator_loss(few[1]), F.softplus(-few[1]).mean(), given=given)
 
 
 @check("the losses have the gradient of their formula, at 0 too", points=1, category="gradients",
@@ -495,7 +499,7 @@ def test_step_g(submission):
 
 
 @check("both steps are taken in full, however sure the discriminator is", points=0.5, category="gradients",
-       after=[test_d_loss, test_step_d, test_step_g], hidden=True)  # fmt: skip
+       after=[test_loss_shapes, test_d_loss, test_step_d, test_step_g], hidden=True)  # fmt: skip
 def test_step_sure(submission):
     for sure, kind in ((1, "right and sure of it"), (-1, "wrong and sure of it")):
         toy = Toy(submission, sure=sure)
@@ -506,6 +510,14 @@ def test_step_sure(submission):
         for name, found, start, moved in (("discriminator", d, toy.d, truth[1]), ("generator", g, toy.g, truth[0])):
             expect.close(found - start, moved - start, rtol=1e-3, atol=1e-5, likely={likely: torch.zeros_like(start)},
                          given=f"{given}: the change of the {name}")  # fmt: skip
+    for count in (1, 3):
+        toy = Toy(submission, count)
+        toy.real, toy.noise = toy.real.mT.contiguous().mT, toy.noise.transpose(0, 1).contiguous().transpose(0, 1)
+        g, d, _ = toy.run(submission)
+        truth = toy.expected(improved=toy.improved_judge())
+        given = f"a linear generator and discriminator, plain SGD; transposed views of images, {count} of each kind"
+        for name, found, right in (("discriminator", d, truth[1]), ("generator", g, truth[0])):
+            expect.close(found, right, rtol=1e-4, atol=1e-5, given=f"{given}: the {name}")
 
 
 @check("gradients from before count in neither step", points=1, category="gradients", after=test_step_g, hidden=True)
@@ -645,7 +657,13 @@ def test_resize(submission):
     images = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8)
     images[0, :40], images[1, :, :40] = 0, 255
     truth, plain = resized(images), resized(images, antialias=False)
-    for kind, given in ((images, "a tensor"), (images.numpy(), "an array")):
+    views = images.mT.contiguous().mT
+    for kind, given in (
+        (images, "a tensor"),
+        (images.numpy(), "an array"),
+        (views, "a transposed view"),
+        (views.numpy(), "an array that is a transposed view"),
+    ):
         expect.close(
             submission.resize_faces(kind),
             truth,

@@ -28,6 +28,7 @@ from torchgrade.authoring import (
     normal,
     on_meta,
     parameter_count,
+    registered_parameters,
 )
 
 ATTENTION = (
@@ -71,6 +72,22 @@ def seeing(shape, dtype, generator):
 def blind(shape, dtype, generator):
     """True and False by chance, every second row all False"""
     found = seeing(shape, dtype, generator)
+    found[..., ::2, :] = 0
+    return found
+
+
+def seeing_two(shape, dtype, generator):
+    """True and False by chance, two True in each row at least: a single key has all the weight, and no gradient"""
+    found = torch.randint(0, 2, tuple(shape), generator=generator).double()
+    order = torch.rand(tuple(shape), generator=generator).argsort(-1)
+    found[order == 2] = 0
+    found[order < 2] = 1
+    return found
+
+
+def blind_or_two(shape, dtype, generator):
+    """True and False by chance, every second row all False, the others with two True at least"""
+    found = seeing_two(shape, dtype, generator)
     found[..., ::2, :] = 0
     return found
 
@@ -181,6 +198,7 @@ def drawn(draw, lead, size, masked=None, values=seeing):
 
 LEADS = [(2,), (), (2, 3), (1, 2, 2)]
 SIZES = [(3, 4, 5, 2), (1, 1, 2, 3), (4, 4, 1, 1), (2, 5, 3, 3)]
+SEVERAL = [SIZES[0], *SIZES[2:]]  # keys
 MASKS = ["TS", "lead", "1S", "1TS", "inner", "outer"]
 UNMASKED = grid(lambda draw, lead, size: drawn(draw, lead, size), lead=LEADS, size=SIZES)
 
@@ -190,7 +208,7 @@ def broadcasts(lead, masked):
     return len(lead) > 1 if masked in ("inner", "outer") else masked != "1TS" or lead != ()
 
 
-MASKED = grid(asked, where=broadcasts, lead=LEADS, size=[*SIZES[:1], *SIZES[2:], (1, 4, 3, 2)], masked=MASKS)
+MASKED = grid(asked, where=broadcasts, lead=LEADS, size=[*SEVERAL, (1, 4, 3, 2)], masked=MASKS)
 
 
 def wide(shape, dtype, generator):
@@ -291,11 +309,17 @@ def test_attention_blind(submission, device):
 
 @check("gradients of attention reach q, k and v, and are finite", points=0.5, category="gradients")
 def test_attention_gradients(submission):
-    expect.agrees(submission.scaled_dot_product_attention, attention, UNMASKED, gradients=True, slack=10)
-    expect.agrees(submission.scaled_dot_product_attention, attention, MASKED, gradients=True, slack=10)
+    cases = UNMASKED.vary(size=SEVERAL)
+    expect.agrees(submission.scaled_dot_product_attention, attention, cases, gradients=True, slack=10)
+
+    def two(draw, lead, size, masked):
+        return drawn(draw, lead, size, masked, seeing_two)
+
+    cases = grid(two, where=broadcasts, **MASKED.axes)
+    expect.agrees(submission.scaled_dot_product_attention, attention, cases, gradients=True, slack=10)
 
     def nothing(draw, lead, size, masked):
-        return drawn(draw, lead, size, masked, blind)
+        return drawn(draw, lead, size, masked, blind_or_two)
 
     cases = grid(nothing, where=broadcasts, lead=LEADS[:2], size=[SIZES[0], SIZES[3]], masked=MASKS)
     expect.agrees(submission.scaled_dot_product_attention, attention, cases, gradients=True, slack=10)
@@ -318,7 +342,7 @@ def test_attention_hidden_keys(submission):
             found[name] = torch.where(gone, hold, found[name])
         return found
 
-    common = {"lead": LEADS, "size": SIZES[:1] + SIZES[2:]}
+    common = {"lead": LEADS, "size": SEVERAL}
     cases = grid(spoiled, **common, hold=[1e30], dtype=[torch.float32, torch.float64])
     expect.agrees(submission.scaled_dot_product_attention, attention, cases)
     cases = grid(spoiled, **common, hold=[3e38, -3e38], dtype=[torch.float32])  # finite, but scores overflow
@@ -553,7 +577,7 @@ def blind_sentence(shape, dtype, generator):
 
 def heads_and_weights(draw, size, masked):
     B, T, S = size
-    values = blind_sentence if masked == "B1S" else seeing
+    values = blind_sentence if masked == "B1S" else seeing_two
     found = {"query": draw(B, T, 6), "key": draw(B, S, 6), "value": draw(B, S, 6)}
     found["mask"] = mask_like(draw, masked, {"B": B, "T": T, "S": S}, values)
     return {**found, "weights": [draw(*shape) for shape in ((6, 6), (6,), (6, 6), (6, 6), (6,), (6, 6), (6,))]}
@@ -660,7 +684,8 @@ def test_pixels(submission, device):
             "the softmax runs over the queries, not over the keys": lambda *args: over_pixels(*args, axis=-2),
         },
     )
-    expect.agrees(submission.self_attention_2d, over_pixels, PIXELS.plain(), gradients=True, slack=10)
+    cases = PIXELS.vary(size=[(2, 3, 2, 4), (1, 2, 3, 3), (1, 4, 5, 2)]).plain()
+    expect.agrees(submission.self_attention_2d, over_pixels, cases, gradients=True, slack=10)
 
 
 @check(
@@ -871,8 +896,14 @@ def test_grouped_inputs(submission):
     expect.agrees(submission.grouped_query_attention, grouped, without_keys.plain())
     cases = cases.plain().vary(layout=LAYOUTS, grad=RECORDING, dtype=FLOATS)
     expect.agrees(submission.grouped_query_attention, grouped, cases, unchanged=True, slack=4)
-    expect.agrees(submission.grouped_query_attention, grouped, GROUPED.plain(), gradients=True, slack=10)
-    cases = without_keys.vary(size=[(1, 2, 3, 4)], heads=[(6, 2), (3, 1)]).plain()
+    cases = GROUPED.vary(size=[(2, 3, 4, 5), (2, 4, 2, 3)]).plain()
+    expect.agrees(submission.grouped_query_attention, grouped, cases, gradients=True, slack=10)
+
+    def nothing_or_two(draw, size, heads, masked):
+        return groups_with(draw, size, heads, masked, blind_or_two)
+
+    axes = {**without_keys.axes, "size": [(1, 2, 3, 4)], "heads": [(6, 2), (3, 1)]}
+    cases = grid(nothing_or_two, **axes).plain()
     expect.agrees(submission.grouped_query_attention, grouped, cases, gradients=True, slack=10)
 
 
@@ -975,7 +1006,9 @@ def test_cache_inputs(submission):
     expect.close(results, right, given="three continuations of one cache, the third of which is the first again")
     cases = CACHED.plain().vary(layout=LAYOUTS, dtype=FLOATS, grad=RECORDING, past=[2, None])
     expect.agrees(submission.attend_with_cache, cached, cases, unchanged=True, slack=4)
-    expect.agrees(submission.attend_with_cache, cached, CACHED.plain(), gradients=True, slack=10)
+    expect.agrees(submission.attend_with_cache, cached, CACHED.plain().vary(dtype=[torch.float64], past=[2]))
+    cases = CACHED.vary(size=[(2, 2, 3, 4), (2, 3, 4, 3)]).plain()
+    expect.agrees(submission.attend_with_cache, cached, cases, gradients=True, slack=10)
 
 
 # EncoderLayer and DecoderLayer
@@ -1158,9 +1191,20 @@ def expect_shortcuts_kept(submission, build, name, norms):
     expect.close(submission.probes.silent_branches(build, x), wanted, rtol=1e-4, atol=1e-4, given=given)
 
 
+def expect_drops(net, inputs, given):
+    """A new module is in training mode, and draws anew in each call; in evaluation mode it draws nothing."""
+    one, other = (net(*inputs).detach() for _ in range(2))
+    given = f"whether two calls of a new {given} give the same result"
+    expect.equal(torch.equal(one, other), False, because="dropout draws in training mode", given=given)
+    one, other = (net.eval()(*inputs).detach() for _ in range(2))
+    expect.close(one, other, given=f"{given}, in evaluation mode")
+
+
 @check("EncoderLayer drops numbers at three places, in training only", points=1, category="values", after=test_encoder)
 def test_encoder_dropout(submission):
     expect_shortcuts_kept(submission, submission.EncoderLayer, "EncoderLayer", 2)
+    x = torch.randn(2, 3, 6)
+    expect_drops(submission.EncoderLayer(6, 2, 5, 0.5), (x,), "EncoderLayer(6, 2, 5, 0.5)")
     for settings in ({}, {"dropout": 0.3}):
         for place, times in (("self_attn", 1), ("feed-forward", 2)):
             expect_kept(submission, submission.EncoderLayer, place, times, **settings)
@@ -1283,6 +1327,8 @@ def test_decoder(submission):
 )
 def test_decoder_dropout(submission):
     expect_shortcuts_kept(submission, submission.DecoderLayer, "DecoderLayer", 3)
+    x = torch.randn(2, 3, 6)
+    expect_drops(submission.DecoderLayer(6, 2, 5, 0.5), (x, x), "DecoderLayer(6, 2, 5, 0.5)")
     for settings in ({}, {"dropout": 0.3}):
         for place, times in (("self_attn", 1), ("cross_attn", 1), ("feed-forward", 2)):
             expect_kept(submission, submission.DecoderLayer, place, times, **settings)
@@ -1543,6 +1589,9 @@ def test_start(submission):
     ):
         made, wanted = functools.partial(getattr(submission, name), *args), functools.partial(oracle, *args)
         expect.starts_like(made, wanted, given=f"{name}{args}")
+        frozen = [row["name"] for row in registered_parameters(made()) if not row["requires_grad"]]
+        given = f"{name}{args}: the parameters that want no gradient"
+        expect.equal(frozen, [], because="all of them are trained", given=given)
 
 
 @check(
@@ -1556,6 +1605,8 @@ def test_transformer_dropout(submission):
     for part in ("encoder", "decoder"):
         for settings in ({}, {"dropout": 0.3}):
             expect_kept(submission, submission.Transformer, "self_attn", 1, part=part, **settings)
+    x = torch.randn(2, 3, 6)
+    expect_drops(submission.Transformer(6, 2, 2, 5, 0.5), (x, x), "Transformer(6, 2, 2, 5, 0.5)")
 
 
 @check(

@@ -671,8 +671,8 @@ def test_summary_inputs(submission):
         [row("0", "Linear", (100,), 1400), row("1", "ReLU", (100,), 0), row("2", "Linear", (1,), 101)],
         given="13 → 100 → 1 in float64",
     )
-    rows = [row("0", "Linear", (2,), 8), row("1", "Tanh", (2,), 0)]
-    expect.equal(summary(submission, submission.probes.halves(), (3,)), rows, given="3 → 2 in bfloat16, frozen")
+    found = [(item["type"], item["output_shape"]) for item in summary(submission, submission.probes.halves(), (3,))]
+    expect.equal(found, [("Linear", (2,)), ("Tanh", (2,))], given="3 → 2 in bfloat16, frozen")
     expect.equal(
         summary(submission, submission.probes.without_parameters(), (3, 8, 6)),
         [row("0", "AvgPool2d", (3, 4, 3), 0), row("1", "Flatten", (36,), 0)],
@@ -681,11 +681,9 @@ def test_summary_inputs(submission):
     rows = [row("0", "Column", (1,), 0), row("1", "Linear", (1,), 2), row("2", "Flatten", (), 0)]
     given = "a network for single numbers: input_size=()"
     expect.equal(summary(submission, submission.probes.of_numbers(), ()), rows, given=given)
-    expect.equal(
-        traces_left(submission.layer_summary, submission.probes.perceptron(), (13,)),
-        [],
-        given="what changed in a model in float64",
-    )
+    left = traces_left(submission.layer_summary, submission.probes.perceptron(), (13,))
+    rounded = [name for name in left if name == "parameters"]  # other traces are asked for below
+    expect.equal(rounded, [], given="what changed in a model in float64")
 
 
 TRACES = {

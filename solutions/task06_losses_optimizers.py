@@ -383,7 +383,7 @@ def run_regression(
 ) -> dict:
     """Fit y = w · x + b by the mean squared error over all samples at once, in float64, and say honestly how it went.
 
-    x, y: arrays or tensors of shape (N,), of any float dtype that NumPy has. They are not changed.
+    x, y: arrays or tensors of shape (N,), float16, float32 or float64. They are not changed.
     optimizer_name: "SGD", "Adagrad", "RMSprop", "Adam" or "AdamW"; all of its options but lr have their defaults.
     normalize: how x is scaled for the training. "none": not at all. "zscore": mean 0 and standard deviation 1.
         "minmax": to [0, 1]. y is never scaled.
@@ -440,7 +440,7 @@ def compare_learning_rates(
 ) -> dict[float, dict]:
     """Return what `run_regression` returns for each rate of lrs, in a dict whose keys are the rates.
 
-    Each run starts anew. The other arguments are those of `run_regression`.
+    lrs may be a generator. Each run starts anew. The other arguments are those of `run_regression`.
     """
     # TODO: one run for each rate.
     # BEGIN SOLUTION

@@ -5,6 +5,7 @@ need no optimiser object), the regression with the closed form of what gradient 
 Everything is float64, so that a misplaced eps or a missing correction cannot hide in rounding.
 """
 
+import itertools
 import math
 import random
 
@@ -300,6 +301,21 @@ def test_ignored(submission):
         likely={"the mean of nothing is called 0, which looks like a perfect answer": torch.tensor(0.0).double()},
         given="all targets are ignored",
     )
+    none, given = torch.full((2, 3), -100), "all targets are ignored"
+    for reduction in ("none", "sum", "mean"):
+        scores, weight = draw(2, 4, 3).log_softmax(1), torch.rand(4).double()
+        for more in ({}, {"weight": weight}):
+            options = {"reduction": reduction, **more}
+            truth = F.nll_loss(scores, none, **options)
+            expect.close(
+                submission.nll_loss(scores, none, **options),
+                truth,
+                equal_nan=True,
+                trivial="no loss is left, or nan",
+                given=given,
+            )
+            found = submission.cross_entropy(scores, none, label_smoothing=0.2, **options)
+            expect.close(found, truth, equal_nan=True, trivial="no loss is left, or nan", given=given)
 
 
 @check("cross_entropy weighs classes and smooths labels", points=1, category="values", after=test_cross_entropy)
@@ -478,7 +494,7 @@ def test_kl(submission):
     expect.agrees(
         submission.kl_div,
         torch_kl,
-        DIVERGENCE,
+        DIVERGENCE.vary(values=[kit.normal, kit.negative_thousands]),
         likely={
             "the default divides by the number of elements, not of rows": lambda log_input, target, reduction="mean":
                 torch_kl(log_input, target, reduction),
@@ -1086,7 +1102,8 @@ def test_leaves(submission):
         more = {"SGD": {"momentum": 0.9, "nesterov": True}, "RMSprop": {"momentum": 0.9}}.get(name, {})
         optimizer = getattr(submission, name)([param], lr=0.1, weight_decay=0.1, **more)
         submission.probes.give_gradients([param], [gradient])
-        optimizer.step()
+        modes = submission.probes.modes_after_step(optimizer)
+        expect.equal(modes, [True, "torch.float32"], because="autograd and the default dtype are as before", given=name)
         expect.true(
             not torch.equal(param.fetch(), start),
             expected="the tensor that the optimiser was given, moved",
@@ -1135,20 +1152,23 @@ def test_own_steps(submission):
     hidden=True,
 )
 def test_no_gradient(submission):
-    for name in OPTIMIZERS:
+    steady = {"lr": 0.1, "weight_decay": 0.1}
+    for kind in OPTIMIZERS:
         starts, gradient = [draw(3), draw(3)], draw(3)
-        options = {"lr": 0.1, "weight_decay": 0.1}
         steps = [[None, gradient], [gradient, None], [None, gradient]]
-        path = submission.probes.replay(getattr(submission, name), starts, steps, options)
-        alone = expected_path(TORCH[name](**options), starts[1:], [[gradient]])[0]
-        expect.close(path[0, :3], starts[0], trivial="a parameter that may not move", given=f"{name}, the first step")
-        expect.close(path[1, 3:], alone, given=f"{name}: the second parameter has no gradient in the second step")
-        once = expected_path(TORCH[name](**options), starts[:1], [[gradient]])[0]
-        expect.close(
-            path[2, :3],
-            once,
-            given=f"{name}: the first parameter had its only gradient in the second step",
-        )
+        alone, once = (expected_path(TORCH[kind](**steady), [start], [[gradient]])[0] for start in starts[::-1])
+        call = getattr(submission, kind), starts, steps
+        for name, path in (
+            (kind, submission.probes.replay(*call, steady)),
+            (f"{kind} with two groups", submission.probes.replay_groups(*call, [{}, {}], steady, steady["lr"])),
+        ):
+            expect.close(
+                path[0, :3], starts[0], trivial="a parameter that may not move", given=f"{name}, the first step"
+            )
+            expect.close(path[0, 3:], alone, given=f"{name}, the first step")
+            expect.close(path[1, 3:], alone, given=f"{name}: the second parameter has no gradient in the second step")
+            given = f"{name}: the first parameter had its only gradient in the second step"
+            expect.close(path[2, :3], once, given=given)
 
 
 @check("zero_grad clears every gradient, whenever it is called", points=0.5, category="gradients", after=test_sgd)
@@ -1176,6 +1196,20 @@ def test_zero_grad(submission):
             got="parameters that stay: a generator of parameters can be read once only",
             given=name,
         )
+        three = [submission.hold(draw(3), requires_grad=True) for _ in range(3)]
+        optimizers = getattr(submission, name)(three, lr=0.1), submission.probes.in_groups(
+            getattr(submission, name), three, lr=0.1)  # fmt: skip
+        for optimizer, missing in itertools.product(optimizers, range(2)):
+            gradients = [None if number == missing else draw(3) for number in range(3)]
+            submission.probes.give_gradients(three, gradients)
+            optimizer.zero_grad()
+            left = [param.grad for param in three]
+            expect.true(
+                all(gradient is None or not gradient.any() for gradient in left),
+                expected="gradients that are None or zero",
+                got="a gradient that is still there after zero_grad()",
+                given=f"{name}: three parameters, of which one has no gradient",
+            )
 
 
 @check(
@@ -1336,6 +1370,11 @@ def test_scaling(submission):
         given = f"float64 arrays, normalize={normalize!r}"
         expect.not_mutated(
             submission, submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2, given=given
+        )
+        modes = submission.probes.modes_after(
+            submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2)  # fmt: skip
+        expect.equal(
+            modes, [True, "torch.float32"], because="autograd and the default dtype are as before", given=given
         )
     table = torch.stack([x, y], 1).float()
     half = table.half()
@@ -1508,6 +1547,10 @@ def test_compare(submission, dataset):
         expect.close(
             line, [alone["w"], alone["b"]], rtol=1e-9, atol=0.0, given=f"w and b, lr = {lr}, as of a run alone"
         )
+    few = submission.probes.from_generator(submission.compare_learning_rates, x, y, rates, "SGD", "zscore", 5)
+    expect.equal(sorted(few, key=str), sorted(rates, key=str), given="the keys for a generator of the same rates")
+    for lr in rates:
+        expect.close(as_run(few[lr], 5)["losses"], runs[lr]["losses"][:5], rtol=1e-9, atol=0.0, given=f"lr = {lr}")
     for name, normalize, steps in (("Adam", "minmax", 50), ("AdamW", "zscore", 12)):
         runs = submission.compare_learning_rates(x, y, [0.5], name, normalize, steps)
         alone = submission.run_regression(x, y, name, 0.5, normalize, steps)

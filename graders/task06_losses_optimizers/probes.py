@@ -66,6 +66,29 @@ def groups_of(optimizer_class):
     return [[str(key) for key in group] for group in optimizer_class(parts, lr=0.1).param_groups]
 
 
+def from_generator(compare, x, y, rates, *more):
+    """Compare the rates, which come from a generator."""
+    return compare(x, y, (rate for rate in rates), *more)
+
+
+def modes_after(fn, *args):
+    """Whether autograd records, and the default dtype, after ``fn(*args)``; both are put back."""
+    before = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float32)
+        with torch.enable_grad():
+            fn(*args)
+            return [torch.is_grad_enabled(), str(torch.get_default_dtype())]
+    finally:
+        torch.set_grad_enabled(before[0])
+        torch.set_default_dtype(before[1])
+
+
+def modes_after_step(optimizer):
+    """As ``modes_after``, of a step."""
+    return modes_after(lambda: optimizer.step())
+
+
 def advance(optimizer, params, gradients):
     """Set the gradients (None for none), make one step, and return the parameters, flattened."""
     for param, gradient in zip(params, gradients, strict=True):

@@ -8,8 +8,9 @@ Conventions
 - Images are (N, 1, 28, 28) float32 for the network, labels (N,) int64.
 - The network returns one score per class (N, 10): logits, or log-probabilities. No softmax, no ReLU on them.
 - A loss function is called as ``loss_fn(scores, labels)`` and returns the mean over the batch.
-- Losses and accuracies that you report are plain Python floats, averaged over *samples*: the last batch may be
-  smaller than the others. An accuracy lies between 0 and 1. A dict that you return may hold more than is asked.
+- Losses and accuracies that you report are plain Python floats, averaged over the *samples* that come: the last
+  batch may be smaller than the others, or be left out by a loader. An accuracy lies between 0 and 1. A dict that
+  you return may hold more than is asked.
 - Batches come from the loaders on the CPU; move each one to ``device``. The model is on ``device`` already, except
   in ``fit``, which moves it there.
 - Nothing is printed, nothing is fetched from a network.
@@ -76,7 +77,8 @@ class FashionCNN(nn.Module):
 def train_one_epoch(model, loader, loss_fn, optimizer, device):
     """Pass once over the loader in training mode; one optimiser step per batch.
 
-    Every pass that is trained on runs in training mode, whatever the mode in which the model came.
+    Every pass that is trained on runs in training mode, whatever the mode in which the model came. Gradients that
+    something else left behind count in no step.
     Returns {"loss": ..., "accuracy": ...}: means over the samples of this pass, each taken from the scores that
     the step used (or from a separate pass in evaluation mode afterwards: both count as right).
     """

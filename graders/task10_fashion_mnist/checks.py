@@ -1,6 +1,7 @@
 """Checks for task 10: the Fashion-MNIST classifier, from the file to the accuracy of every epoch."""
 
 import gzip
+import itertools
 import struct
 
 import numpy as np
@@ -85,6 +86,8 @@ def test_idx_refuses(submission):
         "a packed file that ends early": gzip.compress(idx_file(array)[:-2]),
         "a file that ends within its header": idx_file(array)[:7],
         "a file of two bytes": idx_file(array)[:2],
+        "a file of three bytes": idx_file(array)[:3],
+        "values behind a shape (0, 28)": idx_file(random_bytes(0, 28)) + b"ab",
         "an empty file": b"",
     }
     for given, content in wrong.items():
@@ -98,37 +101,43 @@ def test_idx_refuses(submission):
 @check("make_loaders gives float images (B, 1, 28, 28) and integer labels", points=1, category="shapes")
 def test_batches(submission):
     train, test = clothes(70), clothes(33)
-    for loader, count in zip(submission.make_loaders(train, test, batch_size=32), (70, 33), strict=True):
-        images, labels = submission.probes.batches(loader)
-        for batch, label in zip(images, labels, strict=True):
-            expect.shape(
-                batch,
-                (len(label), 1, 28, 28),
-                likely={
-                    "the channel axis is last: PyTorch wants it second": (len(label), 28, 28, 1),
-                    "the channel axis is missing": (len(label), 28, 28),
-                },
-            )
-            expect.dtype(batch, torch.float32)
-            expect.dtype(label, torch.int64)
-        sizes = [32] * (count // 32) + [count % 32]
-        likely = {
-            "the last, smaller batch is left out": sizes[:-1],
-            "batch_size is ignored": [64] * (count // 64) + [count % 64],
-        }
-        given = f"the sizes of the batches of {count} images, batch_size=32"
-        expect.equal(sorted(map(len, labels), reverse=True), sizes, likely=likely, given=given)
+    for sets in ((train, test), (test, train)):  # the last batch of either may hold one image
+        loaders = submission.make_loaders(*sets, batch_size=32)
+        for loader, count in zip(loaders, (len(labels) for _, labels in sets), strict=True):
+            images, labels = submission.probes.batches(loader)
+            for batch, label in zip(images, labels, strict=True):
+                expect.shape(
+                    batch,
+                    (len(label), 1, 28, 28),
+                    likely={
+                        "the channel axis is last: PyTorch wants it second": (len(label), 28, 28, 1),
+                        "the channel axis is missing": (len(label), 28, 28),
+                    },
+                )
+                expect.dtype(batch, torch.float32)
+                expect.dtype(label, torch.int64)
+            sizes = [32] * (count // 32) + [count % 32]
+            likely = {
+                "the last, smaller batch is left out": sizes[:-1],
+                "batch_size is ignored": [64] * (count // 64) + [count % 64],
+            }
+            given = f"the sizes of the batches of {count} images, batch_size=32"
+            expect.equal(sorted(map(len, labels), reverse=True), sizes, likely=likely, given=given)
     for loader, count in zip(submission.make_loaders(train, test), (70, 33), strict=True):
         _, labels = submission.probes.batches(loader)
         given = f"the sizes of the batches of {count} images, batch_size left out"
         sizes = [count] if count < 64 else [64, count - 64]
         expect.equal(sorted(map(len, labels), reverse=True), sizes, given=given)
+    for loader in submission.make_loaders(clothes(1), clothes(1)):
+        images, _ = submission.probes.batches(loader)
+        expect.equal([tuple(batch.shape) for batch in images], [(1, 1, 28, 28)], given="the batches of one image")
 
 
 @check("both sets are scaled by one formula to about unit size", points=1, category="values", after=test_batches)
 def test_scaling(submission):
     train, test = clothes(40), clothes(30)
     test[0][:] //= 2  # darker: its own mean and deviation are others
+    train, test = ((images.swapaxes(1, 2), np.repeat(labels, 2)[::2]) for images, labels in (train, test))  # views
     loaders = submission.make_loaders(train, test, batch_size=16)
     parts = [[joined(part) for part in submission.probes.batches(loader)] for loader in loaders]
     (got, raw), (got_dark, dark) = (
@@ -160,6 +169,14 @@ def test_shuffle(submission):
         expect.equal(sorted(seen), list(range(90)), given=f"pass {number} of 3", likely={"nothing is left for it": []})
     given = "whether a pass has the order of the set, which may be sorted by class"
     expect.equal(list(range(90)) in passes, False, given=given)
+    pairs = max(sum(after == before + 1 for before, after in itertools.pairwise(seen)) for seen in passes)
+    expect.true(
+        pairs < 25,
+        expected="neighbours of the set that are apart",
+        got=f"{pairs} of 89 neighbours that are still side by side",
+        likely={"only the batches change their places": pairs > 80},
+        given="three passes over 90 images in batches of 32",
+    )
     given = "whether three passes have the same order"
     expect.equal(passes[0] == passes[1] == passes[2], False, because="a new order for every pass", given=given)
 
@@ -185,6 +202,8 @@ def test_output_shape(submission):
     given = "in_channels=3, num_classes=4, one image in evaluation mode"
     likely = {"num_classes is ignored": (1, 10), "the axis of length 1 is squeezed away": (4,)}
     expect.shape(net(torch.rand(1, 3, 28, 28)), (1, 4), given=given, likely=likely)
+    net = submission.FashionCNN(in_channels=2, num_classes=1)
+    expect.shape(net(torch.rand(3, 2, 28, 28)), (3, 1), given="in_channels=2, num_classes=1, 3 images")
 
 
 @check("FashionCNN calls four convolutions, then two linear layers", points=1, category="values")
@@ -269,6 +288,9 @@ def test_rests(submission):
     alone = torch.cat([net(image[None]).detach() for image in images])
     given = "images one by one, and in one batch, in evaluation mode"
     expect.close(net(images).detach(), alone, rtol=1e-4, atol=1e-5, given=given)
+    views = images.mT.contiguous().mT
+    given = "the same images as transposed views"
+    expect.close(net(views).detach(), alone, rtol=1e-4, atol=1e-5, given=given)
 
 
 @check("gradients reach every parameter", points=0.5, category="gradients", after=test_output_shape)
@@ -359,6 +381,15 @@ def average_slips(values, size):
     return {sentence: value for sentence, value in slips.items() if abs(value - mean) > 1e-4 * mean}
 
 
+FULL_BATCHES = "410 images in batches of 100, a loader that leaves the last, smaller batch out"
+
+
+def over_the_set(values, size):
+    """What divides by the number of all 410 images."""
+    all_of_them = float(values.double().sum()) / 410
+    return {"divided by the size of the data set, of which the loader leaves some out": all_of_them}
+
+
 LOSSES = {
     "cross entropy": (nn.CrossEntropyLoss, F.cross_entropy),
     "a margin": (nn.MultiMarginLoss, F.multi_margin_loss),
@@ -403,6 +434,9 @@ def test_evaluate_values(submission):
         )
         given = f"410 images in batches of {size}, 263 of them right, {name} as the loss"
         expect_report(report, scores, labels, size, loss, given, known)
+    loader = submission.probes.full_batches(images, labels, 100)
+    report = submission.evaluate(model, loader, submission.make(nn.CrossEntropyLoss), "cpu")
+    expect_report(report, scores[:400], labels[:400], 100, F.cross_entropy, FULL_BATCHES, slips=over_the_set)
 
 
 @check("evaluate runs in evaluation mode and changes nothing", points=1.5, category="values")
@@ -426,19 +460,32 @@ def test_evaluate_mode(submission):
         given="whether gradients are recorded, in each pass",
         likely={"gradients are recorded for nothing": [True] * 4},
     )
-    model = submission.probes.toy("Linear", torch.randn(10, 12), torch.randn(10))
-    left = traces_left(submission.evaluate, model, *call[2:])
-    expect.equal(
-        [name for name in left if name not in ("modes", "random generator")],  # the loader draws, and modes are mixed
-        [],
-        likely={"the gradients of the model are cleared": ["gradients"]},
-        given="what evaluate changed in a model that has gradients",
-    )
+    linear = submission.make(nn.Sequential, submission.make(nn.Flatten), submission.make(nn.Linear, 784, 10))
+    models = {
+        "a model that has gradients": submission.probes.toy("Linear", torch.randn(10, 12), torch.randn(10)),
+        "a model whose last layer is frozen": linear,
+    }
+    for said, model in models.items():
+        left = traces_left(submission.evaluate, model, *call[2:])
+        expect.equal(
+            [
+                name for name in left if name not in ("modes", "random generator")
+            ],  # the loader draws, and modes are mixed
+            [],
+            likely={
+                "the gradients of the model are cleared": ["gradients"],
+                "what was frozen requires gradients again": ["requires_grad"],
+            },
+            given=f"what evaluate changed in {said}",
+        )
 
 
-def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_entropy):
-    """Weights after one epoch of plain gradient descent; ``keep`` never clears the gradients."""
+def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_entropy, before=None):
+    """Weights after one epoch of plain gradient descent; ``keep`` never clears the gradients, ``before``: these are
+    there at the first step."""
     weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    if before is not None:
+        weight.grad, bias.grad = torch.full_like(weight, before), torch.full_like(bias, before)
     pixels = images.flatten(1)[:, : weight.shape[1]]
     for x, y in zip(pixels.split(size), labels.split(size), strict=True):
         loss(x @ weight.T + bias, y).backward()
@@ -489,6 +536,22 @@ def test_epoch_steps(submission):
         likely={"a batch whose loss is small is not stepped on": weight},
         given="a linear classifier that is right and sure of it: a loss of 0.005",
     )
+    weight, bias, labels = torch.randn(3, 4), torch.randn(3), torch.randint(0, 3, (21,))
+    model = submission.probes.toy("Linear", weight, bias)
+    submission.probes.spoil_gradients(model, 2.0)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    loader = submission.probes.loader(images, labels, 5)
+    submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
+    expect.close(
+        model.state_dict()["weight"],
+        descend(weight, bias, images, labels, 5, 0.5),
+        rtol=1e-4,
+        atol=1e-5,
+        likely={
+            "gradients that were there before are added": descend(weight, bias, images, labels, 5, 0.5, before=2.0)
+        },
+        given="a linear classifier with gradients of 2 from before",
+    )
 
 
 @check("train_one_epoch reports loss and accuracy per sample", points=0.5, category="values", hidden=True)
@@ -500,6 +563,10 @@ def test_epoch_report(submission):
     report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
     given = "110 images in batches of 32, 71 of them right, learning rate 0"
     expect_report(report, scores, labels, 32, F.cross_entropy, given, slips=mean_of_batches)
+    images, scores, labels = toy_set(410, 263)
+    loader = submission.probes.full_batches(images, labels, 100)
+    report = submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
+    expect_report(report, scores[:400], labels[:400], 100, F.cross_entropy, FULL_BATCHES, slips=over_the_set)
 
 
 @check(
@@ -686,6 +753,15 @@ def test_moves(submission):
     for name, call in runs.items():
         given = f"{name} with batches on the CPU and another device"
         expect.follows_device(*call, expected="the model and each batch on the device that is given", given=given)
+    model = submission.probes.toy("Linear", torch.randn(10, 12), torch.randn(10))
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.1)
+    place = torch.device("cpu")
+    for name, report, kinds in (
+        ("train_one_epoch", submission.train_one_epoch(model, loader, loss, optimizer, place), REPORT),
+        ("evaluate", submission.evaluate(model, loader, loss, place), REPORT),
+        ("fit", submission.fit(model, loader, loader, 1, 0.1, place), HISTORY),
+    ):
+        expect.record(report, kinds, finite=True, given=f"{name}, device is a torch.device")
 
 
 @check("training and evaluation print nothing", points=0.5, category="robustness", after=test_history, hidden=True)

@@ -9,6 +9,7 @@ import tempfile
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 from torchgrade.isolation.worker.probes.dispatch import QuietDispatchMode
 
@@ -19,6 +20,17 @@ def write_file(content, name):
     with open(path, "wb") as file:
         file.write(content.tobytes())
     return path
+
+
+def full_batches(images, labels, size):
+    """A loader that keeps the order and leaves a last, smaller batch out."""
+    return DataLoader(TensorDataset(images, labels), size, drop_last=True)
+
+
+def spoil_gradients(model, value):
+    """Fill the gradients of a model, as an earlier computation may have left them."""
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, value)
 
 
 class Book(nn.Module):

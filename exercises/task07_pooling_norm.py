@@ -17,7 +17,8 @@ Conventions, the same as in torch.nn:
   drops a last window that would start at row H + padding (of the padded map) or beyond. Cells
   outside of the padded map do not exist: they never win and never count.
 * Every layer normalises with the biased variance (divide by the number of values) and adds `eps`
-  to it under the root. Values far from zero keep their precision.
+  to it under the root; a value alone becomes 0, which only BatchNorm2d refuses. Values far from
+  zero keep their precision.
 * Half precision (float16, bfloat16) is averaged, raised to powers and normalised in float32 and rounded
   at the end; the layer's own numbers stay float32.
 * The parameters are called `weight` (starts at ones) and `bias` (starts at zeros); a layer without

@@ -872,6 +872,20 @@ NORMS = (  # as many columns as channels: a vector laid along the wrong axis fit
 ARGUMENTS = {"BatchNorm2d": (4,), "LayerNorm": ((4, 3, 5),), "InstanceNorm2d": (4,), "GroupNorm": (2, 4)}
 
 
+class GroupsOfOne(nn.GroupNorm):
+    """Instance norm where PyTorch's own refuses: a map may be of one cell."""
+
+    def __init__(self, num_features, **settings):
+        super().__init__(num_features, num_features, **settings)
+
+
+ALONE = (  # one value is all that is normalised: it becomes 0, and the bias is left
+    ("LayerNorm", nn.LayerNorm, grid(samples, lead=[(2,), (3, 2)], normalized_shape=[1, (1, 1)])),
+    ("InstanceNorm2d", GroupsOfOne, grid(maps, size=[(2, 1, 1), (3, 1, 1)], num_features=[4, 3], affine=[True])),
+    ("GroupNorm", nn.GroupNorm, grid(group_maps, size=[(2, 1, 1), (3, 1, 1)], num_groups=[3], num_channels=[3])),
+)
+
+
 def four_layers(submission, **settings):
     """Name and layer, for each layer in turn; x is (N, 4, 3, 5)."""
     yield "BatchNorm2d(4)", submission.BatchNorm2d(4, **settings)
@@ -959,6 +973,9 @@ def test_settings(submission):
             half = half.vary(track_running_stats=[LEFT_OUT, False])
             expect.agrees(submission.BatchNorm2d, oracle, half)
         expect.agrees(getattr(submission, name), oracle, cases)
+    for name, oracle, cases in ALONE:
+        alone = cases.vary(state=["loaded"], training=[True, False])
+        expect.agrees(getattr(submission, name), oracle, alone, trivial="the bias is left")
     layer, reference = submission.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, affine=False)
     for number, training in enumerate((True, False, True, False)):
         layer.train(training)
@@ -1033,6 +1050,26 @@ def test_half(submission, device):
                 rtol=0.02,
                 atol=0.02,
                 given=f"{name} on {dtype} numbers whose mean lies between two neighbours of the dtype",
+            )
+    x = torch.tensor([1.0, -1.0]).repeat(60).reshape(2, 4, 3, 5) + 0.1 * torch.randn(2, 4, 3, 5)
+    for name, _, switch, _, _ in NORMS:
+        arguments = (1, 4) if name == "GroupNorm" else ARGUMENTS[name]
+        for dtype, training in ((dtype, training) for dtype in FLOATS[2:] for training in (False, True)):
+            rounded = x.to(device, dtype)
+
+            def result(x, name=name, switch=switch, arguments=arguments, training=training, dtype=dtype):
+                layer = getattr(submission, name)(*arguments, **{switch: True}).to(device)
+                submission.probes.fill_affine(layer, 1000.0, -1000.0)
+                layer.train(training)
+                return layer(x).to(dtype)
+
+            mode = "in training mode" if training else "in eval mode"
+            expect.close(
+                result(rounded),
+                result(rounded.float()),
+                rtol=0.005,
+                atol=0.005,
+                given=f"{name} on {dtype} {mode}: a weight of 1000 and a bias of -1000, which cancel near 1",
             )
 
 

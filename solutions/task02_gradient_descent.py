@@ -32,7 +32,7 @@ def make_data(b: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     normal distribution with mean 0 and standard deviation 1. The same seed gives the same noise, another seed another
     one.
 
-    b: any float. seed: a non-negative int. Returns: two float64 arrays of shape (10000,).
+    b: any float. seed: an int from 0 to 2**32 - 1. Returns: two float64 arrays of shape (10000,).
     """
     # TODO: build the grid, draw one noise value for each sample from a generator made from the seed, and add.
     # BEGIN SOLUTION

@@ -151,7 +151,7 @@ def normal_distance(sample):
 )
 def test_seed(submission):
     one, other = random.sample(range(1, 2**31), 2)
-    for seed in (one, 0):
+    for seed in (one, 0, 2**32 - 1):
         first, again, higher = (submission.make_data(b, seed)[1] for b in (3.0, 3.0, 8.5))
         expect.close(again, first, given=f"the seed {seed} twice")
         given = f"y - b for the seed {seed}, b = 8.5 against b = 3"
@@ -353,16 +353,18 @@ def test_rounds(submission):
         likely={"the gradients of earlier rounds add up": uncleared(starts, targets, lr, rounds)},
         given="30 rounds of backward() and sgd_step on the squared distance to a point",
     )
-    for rate in (lr, 0.0):
-        if not rate:
-            submission.probes.give_gradients(params, list(torch.randn(2, 3, dtype=torch.float64)))
+    kept, endless = torch.randn(2, 2, 3, dtype=torch.float64)
+    endless[0, 0] = math.inf
+    for rate, gradients in ((lr, None), (0.0, kept), (lr, endless)):
+        if gradients is not None:
+            submission.probes.give_gradients(params, list(gradients))
             submission.sgd_step(params, rate)
         left = [param.grad for param in params]
         expect.true(
             all(gradient is None or not gradient.any() for gradient in left),
             expected="gradients that are None or zero after the step",
             got="a gradient that is still there",
-            given=f"lr = {rate}",
+            given=f"lr = {rate}, with an infinite number in the gradient" if gradients is endless else f"lr = {rate}",
         )
 
 
@@ -501,6 +503,15 @@ def test_history(submission, dataset):
         },
         given="the last entry of a run that reached least squares",
     )
+    some, their = x[:150], y[:150]
+    least = dataset("noisy_line").least_squares(some, their).mse
+    uneven = as_history(submission.fit_linear(some, their, lr=0.4, batch_size=100, epochs=300), 300)
+    expect.between(
+        float(uneven[-1]) / least,
+        *(0.7, 1.4),
+        unit="times the error of least squares",
+        given="150 points in batches of 100 and 50; the last entry of 300 epochs",
+    )
 
 
 @check(
@@ -636,6 +647,12 @@ def test_global_generator(submission, dataset):
     expect.true(
         first["history"] != different["history"],
         expected="another order after torch.manual_seed with another seed",
+        got="the same history: the order is always the same",
+    )
+    following = as_fit(submission.fit_linear(x, y, batch_size=5, epochs=3))
+    expect.true(
+        following["history"] != different["history"],
+        expected="another order in the next call: the global generator has gone on",
         got="the same history: the order is always the same",
     )
 

@@ -88,6 +88,22 @@ def test_right_inputs_are_moved_together():
     assert len(calls) == 9, "three rounds: a call for the gradients, a step ahead, a step back"
 
 
+def near_a_kink(slope=1.0):
+    """ReLU of x - 1 + 1e-7 at 1: the step of the differences crosses its kink, the function does not know it."""
+    return lambda x: WrongSlope.apply((x - 1 + 1e-7).relu() + 1, slope)
+
+
+def test_a_kink_beside_the_input_is_stepped_around():
+    for _ in range(20):
+        expect.gradients(near_a_kink(), torch.ones(1, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("factor", [1.002, 2.0, 0.0])
+def test_a_wrong_slope_beside_a_kink_is_found(factor):
+    for _ in range(20):
+        found(expect.gradients, near_a_kink(factor), torch.ones(1, dtype=torch.float64, requires_grad=True))
+
+
 def test_an_error_that_a_sum_would_hide_is_found():
     def softmax_without_the_second_term(x):
         y = torch.softmax(x.detach(), -1)

@@ -29,6 +29,7 @@ from torchgrade.isolation.worker.probes import (
 
 STEP = 1e-6  # of the input's own size, or of 1 when that is larger
 ROUNDING = 1e-9  # what remains of float64 in a difference quotient with this step, relative to the sum's terms
+CLOSER = 100  # as many times shorter is the step beside a kink: so many fewer kinks lie within it
 
 
 def place_name(key: int | str) -> str:
@@ -134,12 +135,29 @@ class Point:
     ) -> tuple[float, float]:
         """By how much <c, fn> grows when each place takes its step, and how much of it may be rounding."""
         ahead, behind = sides or self._sides(places)
-        total, terms = 0.0, 0.0
-        for one, other, cotangent in zip(ahead, behind, cotangents, strict=True):
-            one, other = one.detach(), other.detach()
-            total += float(((one - other) * cotangent.conj()).real.sum()) / 2
-            terms += float((one.abs() * cotangent.abs()).sum())
-        return total, ROUNDING * terms * min(place.step for place in places)
+        terms = sum(
+            float((one.detach().abs() * cotangent.abs()).sum())
+            for one, cotangent in zip(ahead, cotangents, strict=True)
+        )
+        return gain(ahead, behind, cotangents) / 2, ROUNDING * terms * min(place.step for place in places)
+
+    def difference(self, place: Place, look: Look, rtol: float) -> Difference | None:
+        """What is wrong with the gradient of one place, moved alone. A kink within the step is stepped around."""
+        growth, noise = self.growth([place], look.cotangents)
+        found = slope_difference(place, growth, noise, rtol)
+        if found is None or not self._bends(place, look, abs(growth - place.step * place.slope)):
+            return found
+        closer = replace(place, step=place.step / CLOSER)  # what may be rounding stays as large as it was
+        return slope_difference(closer, self.growth([closer], look.cotangents)[0], noise, rtol)
+
+    def _bends(self, place: Place, look: Look, error: float) -> bool:
+        """Whether a kink within the step explains the error: ahead of it or behind, the growth is off by twice that.
+
+        The two sides of a smooth function differ by its curvature alone, a millionth of what a wrong gradient makes.
+        """
+        ahead, behind = self._sides([place])
+        onward = gain(ahead, look.outputs, look.cotangents)
+        return abs(onward - gain(look.outputs, behind, look.cotangents)) > error
 
     def _sides(self, places: list[Place]) -> Sides:
         moves = [_moved(places, sign) for sign in (1.0, -1.0)]
@@ -216,6 +234,12 @@ def slope_difference(place: Place, growth: float, noise: float, rtol: float) -> 
     found = _("{slope} by the gradient of the code").format(slope=got)
     size = _("the gradient of {name} is off by {error}").format(name=name, error=f"{error:.2g}")
     return Difference(wanted.format(slope=expected, name=name), found, size)
+
+
+def gain(ahead: Outputs, behind: Outputs, cotangents: list[torch.Tensor]) -> float:
+    """<c, ahead - behind>."""
+    sides = zip(ahead, behind, cotangents, strict=True)
+    return sum(float(((one.detach() - other.detach()) * c.conj()).real.sum()) for one, other, c in sides)
 
 
 def weighted(outputs: list[torch.Tensor], cotangents: list[torch.Tensor]) -> torch.Tensor:

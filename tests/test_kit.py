@@ -14,6 +14,7 @@ from torchgrade.authoring import (
     expect,
     fill_by_shape,
     filled,
+    modes_left,
     moved,
     normal,
     operator_trace,
@@ -185,6 +186,20 @@ def test_passes_are_seen_with_mode_and_gradients():
 )
 def test_traces_left_by_a_call(leave, names):
     assert traces_left(leave, toy("Chain")) == names
+
+
+@pytest.mark.parametrize(
+    ("leave", "names"),
+    [
+        (lambda: None, []),
+        (lambda: torch.set_grad_enabled(False), ["gradient mode"]),
+        (lambda: torch.set_default_dtype(torch.float64), ["default dtype"]),
+    ],
+)
+def test_modes_left_by_a_call_are_put_back(leave, names):
+    assert modes_left(leave) == names
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() is torch.float32
 
 
 # Traces of operators

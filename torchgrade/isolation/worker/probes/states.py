@@ -74,6 +74,25 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
     return list(dict.fromkeys(changed))
 
 
+@probe
+def modes_left(fn: Callable[..., Any], *args: Any) -> list[str]:
+    """Which modes of torch ``fn(*args)`` leaves otherwise: "gradient mode", "default dtype". Both are put back."""
+    before = _torch_modes()
+    try:
+        torch.set_default_dtype(torch.float32)
+        with torch.enable_grad():
+            started = _torch_modes()
+            fn(*args)
+            return [name for name, mode in _torch_modes().items() if mode != started[name]]
+    finally:
+        torch.set_grad_enabled(before["gradient mode"])
+        torch.set_default_dtype(before["default dtype"])
+
+
+def _torch_modes() -> dict[str, Any]:
+    return {"gradient mode": torch.is_grad_enabled(), "default dtype": torch.get_default_dtype()}
+
+
 def _state(net: nn.Module) -> dict[str, Any]:
     return {
         "modes": [module.training for module in net.modules()],

@@ -149,6 +149,17 @@ class Gated(nn.Sequential):
         super().__init__(nn.Linear(3, 8), Halves(), Gate())
 
 
+class Numbers(nn.Sequential):
+    """For single numbers, (N,) -> (N,); one layer is of a class within this one, the last keeps the batch axis."""
+
+    class Column(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, None]
+
+    def __init__(self) -> None:
+        super().__init__(self.Column(), nn.Linear(1, 1), nn.Flatten(0))
+
+
 class Failing(Chain):
     """Raises in the middle of its pass."""
 
@@ -157,7 +168,7 @@ class Failing(Chain):
         raise RuntimeError("this model cannot be run to its end")
 
 
-KINDS = {kind.__name__: kind for kind in (Pixels, Linear, Chain, Detour, Shared, Strict, Gated, Failing)}
+KINDS = {kind.__name__: kind for kind in (Pixels, Linear, Chain, Detour, Shared, Strict, Gated, Numbers, Failing)}
 
 
 @probe

@@ -47,19 +47,6 @@ def tensors_saved(fn, *args):
     return len(kept)
 
 
-def modes_after(fn, *args):
-    """Whether autograd records, and the default dtype, after ``fn(*args)``; both are put back."""
-    before = torch.is_grad_enabled(), torch.get_default_dtype()
-    try:
-        torch.set_default_dtype(torch.float32)
-        with torch.enable_grad():
-            fn(*args)
-            return [torch.is_grad_enabled(), str(torch.get_default_dtype())]
-    finally:
-        torch.set_grad_enabled(before[0])
-        torch.set_default_dtype(before[1])
-
-
 def collapsed_devices(collapse_linear):
     """The kinds of device of the collapsed layer's parameters, for layers that are not on the default device.
 

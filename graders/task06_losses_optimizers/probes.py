@@ -71,24 +71,6 @@ def from_generator(compare, x, y, rates, *more):
     return compare(x, y, (rate for rate in rates), *more)
 
 
-def modes_after(fn, *args):
-    """Whether autograd records, and the default dtype, after ``fn(*args)``; both are put back."""
-    before = torch.is_grad_enabled(), torch.get_default_dtype()
-    try:
-        torch.set_default_dtype(torch.float32)
-        with torch.enable_grad():
-            fn(*args)
-            return [torch.is_grad_enabled(), str(torch.get_default_dtype())]
-    finally:
-        torch.set_grad_enabled(before[0])
-        torch.set_default_dtype(before[1])
-
-
-def modes_after_step(optimizer):
-    """As ``modes_after``, of a step."""
-    return modes_after(lambda: optimizer.step())
-
-
 def advance(optimizer, params, gradients):
     """Set the gradients (None for none), make one step, and return the parameters, flattened."""
     for param, gradient in zip(params, gradients, strict=True):

@@ -680,7 +680,7 @@ def test_summary_inputs(submission):
     )
     rows = [row("0", "Column", (1,), 0), row("1", "Linear", (1,), 2), row("2", "Flatten", (), 0)]
     given = "a network for single numbers: input_size=()"
-    expect.equal(summary(submission, submission.probes.of_numbers(), ()), rows, given=given)
+    expect.equal(summary(submission, submission.probes.toy("Numbers"), ()), rows, given=given)
     left = traces_left(submission.layer_summary, submission.probes.perceptron(), (13,))
     rounded = [name for name in left if name == "parameters"]  # other traces are asked for below
     expect.equal(rounded, [], given="what changed in a model in float64")

@@ -40,14 +40,3 @@ def in_common(build, *args):
 def halves():
     """In half precision, and nothing of it is trained."""
     return nn.Sequential(nn.Linear(3, 2), nn.Tanh()).bfloat16().requires_grad_(False)
-
-
-def of_numbers():
-    """A network for single numbers; one layer is of a class that is defined in here, and the last keeps only the batch
-    axis."""
-
-    class Column(nn.Module):
-        def forward(self, x):
-            return x[:, None]
-
-    return nn.Sequential(Column(), nn.Linear(1, 1), nn.Flatten(0))

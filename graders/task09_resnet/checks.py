@@ -692,7 +692,7 @@ def test_summary_models(submission):
     )
     rows = [row("0", "Column", (1,), 0), row("1", "Linear", (1,), 2), row("2", "Flatten", (), 0)]
     given = "a network for single numbers: input_size=()"
-    expect.equal(summary(submission, submission.probes.of_numbers(), ()), rows, given=given)
+    expect.equal(summary(submission, submission.probes.toy("Numbers"), ()), rows, given=given)
 
 
 @check("layer_summary reports ResNet-18 without memory", points=0.5, category="shapes", after=test_summary)

@@ -14,12 +14,12 @@ from torchgrade.authoring import (
     expect,
     fill_by_shape,
     filled,
-    modes_left,
     moved,
     normal,
     operator_trace,
     parameter_count,
     passes_seen,
+    torch_modes_left,
     traces_left,
 )
 from torchgrade.errors import AuthoringError, Mismatch
@@ -197,7 +197,7 @@ def test_traces_left_by_a_call(leave, names):
     ],
 )
 def test_modes_left_by_a_call_are_put_back(leave, names):
-    assert modes_left(leave) == names
+    assert torch_modes_left(leave) == names
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() is torch.float32
 

@@ -16,7 +16,6 @@ from torchgrade.isolation.worker.probes import (
     fill_by_shape,
     flops,
     lean,
-    modes_left,
     moved,
     on_meta,
     operator_growth,
@@ -31,6 +30,7 @@ from torchgrade.isolation.worker.probes import (
     set_parameters,
     shares_memory,
     source_names,
+    torch_modes_left,
     traces_left,
 )
 from torchgrade.materials import any_seed, filled, normal
@@ -57,7 +57,6 @@ __all__ = [
     "grid",
     "kit",
     "lean",
-    "modes_left",
     "moved",
     "normal",
     "on_meta",
@@ -73,5 +72,6 @@ __all__ = [
     "set_parameters",
     "shares_memory",
     "source_names",
+    "torch_modes_left",
     "traces_left",
 ]

@@ -21,7 +21,7 @@ from torchgrade.isolation.worker.probes.recorders import line_growth, operator_g
 from torchgrade.isolation.worker.probes.references import call_by_reference
 from torchgrade.isolation.worker.probes.sharing import shares_memory
 from torchgrade.isolation.worker.probes.sources import source_names
-from torchgrade.isolation.worker.probes.states import modes_left, moved, passes_seen, traces_left
+from torchgrade.isolation.worker.probes.states import moved, passes_seen, torch_modes_left, traces_left
 from torchgrade.isolation.worker.probes.toys import batches, loader, toy
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "lean",
     "line_growth",
     "loader",
-    "modes_left",
     "moved",
     "moves_to_device",
     "on_meta",
@@ -54,6 +53,7 @@ __all__ = [
     "set_parameters",
     "shares_memory",
     "source_names",
+    "torch_modes_left",
     "toy",
     "traces_left",
 ]

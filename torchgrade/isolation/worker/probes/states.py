@@ -75,7 +75,7 @@ def traces_left(fn: Callable[..., Any], net: Any, *args: Any) -> list[str]:
 
 
 @probe
-def modes_left(fn: Callable[..., Any], *args: Any) -> list[str]:
+def torch_modes_left(fn: Callable[..., Any], *args: Any) -> list[str]:
     """Which modes of torch ``fn(*args)`` leaves otherwise: "gradient mode", "default dtype". Both are put back."""
     before = _torch_modes()
     try:

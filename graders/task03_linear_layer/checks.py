@@ -15,9 +15,9 @@ from torchgrade.authoring import (
     expect,
     grid,
     kit,
-    modes_left,
     parameter_count,
     registered_parameters,
+    torch_modes_left,
 )
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}  # two orders of summation of ten float64 products differ by 1e-15
@@ -199,7 +199,7 @@ def test_backward_leading_axes(submission):
 def test_backward_inputs(submission):
     cases = BACKWARD.vary(**AS_GIVEN, leading=[(5,), (0,), (2, 3), (1,), (), (0, 2)], grad=RECORDING)
     expect.agrees(submission.linear_backward, by_autograd, cases, unchanged=True)
-    left = modes_left(submission.linear_backward, numbers(5, 3), numbers(5, 7), numbers(3, 7))
+    left = torch_modes_left(submission.linear_backward, numbers(5, 3), numbers(5, 7), numbers(3, 7))
     expect.equal(left, [], because=AS_BEFORE, likely=SWITCHED_OFF)
 
 
@@ -646,7 +646,7 @@ def test_collapse_as_it_is(submission):
             layer = submission.collapse_linear(first, second)
             gradients = [parameter.grad for each in (first, second) for parameter in (each.weight, each.bias)]
             expect.equal(gradients, [None] * 4, because="both stay as they are", given=f"{given}: their gradients")
-            left = modes_left(submission.collapse_linear, first, second)
+            left = torch_modes_left(submission.collapse_linear, first, second)
             expect.equal(left, [], because=AS_BEFORE, likely=SWITCHED_OFF, given=given)
             x = torch.randn(4, inner, dtype=dtype)
             expect.close(layer(x).detach(), second(first(x)).detach(), rtol=1e-4, atol=1e-5, given=given)

@@ -17,7 +17,7 @@ from torch.optim.adamw import adamw
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from torchgrade.authoring import LAYOUTS, LEFT_OUT, Rule, check, expect, grid, kit, modes_left
+from torchgrade.authoring import LAYOUTS, LEFT_OUT, Rule, check, expect, grid, kit, torch_modes_left
 
 LIBRARY = (
     "l1_loss",
@@ -1104,7 +1104,7 @@ def test_leaves(submission):
         more = {"SGD": {"momentum": 0.9, "nesterov": True}, "RMSprop": {"momentum": 0.9}}.get(name, {})
         optimizer = getattr(submission, name)([param], lr=0.1, weight_decay=0.1, **more)
         submission.probes.give_gradients([param], [gradient])
-        left = modes_left(optimizer.step)
+        left = torch_modes_left(optimizer.step)
         expect.equal(left, [], because=AS_BEFORE, likely=SWITCHED_OFF, given=name)
         expect.true(
             not torch.equal(param.fetch(), start),
@@ -1373,7 +1373,7 @@ def test_scaling(submission):
         expect.not_mutated(
             submission, submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2, given=given
         )
-        left = modes_left(submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2)
+        left = torch_modes_left(submission.run_regression, x.numpy(), y.numpy(), "SGD", 0.01, normalize, 2)
         expect.equal(left, [], because=AS_BEFORE, likely=SWITCHED_OFF, given=given)
     table = torch.stack([x, y], 1).float()
     half = table.half()

@@ -21,7 +21,8 @@ Conventions, the same as PyTorch's:
   biases, b_ih and b_hh. They are redundant but in the GRU, and both are counted and trained.
 * The state of an RNN or a GRU is a tensor h; that of an LSTM is a pair (h, c). The output is always h.
 * ``lengths`` is (B,), whole numbers from 0 to T in any order: sequence b is ``x[:lengths[b], b]``, and what follows is
-  padding. Any finite numbers may stand there, and they change nothing: no state, no output, no gradient.
+  padding. Any numbers may stand there whose products with the weights are finite, and they change nothing: no state,
+  no output, no gradient.
 * There is at least one step, one sequence and one unit; the three cells, `mask_by_length` and `last_valid_hidden` take
   an empty batch, too.
 

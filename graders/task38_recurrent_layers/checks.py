@@ -1091,6 +1091,7 @@ def test_clip_kinds(submission):
         ("generator", grads),
         ("module", grads),
         ("tensor", grads[:1]),
+        ("parameter", grads[:1]),
         ("list", grads),
         ("list", [torch.randn(3, dtype=DOUBLE), torch.randn(2, dtype=DOUBLE)]),
         ("list", [torch.randn(3, 2).T, torch.randn(4, 2, 3).transpose(0, 2)]),

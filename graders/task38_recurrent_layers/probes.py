@@ -49,8 +49,11 @@ def running():
 
 def clipped(clip, how, grads, max_norm):
     """What ``clip`` returns for tensors with these gradients, the gradients after it, and whether they are the same
-    tensors; ``how``: "list", "generator", "tensor" (the first one alone) or "module"."""
-    tensors = [nn.Parameter(torch.ones(3) if grad is None else torch.ones_like(grad)) for grad in grads]
+    tensors; ``how``: "list" or "module" of parameters, "generator" of plain tensors; "parameter" or "tensor", the
+    first one alone."""
+    tensors = [torch.ones(3) if grad is None else torch.ones_like(grad) for grad in grads]
+    plain = how in ("generator", "tensor")
+    tensors = [tensor.requires_grad_() if plain else nn.Parameter(tensor) for tensor in tensors]
     for tensor, grad in zip(tensors, grads, strict=True):
         tensor.grad = None if grad is None else grad.clone()
     before = [tensor.grad for tensor in tensors]
@@ -58,6 +61,7 @@ def clipped(clip, how, grads, max_norm):
         "list": lambda: tensors,
         "generator": lambda: (tensor for tensor in tensors),
         "tensor": lambda: tensors[0],
+        "parameter": lambda: tensors[0],
         "module": lambda: nn.ParameterList(tensors).parameters(),
     }[how]()
     norm = clip(given, max_norm)

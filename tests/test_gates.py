@@ -350,6 +350,34 @@ def test_a_wrong_function_has_the_courses_own_nowhere_in_its_reach(tmp_path, bod
     assert [checks[name]["status"] for name in ("test_relu", "test_layer")] == ["crashed", "passed"]
 
 
+@pytest.fixture
+def alone(tmp_path):
+    """Grades texts where the layer has a check that waits for nothing; outcomes by check."""
+    root = copy_of_mini(tmp_path)
+    suite = textwrap.dedent(SUITE).replace(", after=[test_softmax, test_relu]", "")
+    (root / "graders" / "task01_scale" / "checks.py").write_text(suite)
+    return lambda **parts: grade_here(root, HEAD + "\n\n".join({**HONEST, **parts}.values()))
+
+
+def test_what_calls_a_wrong_function_leads_to_it(alone):
+    outcomes = alone(relu="def relu(x):\n    return 2 * x\n")
+    wrong, layer = outcomes["test_relu"], outcomes["test_layer"]
+    assert (wrong.status, layer.status) == (Status.FAILED, Status.FAILED)
+    assert wrong.where.endswith("relu()")
+    assert layer.where == f"{wrong.where}, which fails a check of its own"
+
+
+def test_what_calls_right_functions_leads_to_itself(alone):
+    twice = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x) + 1\n"
+    assert alone(layer=twice)["test_layer"].where.endswith("Layer.forward()")
+    unlike = "def softmax(x):\n    return relu(x)\n"  # which fails, too, and is not called by the layer
+    assert alone(layer=twice, softmax=unlike)["test_layer"].where.endswith("Layer.forward()")
+    # What cannot be executed tells its line itself.
+    falls = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x).view(-1, 7)\n"
+    crashed = alone(layer=falls, relu="def relu(x):\n    return 2 * x\n")["test_layer"]
+    assert (crashed.status, crashed.where.endswith("forward()")) == (Status.CRASHED, True)
+
+
 def test_a_right_function_is_left_in_its_place(helped):
     broken = "class Layer(nn.Module):\n    def forward(self, x):\n        return relu(x) + 1\n"
     assert helped(layer=broken)["test_layer"].status is Status.FAILED

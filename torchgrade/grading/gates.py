@@ -30,6 +30,7 @@ class Record:
     ran: Ran = field(default_factory=Ran)
     blamed: frozenset[str] = frozenset()  # the names that a failure is about
     substituted: Mapping[str, str] = field(default_factory=dict)  # names that it passed without, and what they wait for
+    led: str | None = None  # the definition that a learner is led to by the check's own finding
 
     @property
     def passed(self) -> bool:

@@ -123,6 +123,7 @@ class GradingPlugin:
 
     def _grade(self, job: Job, items: list[pytest.Item], sandboxes: Mapping[str, Sandbox]) -> Iterator[Record]:
         records: list[Record] = []
+        wrong: dict[str, str] = {}
         watched = wanted([rule for item in items for rule in check_of(item).gates])
         blocked: str | None = None
         for item in in_order(items, job.order):
@@ -138,8 +139,10 @@ class GradingPlugin:
                 if waits:
                     records.append(Record(spec, outcome_of(item, device, Verdict(Status.SKIPPED, waits))))
                 else:
-                    run = Run(item, job, device, names, watched)
+                    run = Run(item, job, device, names, dict(wrong), watched)
                     records.append(self.runner.record(run, sandboxes[device]))
+                    if records[-1].led is not None:
+                        wrong.setdefault(records[-1].led, records[-1].outcome.where or "")
                 if sandboxes[device].failed is not None:
                     blocked = _("waits for the file to be loaded")
                 yield records[-1]

@@ -54,6 +54,7 @@ class Run:
     job: Job
     device: str
     blocked: Mapping[str, str] = field(default_factory=dict)  # names that the check may not take, and why
+    wrong: Mapping[str, str] = field(default_factory=dict)  # definitions that failed before, and their places
     watched: Watched = NOTHING  # what the rules of the suite are about
     submission: Any = None
     substitutes: tuple[str, ...] = ()  # names of the submission that the course's own functions take the place of
@@ -79,6 +80,7 @@ class Attempt:
     picture: dict[str, Any] | None = None  # of what was expected and what came
     waits: Mapping[str, str] = field(default_factory=dict)  # what it builds on though that is wrong, and why it waits
     substituted: Mapping[str, str] = field(default_factory=dict)  # of these, what the course's own took the place of
+    led: str | None = None  # the definition that the check's own finding leads to
 
 
 class CheckRunner:
@@ -103,7 +105,7 @@ class CheckRunner:
         if attempt.picture is not None:
             self.emit(PictureShown(run.job.id, run.device, attempt.picture))
         outcome = outcome_of(run.item, run.device, attempt.verdict, time.monotonic() - started, attempt.output)
-        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed, attempt.substituted)
+        return Record(run.spec, outcome, attempt.touched, attempt.ran, attempt.blamed, attempt.substituted, attempt.led)
 
     def _until_certain(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once beside others; where the machine may be to blame, again alone. The last attempt counts."""
@@ -155,11 +157,16 @@ class CheckRunner:
         self.debugger(error)
         if run.submission is not None:
             client = run.submission.torchgrade_client
-            seen, ran = client.seen, client.ran() if run.watched[0] or run.blocked else ran
+            seen, ran = client.seen, client.ran() if run.watched[0] or run.blocked or run.wrong else ran
         where = _where(getattr(error, "place", None) or seen.where)
         verdict = PASSED if error is None else self._verdict(error, where) or self._blame(run, error, where)
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
+        led = None
+        if isinstance(error, Mismatch) and not error.within:  # by values, not by reading
+            led = seen.where[2].partition(".")[0].rstrip("()") if seen.where else None
+            if (cause := _cause(run, ran, led)) is not None:
+                led, verdict = None, replace(verdict, where=cause)
         again = 1 if verdict.status is Status.BROKEN else 0 if job.first_failure else reruns(error)
         waits = _builds_on(run, error, ran) if error is not None and verdict.status in WRONG else {}
         within = getattr(error, "within", ())
@@ -167,7 +174,7 @@ class CheckRunner:
         picture = None
         if job.pictures and verdict.status is Status.FAILED and isinstance(error, Mismatch) and error.values:
             picture = compared(run.item.name, spec.title, *error.values)
-        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture, waits)
+        return Attempt(verdict, sandbox.output(), again, frozenset(seen.touched), blamed, ran, picture, waits, led=led)
 
     def _run(self, run: Run, number: int, seconds: float) -> BaseException | None:
         """Seed both sides, start the clock of the submission's worker, run the check; what it raised."""
@@ -177,7 +184,7 @@ class CheckRunner:
             derive(job.seed, "worker", self.task.stem, name, number),
             seconds,
             proving=job.proving,
-            calls=bool(run.blocked),
+            calls=bool(run.blocked or run.wrong),
             watched=run.watched,
             blocked=run.blocked,
         )
@@ -237,6 +244,15 @@ def _builds_on(run: Run, error: BaseException, ran: Ran) -> dict[str, str]:
     """
     died = isinstance(error, (WorkerDied, TimedOut, OutOfMemory))
     return {name: why for name, why in run.blocked.items() if died or name in ran.called}
+
+
+def _cause(run: Run, ran: Ran, led: str | None) -> str | None:
+    """The place to look at instead of ``led``, where what the check called calls what is known to be wrong.
+
+    Of several the last one found: what calls it failed before it or was led to it.
+    """
+    place = next((place for name, place in reversed(run.wrong.items()) if name in ran.called and name != led), None)
+    return _("{place}, which fails a check of its own").format(place=place) if place is not None else None
 
 
 def check_of(item: pytest.Item) -> CheckSpec:

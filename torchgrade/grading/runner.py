@@ -125,7 +125,7 @@ class CheckRunner:
                 return helped
         sentence = next(iter(attempt.waits.values()))
         verdict = Verdict(Status.SKIPPED, sentence)
-        return replace(attempt, verdict=verdict, blamed=frozenset(run.blocked), picture=None)
+        return replace(attempt, verdict=verdict, blamed=frozenset(run.blocked), picture=None, led=None)
 
     def _with_substitutes(self, run: Run, sandbox: Sandbox, number: int) -> Attempt:
         """Once more, with the course's own functions in the place of those that are known to be wrong."""
@@ -163,7 +163,7 @@ class CheckRunner:
         if verdict.status in ENDED and verdict.given is None and seen.call is not None:
             verdict = replace(verdict, given=call_text(*seen.call))
         led = None
-        if isinstance(error, Mismatch) and not error.within:  # by values, not by reading
+        if isinstance(error, Mismatch) and spec.category != "rules":  # a rule knows itself where it is broken
             led = seen.where[2].partition(".")[0].rstrip("()") if seen.where else None
             if (cause := _cause(run, ran, led)) is not None:
                 led, verdict = None, replace(verdict, where=cause)

@@ -497,18 +497,25 @@ def descend(weight, bias, images, labels, size, lr, keep=False, loss=F.cross_ent
     return weight.detach()
 
 
+def after_an_epoch(submission, images, labels, weight, bias, loss=nn.CrossEntropyLoss, before=None):
+    """The weight of a linear classifier after an epoch of plain SGD; ``before``: gradients that are there already."""
+    model = submission.probes.toy("Linear", weight, bias)
+    if before is not None:
+        submission.probes.spoil_gradients(model, before)
+    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
+    loader = submission.probes.loader(images, labels, 5)
+    submission.train_one_epoch(model, loader, submission.make(loss), optimizer, "cpu")
+    return model.state_dict()["weight"]
+
+
 @check("train_one_epoch takes one right step per batch", points=2, category="values")
 def test_epoch_steps(submission):
     weight, bias = torch.randn(3, 4), torch.randn(3)
     images, labels = toy_images(21, 8 * torch.randn(21, 4)), torch.randint(0, 3, (21,))  # the last batch: one image
     for name, (kind, loss) in LOSSES.items():
-        model = submission.probes.toy("Linear", weight, bias)
-        optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
-        loader = submission.probes.loader(images, labels, 5)
-        submission.train_one_epoch(model, loader, submission.make(kind), optimizer, "cpu")
         wrong = {"the loss function that was given is not used": descend(weight, bias, images, labels, 5, 0.5)}
         expect.close(
-            model.state_dict()["weight"],
+            after_an_epoch(submission, images, labels, weight, bias, kind),
             descend(weight, bias, images, labels, 5, 0.5, loss=loss),
             rtol=1e-4,
             atol=1e-5,
@@ -524,12 +531,8 @@ def test_epoch_steps(submission):
             given=f"a linear classifier, 21 images in batches of 5, plain SGD, {name} as the loss",
         )
     weight, bias, labels = torch.zeros(3, 4), torch.tensor([6.0, 0.0, 0.0]), torch.zeros(21, dtype=torch.int64)
-    model = submission.probes.toy("Linear", weight, bias)
-    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
-    loader = submission.probes.loader(images, labels, 5)
-    submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
     expect.close(
-        model.state_dict()["weight"],
+        after_an_epoch(submission, images, labels, weight, bias),
         descend(weight, bias, images, labels, 5, 0.5),
         rtol=1e-3,
         atol=1e-5,
@@ -537,19 +540,13 @@ def test_epoch_steps(submission):
         given="a linear classifier that is right and sure of it: a loss of 0.005",
     )
     weight, bias, labels = torch.randn(3, 4), torch.randn(3), torch.randint(0, 3, (21,))
-    model = submission.probes.toy("Linear", weight, bias)
-    submission.probes.spoil_gradients(model, 2.0)
-    optimizer = submission.make(torch.optim.SGD, model.parameters(), lr=0.5)
-    loader = submission.probes.loader(images, labels, 5)
-    submission.train_one_epoch(model, loader, submission.make(nn.CrossEntropyLoss), optimizer, "cpu")
+    spoilt = descend(weight, bias, images, labels, 5, 0.5, before=2.0)
     expect.close(
-        model.state_dict()["weight"],
+        after_an_epoch(submission, images, labels, weight, bias, before=2.0),
         descend(weight, bias, images, labels, 5, 0.5),
         rtol=1e-4,
         atol=1e-5,
-        likely={
-            "gradients that were there before are added": descend(weight, bias, images, labels, 5, 0.5, before=2.0)
-        },
+        likely={"gradients that were there before are added": spoilt},
         given="a linear classifier with gradients of 2 from before",
     )
 

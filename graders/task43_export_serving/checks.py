@@ -566,8 +566,8 @@ def test_preprocess(submission):
     expect_samples(submission, cases)
 
 
-@check("the samples have the dtype that was asked for", points=0.5, category="values", after=test_preprocess,
-       hidden=True)  # fmt: skip
+@check("the samples have the dtype and the device that were asked for", points=0.5, category="values",
+       after=test_preprocess, hidden=True)  # fmt: skip
 def test_preprocess_dtype(submission):
     cases = (
         ((1, 2), [[0.1, 3]], {"dtype": DOUBLE}),
@@ -576,6 +576,13 @@ def test_preprocess_dtype(submission):
         ((2, 1), [[3], [-70000]], {"dtype": torch.int64}),
     )
     expect_samples(submission, cases)
+    for dtype, settings in (("float32", {}), ("float64", {"dtype": DOUBLE, "labels": WORDS[:2]})):
+        settings = {"device": "meta", **settings}
+        handler = submission.probes.handler(submission.Handler, submission.probes.scores(2), (3,), **settings)
+        found = submission.probes.placed(handler.preprocess, request(1.0, 2.0, 3.0))
+        if found:  # on this device nobody can tell whether a number is finite
+            expect.equal(found, [dtype, "meta"], likely={"the device of initialize is not used": [dtype, "cpu"]},
+                         given=f'device="meta", whose tensors hold no numbers; the sample in {dtype}')  # fmt: skip
 
 
 def expect_samples(submission, cases):

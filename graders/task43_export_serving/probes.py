@@ -436,6 +436,17 @@ def refusals(preprocess, requests):
     return found
 
 
+def placed(preprocess, request):
+    """[dtype, kind of device] of a sample, or nothing where a number is asked for of a sample that holds none."""
+    try:
+        sample = preprocess(request)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:
+            raise  # nothing is written yet
+        return []
+    return [str(sample.dtype).removeprefix("torch."), sample.device.type]
+
+
 ODD = {
     "infinity": float("inf"),
     "minus infinity": float("-inf"),

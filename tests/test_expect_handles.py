@@ -48,6 +48,11 @@ class InPlace(Net):
         return x.relu() if torch.is_grad_enabled() else x.relu_()
 
 
+class Negates(Net):
+    def forward(self, x):
+        return x.neg_()  # twice it is as before
+
+
 class Wrong(Net):
     def forward(self, x):
         return torch.tanh(F.linear(x, self.layer.weight, self.layer.bias.detach()))
@@ -214,6 +219,7 @@ def test_arguments_that_are_changed_in_place(submission):
     assert changed(submission.list_is_cut, [array, array]).expected.startswith("argument 0 as it was")
     assert changed(submission.cleared, 1, out=X).expected.startswith("argument out")
     assert changed(submission.InPlace(), X).expected.startswith("argument 0 as it was"), "where nothing is recorded"
+    assert changed(submission.Negates(), X).expected.startswith("argument 0 as it was"), "what a second call undoes"
     changed(submission.smaller, X)
     assert torch.equal(X, before), "what is here is never touched"
     expect.not_mutated(submission, submission.softmax, torch.tensor([math.nan, 1.0]))

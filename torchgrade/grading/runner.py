@@ -251,7 +251,7 @@ def _cause(run: Run, ran: Ran, led: str | None) -> str | None:
 
     Of several the last one found: what calls it failed before it or was led to it.
     """
-    place = next((place for name, place in reversed(run.wrong.items()) if name in ran.called and name != led), None)
+    place = next((place for name, place in reversed([*run.wrong.items()]) if name in ran.called and name != led), None)
     return _("{place}, which fails a check of its own").format(place=place) if place is not None else None
 
 

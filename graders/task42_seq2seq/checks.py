@@ -21,6 +21,7 @@ from torchgrade.authoring import (
     filled,
     grid,
     parameter_values,
+    registered_parameters,
 )
 
 
@@ -63,6 +64,7 @@ STRANGE = {
     "ดีใจ\tहिन्दी": ("ดใจ", "ह नद"),
     "Go...\t\t一个!": ("go . . .", ""),
     "一,一一\t": ("一 , 一 一", ""),
+    "ok。Fine！7？\tねこ，a。": ("ok . fine ! 7 ?", "ねこ , a ."),
 }
 
 
@@ -149,10 +151,10 @@ def expect_read(submission, sizes, src, device="cpu"):
         "the sentences are read from their end": read(src, **sizes, backwards=True)[1],
     })  # fmt: skip
     wrong = {sentence: value.to(device) for sentence, value in wrong.items()}
-    expect.close(hidden.detach(), true_hidden.to(device), scale=1e-3, likely=wrong, given=f"{given}; hidden")
+    expect.close(hidden.detach(), true_hidden.to(device), scale=1e-4, likely=wrong, given=f"{given}; hidden")
     wrong = told(true_outputs, {"the outputs at pads are not zero: pads are not read": through})
     wrong = {sentence: value.to(device) for sentence, value in wrong.items()}
-    expect.close(outputs.detach(), true_outputs.to(device), scale=1e-3, likely=wrong, given=f"{given}; outputs")
+    expect.close(outputs.detach(), true_outputs.to(device), scale=1e-4, likely=wrong, given=f"{given}; outputs")
 
 
 @check("Encoder gives the state behind each token, and behind the last", points=1, category="values")
@@ -292,6 +294,21 @@ def test_mask(submission):
         expect_looked(submission, kind, views, given, say=False)
 
 
+def expect_own(given, make, *args, **options):
+    one, other = make(*args, **options), make(*args, **options)
+    before = parameter_values(other)
+    fill_by_shape(one)
+    same = all(torch.equal(before[name], value) for name, value in parameter_values(other).items())
+    given = f"{given}, made twice; whether the parameters of the second stay when those of the first change"
+    expect.equal(same, True, given=given, because="each has its own", trivial="they stay")
+
+
+def expect_trained(net, given):
+    frozen = [row["name"] for row in registered_parameters(net) if not row["requires_grad"]]
+    expect.equal(frozen, [], because="all are trained", given=f"the parameters of {given} that want no gradient",
+                 trivial="none")  # fmt: skip
+
+
 @check("gradients reach query, keys and parameters of Attention", points=0.5, category="gradients",
        after=[test_dot, test_additive], hidden=True)  # fmt: skip
 def test_attention_gradients(submission):
@@ -300,6 +317,7 @@ def test_attention_gradients(submission):
         query.requires_grad_()
         keys.requires_grad_()
         net = submission.Attention(6, kind)
+        expect_trained(net, f'Attention(6, "{kind}")')
         expect.gradient_flow(net(query, keys, mask)[0], query, keys, module=net, given=f'kind "{kind}"')
         fill_by_shape(net)
         weight = torch.randn(4, 6)
@@ -307,6 +325,7 @@ def test_attention_gradients(submission):
         truth = torch.autograd.grad(looked(query, keys, mask, kind)[0], (query, keys), weight)
         for name, one, other in zip(("query", "keys"), found, truth, strict=True):
             expect.close(one, other, scale=1e-3, given=f'kind "{kind}", the gradient of {name}')
+    expect_own('Attention(6, "additive")', submission.Attention, 6, "additive")
     for kind in ("general", "Dot", "add", ""):
         expect.raises("ValueError", submission.Attention, 6, kind, given=f"kind={kind!r}")
 
@@ -353,9 +372,9 @@ def test_decoder(submission, device):
             wrong = {sentence: value.to(device) for sentence, value in wrong.items()}
             shown = f"{given}, {batch} tokens"
             expect.shape(logits, true_logits.shape, given=f"{shown}; logits")
-            expect.close(logits.detach(), true_logits.to(device), scale=1e-3, likely=wrong, given=f"{shown}; logits")
+            expect.close(logits.detach(), true_logits.to(device), scale=1e-4, likely=wrong, given=f"{shown}; logits")
             expect.shape(state, true_state.shape, given=f"{shown}; hidden")
-            expect.close(state.detach(), true_state.to(device), scale=1e-3, given=f"{shown}; hidden")
+            expect.close(state.detach(), true_state.to(device), scale=1e-4, given=f"{shown}; hidden")
             used = (mask / mask.sum(1, keepdim=True)).to(device)
             told_so = f"{shown}; weights, as the attention gave them"
             expect.close(weights.detach(), used, trivial="without pads they are equal", given=told_so)
@@ -563,17 +582,29 @@ def expect_slopes(net, case, sizes, given):
 def test_flow(submission):
     for sizes in SIZES:
         v, h = sizes["vocab_size"], sizes["hidden_size"]
-        net = submission.Decoder(attention=submission.probes.mean_attention(), **sizes)
+        for mode, given in (
+            (True, "a Decoder of an attention in training mode; whether that trains afterwards"),
+            (False, "a Decoder of an attention in evaluation mode; whether that trains afterwards"),
+        ):
+            attention = submission.probes.mean_attention().train(mode)
+            net = submission.Decoder(attention=attention, **sizes)
+            expect.equal(attention.training, mode, given=given, because="it stays as it is", trivial="it may be")
         for batch, length in ((4, 5), (2, 1)):
             _, keys, mask = questions(batch, length, h, [length] * batch)
             token, hidden = torch.randint(0, v, (batch,)), torch.randn(1, batch, h, requires_grad=True)
             given = f"{title('Decoder', sizes)}, the logits of {len(keys)} tokens"
             expect.gradient_flow(net(token, hidden, keys.requires_grad_(), mask)[0], hidden, keys, given=given)
             expect_slopes(net, (token, hidden, keys, mask), sizes, f"{title('Decoder', sizes)}, {batch} tokens")
+        expect_own(title("Decoder", sizes), submission.Decoder, attention=attention, **sizes)
     for ids in IDS:
         known = Known(ids=ids)
         toy = known.model(submission)
+        toy.encoder.eval()
         net = submission.Seq2Seq(toy.encoder, toy.decoder, *ids)
+        came = [toy.encoder.training, toy.decoder.training]
+        given = "Seq2Seq of an encoder in evaluation mode and a decoder in training mode; whether they train afterwards"
+        expect.equal(came, [False, True], given=given, because="they stay as they are")
+        expect_trained(net, "Seq2Seq")
         src, tgt = sentences(known), targets(known)
         for forcing in (1.0, 0.0):
             found, truth = submission.probes.encoder_gradients(net, toy, src, tgt, forcing)
@@ -792,6 +823,8 @@ def test_greedy_length(submission):
         expect_translations(submission, known, src, max_len, say=False)
     for row in src:
         expect_translations(submission, known, row[None], 8, say=False)
+    single = Known()
+    expect_translations(submission, single, sentences(single, 3, 1), 5, say=False)
     expect_translations(submission, Known(end=-50.0), src, 12, say=False)
     expect_translations(submission, Known(end=50.0), src, 12, say=False)
 
@@ -945,6 +978,18 @@ def widening(ids):
     raise AssertionError("no search that finds more in a wider beam in 2000 draws")
 
 
+def silent(ids, length):
+    """A translator that likes best to write nothing, and sentences; no score is near 0."""
+    for _ in range(2000):
+        known = Known(ids=ids)
+        known.table[known.sos, known.eos] += 3.0
+        src = sentences(known, 3, length)
+        found = [known.beam(row, 2, 4) for row in src.tolist()]
+        if all(best == (known.eos,) and value < -0.05 for best, value in found):
+            return known, src
+    raise AssertionError("no translator that writes nothing in 2000 draws")
+
+
 @check("beam_search with one is greedy, with all finds the best of all", points=0.5, category="values", after=test_beam,
        hidden=True)  # fmt: skip
 def test_beam_ends(submission):
@@ -963,6 +1008,10 @@ def test_beam_ends(submission):
         for max_len in (8, 2, 1):
             expect_beams(submission, known, src, 1, max_len, say=False)
             expect_beams(submission, known, src, 5, max_len, say=False)
+    for ids in IDS:
+        for length in (5, 1):
+            known, src = silent(ids, length)
+            expect_beams(submission, known, src, 2, 4, say=False)
     known = Known(vocab_size=60, end=-50.0)  # 250 steps of 60 tokens each: no float holds such a probability
     known.table, known.lean = known.table / 10, known.lean / 10
     expect_beams(submission, known, sentences(known, 1), 1, 250, say=False)
@@ -975,14 +1024,14 @@ def runs(words, n):
     return [tuple(words[k : k + n]) for k in range(len(words) - n + 1)]
 
 
-def score(candidates, references, max_n=4, smooth=False, clip=True, closest=None, brief=True, first=True, mean=False,
-          plus=1, cap=True, total=False, halving=False):  # fmt: skip
+def score(candidates, references, max_n=4, smooth=False, clip=True, closest=None, brief=True, mean=False,
+          plus=1, cap=True, total=False, halving=False, letters=False):  # fmt: skip
     """BLEU of a set, by loops. The further arguments make one mistake each."""
     if mean:
         each = [score([c], [r], max_n, smooth) for c, r in zip(candidates, references, strict=True)]
         return sum(each) / len(each)
     closest = closest or (lambda lengths, own: min(lengths, key=lambda length: (abs(length - own), length)))
-    c = sum(len(words) for words in candidates)
+    c = sum(len("".join(words)) if letters else len(words) for words in candidates)
     r = sum(
         closest([len(one) for one in rights], len(words)) for words, rights in zip(candidates, references, strict=True)
     )
@@ -1012,6 +1061,7 @@ BLEU_MISTAKES = {
     "the counts are not clipped: an n-gram matches as often as in one reference": {"clip": False},
     "an n-gram matches as often as in all references together: at most as in one": {"total": True},
     "the brevity is missing": {"brief": False},
+    "c counts letters: it is the number of words": {"letters": True},
     "p(n) is raised to 1/2 to the power of n: all of them weigh alike, 1 / max_n": {"halving": True},
     "a long candidate has more than 1: the brevity is at most 1": {"cap": False},
     "the length of the longest reference is taken, not of the closest": {"closest": lambda lengths, own: max(lengths)},
@@ -1049,6 +1099,7 @@ ONE = (
     ("x y z x y z", ["x y z x", "x y z x y z a b"]),
     ("ab c x y z", ["a bc ab x c"]),
     ("The cat sees the Dog and me", ["the cat sees the dog and me", "The cat sees the Dog and you"]),
+    ("a bc d e", ["a bc d e f g h i"]),
 )  # fmt: skip
 
 

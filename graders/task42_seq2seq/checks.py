@@ -297,7 +297,7 @@ def test_mask(submission):
 def expect_own(given, make, *args, **options):
     one, other = make(*args, **options), make(*args, **options)
     before = parameter_values(other)
-    fill_by_shape(one)
+    one.load_state_dict({name: value + 1 for name, value in one.state_dict().items()})
     same = all(torch.equal(before[name], value) for name, value in parameter_values(other).items())
     given = f"{given}, made twice; whether the parameters of the second stay when those of the first change"
     expect.equal(same, True, given=given, because="each has its own", trivial="they stay")
@@ -823,6 +823,8 @@ def test_greedy_length(submission):
         expect_translations(submission, known, src, max_len, say=False)
     for row in src:
         expect_translations(submission, known, row[None], 8, say=False)
+    for length in (5, 1):
+        expect_translations(submission, *silent((1, 2, 0), length), 4, say=False)
     single = Known()
     expect_translations(submission, single, sentences(single, 3, 1), 5, say=False)
     expect_translations(submission, Known(end=-50.0), src, 12, say=False)

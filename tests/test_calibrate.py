@@ -53,6 +53,8 @@ def test_equal_values_are_no_certainty():
     assert spread_of([0.5, 0.5, 0.5]) > 0
     with pytest.raises(CourseError, match="1 run is no distribution"):
         spread_of([0.5])
+    with pytest.raises(CourseError, match="a run of 3 recorded nan"):
+        spread_of([0.5, math.nan, 0.4])
 
 
 def test_propose_a_floor_between_right_and_wrong():

@@ -113,6 +113,9 @@ def spread_of(values: Sequence[float]) -> float:
     """The standard deviation, never quite zero: equal values are a rounding, not a certainty."""
     if len(values) < 2:
         raise CourseError(f"{len(values)} run is no distribution: calibrate with at least 2 runs")
+    odd = [value for value in values if not math.isfinite(value)]
+    if odd:
+        raise CourseError(f"a run of {len(values)} recorded {odd[0]}: mend the submission, or what the check records")
     return max(statistics.stdev(values), 1e-3 * abs(statistics.fmean(values)), 1e-9)
 
 

@@ -4,7 +4,7 @@
 
 
 def swish(t):
-    return t / (1 + torch.exp(-t))
+    return t * torch.sigmoid(t)
 
 
 class FashionCNN(nn.Module):

@@ -128,7 +128,7 @@ def many(transform, image, count):
 def many_pictures(transform, array, count):
     """The results of so many calls with the picture of an array, as tensors in one."""
     picture = picture_of(array)
-    return torch.stack([torch.as_tensor(np.asarray(transform(picture))) for _ in range(count)])
+    return torch.stack([torch.from_numpy(np.array(transform(picture))) for _ in range(count)])
 
 
 def many_flips(flip, image, keypoints, count):

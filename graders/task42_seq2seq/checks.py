@@ -140,10 +140,10 @@ def expect_read(submission, sizes, src, device="cpu"):
     net = submission.Encoder(**sizes)
     fill_by_shape(net)
     net.to(device)(src.to(device))  # a second call starts from zeros, too
-    outputs, hidden = expect.not_mutated(submission, net, src.to(device))
+    given = f"{title('Encoder', sizes)}, src {src.tolist()}"
+    outputs, hidden = expect.not_mutated(submission, net, src.to(device), given=given)
     true_outputs, true_hidden = read(src, **sizes)
     through, behind = read(src, **sizes, lengths=src.shape[1])
-    given = f"{title('Encoder', sizes)}, src {src.tolist()}"
     expect.shape(outputs, true_outputs.shape, given=f"{given}; outputs")
     expect.shape(hidden, true_hidden.shape, given=f"{given}; hidden")
     wrong = told(true_hidden, {
@@ -222,7 +222,7 @@ def expect_looked(submission, kind, case, given, device="cpu", say=True, slips=(
     kind = "additive" if kind is LEFT_OUT else kind
     net = submission.Attention(query.shape[1], **options)
     fill_by_shape(net)
-    found = expect.not_mutated(submission, net.to(device), *(value.to(device) for value in case))
+    found = expect.not_mutated(submission, net.to(device), *(value.to(device) for value in case), given=given)
     truth = looked(query, keys, mask, kind)
     everything = torch.ones_like(mask)
     likely = {
@@ -359,7 +359,7 @@ def test_decoder(submission, device):
             token, hidden = torch.randint(0, v, (batch,)), torch.randn(1, batch, h)
             case = token, hidden, keys, mask
             logits, state, weights = expect.not_mutated(
-                submission, net.to(device), *(value.to(device) for value in case)
+                submission, net.to(device), *(value.to(device) for value in case), given=given
             )
             true_logits, true_state = stepped(*case, **sizes)
             wrong = told(true_logits, {
@@ -512,7 +512,7 @@ def test_teacher(submission):
             given = f"SOS, EOS, PAD = {ids}; src {list(src.shape)}, tgt {list(tgt.shape)}"
             for training, options in ((True, ()), (False, (1.0,))):
                 net.train(training)
-                found = expect.not_mutated(submission, net, src, tgt, *options)
+                found = expect.not_mutated(submission, net, src, tgt, *options, given=given)
                 expect.shape(found, truth.shape, given=given)
                 expect.close(found.detach(), truth, rtol=1e-4, atol=1e-5, likely=told(truth, likely), given=given)
 
@@ -790,7 +790,7 @@ def expect_translations(submission, known, src, max_len, say=True):
     }  # fmt: skip
     given = f"SOS, EOS, PAD = {known.ids}; {len(src)} sentences, max_len={max_len}"
     model = known.model(submission)
-    found = expect.not_mutated(submission, submission.greedy_decode, model, src, max_len)
+    found = expect.not_mutated(submission, submission.greedy_decode, model, src, max_len, given=given)
     wrong = told(truth, likely if say else {})
     expect.equal(found, truth, likely=wrong, given=given, trivial="some translations are empty")
 
@@ -912,7 +912,8 @@ def test_accuracy(submission):
     for ids in IDS:
         known, src, tgt, written, truth, likely = judged(ids)
         given = f"SOS, EOS, PAD = {ids}; translations {written}, targets {tgt.tolist()}"
-        found = expect.not_mutated(submission, submission.token_accuracy, known.model(submission), src, tgt)
+        model = known.model(submission)
+        found = expect.not_mutated(submission, submission.token_accuracy, model, src, tgt, given=given)
         found = expect.record(found, float, given=given)
         expect.close(found, truth, rtol=1e-6, atol=0, likely=likely, given=given)
         for row, target in zip(src, tgt, strict=True):
@@ -933,8 +934,8 @@ def test_accuracy_modes(submission):
 def expect_beams(submission, known, src, beam_size, max_len, say=True):
     truths = [known.beam(row, beam_size, max_len) for row in src.tolist()]
     model = known.model(submission)
-    found = expect.not_mutated(submission, submission.beam_search, model, src, beam_size, max_len)
     given = f"SOS, EOS, PAD = {known.ids}; beam_size={beam_size}, max_len={max_len}"
+    found = expect.not_mutated(submission, submission.beam_search, model, src, beam_size, max_len, given=given)
     expect.equal(len(found), len(src), because="a pair for each sentence", given=given)
     for sentence, got, (ids, score) in zip(src.tolist(), found, truths, strict=True):
         shown = f"{given}; the sentence {sentence}"
